@@ -21,7 +21,7 @@ for (const name of wanted.length > 0 ? wanted : Object.keys(programs)) {
     target: "node24",
     format: "cjs",
     external: ["*.node"],
-    define: { CAISSON_VERSION: JSON.stringify(version) },
+    define: { CAISSON_VERSION: JSON.stringify(version), "import.meta.dirname": "__dirname" },
     minifySyntax: true,
     legalComments: "none",
     logLevel: "warning",
