@@ -1,0 +1,166 @@
+import { type ClientHttp2Session, type ClientHttp2Stream, constants, type IncomingHttpHeaders } from "node:http2";
+import { type ChannelInterface, type InterceptingListener, Metadata, type StatusObject, status } from "@grpc/grpc-js";
+import { encodeFrame, FrameReader } from "./frames.ts";
+
+export type Call = ReturnType<ChannelInterface["createCall"]>;
+type MessageContext = Parameters<Call["sendMessageWithContext"]>[0];
+
+/**
+ * One RPC on an HTTP/2 session: grpc-js's inner Call over a session that we were given instead of one it dialled
+ * (gRPC over HTTP/2, "Requests" and "Responses"). Reads one message for each startRead: that is the flow control.
+ */
+export class Http2Call implements Call {
+  readonly #session: ClientHttp2Session;
+  readonly #method: string;
+  readonly #deadline: number;
+  readonly #reader = new FrameReader();
+  #stream: ClientHttp2Stream | undefined;
+  #listener: InterceptingListener | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #reads = 0;
+  #ended = false;
+  #trailers: IncomingHttpHeaders | undefined;
+  #finished = false;
+
+  /** @param deadline Unix milliseconds, or Infinity for none. */
+  constructor(session: ClientHttp2Session, method: string, deadline: number) {
+    this.#session = session;
+    this.#method = method;
+    this.#deadline = deadline;
+  }
+
+  start(metadata: Metadata, listener: InterceptingListener): void {
+    this.#listener = listener;
+    if (this.#session.destroyed || this.#session.closed) {
+      setImmediate(() => this.#finish(status.UNAVAILABLE, "the connection to the agent is closed"));
+      return;
+    }
+    const headers: Record<string, string | string[]> = {
+      ...(metadata.toHttp2Headers() as Record<string, string[]>),
+      [constants.HTTP2_HEADER_METHOD]: "POST",
+      [constants.HTTP2_HEADER_PATH]: this.#method,
+      [constants.HTTP2_HEADER_CONTENT_TYPE]: "application/grpc",
+      [constants.HTTP2_HEADER_TE]: "trailers",
+    };
+    if (Number.isFinite(this.#deadline)) {
+      const left = Math.max(0, this.#deadline - Date.now());
+      headers["grpc-timeout"] = `${Math.ceil(left)}m`;
+      this.#timer = setTimeout(
+        () => this.cancelWithStatus(status.DEADLINE_EXCEEDED, `no answer within ${Math.ceil(left)} ms`),
+        left,
+      );
+    }
+    const stream = this.#session.request(headers);
+    this.#stream = stream;
+    stream.on("response", (answer, flags) => {
+      if ((flags & constants.NGHTTP2_FLAG_END_STREAM) !== 0) this.#trailers = answer;
+      else if (answer[":status"] !== 200) this.cancelWithStatus(status.INTERNAL, `HTTP status ${answer[":status"]}`);
+      else this.#listener?.onReceiveMetadata(Metadata.fromHttp2Headers(answer));
+    });
+    stream.on("trailers", (trailers) => {
+      this.#trailers = trailers;
+    });
+    stream.on("data", (chunk: Buffer) => {
+      this.#reader.push(chunk);
+      this.#deliver();
+    });
+    stream.on("end", () => {
+      this.#ended = true;
+      this.#deliver();
+    });
+    stream.on("error", (error) =>
+      this.#finish(status.UNAVAILABLE, `the connection to the agent broke: ${error.message}`),
+    );
+    stream.on("close", () => {
+      if (!this.#ended || !this.#reader.empty) {
+        this.#finish(status.UNAVAILABLE, `the agent's stream closed early (HTTP/2 error ${stream.rstCode ?? 0})`);
+      }
+    });
+  }
+
+  startRead(): void {
+    this.#reads += 1;
+    this.#deliver();
+  }
+
+  sendMessageWithContext(context: MessageContext, message: Buffer): void {
+    const stream = this.#stream;
+    if (stream === undefined || this.#finished || stream.destroyed) {
+      setImmediate(() => context.callback?.(null));
+      return;
+    }
+    stream.write(encodeFrame(message), () => context.callback?.(null));
+  }
+
+  halfClose(): void {
+    this.#stream?.end();
+  }
+
+  cancelWithStatus(code: status, details: string): void {
+    this.#stream?.close(constants.NGHTTP2_CANCEL);
+    this.#finish(code, details);
+  }
+
+  getPeer(): string {
+    return "agent";
+  }
+  getCallNumber(): number {
+    return this.#stream?.id ?? 0;
+  }
+  setCredentials(): void {}
+  getAuthContext(): null {
+    return null;
+  }
+
+  #deliver(): void {
+    try {
+      while (this.#reads > 0 && !this.#finished) {
+        const message = this.#reader.next();
+        if (message === undefined) break;
+        this.#reads -= 1;
+        this.#listener?.onReceiveMessage(message);
+      }
+    } catch (error) {
+      this.cancelWithStatus(status.RESOURCE_EXHAUSTED, (error as Error).message);
+      return;
+    }
+    if (this.#ended && this.#reader.empty) {
+      // The trailers' event may come after "end".
+      setImmediate(() => this.#finishFromTrailers());
+    } else if (this.#reads === 0 && !this.#reader.empty) {
+      this.#stream?.pause();
+    } else {
+      this.#stream?.resume();
+    }
+  }
+
+  #finishFromTrailers(): void {
+    const trailers = this.#trailers;
+    if (trailers === undefined) {
+      this.#finish(status.UNAVAILABLE, "the agent ended the call without a status");
+      return;
+    }
+    const metadata = Metadata.fromHttp2Headers(trailers);
+    const code = Number(metadata.get("grpc-status")[0] ?? status.UNKNOWN);
+    const details = decodeMessage(String(metadata.get("grpc-message")[0] ?? ""));
+    this.#finish(code in status ? code : status.UNKNOWN, details, metadata);
+  }
+
+  #finish(code: status, details: string, metadata = new Metadata()): void {
+    if (this.#finished) return;
+    this.#finished = true;
+    clearTimeout(this.#timer);
+    this.#stream?.destroy();
+    const result: StatusObject = { code, details, metadata };
+    this.#listener?.onReceiveStatus(result);
+  }
+}
+
+/** grpc-message is percent-encoded (gRPC over HTTP/2, "Percent-Encoded"); bad encoding is shown as it came. */
+function decodeMessage(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}

@@ -1,0 +1,108 @@
+import assert from "node:assert/strict";
+import { duplexPair } from "node:stream";
+import { type TestContext, test } from "node:test";
+import { Metadata, Server, ServerCredentials, status } from "@grpc/grpc-js";
+import { CaissonError } from "../../protocol/errors.ts";
+import { type AgentServer, AgentService, Stream } from "../../protocol/generated/agent.ts";
+import { Agent } from "./client.ts";
+
+/** An Agent talking to a grpc-js server with these handlers over an in-memory connection. */
+function connected(t: TestContext, handlers: Partial<AgentServer>): Agent {
+  const server = new Server();
+  server.addService(AgentService, handlers as AgentServer);
+  const [hostSide, guestSide] = duplexPair();
+  server.createConnectionInjector(ServerCredentials.createInsecure()).injectConnection(guestSide);
+  const agent = new Agent(hostSide);
+  t.after(() => {
+    agent.close();
+    server.forceShutdown();
+  });
+  return agent;
+}
+
+test("Agent.call returns the agent's answer", async (t) => {
+  const agent = connected(t, {
+    check: (_call, callback) =>
+      callback(null, { protocolMajor: 1, protocolMinor: 2, agentVersion: "x", kernelRelease: "6.1" }),
+  });
+  assert.deepEqual(await agent.call("check", {}), {
+    protocolMajor: 1,
+    protocolMinor: 2,
+    agentVersion: "x",
+    kernelRelease: "6.1",
+  });
+});
+
+test("Agent.call turns the agent's code and field into a CaissonError, without control characters", async (t) => {
+  const metadata = new Metadata();
+  metadata.set("caisson-code", "CAISSON_E_CONFIG_UNSUPPORTED");
+  metadata.set("caisson-field", "mounts[3]");
+  const agent = connected(t, {
+    check: (_call, callback) =>
+      callback({ code: status.INVALID_ARGUMENT, details: "mounts[3]: no \u001b[31mé", metadata }),
+  });
+  await assert.rejects(agent.call("check", {}), (error: CaissonError) => {
+    assert.equal(error.code, "CAISSON_E_CONFIG_UNSUPPORTED");
+    assert.equal(error.field, "mounts[3]");
+    assert.equal(error.message, "mounts[3]: no  [31mé");
+    return true;
+  });
+});
+
+test("Agent.call ends with CAISSON_E_TIMEOUT at its limit and with the signal's reason when aborted", async (t) => {
+  const agent = connected(t, { check: () => {} });
+  await assert.rejects(agent.call("check", {}, { timeoutMs: 20 }), { code: "CAISSON_E_TIMEOUT" });
+  const reason = new CaissonError("CAISSON_E_VM_DIED", "gone");
+  const controller = new AbortController();
+  setTimeout(() => controller.abort(reason), 10);
+  await assert.rejects(agent.call("check", {}, { signal: controller.signal }), reason);
+});
+
+test("Agent.call fails when the connection ends under it and after", async (t) => {
+  const agent = connected(t, { check: () => {} });
+  const pending = assert.rejects(agent.call("check", {}), { code: "CAISSON_E_AGENT" });
+  await new Promise((resolve) => setTimeout(resolve, 10));
+  agent.close();
+  await pending;
+  await agent.closed;
+  await assert.rejects(agent.call("check", {}), { code: "CAISSON_E_AGENT" });
+});
+
+test("Agent.readOutput stops the writer while nobody reads", async (t) => {
+  let written = 0;
+  const chunk = Buffer.alloc(64 * 1024);
+  const agent = connected(t, {
+    readOutput: (call) => {
+      const write = () => {
+        while (written < 64 * 1024 * 1024) {
+          written += chunk.length;
+          if (!call.write({ data: chunk })) return void call.once("drain", write);
+        }
+        call.end();
+      };
+      write();
+    },
+  });
+  const stream = agent.readOutput({ process: { containerId: "c", execId: "" }, stream: Stream.STREAM_STDOUT });
+  await new Promise((resolve) => stream.once("readable", resolve));
+  await new Promise((resolve) => setTimeout(resolve, 200));
+  assert.ok(written < 8 * 1024 * 1024, `the writer ran ahead by ${written} bytes`);
+  let read = 0;
+  for await (const message of stream) read += (message as { data: Buffer }).data.length;
+  assert.equal(read, 64 * 1024 * 1024);
+});
+
+test("Agent.writeStdin settles when the agent has taken everything", async (t) => {
+  const got: Buffer[] = [];
+  const agent = connected(t, {
+    writeStdin: (call, callback) => {
+      call.on("data", ({ data }) => got.push(data));
+      call.on("end", () => callback(null, {}));
+    },
+  });
+  const { stream, done } = agent.writeStdin();
+  stream.write({ process: { containerId: "c", execId: "" }, data: Buffer.from("one ") });
+  stream.end({ data: Buffer.from("two"), process: undefined });
+  await done;
+  assert.equal(Buffer.concat(got).toString(), "one two");
+});

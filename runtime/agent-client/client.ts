@@ -1,0 +1,134 @@
+import type { Duplex } from "node:stream";
+import {
+  type CallOptions,
+  type ClientWritableStream,
+  credentials,
+  Metadata,
+  type MethodDefinition,
+  type ServiceError,
+  status,
+} from "@grpc/grpc-js";
+import { CaissonError, ERROR_CODES, type ErrorCode } from "../../protocol/errors.ts";
+import {
+  AgentService,
+  AgentClient as GeneratedClient,
+  type WriteStdinRequest,
+} from "../../protocol/generated/agent.ts";
+import { AgentChannel } from "./channel.ts";
+
+/** The protocol version this host speaks (protocol/agent.proto, CheckResponse). */
+export const PROTOCOL_MAJOR = 1;
+
+export interface CallLimits {
+  /** How long to wait for the answer, milliseconds; without it the call waits until the connection ends. */
+  timeoutMs?: number | undefined;
+  signal?: AbortSignal | undefined;
+}
+
+/** A connection to one agent. Its calls are the RPCs of protocol/agent.proto, as promises, with CaissonErrors. */
+export class Agent {
+  readonly #channel: AgentChannel;
+  readonly #client: GeneratedClient;
+
+  constructor(connection: Duplex) {
+    this.#channel = new AgentChannel(connection);
+    this.#client = new GeneratedClient("agent", credentials.createInsecure(), { channelOverride: this.#channel });
+  }
+
+  /** Resolves when the connection has ended. */
+  get closed(): Promise<void> {
+    return this.#channel.closed;
+  }
+
+  close(): void {
+    this.#channel.close();
+  }
+
+  /**
+   * Makes one unary call, e.g. `agent.call("startContainer", { containerId })`.
+   * @throws CaissonError with the agent's code and field; CAISSON_E_TIMEOUT past the limit; CAISSON_E_AGENT when the connection broke.
+   */
+  call<Name extends UnaryName>(
+    name: Name,
+    request: RequestOf<Name>,
+    limits: CallLimits = {},
+  ): Promise<ResponseOf<Name>> {
+    const method = AgentService[name] as unknown as MethodDefinition<RequestOf<Name>, ResponseOf<Name>>;
+    return new Promise((resolve, reject) => {
+      const { signal } = limits;
+      if (signal?.aborted) return reject(signal.reason);
+      const answered = (error: ServiceError | null, response?: ResponseOf<Name>) => {
+        signal?.removeEventListener("abort", abort);
+        if (error) reject(signal?.aborted ? signal.reason : agentError(name, error));
+        else resolve(response as ResponseOf<Name>);
+      };
+      const { path, requestSerialize, responseDeserialize } = method;
+      const call = this.#client.makeUnaryRequest(
+        path,
+        requestSerialize,
+        responseDeserialize,
+        request,
+        new Metadata(),
+        deadline(limits),
+        answered,
+      );
+      const abort = () => call.cancel();
+      signal?.addEventListener("abort", abort, { once: true });
+    });
+  }
+
+  /** A stream of messages from the agent. Cancel it with `cancel()`; failures come as CaissonErrors through `agentError`. */
+  readOutput(...args: Parameters<GeneratedClient["readOutput"]>): ReturnType<GeneratedClient["readOutput"]> {
+    return this.#client.readOutput(...args);
+  }
+
+  /** A stream to a process's stdin; `done` settles when the agent has taken all of it, or refused. */
+  writeStdin(): { stream: ClientWritableStream<WriteStdinRequest>; done: Promise<void> } {
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    const stream = this.#client.writeStdin((error) => (error ? reject(agentError("writeStdin", error)) : resolve()));
+    return { stream, done: promise };
+  }
+
+  watchLog(): ReturnType<GeneratedClient["watchLog"]> {
+    return this.#client.watchLog({});
+  }
+
+  watchEvents(): ReturnType<GeneratedClient["watchEvents"]> {
+    return this.#client.watchEvents({});
+  }
+}
+
+type Service = typeof AgentService;
+type UnaryName = {
+  [Name in keyof Service]: Service[Name] extends { requestStream: false; responseStream: false } ? Name : never;
+}[keyof Service];
+type RequestOf<Name extends UnaryName> = Parameters<Service[Name]["requestSerialize"]>[0];
+type ResponseOf<Name extends UnaryName> = ReturnType<Service[Name]["responseDeserialize"]>;
+
+function deadline(limits: CallLimits): Partial<CallOptions> {
+  return limits.timeoutMs === undefined ? {} : { deadline: Date.now() + limits.timeoutMs };
+}
+
+/** Turns a failed call into the error it stands for. What the guest says is only believed where it has the right form. */
+export function agentError(call: string, error: ServiceError): CaissonError {
+  const said = String(error.metadata?.get("caisson-code")[0] ?? "");
+  const field = error.metadata?.get("caisson-field")[0];
+  const details = printable(error.details);
+  if ((ERROR_CODES as readonly string[]).includes(said)) {
+    return new CaissonError(said as ErrorCode, details, {
+      ...(typeof field === "string" ? { field: printable(field) } : {}),
+    });
+  }
+  if (error.code === status.DEADLINE_EXCEEDED) {
+    return new CaissonError("CAISSON_E_TIMEOUT", `the agent did not answer ${call}: ${details}`, { cause: error });
+  }
+  return new CaissonError("CAISSON_E_AGENT", `the agent could not carry out ${call}: ${details}`, { cause: error });
+}
+
+const LONGEST_DETAIL = 4096;
+
+/** Text from the guest, safe to print on a terminal: no control characters, bounded. */
+function printable(text: string): string {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: those are what it removes
+  return text.slice(0, LONGEST_DETAIL).replace(/[\u0000-\u001f\u007f-\u009f]+/g, " ");
+}
