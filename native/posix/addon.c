@@ -1,0 +1,31 @@
+#include "posix.h"
+
+#define FUNCTION(name, function) {name, NULL, function, NULL, NULL, NULL, napi_enumerable, NULL}
+
+NAPI_MODULE_INIT() {
+  const napi_property_descriptor functions[] = {
+      FUNCTION("socketpair", posix_socketpair),
+      FUNCTION("pipe", posix_pipe),
+      FUNCTION("connectUnix", posix_connect_unix),
+      FUNCTION("sendFd", posix_send_fd),
+      FUNCTION("recvFd", posix_recv_fd),
+      FUNCTION("flock", posix_flock),
+      FUNCTION("syncfs", posix_syncfs),
+      FUNCTION("openpty", posix_openpty),
+      FUNCTION("setWinsize", posix_set_winsize),
+      FUNCTION("getWinsize", posix_get_winsize),
+      FUNCTION("makeRaw", posix_make_raw),
+      FUNCTION("setControllingTerminal", posix_set_controlling_terminal),
+      FUNCTION("unshare", posix_unshare),
+      FUNCTION("setns", posix_setns),
+      FUNCTION("mount", posix_mount),
+      FUNCTION("umount", posix_umount),
+      FUNCTION("clockSettime", posix_clock_settime),
+      FUNCTION("addEntropy", posix_add_entropy),
+      FUNCTION("attachDeviceFilter", posix_attach_device_filter),
+  };
+  if (napi_define_properties(env, exports, sizeof functions / sizeof functions[0], functions) != napi_ok ||
+      !posix_define_constants(env, exports))
+    return NULL;
+  return exports;
+}

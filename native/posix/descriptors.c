@@ -1,0 +1,153 @@
+#include "posix.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+/* The most one message that carries a descriptor may hold beside it. */
+enum { MESSAGE_LIMIT = 4096 };
+
+static napi_value make_pair(napi_env env, const int fds[2]) {
+  napi_value pair;
+  napi_value first = make_int(env, fds[0]);
+  napi_value second = make_int(env, fds[1]);
+  if (napi_create_array_with_length(env, 2, &pair) == napi_ok && napi_set_element(env, pair, 0, first) == napi_ok &&
+      napi_set_element(env, pair, 1, second) == napi_ok)
+    return pair;
+  close(fds[0]);
+  close(fds[1]);
+  return NULL;
+}
+
+napi_value posix_socketpair(napi_env env, napi_callback_info info) {
+  (void)info;
+  int fds[2];
+  if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) < 0) return throw_errno(env, errno, "socketpair", NULL);
+  return make_pair(env, fds);
+}
+
+napi_value posix_pipe(napi_env env, napi_callback_info info) {
+  (void)info;
+  int fds[2];
+  if (pipe2(fds, O_CLOEXEC) < 0) return throw_errno(env, errno, "pipe2", NULL);
+  return make_pair(env, fds);
+}
+
+napi_value posix_connect_unix(napi_env env, napi_callback_info info) {
+  napi_value argument;
+  char *path;
+  if (!read_arguments(env, info, 1, &argument) || !read_string(env, argument, false, &path)) return NULL;
+  struct sockaddr_un address = {.sun_family = AF_UNIX};
+  napi_value result = NULL;
+  if (strlen(path) >= sizeof address.sun_path) {
+    throw_errno(env, ENAMETOOLONG, "connect", path);
+  } else {
+    memcpy(address.sun_path, path, strlen(path));
+    /* Non-blocking: a listener that never accepts must not stop the event loop (a full backlog is EAGAIN). */
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0) {
+      throw_errno(env, errno, "socket", NULL);
+    } else if (connect(fd, (struct sockaddr *)&address, sizeof address) < 0 || fcntl(fd, F_SETFL, 0) < 0) {
+      int error = errno;
+      close(fd);
+      throw_errno(env, error, "connect", path);
+    } else {
+      result = make_int(env, fd);
+    }
+  }
+  free(path);
+  return result;
+}
+
+napi_value posix_send_fd(napi_env env, napi_callback_info info) {
+  napi_value arguments[3];
+  int socket_fd, fd;
+  struct iovec data;
+  if (!read_arguments(env, info, 3, arguments) || !read_int(env, arguments[0], &socket_fd) ||
+      !read_int(env, arguments[1], &fd) || !read_bytes(env, arguments[2], &data.iov_base, &data.iov_len))
+    return NULL;
+  /* A stream socket needs at least one byte to hang a descriptor on (unix(7)). */
+  if (data.iov_len == 0) return throw_errno(env, EINVAL, "sendmsg", NULL);
+  if (data.iov_len > MESSAGE_LIMIT) return throw_errno(env, EMSGSIZE, "sendmsg", NULL);
+  union {
+    char bytes[CMSG_SPACE(sizeof(int))];
+    struct cmsghdr align;
+  } control = {0};
+  struct msghdr message = {
+      .msg_iov = &data, .msg_iovlen = 1, .msg_control = control.bytes, .msg_controllen = sizeof control.bytes};
+  struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+  header->cmsg_level = SOL_SOCKET;
+  header->cmsg_type = SCM_RIGHTS;
+  header->cmsg_len = CMSG_LEN(sizeof(int));
+  memcpy(CMSG_DATA(header), &fd, sizeof fd);
+  ssize_t sent;
+  do sent = sendmsg(socket_fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+  while (sent < 0 && errno == EINTR);
+  if (sent < 0) return throw_errno(env, errno, "sendmsg", NULL);
+  /* The descriptor went with the first byte; a partial send of so little means a full buffer, and the rest is lost. */
+  if ((size_t)sent != data.iov_len) return throw_errno(env, EMSGSIZE, "sendmsg", NULL);
+  return make_undefined(env);
+}
+
+napi_value posix_recv_fd(napi_env env, napi_callback_info info) {
+  napi_value argument;
+  int socket_fd;
+  if (!read_arguments(env, info, 1, &argument) || !read_int(env, argument, &socket_fd)) return NULL;
+  char bytes[MESSAGE_LIMIT];
+  struct iovec data = {.iov_base = bytes, .iov_len = sizeof bytes};
+  union {
+    char bytes[CMSG_SPACE(sizeof(int))];
+    struct cmsghdr align;
+  } control = {0};
+  struct msghdr message = {
+      .msg_iov = &data, .msg_iovlen = 1, .msg_control = control.bytes, .msg_controllen = sizeof control.bytes};
+  ssize_t received;
+  do received = recvmsg(socket_fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+  while (received < 0 && errno == EINTR);
+  if (received < 0) return throw_errno(env, errno, "recvmsg", NULL);
+  int fd = -1;
+  struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+  /* The kernel drops descriptors that do not fit in the control buffer, so there is at most the one asked for. */
+  if (header != NULL && header->cmsg_level == SOL_SOCKET && header->cmsg_type == SCM_RIGHTS &&
+      header->cmsg_len == CMSG_LEN(sizeof(int)))
+    memcpy(&fd, CMSG_DATA(header), sizeof fd);
+  if (received == 0) {
+    if (fd >= 0) close(fd);
+    return throw_errno(env, ECONNRESET, "recvmsg", NULL);
+  }
+  if (fd < 0) return throw_errno(env, ENOMSG, "recvmsg", NULL);
+  napi_value result, buffer;
+  if (napi_create_object(env, &result) == napi_ok &&
+      napi_create_buffer_copy(env, (size_t)received, bytes, NULL, &buffer) == napi_ok &&
+      set_int(env, result, "fd", fd) && napi_set_named_property(env, result, "data", buffer) == napi_ok)
+    return result;
+  close(fd);
+  return NULL;
+}
+
+napi_value posix_flock(napi_env env, napi_callback_info info) {
+  napi_value arguments[2];
+  int fd, operation;
+  if (!read_arguments(env, info, 2, arguments) || !read_int(env, arguments[0], &fd) ||
+      !read_int(env, arguments[1], &operation))
+    return NULL;
+  int status;
+  do status = flock(fd, operation);
+  while (status < 0 && errno == EINTR);
+  if (status < 0 && errno != EWOULDBLOCK) return throw_errno(env, errno, "flock", NULL);
+  napi_value locked;
+  return napi_get_boolean(env, status == 0, &locked) == napi_ok ? locked : NULL;
+}
+
+napi_value posix_syncfs(napi_env env, napi_callback_info info) {
+  napi_value argument;
+  int fd;
+  if (!read_arguments(env, info, 1, &argument) || !read_int(env, argument, &fd)) return NULL;
+  if (syncfs(fd) < 0) return throw_errno(env, errno, "syncfs", NULL);
+  return make_undefined(env);
+}

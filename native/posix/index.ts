@@ -1,0 +1,223 @@
+/**
+ * The system calls Node lacks. Every function is synchronous, runs on the calling thread and throws an Error like those
+ * of node:fs: `code` ("ENOENT"), `errno` (negative) and `syscall`. A wrong argument is a TypeError with the code
+ * ERR_INVALID_ARG_TYPE. Every descriptor returned is close-on-exec and belongs to the caller, who closes it.
+ */
+import { loadAddon } from "../addon.ts";
+
+export interface Winsize {
+  /** Lines of text, 0 to 65535. */
+  rows: number;
+  /** Characters a line, 0 to 65535. */
+  columns: number;
+}
+
+export interface Pty {
+  master: number;
+  slave: number;
+}
+
+export interface ReceivedFd {
+  fd: number;
+  /** The bytes that came with it, 1 to 4096. */
+  data: Buffer;
+}
+
+/** Flags of unshare(2), setns(2), mount(2), umount2(2) and flock(2), named as in their manual pages. */
+export interface PosixConstants {
+  readonly CLONE_FS: number;
+  readonly CLONE_FILES: number;
+  readonly CLONE_NEWNS: number;
+  readonly CLONE_NEWCGROUP: number;
+  readonly CLONE_NEWUTS: number;
+  readonly CLONE_NEWIPC: number;
+  readonly CLONE_NEWUSER: number;
+  readonly CLONE_NEWPID: number;
+  readonly CLONE_NEWNET: number;
+  readonly CLONE_NEWTIME: number;
+  readonly MS_RDONLY: number;
+  readonly MS_NOSUID: number;
+  readonly MS_NODEV: number;
+  readonly MS_NOEXEC: number;
+  readonly MS_SYNCHRONOUS: number;
+  readonly MS_REMOUNT: number;
+  readonly MS_MANDLOCK: number;
+  readonly MS_DIRSYNC: number;
+  readonly MS_NOSYMFOLLOW: number;
+  readonly MS_NOATIME: number;
+  readonly MS_NODIRATIME: number;
+  readonly MS_BIND: number;
+  readonly MS_MOVE: number;
+  readonly MS_REC: number;
+  readonly MS_SILENT: number;
+  readonly MS_POSIXACL: number;
+  readonly MS_UNBINDABLE: number;
+  readonly MS_PRIVATE: number;
+  readonly MS_SLAVE: number;
+  readonly MS_SHARED: number;
+  readonly MS_RELATIME: number;
+  readonly MS_I_VERSION: number;
+  readonly MS_STRICTATIME: number;
+  readonly MS_LAZYTIME: number;
+  readonly MNT_FORCE: number;
+  readonly MNT_DETACH: number;
+  readonly MNT_EXPIRE: number;
+  readonly UMOUNT_NOFOLLOW: number;
+  readonly LOCK_SH: number;
+  readonly LOCK_EX: number;
+  readonly LOCK_NB: number;
+  readonly LOCK_UN: number;
+}
+
+interface PosixAddon {
+  constants: PosixConstants;
+  socketpair(): [number, number];
+  pipe(): [number, number];
+  connectUnix(path: string): number;
+  sendFd(socketFd: number, fd: number, data: Uint8Array): void;
+  recvFd(socketFd: number): ReceivedFd;
+  flock(fd: number, operation: number): boolean;
+  syncfs(fd: number): void;
+  openpty(): Pty;
+  setWinsize(fd: number, rows: number, columns: number): void;
+  getWinsize(fd: number): Winsize;
+  makeRaw(fd: number): void;
+  setControllingTerminal(fd: number): void;
+  unshare(flags: number): void;
+  setns(fd: number, nstype: number): void;
+  mount(source: string | null, target: string, fstype: string | null, flags: number, data: string | null): void;
+  umount(target: string, flags: number): void;
+  clockSettime(realtimeNs: bigint): void;
+  addEntropy(data: Uint8Array): void;
+  attachDeviceFilter(cgroupFd: number, program: Uint8Array): void;
+}
+
+const addon = loadAddon("posix") as PosixAddon;
+
+export const constants: PosixConstants = addon.constants;
+
+/** Two connected stream sockets (AF_UNIX, blocking). */
+export function socketpair(): [number, number] {
+  return addon.socketpair();
+}
+
+/** A pipe (both ends blocking), the end to read from first. */
+export function pipe(): [read: number, write: number] {
+  return addon.pipe();
+}
+
+/**
+ * A stream socket connected to the Unix socket at `path`, for what node:net cannot do with one: passing descriptors.
+ * @throws EAGAIN when the listener's backlog is full: it never waits. ENAMETOOLONG past 107 bytes (unix(7)).
+ */
+export function connectUnix(path: string): number {
+  return addon.connectUnix(path);
+}
+
+/**
+ * Sends a copy of `fd` over a Unix socket, with 1 to 4096 bytes that say what it is.
+ * @throws EAGAIN when the socket's buffer is full: it never waits.
+ */
+export function sendFd(socketFd: number, fd: number, data: Uint8Array): void {
+  addon.sendFd(socketFd, fd, data);
+}
+
+/**
+ * Takes one message that carries one descriptor.
+ * @throws EAGAIN when none has come yet (it never waits), ECONNRESET when the peer has closed, ENOMSG when bytes came
+ *   without a descriptor; those bytes are dropped.
+ */
+export function recvFd(socketFd: number): ReceivedFd {
+  return addon.recvFd(socketFd);
+}
+
+/**
+ * flock(2). Without LOCK_NB it stops the event loop until the lock is free.
+ * @returns false when LOCK_NB was given and another holds the lock.
+ */
+export function flock(fd: number, operation: number): boolean {
+  return addon.flock(fd, operation);
+}
+
+/** Writes back everything dirty in the file system that `fd` is on, and waits for it (syncfs(2)). */
+export function syncfs(fd: number): void {
+  addon.syncfs(fd);
+}
+
+/** A new pseudo-terminal from /dev/ptmx; neither end becomes the controlling terminal. */
+export function openpty(): Pty {
+  return addon.openpty();
+}
+
+/** Sets a terminal's size; its foreground process group gets SIGWINCH if that is a change. */
+export function setWinsize(fd: number, rows: number, columns: number): void {
+  addon.setWinsize(fd, rows, columns);
+}
+
+export function getWinsize(fd: number): Winsize {
+  return addon.getWinsize(fd);
+}
+
+/** Puts a terminal into raw mode, as cfmakeraw(3) says, at once. */
+export function makeRaw(fd: number): void {
+  addon.makeRaw(fd);
+}
+
+/** Makes a terminal the controlling one of this process, which must lead a session that has none (TIOCSCTTY). */
+export function setControllingTerminal(fd: number): void {
+  addon.setControllingTerminal(fd);
+}
+
+/**
+ * unshare(2), of the calling thread only. Threads of libuv's pool that already run (any asynchronous fs call starts
+ * them) stay in the old namespace, so a process that means itself as a whole does this first, before anything that is
+ * asynchronous; children and threads started later follow. CLONE_NEWUSER is EINVAL: Node is multi-threaded.
+ */
+export function unshare(flags: number): void {
+  addon.unshare(flags);
+}
+
+/**
+ * setns(2), of the calling thread only: see unshare().
+ * @param nstype the one CLONE_NEW* flag the descriptor must be of, or 0 for any.
+ */
+export function setns(fd: number, nstype: number): void {
+  addon.setns(fd, nstype);
+}
+
+export function mount(
+  source: string | null,
+  target: string,
+  fstype: string | null,
+  flags: number,
+  data: string | null,
+): void {
+  addon.mount(source, target, fstype, flags, data);
+}
+
+/** umount2(2). */
+export function umount(target: string, flags: number): void {
+  addon.umount(target, flags);
+}
+
+/** Sets CLOCK_REALTIME, in nanoseconds since the epoch. */
+export function clockSettime(realtimeNs: bigint): void {
+  addon.clockSettime(realtimeNs);
+}
+
+/**
+ * Mixes 1 to 4096 secret bytes into the kernel's random pool, credits all of them, and has the generator take a new key
+ * from it at once (random(4): RNDADDENTROPY, RNDRESEEDCRNG), so that two clones of one memory image differ from here on.
+ */
+export function addEntropy(data: Uint8Array): void {
+  addon.addEntropy(data);
+}
+
+/**
+ * Loads an eBPF program of type BPF_PROG_TYPE_CGROUP_DEVICE (8 bytes an instruction) and attaches it to a cgroup v2
+ * folder, in addition to those already there; a device is allowed when all of them allow it.
+ * @throws with the end of the verifier's log in the message when the kernel refuses the program.
+ */
+export function attachDeviceFilter(cgroupFd: number, program: Uint8Array): void {
+  addon.attachDeviceFilter(cgroupFd, program);
+}

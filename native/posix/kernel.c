@@ -1,0 +1,107 @@
+#include "posix.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/bpf.h>
+#include <linux/random.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+napi_value posix_clock_settime(napi_env env, napi_callback_info info) {
+  napi_value argument;
+  int64_t nanoseconds;
+  bool lossless = false;
+  if (!read_arguments(env, info, 1, &argument)) return NULL;
+  if (napi_get_value_bigint_int64(env, argument, &nanoseconds, &lossless) != napi_ok || !lossless || nanoseconds < 0) {
+    napi_throw_type_error(env, "ERR_INVALID_ARG_TYPE", "The time must be a bigint of nanoseconds since the epoch.");
+    return NULL;
+  }
+  struct timespec time = {.tv_sec = nanoseconds / 1000000000, .tv_nsec = nanoseconds % 1000000000};
+  if (clock_settime(CLOCK_REALTIME, &time) < 0) return throw_errno(env, errno, "clock_settime", NULL);
+  return make_undefined(env);
+}
+
+napi_value posix_add_entropy(napi_env env, napi_callback_info info) {
+  napi_value argument;
+  void *seed;
+  size_t length;
+  if (!read_arguments(env, info, 1, &argument) || !read_bytes(env, argument, &seed, &length)) return NULL;
+  enum { SEED_LIMIT = 4096 };
+  if (length == 0 || length > SEED_LIMIT) return throw_errno(env, EINVAL, "ioctl", "RNDADDENTROPY");
+  struct {
+    struct rand_pool_info head;
+    unsigned char bytes[SEED_LIMIT];
+  } pool = {.head = {.entropy_count = (int)length * 8, .buf_size = (int)length}};
+  memcpy(pool.bytes, seed, length);
+  int fd = open("/dev/urandom", O_RDWR | O_CLOEXEC);
+  if (fd < 0) return throw_errno(env, errno, "open", "/dev/urandom");
+  /* Adding only feeds the input pool; the generator that clones share keeps its key until it is told to reseed
+     (random(4)). */
+  const char *step = "RNDADDENTROPY";
+  int status = ioctl(fd, RNDADDENTROPY, &pool);
+  if (status == 0) {
+    step = "RNDRESEEDCRNG";
+    status = ioctl(fd, RNDRESEEDCRNG, 0);
+  }
+  int error = errno;
+  close(fd);
+  explicit_bzero(&pool, sizeof pool);
+  if (status < 0) return throw_errno(env, error, "ioctl", step);
+  return make_undefined(env);
+}
+
+static int load_device_filter(const void *program, size_t length, char *log, size_t log_size) {
+  union bpf_attr attributes;
+  memset(&attributes, 0, sizeof attributes);
+  attributes.prog_type = BPF_PROG_TYPE_CGROUP_DEVICE;
+  attributes.insns = (uint64_t)(uintptr_t)program;
+  attributes.insn_cnt = (uint32_t)(length / sizeof(struct bpf_insn));
+  attributes.license = (uint64_t)(uintptr_t) "Apache-2.0";
+  if (log != NULL) {
+    attributes.log_buf = (uint64_t)(uintptr_t)log;
+    attributes.log_size = (uint32_t)log_size;
+    attributes.log_level = 1;
+  }
+  return (int)syscall(SYS_bpf, BPF_PROG_LOAD, &attributes, sizeof attributes);
+}
+
+napi_value posix_attach_device_filter(napi_env env, napi_callback_info info) {
+  napi_value arguments[2];
+  int cgroup_fd;
+  void *program;
+  size_t length;
+  if (!read_arguments(env, info, 2, arguments) || !read_int(env, arguments[0], &cgroup_fd) ||
+      !read_bytes(env, arguments[1], &program, &length))
+    return NULL;
+  if (length == 0 || length % sizeof(struct bpf_insn) != 0) return throw_errno(env, EINVAL, "bpf", "BPF_PROG_LOAD");
+  int filter = load_device_filter(program, length, NULL, 0);
+  if (filter < 0) {
+    int error = errno;
+    /* A second try with a log, since only the log says which instruction the verifier refused. */
+    char log[65536];
+    log[0] = '\0';
+    filter = load_device_filter(program, length, log, sizeof log);
+    if (filter < 0) {
+      size_t used = strnlen(log, sizeof log - 1);
+      const char *tail = used > 200 ? log + used - 200 : log;
+      log[used] = '\0';
+      return throw_errno(env, error, "bpf", used > 0 ? tail : "BPF_PROG_LOAD");
+    }
+  }
+  union bpf_attr attributes;
+  memset(&attributes, 0, sizeof attributes);
+  attributes.target_fd = (uint32_t)cgroup_fd;
+  attributes.attach_bpf_fd = (uint32_t)filter;
+  attributes.attach_type = BPF_CGROUP_DEVICE;
+  attributes.attach_flags = BPF_F_ALLOW_MULTI;
+  int status = (int)syscall(SYS_bpf, BPF_PROG_ATTACH, &attributes, sizeof attributes);
+  int error = errno;
+  /* The cgroup holds its own reference from here on. */
+  close(filter);
+  if (status < 0) return throw_errno(env, error, "bpf", "BPF_PROG_ATTACH");
+  return make_undefined(env);
+}

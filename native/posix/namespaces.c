@@ -1,0 +1,61 @@
+#include "posix.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <sys/mount.h>
+
+napi_value posix_unshare(napi_env env, napi_callback_info info) {
+  napi_value argument;
+  unsigned long flags;
+  if (!read_arguments(env, info, 1, &argument) || !read_flags(env, argument, &flags)) return NULL;
+  if (unshare((int)flags) < 0) return throw_errno(env, errno, "unshare", NULL);
+  return make_undefined(env);
+}
+
+napi_value posix_setns(napi_env env, napi_callback_info info) {
+  napi_value arguments[2];
+  int fd;
+  unsigned long type;
+  if (!read_arguments(env, info, 2, arguments) || !read_int(env, arguments[0], &fd) ||
+      !read_flags(env, arguments[1], &type))
+    return NULL;
+  if (setns(fd, (int)type) < 0) return throw_errno(env, errno, "setns", NULL);
+  return make_undefined(env);
+}
+
+napi_value posix_mount(napi_env env, napi_callback_info info) {
+  napi_value arguments[5];
+  unsigned long flags;
+  if (!read_arguments(env, info, 5, arguments) || !read_flags(env, arguments[3], &flags)) return NULL;
+  char *source = NULL, *target = NULL, *type = NULL, *data = NULL;
+  napi_value result = NULL;
+  if (read_string(env, arguments[0], true, &source) && read_string(env, arguments[1], false, &target) &&
+      read_string(env, arguments[2], true, &type) && read_string(env, arguments[4], true, &data)) {
+    if (mount(source, target, type, flags, data) < 0)
+      throw_errno(env, errno, "mount", target);
+    else
+      result = make_undefined(env);
+  }
+  free(source);
+  free(target);
+  free(type);
+  free(data);
+  return result;
+}
+
+napi_value posix_umount(napi_env env, napi_callback_info info) {
+  napi_value arguments[2];
+  unsigned long flags;
+  char *target;
+  if (!read_arguments(env, info, 2, arguments) || !read_flags(env, arguments[1], &flags) ||
+      !read_string(env, arguments[0], false, &target))
+    return NULL;
+  napi_value result = NULL;
+  if (umount2(target, (int)flags) < 0)
+    throw_errno(env, errno, "umount2", target);
+  else
+    result = make_undefined(env);
+  free(target);
+  return result;
+}

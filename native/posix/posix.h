@@ -1,0 +1,36 @@
+#ifndef CAISSON_POSIX_H
+#define CAISSON_POSIX_H
+
+#include "napi.h"
+
+/* descriptors.c */
+napi_value posix_socketpair(napi_env env, napi_callback_info info);
+napi_value posix_pipe(napi_env env, napi_callback_info info);
+napi_value posix_connect_unix(napi_env env, napi_callback_info info);
+napi_value posix_send_fd(napi_env env, napi_callback_info info);
+napi_value posix_recv_fd(napi_env env, napi_callback_info info);
+napi_value posix_flock(napi_env env, napi_callback_info info);
+napi_value posix_syncfs(napi_env env, napi_callback_info info);
+
+/* terminal.c */
+napi_value posix_openpty(napi_env env, napi_callback_info info);
+napi_value posix_set_winsize(napi_env env, napi_callback_info info);
+napi_value posix_get_winsize(napi_env env, napi_callback_info info);
+napi_value posix_make_raw(napi_env env, napi_callback_info info);
+napi_value posix_set_controlling_terminal(napi_env env, napi_callback_info info);
+
+/* namespaces.c */
+napi_value posix_unshare(napi_env env, napi_callback_info info);
+napi_value posix_setns(napi_env env, napi_callback_info info);
+napi_value posix_mount(napi_env env, napi_callback_info info);
+napi_value posix_umount(napi_env env, napi_callback_info info);
+
+/* kernel.c */
+napi_value posix_clock_settime(napi_env env, napi_callback_info info);
+napi_value posix_add_entropy(napi_env env, napi_callback_info info);
+napi_value posix_attach_device_filter(napi_env env, napi_callback_info info);
+
+/* constants.c */
+bool posix_define_constants(napi_env env, napi_value exports);
+
+#endif
