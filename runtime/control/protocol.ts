@@ -1,0 +1,136 @@
+/**
+ * What the CLI verbs and a sandbox daemon say to each other over `<state directory>/control.sock`, and over the
+ * inherited fd 3 while the daemon starts: one JSON object a line, requests numbered by the sender, answers in any order.
+ *
+ *     -> {"id":1,"verb":"kill","params":{"signal":15,"all":false}}
+ *     <- {"id":1,"result":{}}   or   {"id":1,"error":{"code":"CAISSON_E_STATE","message":"..."}}
+ *
+ * Both ends are root's on one host, yet lines are bounded, so that a mistake cannot eat the daemon's memory.
+ */
+import { CaissonError, ERROR_CODES, type ErrorCode } from "../../protocol/errors.ts";
+import type { Process, Resources } from "../../protocol/oci.ts";
+
+/** The longest line either side takes, bytes. */
+export const MAX_LINE = 4 * 1024 * 1024;
+
+/** Standard streams of a client process, which the daemon takes over with pidfd_getfd(2). */
+export interface ClientStdio {
+  pid: number;
+  stdin: number;
+  stdout: number;
+  stderr: number;
+}
+
+export interface WindowSize {
+  rows: number;
+  columns: number;
+}
+
+export interface CreateParams {
+  /** Runtime root, absolute. */
+  root: string;
+  id: string;
+  /** Bundle directory, absolute. */
+  bundle: string;
+  /** Unix socket that wants the pseudo-terminal's master (process.terminal). */
+  consoleSocket?: string | undefined;
+  /** The daemon's inherited stdin and stdout are a terminal in raw mode which the client looks after. */
+  ownTerminal?: WindowSize | undefined;
+  /** Settings file, absolute; the default one when missing. */
+  config?: string | undefined;
+}
+
+export interface ExitStatus {
+  /** 0 to 255; 128 + signal when a signal ended it; 255 when the VM died under it. */
+  exitCode: number;
+  /** Unix milliseconds. */
+  exitedAt: number;
+}
+
+export interface ExecParams {
+  /** Unique in the container among processes that have not been reaped; the daemon makes one up when missing. */
+  execId?: string | undefined;
+  process: Process;
+  stdio: ClientStdio;
+  consoleSocket?: string | undefined;
+  ownTerminal?: WindowSize | undefined;
+  /** Run it even in a paused container (it starts when the container is resumed). */
+  ignorePaused?: boolean | undefined;
+}
+
+/** A process of the container as the guest's root pid namespace sees it. */
+export interface ContainerProcess {
+  pid: number;
+  parentPid: number;
+  uid: number;
+  tty: string;
+  /** Nanoseconds of CPU time as a decimal string. */
+  cpuNs: string;
+  /** Unix milliseconds. */
+  startedAt: number;
+  command: string;
+}
+
+/** Every verb: its parameters and its result. `execId` empty or missing names the container's init. */
+export interface Verbs {
+  /** First request on the inherited connection only. Answers when the container is created. */
+  create: { params: CreateParams; result: { pid: number } };
+  start: { params: Record<string, never>; result: Record<string, never> };
+  /** The client leaves and the container stays; without it the end of the inherited connection ends the container. */
+  detach: { params: Record<string, never>; result: Record<string, never> };
+  kill: { params: { signal: number; all: boolean; execId?: string }; result: Record<string, never> };
+  exec: { params: ExecParams; result: { execId: string; pid: number } };
+  wait: { params: { execId?: string }; result: ExitStatus };
+  resize: { params: WindowSize & { execId?: string }; result: Record<string, never> };
+  ps: { params: Record<string, never>; result: { processes: ContainerProcess[] } };
+  pause: { params: Record<string, never>; result: Record<string, never> };
+  resume: { params: Record<string, never>; result: Record<string, never> };
+  update: { params: { resources: Resources }; result: Record<string, never> };
+  /** Stats as protocol/agent.proto's StatsResponse, 64-bit numbers as decimal strings. */
+  stats: { params: Record<string, never>; result: { stats: unknown } };
+  /** Ends the container (SIGKILL) and the VM; answers when both are gone, just before the daemon exits. */
+  shutdown: { params: Record<string, never>; result: Record<string, never> };
+}
+
+export type Verb = keyof Verbs;
+
+export interface Request<V extends Verb = Verb> {
+  id: number;
+  verb: V;
+  params: Verbs[V]["params"];
+}
+
+export interface WireError {
+  code: string;
+  message: string;
+  field?: string;
+  remedy?: string;
+}
+
+export type Response = { id: number; result: unknown } | { id: number; error: WireError };
+
+/** An error as it crosses the socket. */
+export function toWireError(error: unknown): WireError {
+  if (!(error instanceof CaissonError)) {
+    return { code: "CAISSON_E_INTERNAL", message: error instanceof Error ? error.message : String(error) };
+  }
+  const causes: string[] = [];
+  for (let cause = error.cause; cause instanceof Error && causes.length < 4; cause = cause.cause)
+    causes.push(cause.message);
+  const message = [error.message, ...causes.filter((text) => !error.message.includes(text))].join(": ");
+  return {
+    code: error.code,
+    message,
+    ...(error.field === undefined ? {} : { field: error.field }),
+    ...(error.remedy === undefined ? {} : { remedy: error.remedy }),
+  };
+}
+
+/** The error at the other end. */
+export function fromWireError(error: WireError): CaissonError {
+  const known = (ERROR_CODES as readonly string[]).includes(error.code);
+  return new CaissonError(known ? (error.code as ErrorCode) : "CAISSON_E_INTERNAL", error.message, {
+    ...(error.field === undefined ? {} : { field: error.field }),
+    ...(error.remedy === undefined ? {} : { remedy: error.remedy }),
+  });
+}

@@ -1,0 +1,52 @@
+import { spawn } from "node:child_process";
+import type { Socket } from "node:net";
+import { CaissonError } from "../../protocol/errors.ts";
+import { ControlClient } from "./client.ts";
+
+/** How the daemon logs; the CLI's own flags, handed on. */
+export interface DaemonLog {
+  log?: string | undefined;
+  logFormat: "text" | "json";
+  debug: boolean;
+  /** Chrome trace-event file that both append to. */
+  trace?: string | undefined;
+}
+
+export interface Daemon {
+  pid: number;
+  client: ControlClient;
+  /** Resolves with the daemon's exit code, which is the container's; 128 + signal when a signal ended the daemon. */
+  exited: Promise<number>;
+  /** Lets the calling process end before the daemon. */
+  unref(): void;
+}
+
+/** argv[1] of a daemon: the word that runtime/main.ts looks for. */
+export const DAEMON_WORD = "sandbox-daemon";
+
+/**
+ * Starts a sandbox daemon in a session of its own. It inherits the caller's stdin, stdout and stderr as the container's,
+ * and answers control requests on its fd 3 until it serves its socket.
+ * @throws CaissonError CAISSON_E_HOST when it cannot be started.
+ */
+export function spawnDaemon(log: DaemonLog): Daemon {
+  const script = process.argv[1];
+  if (script === undefined) throw new CaissonError("CAISSON_E_INTERNAL", "the program's own file is unknown");
+  const child = spawn(process.execPath, [...process.execArgv, script, DAEMON_WORD, JSON.stringify(log)], {
+    stdio: ["inherit", "inherit", "inherit", "pipe"],
+    detached: true,
+    cwd: "/",
+  });
+  const { promise: exited, resolve, reject } = Promise.withResolvers<number>();
+  child.once("exit", (code, signal) => resolve(code ?? 128 + signalNumber(signal)));
+  child.once("error", (cause) =>
+    reject(new CaissonError("CAISSON_E_HOST", "the sandbox daemon could not be started", { cause })),
+  );
+  exited.catch(() => {});
+  return {
+    pid: child.pid ?? 0,
+    client: new ControlClient(child.stdio[3] as Socket),
+    exited,
+    unref: () => child.unref(),
+  };
+}

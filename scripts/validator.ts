@@ -1,0 +1,31 @@
+/**
+ * Compiles the JSON schema of runtime/oci/schema to runtime/oci/generated/validator.js, so that the runtime neither
+ * loads ajv nor compiles a schema when a container starts.
+ */
+import { mkdirSync, writeFileSync } from "node:fs";
+import { Ajv } from "ajv";
+import standalone from "ajv/dist/standalone/index.js";
+import { sections } from "../runtime/oci/schema/config.ts";
+import { integerKeyword } from "../runtime/oci/schema/integer.ts";
+
+const folder = new URL("../runtime/oci/generated/", import.meta.url);
+
+const ajv = new Ajv({
+  allErrors: true,
+  messages: true,
+  strict: true,
+  inlineRefs: false,
+  code: { source: true, esm: true },
+});
+ajv.addKeyword(integerKeyword);
+for (const [name, schema] of Object.entries(sections)) ajv.addSchema(schema, name);
+const names = { validateConfig: "config", validateProcess: "process", validateResources: "resources" };
+
+mkdirSync(folder, { recursive: true });
+writeFileSync(new URL("validator.js", folder), standalone.default(ajv, names));
+writeFileSync(
+  new URL("validator.d.ts", folder),
+  `import type { ValidateFunction } from "ajv";\n${Object.keys(names)
+    .map((name) => `export const ${name}: ValidateFunction;\n`)
+    .join("")}`,
+);
