@@ -53,8 +53,8 @@ $(OUT)/caisson.cjs: scripts/bundle.ts protocol/generated/agent.ts $(call sources
 $(OUT)/agent.cjs: scripts/bundle.ts protocol/generated/agent.ts $(call sources,protocol native agent)
 	@scripts/step.sh "bundle the agent" $(NODE) scripts/bundle.ts agent
 
-include native/native.mk
-include guest-image/image.mk
+-include native/native.mk
+-include guest-image/image.mk
 
 # --- the commands -----------------------------------------------------------------------------------------------------
 

@@ -9,6 +9,7 @@ NAPI_MODULE_INIT() {
       FUNCTION("connectUnix", posix_connect_unix),
       FUNCTION("sendFd", posix_send_fd),
       FUNCTION("recvFd", posix_recv_fd),
+      FUNCTION("takeFd", posix_take_fd),
       FUNCTION("flock", posix_flock),
       FUNCTION("syncfs", posix_syncfs),
       FUNCTION("openpty", posix_openpty),

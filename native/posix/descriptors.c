@@ -7,6 +7,7 @@
 #include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 /* The most one message that carries a descriptor may hold beside it. */
@@ -128,6 +129,22 @@ napi_value posix_recv_fd(napi_env env, napi_callback_info info) {
     return result;
   close(fd);
   return NULL;
+}
+
+/* Through syscall(2): glibc has wrappers for neither before 2.36. The copy is close-on-exec (pidfd_getfd(2)). */
+napi_value posix_take_fd(napi_env env, napi_callback_info info) {
+  napi_value arguments[2];
+  int pid, fd;
+  if (!read_arguments(env, info, 2, arguments) || !read_int(env, arguments[0], &pid) ||
+      !read_int(env, arguments[1], &fd))
+    return NULL;
+  int process = (int)syscall(SYS_pidfd_open, pid, 0);
+  if (process < 0) return throw_errno(env, errno, "pidfd_open", NULL);
+  int copy = (int)syscall(SYS_pidfd_getfd, process, fd, 0);
+  int error = errno;
+  close(process);
+  if (copy < 0) return throw_errno(env, error, "pidfd_getfd", NULL);
+  return make_int(env, copy);
 }
 
 napi_value posix_flock(napi_env env, napi_callback_info info) {

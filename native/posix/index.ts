@@ -76,6 +76,7 @@ interface PosixAddon {
   connectUnix(path: string): number;
   sendFd(socketFd: number, fd: number, data: Uint8Array): void;
   recvFd(socketFd: number): ReceivedFd;
+  takeFd(pid: number, fd: number): number;
   flock(fd: number, operation: number): boolean;
   syncfs(fd: number): void;
   openpty(): Pty;
@@ -129,6 +130,14 @@ export function sendFd(socketFd: number, fd: number, data: Uint8Array): void {
  */
 export function recvFd(socketFd: number): ReceivedFd {
   return addon.recvFd(socketFd);
+}
+
+/**
+ * A copy of another process's file descriptor (pidfd_getfd(2); needs Linux 5.6 and the right to trace that process).
+ * @throws ESRCH when there is no such process, EBADF when it has no such descriptor, EPERM.
+ */
+export function takeFd(pid: number, fd: number): number {
+  return addon.takeFd(pid, fd);
 }
 
 /**

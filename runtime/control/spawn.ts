@@ -1,5 +1,6 @@
 import { spawn } from "node:child_process";
 import type { Socket } from "node:net";
+import { constants } from "node:os";
 import { CaissonError } from "../../protocol/errors.ts";
 import { ControlClient } from "./client.ts";
 
@@ -38,7 +39,7 @@ export function spawnDaemon(log: DaemonLog): Daemon {
     cwd: "/",
   });
   const { promise: exited, resolve, reject } = Promise.withResolvers<number>();
-  child.once("exit", (code, signal) => resolve(code ?? 128 + signalNumber(signal)));
+  child.once("exit", (code, signal) => resolve(code ?? 128 + (signal === null ? 0 : constants.signals[signal])));
   child.once("error", (cause) =>
     reject(new CaissonError("CAISSON_E_HOST", "the sandbox daemon could not be started", { cause })),
   );
