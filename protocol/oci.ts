@@ -181,7 +181,7 @@ export interface Linux {
   timeOffsets?: TimeOffsets | undefined;
 }
 
-export type RootfsPropagation = "private" | "shared" | "slave" | "unbindable" | "rprivate" | "rshared" | "rslave";
+export type RootfsPropagation = "private" | "shared" | "slave" | "unbindable" | "rprivate" | "rshared" | "rslave" | "runbindable";
 
 export type NamespaceType = "pid" | "network" | "mount" | "ipc" | "uts" | "user" | "cgroup" | "time";
 
@@ -209,7 +209,7 @@ export interface Device {
   /** Required unless the type is `p`. */
   major?: number | undefined;
   minor?: number | undefined;
-  /** Permission bits. */
+  /** Permission bits; podman leaves the file type's bits in, which mean nothing here. */
   fileMode?: number | undefined;
   uid?: number | undefined;
   gid?: number | undefined;

@@ -1,0 +1,43 @@
+/** The words the schema is written in: JSON schema (draft 7) objects, and the integer keyword of integer.ts. */
+import type { IntegerType } from "./integer.ts";
+
+export type Schema = { readonly [keyword: string]: unknown };
+
+export const string: Schema = { type: "string" };
+export const boolean: Schema = { type: "boolean" };
+export const strings: Schema = array(string);
+export const stringMap: Schema = map(string);
+
+export function integer(type: IntegerType): Schema {
+  return { integer: type };
+}
+
+export function array(items: Schema): Schema {
+  return { type: "array", items };
+}
+
+export function map(values: Schema): Schema {
+  return { type: "object", additionalProperties: values };
+}
+
+export function oneOf(...values: string[]): Schema {
+  return { type: "string", enum: values };
+}
+
+/** `shape` is said in errors: "must be <shape>". */
+export function pattern(regularExpression: string, shape: string): Schema {
+  return { type: "string", pattern: regularExpression, $comment: shape };
+}
+
+/** Properties it does not name are allowed: config.md, Extensibility. */
+export function object(properties: Record<string, Schema>, ...required: string[]): Schema {
+  return { type: "object", properties, ...(required.length > 0 && { required }) };
+}
+
+/**
+ * A schema of its own, compiled to a function of its own: V8 compiles a function when it is first called, so a
+ * section that a configuration does not have costs nothing. Named in config.ts.
+ */
+export function section(name: string): Schema {
+  return { $ref: name };
+}

@@ -1,0 +1,87 @@
+/** config-linux.md: Control groups. */
+import {
+  array,
+  boolean,
+  integer,
+  map,
+  object,
+  oneOf,
+  pattern,
+  type Schema,
+  section,
+  string,
+  stringMap,
+} from "./parts.ts";
+
+const int64 = integer("int64");
+const uint64 = integer("uint64");
+const uint16 = integer("uint16");
+const uint32 = integer("uint32");
+
+const deviceRule = object(
+  {
+    allow: boolean,
+    type: oneOf("a", "b", "c"),
+    major: int64,
+    minor: int64,
+    access: pattern("^[rwm]*$", "some of the letters r, w and m"),
+  },
+  "allow",
+);
+
+export const memory: Schema = object({
+  limit: int64,
+  reservation: int64,
+  swap: int64,
+  kernel: int64,
+  kernelTCP: int64,
+  swappiness: uint64,
+  disableOOMKiller: boolean,
+  useHierarchy: boolean,
+  checkBeforeUpdate: boolean,
+});
+
+export const cpu: Schema = object({
+  shares: uint64,
+  quota: int64,
+  burst: uint64,
+  period: uint64,
+  realtimeRuntime: int64,
+  realtimePeriod: uint64,
+  cpus: string,
+  mems: string,
+  idle: int64,
+});
+
+export const throttles: Schema = array(object({ major: int64, minor: int64, rate: uint64 }, "major", "minor"));
+
+export const blockIO: Schema = object({
+  weight: uint16,
+  leafWeight: uint16,
+  weightDevice: array(object({ major: int64, minor: int64, weight: uint16, leafWeight: uint16 }, "major", "minor")),
+  throttleReadBpsDevice: section("throttles"),
+  throttleWriteBpsDevice: section("throttles"),
+  throttleReadIOPSDevice: section("throttles"),
+  throttleWriteIOPSDevice: section("throttles"),
+});
+
+const hugepageLimit = object(
+  { pageSize: pattern("^[1-9][0-9]*[KMG]B$", 'a size like "2MB"'), limit: uint64 },
+  "pageSize",
+  "limit",
+);
+
+export const resources: Schema = object({
+  devices: array(deviceRule),
+  memory: section("memory"),
+  cpu: section("cpu"),
+  pids: object({ limit: int64 }),
+  blockIO: section("blockIO"),
+  hugepageLimits: array(hugepageLimit),
+  network: object({
+    classID: uint32,
+    priorities: array(object({ name: string, priority: uint32 }, "name", "priority")),
+  }),
+  rdma: map(object({ hcaHandles: uint32, hcaObjects: uint32 })),
+  unified: stringMap,
+});
