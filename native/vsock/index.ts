@@ -1,0 +1,16 @@
+/**
+ * AF_VSOCK for Node with the interface of node:net, and the stream it is made of, which works over any descriptor that
+ * can be polled.
+ */
+export type { VsockAddress } from "./addon.ts";
+export { PollStream, type PollStreamOptions } from "./poll-stream.ts";
+export { createServer, type VsockListenOptions, VsockServer } from "./server.ts";
+export {
+  connect,
+  VMADDR_CID_ANY,
+  VMADDR_CID_HOST,
+  VMADDR_CID_LOCAL,
+  type VsockConnectOptions,
+  VsockSocket,
+} from "./socket.ts";
+export { waitForHost, waitReadable } from "./wait.ts";

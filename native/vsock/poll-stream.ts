@@ -1,0 +1,226 @@
+import { closeSync } from "node:fs";
+import { addAbortSignal, Duplex, type DuplexOptions } from "node:stream";
+import { addon } from "./addon.ts";
+import { type Watch, watch } from "./poller.ts";
+
+const { EPOLLERR, EPOLLHUP, EPOLLRDHUP, EPOLLIN, EPOLLOUT, EAGAIN, EIO, EPIPE, ECANCELED, S_IFCHR, S_IFSOCK } =
+  addon.constants;
+
+const READ_LENGTH = 64 * 1024;
+const SLAB_LENGTH = 4 * READ_LENGTH;
+/** Reads in a row before other work gets its turn: a fast sender must not own the event loop. */
+const READS_A_TURN = 16;
+
+// What is read is handed out as slices of a slab, with no copy; all streams share it, since a read fills it at once.
+let slab = Buffer.alloc(0);
+let slabUsed = 0;
+
+export interface PollStreamOptions {
+  /** Any descriptor epoll takes: a socket, a pipe, a terminal, a virtio-serial port. The stream makes it non-blocking. */
+  fd: number;
+  /** Leave the descriptor open when the stream is destroyed; by default it is the stream's to close. */
+  keepOpen?: boolean;
+  /** False for a descriptor that is only written to. */
+  readable?: boolean;
+  /** False for a descriptor that is only read from. */
+  writable?: boolean;
+  /** As in node:net: unless set, the writable side ends when the readable one does. */
+  allowHalfOpen?: boolean;
+  /** Bytes buffered a direction before back pressure sets in; 64 KiB by default. */
+  highWaterMark?: number;
+  /** Destroys the stream with an AbortError. */
+  signal?: AbortSignal;
+}
+
+function duplexOptions(options: PollStreamOptions): DuplexOptions {
+  // `readable` and `writable` are documented options that DuplexOptions does not list.
+  const duplex = {
+    readable: options.readable ?? true,
+    writable: options.writable ?? true,
+    allowHalfOpen: options.allowHalfOpen ?? false,
+    highWaterMark: options.highWaterMark ?? READ_LENGTH,
+  };
+  return duplex;
+}
+
+/**
+ * A Duplex over a descriptor, with the manners of net.Socket: back pressure both ways, half-close, errors with the codes
+ * of the system calls. It neither starts threads nor blocks.
+ *
+ * Ending it shuts a socket's sending half down; other descriptors have no such thing, and are closed when both sides
+ * have ended. The reading side ends when a socket's peer ends, a pipe's last writer closes, a terminal hangs up, or the
+ * host side of a virtio-serial port disconnects; a write to such a port then fails with EPIPE.
+ *
+ * Non-blocking is a property of the open file, not of the descriptor: others who share the open file (a terminal that a
+ * shell uses as well) see it too.
+ * @throws EPERM for a descriptor that cannot be polled (a regular file), EEXIST for one that is being watched already.
+ */
+export class PollStream extends Duplex {
+  bytesRead = 0;
+  bytesWritten = 0;
+  #fd: number;
+  readonly #keepOpen: boolean;
+  readonly #kind: number;
+  readonly #watch: Watch;
+  // Until an attempt says EAGAIN, assume it can: edges are only reported after that.
+  #canRead = true;
+  #canWrite = true;
+  #wantsData = false;
+  #lastEvents = 0;
+  #chunks: Uint8Array[] = [];
+  #chunkOffset = 0;
+  #written: ((error?: Error | null) => void) | undefined;
+
+  constructor(options: PollStreamOptions) {
+    super(duplexOptions(options));
+    this.#fd = options.fd;
+    this.#keepOpen = options.keepOpen ?? false;
+    this.#kind = addon.open(options.fd);
+    this.#watch = watch(options.fd, (events) => this.#onEvents(events));
+    // Not left to Duplex: its constructor would destroy the stream before the fields above exist.
+    if (options.signal !== undefined) addAbortSignal(options.signal, this);
+  }
+
+  /** The descriptor, or -1 once the stream is destroyed. */
+  get fd(): number {
+    return this.#fd;
+  }
+
+  /** Lets the process exit although the stream is open. */
+  unref(): this {
+    this.#watch.setReferenced(false);
+    return this;
+  }
+
+  /** Undoes unref(). */
+  ref(): this {
+    this.#watch.setReferenced(true);
+    return this;
+  }
+
+  #onEvents(events: number): void {
+    this.#lastEvents = events;
+    const over = (events & (EPOLLERR | EPOLLHUP)) !== 0;
+    if (over || (events & (EPOLLIN | EPOLLRDHUP)) !== 0) this.#canRead = true;
+    if (over || (events & EPOLLOUT) !== 0) this.#canWrite = true;
+    this.#fill();
+    this.#flush();
+  }
+
+  override _read(): void {
+    this.#wantsData = true;
+    this.#fill();
+  }
+
+  #fill(): void {
+    for (let reads = 0; this.#wantsData && this.#canRead && !this.destroyed; reads++) {
+      if (reads === READS_A_TURN) {
+        setImmediate(() => this.#fill());
+        return;
+      }
+      if (slab.length - slabUsed < READ_LENGTH) {
+        slab = Buffer.allocUnsafeSlow(SLAB_LENGTH);
+        slabUsed = 0;
+      }
+      const count = addon.read(this.#fd, slab, slabUsed, READ_LENGTH);
+      if (count > 0) {
+        // A short count means there is no more, unless this is the end, which shows in the next read only.
+        const ending = (this.#lastEvents & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) !== 0;
+        this.#canRead = count === READ_LENGTH || ending;
+        const data = slab.subarray(slabUsed, slabUsed + count);
+        // Slices stay aligned for those who copy them on.
+        slabUsed += (count + 7) & ~7;
+        this.bytesRead += count;
+        this.#wantsData = this.push(data);
+        continue;
+      }
+      this.#canRead = false;
+      if (count === -EAGAIN) return;
+      this.#wantsData = false;
+      // A terminal's master answers EIO, not 0, once the last slave is closed.
+      if (count === 0 || (count === -EIO && this.#kind === S_IFCHR)) this.push(null);
+      else this.destroy(addon.error(-count, "read"));
+    }
+  }
+
+  override _write(chunk: Buffer, _encoding: BufferEncoding, callback: (error?: Error | null) => void): void {
+    this.#send([chunk], callback);
+  }
+
+  override _writev(chunks: { chunk: Buffer }[], callback: (error?: Error | null) => void): void {
+    this.#send(
+      chunks.map((entry) => entry.chunk),
+      callback,
+    );
+  }
+
+  #send(chunks: Uint8Array[], callback: (error?: Error | null) => void): void {
+    this.#chunks = chunks;
+    this.#chunkOffset = 0;
+    this.#written = callback;
+    this.#flush();
+  }
+
+  #flush(): void {
+    while (this.#written !== undefined && this.#canWrite && !this.destroyed) {
+      this.#dropSent(0);
+      if (this.#chunks.length === 0) {
+        this.#finishWrite(null);
+        return;
+      }
+      // A character device turns each piece of a writev() into a request of its own, so they are joined first.
+      const count = addon.write(this.#fd, this.#chunks, this.#chunkOffset, this.#kind === S_IFCHR);
+      if (count >= 0) {
+        this.bytesWritten += count;
+        this.#dropSent(count);
+        continue;
+      }
+      this.#canWrite = false;
+      if (count !== -EAGAIN) this.#finishWrite(addon.error(-count, "write"));
+      // A virtio port whose host has disconnected is full rather than broken (will_write_block() in
+      // drivers/char/virtio_console.c), and only EPOLLHUP tells the two apart.
+      else if ((this.#lastEvents & EPOLLHUP) !== 0) this.#finishWrite(addon.error(EPIPE, "write"));
+    }
+  }
+
+  #dropSent(count: number): void {
+    let sent = this.#chunkOffset + count;
+    let first = 0;
+    for (let chunk = this.#chunks[first]; chunk !== undefined && chunk.length <= sent; chunk = this.#chunks[first]) {
+      sent -= chunk.length;
+      first++;
+    }
+    if (first > 0) this.#chunks = this.#chunks.slice(first);
+    this.#chunkOffset = sent;
+  }
+
+  #finishWrite(error: Error | null): void {
+    const written = this.#written;
+    this.#written = undefined;
+    this.#chunks = [];
+    written?.(error);
+  }
+
+  override _final(callback: (error?: Error | null) => void): void {
+    try {
+      if (this.#kind === S_IFSOCK) addon.shutdown(this.#fd);
+      callback();
+    } catch (error) {
+      callback(error as Error);
+    }
+  }
+
+  override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
+    let failure = error;
+    const fd = this.#fd;
+    this.#fd = -1;
+    try {
+      this.#watch.stop();
+      if (!this.#keepOpen) closeSync(fd);
+    } catch (closing) {
+      failure ??= closing as Error;
+    }
+    this.#finishWrite(error ?? addon.error(ECANCELED, "write"));
+    callback(failure);
+  }
+}

@@ -1,0 +1,147 @@
+/*
+ * One edge-triggered epoll descriptor for all streams, itself watched by libuv.
+ *
+ * libuv watches level-triggered, which does not do for a virtio-serial port: while the host side is disconnected the
+ * port reports EPOLLHUP without end (port_fops_poll in drivers/char/virtio_console.c), EPOLLHUP cannot be masked, and
+ * libuv would spin. Edge-triggered, the port is reported again only when its wait queue is woken, which is what happens
+ * when the host connects. An epoll descriptor is itself readable as long as it has events to hand out, so libuv can
+ * wait for it (epoll(7), "nested").
+ */
+#include "vsock.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+#include <uv.h>
+
+/* Events taken in one go; what is left makes libuv call again. */
+enum { BATCH = 64 };
+
+struct poller {
+  uv_poll_t handle;
+  int epoll_fd;
+  napi_env env;
+  napi_ref callback;
+  napi_async_cleanup_hook_handle cleanup;
+  /* Pairs of watcher id and events, shared with JavaScript; the array it belongs to is kept by the reference. */
+  napi_ref events_array;
+  int32_t *events;
+};
+
+static void on_ready(uv_poll_t *handle, int status, int events) {
+  (void)events;
+  struct poller *poller = handle->data;
+  struct epoll_event ready[BATCH];
+  if (status < 0) return;
+  int count = epoll_wait(poller->epoll_fd, ready, BATCH, 0);
+  if (count <= 0) return;
+  for (int i = 0; i < count; i++) {
+    poller->events[2 * i] = (int32_t)ready[i].data.u32;
+    poller->events[2 * i + 1] = (int32_t)ready[i].events;
+  }
+  napi_env env = poller->env;
+  napi_handle_scope scope;
+  if (napi_open_handle_scope(env, &scope) != napi_ok) return;
+  napi_value callback, global, argument = make_int(env, count);
+  if (argument != NULL && napi_get_reference_value(env, poller->callback, &callback) == napi_ok &&
+      napi_get_global(env, &global) == napi_ok &&
+      napi_make_callback(env, NULL, global, callback, 1, &argument, NULL) == napi_pending_exception) {
+    napi_value exception;
+    if (napi_get_and_clear_last_exception(env, &exception) == napi_ok) napi_fatal_exception(env, exception);
+  }
+  napi_close_handle_scope(env, scope);
+}
+
+static void on_closed(uv_handle_t *handle) {
+  struct poller *poller = handle->data;
+  close(poller->epoll_fd);
+  napi_remove_async_cleanup_hook(poller->cleanup);
+  free(poller);
+}
+
+static void on_cleanup(napi_async_cleanup_hook_handle hook, void *data) {
+  (void)hook;
+  struct poller *poller = data;
+  uv_close((uv_handle_t *)&poller->handle, on_closed);
+}
+
+napi_value poller_start(napi_env env, napi_callback_info info) {
+  napi_value arguments[2];
+  if (!read_arguments(env, info, 2, arguments)) return NULL;
+  void *events;
+  size_t size;
+  uv_loop_t *loop;
+  if (!read_bytes(env, arguments[1], &events, &size)) return NULL;
+  if (size < sizeof(int32_t) * 2 * BATCH) return throw_errno(env, EINVAL, "epoll_create1", NULL);
+  if (napi_get_uv_event_loop(env, &loop) != napi_ok) return throw_errno(env, EIO, "epoll_create1", NULL);
+  struct poller *poller = calloc(1, sizeof *poller);
+  if (poller == NULL) return throw_errno(env, ENOMEM, "epoll_create1", NULL);
+  poller->env = env;
+  poller->events = events;
+  poller->handle.data = poller;
+  poller->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+  if (poller->epoll_fd < 0) {
+    int error = errno;
+    free(poller);
+    return throw_errno(env, error, "epoll_create1", NULL);
+  }
+  int status = uv_poll_init(loop, &poller->handle, poller->epoll_fd);
+  if (status < 0) {
+    close(poller->epoll_fd);
+    free(poller);
+    return throw_errno(env, -status, "epoll_create1", NULL);
+  }
+  uv_unref((uv_handle_t *)&poller->handle);
+  /* From here on only the clean-up hook may free the poller: libuv owns the handle until it is closed. */
+  if (napi_add_async_cleanup_hook(env, on_cleanup, poller, &poller->cleanup) != napi_ok ||
+      napi_set_instance_data(env, poller, NULL, NULL) != napi_ok ||
+      napi_create_reference(env, arguments[0], 1, &poller->callback) != napi_ok ||
+      napi_create_reference(env, arguments[1], 1, &poller->events_array) != napi_ok)
+    return throw_errno(env, ENOMEM, "epoll_create1", NULL);
+  status = uv_poll_start(&poller->handle, UV_READABLE, on_ready);
+  if (status < 0) return throw_errno(env, -status, "epoll_create1", NULL);
+  return make_undefined(env);
+}
+
+static struct poller *get_poller(napi_env env) {
+  void *poller = NULL;
+  if (napi_get_instance_data(env, &poller) != napi_ok || poller == NULL) throw_errno(env, EBADF, "epoll_ctl", NULL);
+  return poller;
+}
+
+napi_value poller_add(napi_env env, napi_callback_info info) {
+  napi_value arguments[2];
+  int fd, id;
+  if (!read_arguments(env, info, 2, arguments) || !read_int(env, arguments[0], &fd) ||
+      !read_int(env, arguments[1], &id))
+    return NULL;
+  struct poller *poller = get_poller(env);
+  if (poller == NULL) return NULL;
+  struct epoll_event event = {.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, .data.u32 = (uint32_t)id};
+  if (epoll_ctl(poller->epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0) return throw_errno(env, errno, "epoll_ctl", NULL);
+  return make_undefined(env);
+}
+
+napi_value poller_remove(napi_env env, napi_callback_info info) {
+  napi_value argument;
+  int fd;
+  if (!read_arguments(env, info, 1, &argument) || !read_int(env, argument, &fd)) return NULL;
+  struct poller *poller = get_poller(env);
+  if (poller == NULL) return NULL;
+  if (epoll_ctl(poller->epoll_fd, EPOLL_CTL_DEL, fd, NULL) < 0) return throw_errno(env, errno, "epoll_ctl", NULL);
+  return make_undefined(env);
+}
+
+napi_value poller_ref(napi_env env, napi_callback_info info) {
+  napi_value argument;
+  bool keep;
+  if (!read_arguments(env, info, 1, &argument)) return NULL;
+  struct poller *poller = get_poller(env);
+  if (poller == NULL || napi_get_value_bool(env, argument, &keep) != napi_ok) return NULL;
+  if (keep)
+    uv_ref((uv_handle_t *)&poller->handle);
+  else
+    uv_unref((uv_handle_t *)&poller->handle);
+  return make_undefined(env);
+}

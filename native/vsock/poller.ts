@@ -1,0 +1,69 @@
+import { addon } from "./addon.ts";
+
+const BATCH = 64;
+
+interface Watcher {
+  onEvents: (events: number) => void;
+  referenced: boolean;
+}
+
+/** A descriptor being watched. */
+export interface Watch {
+  /** Ends it; must be called before the descriptor is closed. */
+  stop(): void;
+  /** Whether the watch keeps the process alive, as in node:net. */
+  setReferenced(referenced: boolean): void;
+}
+
+const ready = new Int32Array(2 * BATCH);
+// By id, not by descriptor: a batch may hold an event of a descriptor that an earlier callback of the batch closed, and
+// whose number has gone to a new one since.
+const watchers = new Map<number, Watcher>();
+let nextId = 0;
+let references = 0;
+let started = false;
+
+function onReady(count: number): void {
+  for (let i = 0; i < count; i++) {
+    const watcher = watchers.get(ready[2 * i] as number);
+    watcher?.onEvents(ready[2 * i + 1] as number);
+  }
+}
+
+function countReference(change: 1 | -1): void {
+  references += change;
+  if (references === (change === 1 ? 1 : 0)) addon.pollerRef(change === 1);
+}
+
+/**
+ * Calls `onEvents` with the EPOLL* bits of `fd`, once at the start and then whenever they change: edge-triggered, so what
+ * was reported must be used up before more is (epoll(7)).
+ * @throws EPERM for a descriptor that cannot be polled (a regular file), EEXIST for one that is watched already.
+ */
+export function watch(fd: number, onEvents: (events: number) => void): Watch {
+  if (!started) {
+    addon.pollerStart(onReady, ready);
+    started = true;
+  }
+  nextId = (nextId + 1) % 0x7fffffff;
+  const id = nextId;
+  addon.pollerAdd(fd, id);
+  const watcher: Watcher = { onEvents, referenced: true };
+  watchers.set(id, watcher);
+  countReference(1);
+  const setReferenced = (referenced: boolean) => {
+    if (watcher.referenced === referenced) return;
+    watcher.referenced = referenced;
+    countReference(referenced ? 1 : -1);
+  };
+  return {
+    setReferenced(referenced) {
+      if (watchers.has(id)) setReferenced(referenced);
+    },
+    stop() {
+      if (!watchers.delete(id)) return;
+      setReferenced(false);
+      addon.pollerRemove(fd);
+    },
+  };
+}

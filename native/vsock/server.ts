@@ -1,0 +1,127 @@
+import { EventEmitter } from "node:events";
+import { closeSync } from "node:fs";
+import { addon, type VsockAddress } from "./addon.ts";
+import { type Watch, watch } from "./poller.ts";
+import { VMADDR_CID_ANY, VsockSocket } from "./socket.ts";
+
+const { EAGAIN, EALREADY, ECONNABORTED } = addon.constants;
+
+/** How long to leave waiting connections alone after an error such as EMFILE: no edge tells when it is over. */
+const ACCEPT_RETRY_MS = 100;
+
+export interface VsockListenOptions {
+  port: number;
+  /** Which of this machine's addresses; any by default. */
+  cid?: number;
+  /** Connections the kernel keeps waiting; 128 by default. */
+  backlog?: number;
+  /** Of the sockets accepted; see PollStreamOptions. */
+  allowHalfOpen?: boolean;
+}
+
+interface VsockServerEvents {
+  listening: [];
+  connection: [socket: VsockSocket];
+  /** Nothing listens any more, and every accepted socket is closed. */
+  close: [];
+  error: [error: Error];
+}
+
+/** A listening AF_VSOCK socket, with the events of net.Server. */
+export class VsockServer extends EventEmitter<VsockServerEvents> {
+  #fd = -1;
+  #watch: Watch | undefined;
+  #retry: NodeJS.Timeout | undefined;
+  #sockets = 0;
+  #allowHalfOpen = false;
+
+  /** Whether it takes connections. */
+  get listening(): boolean {
+    return this.#watch !== undefined;
+  }
+
+  /**
+   * Starts listening; "listening" is emitted right after.
+   * @throws EADDRINUSE, EADDRNOTAVAIL when the machine has no such cid, EAFNOSUPPORT, EALREADY when it listens.
+   */
+  listen(options: VsockListenOptions): this {
+    if (this.#watch !== undefined) throw addon.error(EALREADY, "listen");
+    const fd = addon.listen(options.cid ?? VMADDR_CID_ANY, options.port, options.backlog ?? 128);
+    try {
+      this.#watch = watch(fd, () => this.#accept());
+    } catch (error) {
+      closeSync(fd);
+      throw error;
+    }
+    this.#fd = fd;
+    this.#allowHalfOpen = options.allowHalfOpen ?? false;
+    process.nextTick(() => this.listening && this.emit("listening"));
+    return this;
+  }
+
+  /** Where it listens, or null when it does not. */
+  address(): VsockAddress | null {
+    return this.#watch === undefined ? null : addon.localAddress(this.#fd);
+  }
+
+  /** Stops taking connections; those taken go on, and "close" is emitted after the last of them. */
+  close(): this {
+    if (this.#watch === undefined) return this;
+    clearTimeout(this.#retry);
+    this.#watch.stop();
+    this.#watch = undefined;
+    closeSync(this.#fd);
+    this.#fd = -1;
+    this.#emitClose();
+    return this;
+  }
+
+  /** Lets the process exit although the server listens. */
+  unref(): this {
+    this.#watch?.setReferenced(false);
+    return this;
+  }
+
+  #emitClose(): void {
+    if (this.#watch === undefined && this.#sockets === 0) process.nextTick(() => this.emit("close"));
+  }
+
+  #accept(): void {
+    while (this.#watch !== undefined) {
+      const fd = addon.accept(this.#fd);
+      if (fd === -EAGAIN) return;
+      if (fd === -ECONNABORTED) continue;
+      if (fd < 0) {
+        clearTimeout(this.#retry);
+        this.#retry = setTimeout(() => this.#accept(), ACCEPT_RETRY_MS);
+        this.emit("error", addon.error(-fd, "accept"));
+        return;
+      }
+      const socket = this.#open(fd);
+      if (socket === undefined) continue;
+      this.#sockets++;
+      socket.once("close", () => {
+        this.#sockets--;
+        this.#emitClose();
+      });
+      this.emit("connection", socket);
+    }
+  }
+
+  #open(fd: number): VsockSocket | undefined {
+    try {
+      return new VsockSocket({ fd, allowHalfOpen: this.#allowHalfOpen });
+    } catch {
+      // The peer has gone since (getpeername() is ENOTCONN): as good as never connected.
+      closeSync(fd);
+      return undefined;
+    }
+  }
+}
+
+/** A server that hands each connection to `onConnection`; call listen() on it. */
+export function createServer(onConnection?: (socket: VsockSocket) => void): VsockServer {
+  const server = new VsockServer();
+  if (onConnection !== undefined) server.on("connection", onConnection);
+  return server;
+}

@@ -1,0 +1,56 @@
+import { addon } from "./addon.ts";
+import { watch } from "./poller.ts";
+
+const { EPOLLIN, EPOLLERR, EPOLLHUP } = addon.constants;
+
+/**
+ * Waits until `done` says yes to the EPOLL* bits of a descriptor that no one else here is watching.
+ * @throws the signal's reason when it is aborted, and what `done` throws.
+ */
+export function waitForEvents(fd: number, signal: AbortSignal | undefined, done: (events: number) => boolean) {
+  return new Promise<void>((resolve, reject) => {
+    if (signal?.aborted) {
+      reject(signal.reason);
+      return;
+    }
+    const stop = () => {
+      watched.stop();
+      signal?.removeEventListener("abort", onAbort);
+    };
+    const onAbort = () => {
+      stop();
+      reject(signal?.reason);
+    };
+    const watched = watch(fd, (events) => {
+      try {
+        if (!done(events)) return;
+        stop();
+        resolve();
+      } catch (error) {
+        stop();
+        reject(error);
+      }
+    });
+    signal?.addEventListener("abort", onAbort);
+  });
+}
+
+/**
+ * Resolves when the host side of a virtio-serial port (open in the guest as `fd`) is connected, at once if it is.
+ * No timer is involved: the kernel wakes the port's waiters when the host connects.
+ *
+ * Use it in a loop with a PollStream of the same descriptor and `keepOpen`: wait for the host, serve until the stream
+ * ends (it reads as ended when the host disconnects), repeat.
+ * @throws the signal's reason when it is aborted.
+ */
+export function waitForHost(fd: number, signal?: AbortSignal): Promise<void> {
+  return waitForEvents(fd, signal, (events) => (events & EPOLLHUP) === 0);
+}
+
+/**
+ * Resolves when reading `fd` would not wait: there is data, the end, or an error to be had.
+ * @throws the signal's reason when it is aborted.
+ */
+export function waitReadable(fd: number, signal?: AbortSignal): Promise<void> {
+  return waitForEvents(fd, signal, (events) => (events & (EPOLLIN | EPOLLHUP | EPOLLERR)) !== 0);
+}
