@@ -24,6 +24,7 @@ NAPI_MODULE_INIT() {
       FUNCTION("clockSettime", posix_clock_settime),
       FUNCTION("addEntropy", posix_add_entropy),
       FUNCTION("attachDeviceFilter", posix_attach_device_filter),
+      FUNCTION("readTsc", posix_read_tsc),
   };
   if (napi_define_properties(env, exports, sizeof functions / sizeof functions[0], functions) != napi_ok ||
       !posix_define_constants(env, exports))

@@ -91,6 +91,7 @@ interface PosixAddon {
   clockSettime(realtimeNs: bigint): void;
   addEntropy(data: Uint8Array): void;
   attachDeviceFilter(cgroupFd: number, program: Uint8Array): void;
+  readTsc(): bigint;
 }
 
 const addon = loadAddon("posix") as PosixAddon;
@@ -229,4 +230,9 @@ export function addEntropy(data: Uint8Array): void {
  */
 export function attachDeviceFilter(cgroupFd: number, program: Uint8Array): void {
   addon.attachDeviceFilter(cgroupFd, program);
+}
+
+/** The processor's time stamp counter (RDTSC), which an emulated guest reads as well, whatever its rate. */
+export function readTsc(): bigint {
+  return addon.readTsc();
 }

@@ -10,6 +10,7 @@
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
+#include <x86intrin.h>
 
 napi_value posix_clock_settime(napi_env env, napi_callback_info info) {
   napi_value argument;
@@ -104,4 +105,12 @@ napi_value posix_attach_device_filter(napi_env env, napi_callback_info info) {
   close(filter);
   if (status < 0) return throw_errno(env, error, "bpf", "BPF_PROG_ATTACH");
   return make_undefined(env);
+}
+
+napi_value posix_read_tsc(napi_env env, napi_callback_info info) {
+  (void)info;
+  napi_value result;
+  /* Not serialised: the callers compare readings milliseconds apart. */
+  if (napi_create_bigint_uint64(env, __rdtsc(), &result) != napi_ok) return NULL;
+  return result;
 }
