@@ -1,0 +1,212 @@
+import { AGENT_PORT_NAME, type NetworkDevice, SHARE_TAG, type VmSpec } from "./spec.ts";
+
+/** QEMU's translation buffer for emulated code: its default of 1 GiB would let one busy sandbox grow by that much. */
+const TCG_TRANSLATION_BUFFER_MIB = 64;
+
+/** The descriptors, numbers and paths of one run: QEMU inherits the descriptors under these numbers. */
+export interface Wiring {
+  /** Our stream socket for QMP. */
+  qmpFd: number;
+  /** Our stream socket that takes what the guest writes to its serial console. */
+  consoleFd: number;
+  /** The root image, opened read-only. */
+  imageFd: number;
+  agent: { kind: "virtio-serial"; fd: number } | { kind: "vsock"; vhostFd: number; cid: number };
+  /**
+   * Where guest RAM lives: `anonymous` for a VM of its own; `template` in a file that later clones map; `clone` in a
+   * private, copy-on-write mapping of such a file. Files are descriptors, so that a removed template does no harm.
+   */
+  memory: { kind: "anonymous" } | { kind: "template" | "clone"; fd: number };
+  /** Rate of the time stamp counter as an emulated guest reads it, kHz. Hardware virtualisation has kvm-clock. */
+  tscKhz?: number;
+  /** The open tap of each of `spec.networks`, in its order. */
+  tapFds: readonly number[];
+}
+
+/**
+ * QEMU's arguments for a VM. Everything that shapes guest-visible state is here and only here: a clone must have the
+ * devices of its template, in the same order.
+ */
+export function commandLine(spec: VmSpec, wiring: Wiring): string[] {
+  return [
+    ...PROCESS,
+    ...machineArguments(spec, wiring),
+    ...memoryArguments(spec, wiring),
+    ...kernelArguments(spec, wiring),
+    ...monitorArguments(wiring),
+    ...consoleArguments(wiring),
+    ...rootArguments(spec, wiring),
+    ...agentArguments(spec, wiring),
+    ...shareArguments(spec),
+    ...randomArguments(spec),
+    ...spec.networks.flatMap((network, index) => networkArguments(spec, wiring, network, index)),
+  ];
+}
+
+const PROCESS: readonly string[] = [
+  "-nodefaults",
+  "-no-user-config",
+  "-display",
+  "none",
+  // A guest that reboots (a panic does, see panic=-1) ends QEMU in place of starting over unnoticed.
+  "-no-reboot",
+  "-sandbox",
+  "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny",
+];
+
+function machineArguments({ machine, accelerator, vcpus }: VmSpec, { memory }: Wiring): string[] {
+  const options = [
+    machine,
+    ...MACHINE_OPTIONS[machine],
+    // Merging equal pages of different sandboxes (KSM) is a side channel between them.
+    "mem-merge=off",
+    "dump-guest-core=off",
+    ...(memory.kind === "anonymous" ? [] : ["memory-backend=ram"]),
+  ];
+  const emulated = accelerator === "tcg";
+  return [
+    "-machine",
+    options.join(","),
+    "-accel",
+    emulated ? `tcg,thread=multi,tb-size=${TCG_TRANSLATION_BUFFER_MIB}` : "kvm",
+    "-cpu",
+    // Not migrated between hosts, so whatever the accelerator has.
+    emulated ? "max" : "host",
+    "-smp",
+    String(vcpus),
+    // virtio-mmio speaks the pre-1.0 protocol unless told otherwise; vsock has no such version.
+    ...(machine === "microvm" ? ["-global", "virtio-mmio.force-legacy=false"] : []),
+  ];
+}
+
+/** Without what Linux never needs here: each device is memory, boot time and attack surface. */
+const MACHINE_OPTIONS = {
+  // The real-time clock goes unused: the host's time comes with the sandbox's first request.
+  microvm: ["acpi=on", "rtc=off", "pit=off", "pic=off", "isa-serial=on", "usb=off", "pcie=off", "x-option-roms=off"],
+  q35: ["hpet=off", "sata=off", "smbus=off", "vmport=off", "i8042=off", "usb=off", "graphics=off"],
+} as const;
+
+function memoryArguments({ memoryMib }: VmSpec, { memory }: Wiring): string[] {
+  const size = ["-m", `${memoryMib}M`];
+  if (memory.kind === "anonymous") return size;
+  const share = memory.kind === "template" ? "on" : "off";
+  return [
+    ...size,
+    "-object",
+    // No `discard-data`, no balloon, no page reporting, ever: a private mapping's discarded page is a hole in the file.
+    `memory-backend-file,id=ram,size=${memoryMib}M,mem-path=/proc/self/fd/${memory.fd},share=${share},prealloc=off`,
+  ];
+}
+
+/** A clone has its kernel in memory already: loading it again would cost each clone its size. */
+function kernelArguments(spec: VmSpec, wiring: Wiring): string[] {
+  if (wiring.memory.kind === "clone") return ["-incoming", "defer"];
+  return ["-kernel", spec.kernel, "-initrd", spec.initrd, "-append", kernelParameters(spec, wiring.tscKhz).join(" ")];
+}
+
+/**
+ * The guest kernel's parameters that follow from the VM; the caller's come last and win
+ * (Documentation/admin-guide/kernel-parameters.txt).
+ */
+export function kernelParameters(spec: VmSpec, tscKhz: number | undefined): string[] {
+  return [
+    "console=ttyS0",
+    "quiet",
+    // Restart at once, with no reset through a keyboard controller that is not there.
+    "panic=-1",
+    "reboot=t",
+    ...(spec.accelerator === "tcg" ? emulationParameters(tscKhz) : []),
+    ...spec.kernelParams,
+  ];
+}
+
+/**
+ * microvm has neither HPET nor PM timer; calibration against the PIT fails on a busy host and the boot then hangs, so
+ * the kernel is told the rates. No mitigation of speculation works through an emulator, each costs time in it.
+ */
+function emulationParameters(tscKhz: number | undefined): string[] {
+  const known = tscKhz === undefined ? [] : [`tsc_early_khz=${tscKhz}`, `lpj=${(tscKhz * 1000) / KERNEL_HZ}`];
+  return [...known, "tsc=reliable", "no_timer_check", "mitigations=off"];
+}
+
+/** CONFIG_HZ of Debian's kernels, which loops per jiffy count in. */
+const KERNEL_HZ = 250;
+
+function monitorArguments({ qmpFd }: Wiring): string[] {
+  return ["-chardev", `socket,id=qmp,fd=${qmpFd}`, "-mon", "chardev=qmp,mode=control"];
+}
+
+function consoleArguments({ consoleFd }: Wiring): string[] {
+  return ["-chardev", `socket,id=console,fd=${consoleFd}`, "-serial", "chardev:console"];
+}
+
+function rootArguments(spec: VmSpec, { imageFd }: Wiring): string[] {
+  return [
+    "-add-fd",
+    `fd=${imageFd},set=1`,
+    "-blockdev",
+    // Every VM has the file open and none writes: there is nothing to lock.
+    "driver=file,node-name=root,filename=/dev/fdset/1,read-only=on,auto-read-only=off,locking=off",
+    "-device",
+    virtio(spec, "blk", "drive=root,id=root"),
+  ];
+}
+
+function agentArguments(spec: VmSpec, { agent }: Wiring): string[] {
+  if (agent.kind === "vsock") {
+    return [
+      "-device",
+      `vhost-vsock-${suffix(spec)},id=agent,guest-cid=${agent.cid},vhostfd=${agent.vhostFd}${modern(spec)}`,
+    ];
+  }
+  return [
+    "-chardev",
+    `socket,id=agent,fd=${agent.fd}`,
+    "-device",
+    virtio(spec, "serial", "id=serial,max_ports=2"),
+    "-device",
+    `virtserialport,bus=serial.0,nr=1,chardev=agent,name=${AGENT_PORT_NAME}`,
+  ];
+}
+
+function shareArguments(spec: VmSpec): string[] {
+  return [
+    "-fsdev",
+    // remap: bind mounts below the share come from several file systems, whose inode numbers would collide.
+    `local,id=share,path=${escapeValue(spec.shareDirectory)},security_model=passthrough,multidevs=remap`,
+    "-device",
+    virtio(spec, "9p", `id=share,fsdev=share,mount_tag=${SHARE_TAG}`),
+  ];
+}
+
+function randomArguments(spec: VmSpec): string[] {
+  return ["-object", "rng-random,id=rng,filename=/dev/urandom", "-device", virtio(spec, "rng", "id=rng,rng=rng")];
+}
+
+function networkArguments(spec: VmSpec, { tapFds }: Wiring, network: NetworkDevice, index: number): string[] {
+  const device = `id=net${index},netdev=tap${index},mac=${network.mac},host_mtu=${network.mtu}`;
+  return [
+    "-netdev",
+    `tap,id=tap${index},fd=${tapFds[index]}`,
+    "-device",
+    // The option ROM is for booting from the network.
+    virtio(spec, "net", spec.machine === "q35" ? `${device},romfile=` : device),
+  ];
+}
+
+function virtio(spec: VmSpec, name: string, properties: string): string {
+  return `virtio-${name}-${suffix(spec)},${properties}${modern(spec)}`;
+}
+
+function suffix({ machine }: VmSpec): string {
+  return machine === "microvm" ? "device" : "pci";
+}
+
+function modern({ machine }: VmSpec): string {
+  return machine === "microvm" ? "" : ",disable-legacy=on";
+}
+
+/** QEMU splits option strings at commas; a doubled one stands for itself (qemu(1), "-object"). */
+export function escapeValue(value: string): string {
+  return value.replaceAll(",", ",,");
+}
