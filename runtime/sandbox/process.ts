@@ -1,0 +1,60 @@
+import { type ProcessId, Stream } from "../../protocol/generated/agent.ts";
+import type { Agent } from "../agent-client/client.ts";
+import { OutputPump, type ProcessIo, pumpInput } from "./stdio.ts";
+
+/** How a process ended. */
+export interface Exit {
+  /** 0 to 255; 128 + signal when a signal ended it; 255 when the VM died under it. */
+  exitCode: number;
+  /** Unix milliseconds, by the host's clock. */
+  exitedAt: number;
+  oomKilled: boolean;
+}
+
+/** The exit code reported for a process whose VM died: there was no exit, and it must not look like success. */
+export const VM_DEATH_EXIT_CODE = 255;
+
+/** A process in the guest whose standard streams are connected to the host's. */
+export class GuestProcess {
+  readonly id: ProcessId;
+  /** As the guest's root pid namespace sees it. */
+  readonly pid: number;
+  readonly #outputs: OutputPump[] = [];
+  /** Settles once the process has ended and its output is delivered. Never rejects. */
+  readonly exit: Promise<Exit>;
+  ended = false;
+
+  constructor(agent: Agent, id: ProcessId, pid: number, io: ProcessIo) {
+    this.id = id;
+    this.pid = pid;
+    if (io.stdout) this.#outputs.push(new OutputPump(agent, id, Stream.STREAM_STDOUT, io.stdout));
+    if (io.stderr) this.#outputs.push(new OutputPump(agent, id, Stream.STREAM_STDERR, io.stderr));
+    this.exit = this.#follow(agent, io);
+    if (io.stdin) pumpInput(agent, id, io.stdin);
+  }
+
+  async #follow(agent: Agent, io: ProcessIo): Promise<Exit> {
+    let exit: Exit;
+    try {
+      const answer = await agent.call("waitProcess", { process: this.id });
+      exit = { exitCode: answer.exitCode & 0xff, exitedAt: Date.now(), oomKilled: answer.oomKilled };
+    } catch {
+      exit = { exitCode: VM_DEATH_EXIT_CODE, exitedAt: Date.now(), oomKilled: false };
+    }
+    this.ended = true;
+    await Promise.all(this.#outputs.map((output) => output.drained()));
+    io.stdin?.destroy();
+    await Promise.all([io.stdout, io.stderr].map(finished));
+    return exit;
+  }
+}
+
+/** Ends a stream and waits until what was written to it is out. */
+function finished(stream: ProcessIo["stdout"]): Promise<void> {
+  return new Promise((resolve) => {
+    if (stream === undefined || stream.destroyed) return resolve();
+    stream.once("close", () => resolve());
+    stream.once("error", () => resolve());
+    stream.end(() => resolve());
+  });
+}

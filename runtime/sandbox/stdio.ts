@@ -1,0 +1,117 @@
+import { closeSync, constants, createReadStream, createWriteStream, fstatSync, openSync } from "node:fs";
+import { Socket } from "node:net";
+import type { Readable, Writable } from "node:stream";
+import { isatty } from "node:tty";
+import { PollStream } from "../../native/vsock/index.ts";
+import type { ProcessId, Stream } from "../../protocol/generated/agent.ts";
+import type { Agent } from "../agent-client/client.ts";
+
+/** The host's ends of a process's standard streams; a missing one is /dev/null. */
+export interface ProcessIo {
+  stdin: Readable | undefined;
+  stdout: Writable | undefined;
+  stderr: Writable | undefined;
+}
+
+/**
+ * A stream that reads from a descriptor, which it owns from now on. A pipe or terminal is opened anew through /proc, so
+ * that O_NONBLOCK does not reach the others who share its open file description.
+ */
+export function openInput(fd: number): Readable {
+  const kind = fstatSync(fd);
+  if (kind.isFIFO() || isatty(fd)) return new PollStream({ fd: reopen(fd, constants.O_RDONLY), writable: false });
+  if (kind.isSocket()) return new Socket({ fd, readable: true, writable: false });
+  return createReadStream("", { fd, autoClose: true });
+}
+
+/** A stream that writes to a descriptor, as `openInput`. A pipe nobody reads fails as writing to it would: EPIPE. */
+export function openOutput(fd: number): Writable {
+  const kind = fstatSync(fd);
+  if (kind.isFIFO() || isatty(fd)) return new PollStream({ fd: reopen(fd, constants.O_WRONLY), readable: false });
+  if (kind.isSocket()) return new Socket({ fd, readable: false, writable: true });
+  return createWriteStream("", { fd, autoClose: true });
+}
+
+function reopen(fd: number, mode: number): number {
+  try {
+    const own = openSync(`/proc/self/fd/${fd}`, mode | constants.O_NONBLOCK | constants.O_NOCTTY);
+    closeSync(fd);
+    return own;
+  } catch (error) {
+    // ENXIO: a FIFO without a reader (fifo(7)); ENOENT and EACCES: a terminal of another mount namespace or user.
+    if (["ENXIO", "ENOENT", "EACCES"].includes((error as NodeJS.ErrnoException).code ?? "")) return fd;
+    throw error;
+  }
+}
+
+/** How long an output stream that a left-over process keeps open may stay silent after the process's end. */
+const SILENCE_AFTER_EXIT_MS = 100;
+
+/** Copies one output stream of a process to `sink` until its end; `sink` slow stops the writer in the guest. */
+export class OutputPump {
+  readonly #call: ReturnType<Agent["readOutput"]>;
+  readonly done: Promise<void>;
+  #waitingForSink = false;
+  #lastChunk = 0;
+
+  constructor(agent: Agent, process: ProcessId, stream: Stream, sink: Writable) {
+    this.#call = agent.readOutput({ process, stream });
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.done = promise;
+    const resume = () => {
+      this.#waitingForSink = false;
+      this.#call.resume();
+    };
+    this.#call.on("data", ({ data }: { data: Buffer }) => {
+      this.#lastChunk = performance.now();
+      if (sink.write(data)) return;
+      this.#waitingForSink = true;
+      this.#call.pause();
+      sink.once("drain", resume);
+    });
+    this.#call.on("error", () => resolve());
+    this.#call.on("end", () => resolve());
+    // The reader went away: the process gets what it would get on a pipe, EPIPE.
+    sink.once("error", () => {
+      this.#call.cancel();
+      resolve();
+    });
+  }
+
+  /** After the process's end: waits for what it wrote, but not for ever for children that keep the stream open. */
+  async drained(): Promise<void> {
+    this.#lastChunk = performance.now();
+    const poll = setInterval(() => {
+      if (this.#waitingForSink || performance.now() - this.#lastChunk < SILENCE_AFTER_EXIT_MS) return;
+      this.#call.cancel();
+    }, SILENCE_AFTER_EXIT_MS / 2);
+    try {
+      await this.done;
+    } finally {
+      clearInterval(poll);
+    }
+  }
+}
+
+/** The longest chunk that agent.proto allows, bytes. */
+const STDIN_CHUNK = 256 * 1024;
+
+/** Copies `source` to the process's stdin until its end, then closes stdin; the guest slow stops the reading. */
+export function pumpInput(agent: Agent, process: ProcessId, source: Readable): void {
+  const { stream, done } = agent.writeStdin();
+  // The process has ended or closed its stdin: what is left of the source is not ours to read.
+  done.catch(() => {}).finally(() => source.destroy());
+  stream.on("error", () => source.destroy());
+  stream.write({ process, data: Buffer.alloc(0) });
+  source.on("data", (chunk: Buffer) => {
+    let room = true;
+    for (let at = 0; at < chunk.length; at += STDIN_CHUNK) {
+      room = stream.write({ process: undefined, data: chunk.subarray(at, at + STDIN_CHUNK) });
+    }
+    if (room) return;
+    source.pause();
+    stream.once("drain", () => source.resume());
+  });
+  source.once("end", () => stream.end());
+  source.once("error", () => stream.end());
+}

@@ -1,0 +1,136 @@
+import { closeSync, mkdirSync, openSync, readFileSync, rmSync, statSync } from "node:fs";
+import { isAbsolute, join } from "node:path";
+import { constants, mount, umount, unshare } from "../../native/posix/index.ts";
+import { CaissonError } from "../../protocol/errors.ts";
+import type { Mount, Spec } from "../../protocol/oci.ts";
+
+/** Where the guest's agent mounts the shared directory. */
+export const GUEST_SHARE = "/run/caisson/share";
+
+/** Room for the share's own directories and mount points: all that a hostile guest could write beside the volumes. */
+const SHARE_TMPFS = "mode=0700,size=1m,nr_inodes=4096";
+
+/**
+ * Moves this process into a mount namespace of its own, which still receives the host's mounts. Every mount made from now
+ * on goes with the process, whatever ends it. Call it before anything starts libuv's thread pool: threads keep the
+ * namespace they were born in (unshare(2), CLONE_NEWNS).
+ */
+export function enterPrivateMountNamespace(): void {
+  unshare(constants.CLONE_NEWNS);
+  mount(null, "/", null, constants.MS_REC | constants.MS_SLAVE, null);
+}
+
+/**
+ * The one directory that the sandbox's VM can see. Root file systems and volumes are bind mounts below it:
+ * `<container>/rootfs` and `<container>/mounts/<index>`. Only to be used in a private mount namespace.
+ */
+export class Share {
+  readonly directory: string;
+
+  /** Mounts the share's own small tmpfs on `directory`, which must exist. */
+  constructor(directory: string) {
+    this.directory = directory;
+    mount("caisson-share", directory, "tmpfs", constants.MS_NOSUID | constants.MS_NODEV, SHARE_TMPFS);
+  }
+
+  /**
+   * Brings a container's root file system and bind mounts into the share.
+   * @returns the configuration as the guest needs it: host paths replaced by paths below GUEST_SHARE.
+   * @throws CaissonError CAISSON_E_STORAGE naming the mount whose source is missing or cannot be shared.
+   */
+  addContainer(id: string, spec: Spec, bundle: string, rootfs: string): Spec {
+    const own = join(this.directory, id);
+    this.#writable(true);
+    try {
+      mkdirSync(join(own, "mounts"), { recursive: true });
+      mkdirSync(join(own, "rootfs"), { recursive: true });
+      bind(rootfs, join(own, "rootfs"), true, false, "root.path");
+      const mounts = spec.mounts?.map((entry, index) => {
+        if (!isBind(entry)) return entry;
+        addBind(entry, bundle, join(own, "mounts", String(index)), index);
+        return { ...entry, source: `${GUEST_SHARE}/${id}/mounts/${index}` };
+      });
+      return { ...spec, root: { ...spec.root, path: `${GUEST_SHARE}/${id}/rootfs` }, ...(mounts ? { mounts } : {}) };
+    } catch (error) {
+      this.#remove(own);
+      throw error;
+    } finally {
+      this.#writable(false);
+    }
+  }
+
+  /** Takes a container's mounts out of the share again. Does nothing for one that is not there. */
+  removeContainer(id: string): void {
+    this.#writable(true);
+    try {
+      this.#remove(join(this.directory, id));
+    } finally {
+      this.#writable(false);
+    }
+  }
+
+  /** The mount points are removed only once nothing is mounted below them: what they showed is the user's. */
+  #remove(own: string): void {
+    for (const target of mountPoints(own)) umount(target, constants.MNT_DETACH | constants.UMOUNT_NOFOLLOW);
+    rmSync(own, { recursive: true, force: true });
+  }
+
+  #writable(yes: boolean): void {
+    const flags = constants.MS_REMOUNT | constants.MS_NOSUID | constants.MS_NODEV | (yes ? 0 : constants.MS_RDONLY);
+    mount("caisson-share", this.directory, "tmpfs", flags, SHARE_TMPFS);
+  }
+}
+
+/** Whether the mount shows a file or directory of the host (config.md, Mounts: type "bind" or an option bind/rbind). */
+export function isBind(entry: Mount): boolean {
+  return entry.type === "bind" || (entry.options ?? []).some((option) => option === "bind" || option === "rbind");
+}
+
+function addBind(entry: Mount, bundle: string, target: string, index: number): void {
+  const field = `mounts[${index}].source`;
+  const given = entry.source ?? "";
+  const source = isAbsolute(given) ? given : join(bundle, given);
+  let kind: ReturnType<typeof statSync>;
+  try {
+    kind = statSync(source);
+  } catch (cause) {
+    throw new CaissonError("CAISSON_E_STORAGE", `${field}: ${source} cannot be bound to ${entry.destination}`, {
+      cause,
+      field,
+    });
+  }
+  if (kind.isBlockDevice() || kind.isCharacterDevice()) {
+    const remedy = "name devices in linux.devices; the guest has its own";
+    throw new CaissonError("CAISSON_E_CONFIG_UNSUPPORTED", `${field}: ${source} is a device of the host`, {
+      field,
+      remedy,
+    });
+  }
+  if (kind.isDirectory()) mkdirSync(target);
+  else closeSync(openSync(target, "wx"));
+  const options = new Set(entry.options);
+  bind(source, target, options.has("rbind"), options.has("ro") || options.has("rro"), field);
+}
+
+/** Read-only is kept by the host as well: the guest's own flag is in the guest's power. */
+function bind(source: string, target: string, recursive: boolean, readOnly: boolean, field: string): void {
+  try {
+    mount(source, target, null, constants.MS_BIND | (recursive ? constants.MS_REC : 0), null);
+    if (readOnly) mount(null, target, null, constants.MS_REMOUNT | constants.MS_BIND | constants.MS_RDONLY, null);
+  } catch (cause) {
+    throw new CaissonError("CAISSON_E_STORAGE", `${field}: ${source} cannot be shared with the VM`, { cause, field });
+  }
+}
+
+/** The mounts below a container's directory in the share, deepest last added first (proc(5), mountinfo: field 5). */
+function mountPoints(own: string): string[] {
+  return readFileSync("/proc/self/mountinfo", "utf8")
+    .split("\n")
+    .map((line) => unescapePath(line.split(" ")[4] ?? ""))
+    .filter((path) => path.startsWith(`${own}/`))
+    .reverse();
+}
+
+function unescapePath(path: string): string {
+  return path.replace(/\\([0-7]{3})/g, (_match, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)));
+}

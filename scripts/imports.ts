@@ -1,0 +1,82 @@
+/**
+ * Checks that imports run only downward (docs/design.md, section 2) and never in a circle, types included. Prints each
+ * breach as `file: imports file: reason` and exits 1 if there is one.
+ */
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { dirname, join, normalize } from "node:path";
+
+/** Bottom first: a file may import from its own layer and from those before it. */
+const LAYERS: readonly (readonly string[])[] = [
+  ["protocol"],
+  ["native"],
+  ["runtime/errors.ts", "runtime/log.ts", "runtime/trace.ts", "runtime/nearest.ts", "runtime/signals.ts"],
+  ["runtime/oci", "runtime/ttrpc"],
+  ["runtime/config.ts", "runtime/config", "runtime/state"],
+  ["runtime/agent-client"],
+  ["runtime/vm"],
+  ["runtime/network"],
+  ["runtime/storage"],
+  ["runtime/sandbox"],
+  ["runtime/control"],
+  ["runtime/cli", "runtime/shim"],
+  ["runtime/main.ts"],
+];
+/** Trees that see only what is named: the guest's side, and the build. */
+const APART: Readonly<Record<string, readonly string[]>> = {
+  agent: ["protocol", "native", "agent"],
+  "guest-image": ["protocol", "guest-image"],
+};
+const CHECKED = ["protocol", "native", "runtime", "agent", "guest-image"];
+
+function sources(folder: string): string[] {
+  if (!existsSync(folder)) return [];
+  return readdirSync(folder, { withFileTypes: true, recursive: true })
+    .filter((entry) => entry.isFile() && entry.name.endsWith(".ts") && !entry.name.endsWith(".test.ts"))
+    .map((entry) => join(entry.parentPath, entry.name));
+}
+
+function importsOf(file: string): string[] {
+  const found = readFileSync(file, "utf8").matchAll(
+    /^\s*(?:import|export)\b[^;]*?from\s+"(\.[^"]+)"|\bimport\(\s*"(\.[^"]+)"\s*\)/gm,
+  );
+  return [...found].map((match) => normalize(join(dirname(file), (match[1] ?? match[2]) as string)));
+}
+
+function layerOf(file: string): number {
+  return LAYERS.findIndex((names) => names.some((name) => file === name || file.startsWith(`${name}/`)));
+}
+
+const breaches: string[] = [];
+const graph = new Map<string, string[]>();
+for (const file of CHECKED.flatMap(sources)) {
+  const imports = importsOf(file);
+  graph.set(file, imports);
+  const apart = APART[file.split("/")[0] as string];
+  for (const target of imports) {
+    if (apart !== undefined) {
+      if (!apart.some((name) => target.startsWith(`${name}/`)))
+        breaches.push(`${file}: imports ${target}: not for this tree`);
+    } else if (layerOf(target) < 0 || layerOf(file) < 0) {
+      breaches.push(`${file}: imports ${target}: ${layerOf(file) < 0 ? "the importer" : "it"} stands in no layer`);
+    } else if (layerOf(target) > layerOf(file)) {
+      breaches.push(`${file}: imports ${target}: that is upward`);
+    }
+  }
+}
+
+/** Depth-first search; a file met again on the current path closes a circle. */
+const done = new Set<string>();
+function visit(file: string, path: string[]): void {
+  if (path.includes(file)) {
+    breaches.push(`circle: ${[...path.slice(path.indexOf(file)), file].join(" -> ")}`);
+    return;
+  }
+  if (done.has(file)) return;
+  for (const target of graph.get(file) ?? []) visit(target, [...path, file]);
+  done.add(file);
+}
+for (const file of graph.keys()) visit(file, []);
+
+for (const breach of breaches) console.error(breach);
+console.log(`imports: ${graph.size} files, ${breaches.length} breaches`);
+process.exitCode = breaches.length > 0 ? 1 : 0;
