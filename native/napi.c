@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <uv.h>
 
 static bool refuse(napi_env env, const char *message) {
   napi_throw_type_error(env, "ERR_INVALID_ARG_TYPE", message);
@@ -18,10 +17,10 @@ static bool set_string(napi_env env, napi_value object, const char *name, const 
 }
 
 napi_value make_error(napi_env env, int error, const char *syscall, const char *subject) {
-  char code[32];
-  char reason[128];
-  uv_err_name_r(-error, code, sizeof code);
-  uv_strerror_r(-error, reason, sizeof reason);
+  /* glibc's names, since libuv knows only those that its own calls meet: a mount can fail with many more. */
+  const char *code = strerrorname_np(error);
+  const char *reason = strerrordesc_np(error);
+  if (code == NULL || reason == NULL) code = reason = "EUNKNOWN";
   char message[512];
   if (subject == NULL)
     snprintf(message, sizeof message, "%s: %s, %s", code, reason, syscall);
