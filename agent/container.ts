@@ -1,0 +1,299 @@
+import type { FSWatcher } from "node:fs";
+import { CaissonError } from "../protocol/errors.ts";
+import type {
+  CreateContainerRequest,
+  ExecProcessRequest,
+  ExecProcessResponse,
+  ProcessInfo,
+  SignalProcessRequest,
+  StatsResponse,
+  WaitProcessResponse,
+} from "../protocol/generated/agent.ts";
+import { parseJson } from "../protocol/json.ts";
+import type { Process as ProcessConfig, Resources, Spec } from "../protocol/oci.ts";
+import { Cgroup } from "./cgroups/cgroup.ts";
+import { oomKills, watchFile } from "./cgroups/events.ts";
+import { freeze, thaw } from "./cgroups/freezer.ts";
+import { cgroupPath } from "./cgroups/path.ts";
+import { resourceSettings } from "./cgroups/resources.ts";
+import { refuse } from "./cgroups/setting.ts";
+import { readStats } from "./cgroups/stats.ts";
+import { Execs } from "./execs.ts";
+import { bootTimeNs, describeProcess } from "./listing.ts";
+import { resolveNamespaces } from "./namespaces.ts";
+import { compileCreate, compileExec } from "./plan.ts";
+import { Process } from "./process.ts";
+import { checkId, type Sandbox } from "./sandbox.ts";
+
+const SIGKILL = 9;
+const MAX_SIGNAL = 64;
+
+type Lifecycle =
+  /** CreateContainer is being carried out. */
+  | { status: "creating" }
+  /** The init process waits to be started. */
+  | { status: "created"; init: Process }
+  | { status: "running"; init: Process }
+  /** Its processes are frozen. */
+  | { status: "paused"; init: Process }
+  /** The init process has ended, and with it all the others; or it never came to be. */
+  | { status: "stopped"; init: Process | undefined };
+
+/** One container: its cgroup, its init process and those that exec added. */
+export class Container {
+  readonly id: string;
+  readonly #sandbox: Sandbox;
+  readonly #execs = new Execs();
+  /** Settles when CreateContainer is done, either way. */
+  readonly #creation = Promise.withResolvers<void>();
+  #lifecycle: Lifecycle = { status: "creating" };
+  #config: Spec = { ociVersion: "" };
+  #cgroup: Cgroup | undefined;
+  #oomWatch: FSWatcher | undefined;
+  #oomKills = 0;
+  #exit: Promise<WaitProcessResponse> | undefined;
+
+  constructor(id: string, sandbox: Sandbox) {
+    this.id = id;
+    this.#sandbox = sandbox;
+  }
+
+  /** The pid of its init, while that lives. */
+  get livePid(): number | undefined {
+    const lifecycle = this.#lifecycle;
+    if (lifecycle.status === "creating" || lifecycle.status === "stopped") return undefined;
+    return lifecycle.init.exit === undefined ? lifecycle.init.pid : undefined;
+  }
+
+  /** Sets it up as far as OCI "created"; answers with the init's pid. On failure nothing of it is left. */
+  async create({ configJson, rows, columns }: CreateContainerRequest): Promise<number> {
+    try {
+      const config = parse(configJson, "The container's configuration") as Spec;
+      const { linux, process, root } = config;
+      if (linux?.namespaces !== undefined) {
+        config.linux = { ...linux, namespaces: resolveNamespaces(linux.namespaces, this.#sandbox) };
+      }
+      this.#config = config;
+      const cgroup = this.#createCgroup(linux?.cgroupsPath, linux?.resources ?? {});
+      const plan = compileCreate({
+        config,
+        rootfs: root?.path ?? "",
+        cgroupPath: cgroup.path,
+        rows: rows || (process?.consoleSize?.height ?? 0),
+        columns: columns || (process?.consoleSize?.width ?? 0),
+      });
+      const terminal = process?.terminal === true;
+      const init = await Process.launch(`container ${this.id}`, this.#sandbox.reserve.take(), plan, terminal);
+      this.#lifecycle = { status: "created", init };
+      this.#exit = this.#finish(init, cgroup);
+      this.#watchOom(cgroup);
+      return init.pid;
+    } catch (error) {
+      this.#lifecycle = { status: "stopped", init: undefined };
+      this.#removeCgroup();
+      throw error;
+    } finally {
+      this.#creation.resolve();
+    }
+  }
+
+  /** Lets the init go; throws CAISSON_E_STATE unless created, and the failed step's error when it cannot run. */
+  async start(): Promise<void> {
+    const { init } = this.#require("started", ["created"]);
+    this.#lifecycle = { status: "running", init };
+    await init.proceed(this.#stateJson(init));
+  }
+
+  /** Adds a process; answers once its program runs. */
+  async exec({ process: id, processJson, rows, columns }: ExecProcessRequest): Promise<ExecProcessResponse> {
+    const execId = id?.execId ?? "";
+    checkId("process", execId);
+    const { init } = this.#require("joined by a process", ["created", "running"]);
+    const process = parse(processJson, "The process") as ProcessConfig;
+    const plan = compileExec({
+      process,
+      config: this.#config,
+      initPid: init.pid,
+      cgroupPath: this.#cgroup?.path ?? "",
+      rows: rows || (process.consoleSize?.height ?? 0),
+      columns: columns || (process.consoleSize?.width ?? 0),
+    });
+    const name = `process ${execId} of container ${this.id}`;
+    const added = await this.#execs.add(execId, name, () =>
+      Process.launch(name, this.#sandbox.reserve.take(), plan, process.terminal === true),
+    );
+    return { pid: added.pid };
+  }
+
+  /** The init for an empty id, else a process that exec added. Throws CAISSON_E_NOT_FOUND. */
+  process(execId: string): Process {
+    const { init } = this.#lifecycle as { init?: Process };
+    const process = execId === "" ? init : this.#execs.get(execId);
+    if (process === undefined) {
+      throw new CaissonError("CAISSON_E_NOT_FOUND", `Container ${this.id} has no process ${JSON.stringify(execId)}.`);
+    }
+    return process;
+  }
+
+  /** Sends a signal to one process, or to all of them. Throws CAISSON_E_STATE when the addressee has ended. */
+  async signal({ process: id, signal, all }: SignalProcessRequest): Promise<void> {
+    if (signal > MAX_SIGNAL) {
+      throw new CaissonError("CAISSON_E_USAGE", `There is no signal ${signal}; they go from 1 to ${MAX_SIGNAL}.`);
+    }
+    if (!all) {
+      this.process(id?.execId ?? "").signal(signal);
+      return;
+    }
+    const cgroup = this.#requireCgroup("signalled");
+    if (signal === SIGKILL) {
+      await cgroup.kill();
+      return;
+    }
+    // Frozen, no process can fork away from under the loop.
+    const frozenBefore = this.#lifecycle.status === "paused";
+    if (!frozenBefore) await freeze(cgroup);
+    try {
+      for (const pid of cgroup.processes()) process.kill(pid, signal);
+    } finally {
+      if (!frozenBefore) await thaw(cgroup);
+    }
+  }
+
+  /** Answers when the process has ended; for the init, when everything of the container has and the share is synced. */
+  async wait(execId: string): Promise<WaitProcessResponse> {
+    if (execId === "" && this.#exit !== undefined) return this.#exit;
+    const process = this.process(execId);
+    const { exitCode, signal } = await process.exited;
+    const { endedAtNs } = process;
+    return { exitCode, signal, exitedAtNs: endedAtNs, oomKilled: this.#readOomKills() > 0 };
+  }
+
+  async pause(): Promise<void> {
+    const { init } = this.#require("paused", ["running"]);
+    await freeze(this.#requireCgroup("paused"));
+    this.#lifecycle = init.exit === undefined ? { status: "paused", init } : { status: "stopped", init };
+  }
+
+  async resume(): Promise<void> {
+    const { init } = this.#require("resumed", ["paused"]);
+    await thaw(this.#requireCgroup("resumed"));
+    this.#lifecycle = init.exit === undefined ? { status: "running", init } : { status: "stopped", init };
+  }
+
+  /** Changes limits; what the resources do not name stays. */
+  update(resourcesJson: Uint8Array): void {
+    const cgroup = this.#requireCgroup("updated");
+    this.#require("updated", ["created", "running", "paused"]);
+    const resources = parse(resourcesJson, "The resources") as Resources;
+    if ((resources.devices ?? []).length > 0) {
+      refuse("linux.resources.devices", "the device rules of a container that exists cannot be changed");
+    }
+    cgroup.apply(resourceSettings(resources, (file) => cgroup.read(file)));
+  }
+
+  processes(): ProcessInfo[] {
+    const cgroup = this.#requireCgroup("listed");
+    const bootNs = bootTimeNs();
+    return cgroup.processes().flatMap((pid) => describeProcess(pid, bootNs) ?? []);
+  }
+
+  stats(): StatsResponse {
+    return readStats(this.#requireCgroup("measured"));
+  }
+
+  /** Removes what is left of it; with `force` kills it first. Throws CAISSON_E_STATE while it lives and without force. */
+  async delete(force: boolean): Promise<void> {
+    if (force) {
+      await this.#creation.promise;
+      await this.#cgroup?.kill();
+      await this.#exit;
+    } else {
+      this.#require("deleted", ["stopped"]);
+    }
+    this.#execs.close();
+    (this.#lifecycle as { init?: Process }).init?.close();
+    this.#removeCgroup();
+  }
+
+  #createCgroup(path: string | undefined, resources: Resources): Cgroup {
+    const root = this.#sandbox.places.cgroupRoot;
+    const cgroup = Cgroup.create(root, cgroupPath(path, this.#sandbox.id, this.id));
+    this.#cgroup = cgroup;
+    cgroup.apply(resourceSettings(resources, (file) => cgroup.read(file)));
+    cgroup.restrictDevices(resources.devices ?? []);
+    return cgroup;
+  }
+
+  #removeCgroup(): void {
+    this.#oomWatch?.close();
+    this.#oomWatch = undefined;
+    this.#cgroup?.remove(this.#sandbox.places.cgroupRoot);
+    this.#cgroup = undefined;
+  }
+
+  /** What WaitProcess answers for the init, after everything it promises has been done. */
+  async #finish(init: Process, cgroup: Cgroup): Promise<WaitProcessResponse> {
+    const { exitCode, signal } = await init.exited;
+    // Without a pid namespace of its own the container's other processes outlive the init.
+    await cgroup.kill();
+    this.#lifecycle = { status: "stopped", init };
+    init.release();
+    this.#sandbox.syncShare();
+    this.#reportOom();
+    return { exitCode, signal, exitedAtNs: init.endedAtNs, oomKilled: this.#oomKills > 0 };
+  }
+
+  #watchOom(cgroup: Cgroup): void {
+    this.#oomWatch = watchFile(`${cgroup.path}/memory.events`, () => this.#reportOom());
+  }
+
+  #reportOom(): void {
+    const kills = this.#readOomKills();
+    if (kills <= this.#oomKills) return;
+    this.#oomKills = kills;
+    this.#sandbox.events.publish({ event: { $case: "oom", value: { containerId: this.id } } });
+  }
+
+  #readOomKills(): number {
+    return Math.max(this.#oomKills, oomKills(this.#cgroup?.read("memory.events")));
+  }
+
+  #require<S extends Lifecycle["status"]>(what: string, statuses: readonly S[]): Extract<Lifecycle, { status: S }> {
+    const lifecycle = this.#lifecycle;
+    if ((statuses as readonly string[]).includes(lifecycle.status)) {
+      return lifecycle as Extract<Lifecycle, { status: S }>;
+    }
+    const must = statuses.join(" or ");
+    throw new CaissonError(
+      "CAISSON_E_STATE",
+      `Container ${this.id} cannot be ${what}: it is ${lifecycle.status}, and must be ${must}.`,
+    );
+  }
+
+  #requireCgroup(what: string): Cgroup {
+    if (this.#cgroup !== undefined && this.#lifecycle.status !== "creating") return this.#cgroup;
+    throw new CaissonError("CAISSON_E_STATE", `Container ${this.id} cannot be ${what}: it is not set up.`);
+  }
+
+  /** The OCI state (runtime.md, "State") as startContainer hooks get it. */
+  #stateJson(init: Process): string {
+    const { annotations = {}, root } = this.#config;
+    const bundle = root?.path ?? "/";
+    return JSON.stringify({
+      ociVersion: this.#config.ociVersion,
+      id: this.id,
+      status: "created",
+      pid: init.pid,
+      bundle,
+      annotations,
+    });
+  }
+}
+
+function parse(json: Uint8Array, what: string): unknown {
+  try {
+    return parseJson(Buffer.from(json.buffer, json.byteOffset, json.byteLength).toString("utf8"));
+  } catch (cause) {
+    throw new CaissonError("CAISSON_E_CONFIG_INVALID", `${what} is no JSON: ${(cause as Error).message}`, { cause });
+  }
+}

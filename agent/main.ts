@@ -1,0 +1,33 @@
+import { serveUnix, serveVirtioPort, serveVsock } from "./listen.ts";
+import { log } from "./log.ts";
+import { type Places, Sandbox } from "./sandbox.ts";
+import { createServer } from "./server.ts";
+
+/** The guest image's places; tests override them, and listen on a Unix socket instead of the VM's devices. */
+const options: Places & { listen: string } = {
+  cgroupRoot: "/sys/fs/cgroup",
+  runDirectory: "/run/caisson",
+  containerInit: "/usr/lib/caisson/container-init",
+  listen: "",
+};
+
+for (const argument of process.argv.slice(2)) {
+  const [, name = "", value = ""] = /^--([^=]+)=(.*)$/.exec(argument) ?? [];
+  if (!(name in options)) throw new Error(`unknown argument ${argument}; there are ${Object.keys(options)}`);
+  options[name as keyof typeof options] = value;
+}
+
+process.on("unhandledRejection", (error) => log("error", `unhandled: ${(error as Error)?.stack ?? error}`));
+
+const sandbox = new Sandbox(options);
+const server = createServer(sandbox);
+sandbox.reserve.fill();
+if (options.listen !== "") serveUnix(server, options.listen);
+else serveDevices();
+
+async function serveDevices(): Promise<void> {
+  const vsock = serveVsock(server);
+  if ((await serveVirtioPort(server)) || vsock) return;
+  log("error", "the VM has neither a vsock device nor a virtio-serial port for the agent");
+  process.exit(1);
+}

@@ -1,0 +1,120 @@
+import { closeSync } from "node:fs";
+import { setWinsize } from "../native/posix/index.ts";
+import { PollStream } from "../native/vsock/index.ts";
+import { CaissonError } from "../protocol/errors.ts";
+import type { Exit, Launcher } from "./launcher.ts";
+import type { Plan } from "./plan.ts";
+import { Input, Output } from "./stdio.ts";
+
+/** The longest window a terminal can have (struct winsize, ioctl_tty(2)). */
+const MAX_WINDOW = 0xffff;
+
+/** One process of a container, from the moment it exists until its record is dropped. */
+export class Process {
+  /** For sentences: `container c1` or `process e1 of container c1`. */
+  readonly name: string;
+  /** As the guest's root pid namespace sees it. */
+  readonly pid: number;
+  readonly input: Input;
+  readonly exited: Promise<Exit>;
+  readonly #outputs: { stdout: Output; stderr?: Output };
+  readonly #launcher: Launcher;
+  readonly #terminal: PollStream | undefined;
+  #exit: Exit | undefined;
+  #endedAtNs = 0n;
+
+  private constructor(name: string, pid: number, launcher: Launcher, terminal: number | undefined) {
+    this.name = name;
+    this.pid = pid;
+    this.#launcher = launcher;
+    if (terminal === undefined) {
+      this.input = new Input(new PollStream({ fd: launcher.stdin, readable: false }));
+      this.#outputs = {
+        stdout: new Output(new PollStream({ fd: launcher.stdout, writable: false }), `stdout of ${name}`),
+        stderr: new Output(new PollStream({ fd: launcher.stderr, writable: false }), `stderr of ${name}`),
+      };
+    } else {
+      for (const fd of [launcher.stdin, launcher.stdout, launcher.stderr]) closeSync(fd);
+      this.#terminal = new PollStream({ fd: terminal });
+      // A terminal has no end of input to pass on: closing it would hang the process up.
+      this.input = new Input(this.#terminal, { endable: false });
+      this.#outputs = { stdout: new Output(this.#terminal, `the terminal of ${name}`) };
+    }
+    this.exited = launcher.exited.then((exit) => {
+      this.#exit = exit;
+      this.#endedAtNs = BigInt(Date.now()) * 1_000_000n;
+      return exit;
+    });
+  }
+
+  /** Carries out a plan to its first barrier, or to the running program if it has none; throws as Launcher.run() does. */
+  static async launch(name: string, launcher: Launcher, plan: Plan, withTerminal: boolean): Promise<Process> {
+    try {
+      const pid = await launcher.run(plan);
+      return new Process(name, pid, launcher, withTerminal ? launcher.takeTerminal() : undefined);
+    } catch (error) {
+      launcher.discard();
+      throw error;
+    }
+  }
+
+  /** How it ended; undefined while it lives. */
+  get exit(): Exit | undefined {
+    return this.#exit;
+  }
+
+  /** Guest CLOCK_REALTIME of its end, nanoseconds since the epoch; 0 while it lives. */
+  get endedAtNs(): bigint {
+    return this.#endedAtNs;
+  }
+
+  /** Lets it go on from the barrier; answers when its program runs. */
+  async proceed(state: string): Promise<void> {
+    await this.#launcher.proceed(state);
+  }
+
+  /** Sends a signal, 0 to 64. Throws CAISSON_E_STATE when the process has ended. */
+  signal(signal: number): void {
+    if (this.#exit === undefined) {
+      try {
+        process.kill(this.pid, signal);
+        return;
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
+      }
+    }
+    throw new CaissonError("CAISSON_E_STATE", `The signal ${signal} cannot be sent: ${this.name} has ended.`);
+  }
+
+  /** Throws CAISSON_E_NOT_FOUND for the stderr of a process with a terminal, which has none of its own. */
+  output(stream: "stdout" | "stderr"): Output {
+    const output = this.#outputs[stream];
+    if (output === undefined) {
+      throw new CaissonError("CAISSON_E_NOT_FOUND", `${this.name} has a terminal, so it has no ${stream} of its own.`);
+    }
+    return output;
+  }
+
+  /** Throws CAISSON_E_STATE when it has no terminal. A terminal whose last process has gone takes any size. */
+  resize(rows: number, columns: number): void {
+    if (this.#terminal === undefined) {
+      throw new CaissonError("CAISSON_E_STATE", `The window size cannot be set: ${this.name} has no terminal.`);
+    }
+    if (this.#terminal.fd < 0) return;
+    setWinsize(this.#terminal.fd, Math.min(rows, MAX_WINDOW), Math.min(columns, MAX_WINDOW));
+  }
+
+  /** Lets the kernel forget the ended process; its output can still be read. */
+  release(): void {
+    this.#launcher.close();
+    if (this.#terminal === undefined) this.input.close();
+  }
+
+  /** release(), and drops its unread output. */
+  close(): void {
+    this.release();
+    this.input.close();
+    this.#outputs.stdout.close();
+    this.#outputs.stderr?.close();
+  }
+}

@@ -1,0 +1,184 @@
+import { closeSync, constants, mkdirSync, openSync, writeFileSync } from "node:fs";
+import { addEntropy, clockSettime, mount, constants as posix, syncfs, umount } from "../native/posix/index.ts";
+import { CaissonError } from "../protocol/errors.ts";
+import type {
+  CreateContainerRequest,
+  CreateContainerResponse,
+  CreateSandboxRequest,
+  Event,
+  Share,
+} from "../protocol/generated/agent.ts";
+import { Container } from "./container.ts";
+import { Feed } from "./feed.ts";
+import { isLogLevel, log, setLogLevel } from "./log.ts";
+import { Reserve } from "./reserve.ts";
+
+/** Where the agent finds and puts things; the guest's own places, or a test's. */
+export interface Places {
+  /** The mount point of the cgroup v2 hierarchy. */
+  cgroupRoot: string;
+  /** Holds `share`. */
+  runDirectory: string;
+  containerInit: string;
+}
+
+/** What this guest's containers are part of before the host has said so: warm-up containers of a template. */
+const UNNAMED = "caisson";
+
+/** Folder names in run directories and cgroups, so nothing that could lead out of them. */
+const ID = /^[A-Za-z0-9_][A-Za-z0-9_.+-]{0,254}$/;
+
+type Lifecycle =
+  /** Booted or cloned; nothing of this sandbox is set. Containers can run, without a share. */
+  | { status: "blank" }
+  | { status: "created"; id: string }
+  /** Everything is undone; the host ends the VM. */
+  | { status: "destroyed" };
+
+/** What this guest is: its identity, its share and its containers. */
+export class Sandbox {
+  readonly events = new Feed<Event>();
+  readonly places: Places;
+  readonly reserve: Reserve;
+  readonly #containers = new Map<string, Container>();
+  #lifecycle: Lifecycle = { status: "blank" };
+  /** The root of the mounted share, open for syncfs(2). */
+  #share: number | undefined;
+
+  constructor(places: Places) {
+    this.places = places;
+    this.reserve = new Reserve(places.containerInit);
+  }
+
+  get id(): string {
+    return this.#lifecycle.status === "created" ? this.#lifecycle.id : UNNAMED;
+  }
+
+  get sharePath(): string {
+    return `${this.places.runDirectory}/share`;
+  }
+
+  /** Makes the guest this sandbox. Throws CAISSON_E_STATE the second time. */
+  create(request: CreateSandboxRequest): void {
+    if (this.#lifecycle.status !== "blank") {
+      throw new CaissonError(
+        "CAISSON_E_STATE",
+        `The sandbox cannot be created: it is ${this.#lifecycle.status} already.`,
+      );
+    }
+    checkId("sandbox", request.sandboxId);
+    // Random numbers first: until then every clone of a template draws the same ones.
+    if (request.entropy.length > 0) addEntropy(request.entropy);
+    if (request.realtimeNs > 0n) clockSettime(request.realtimeNs);
+    if (isLogLevel(request.logLevel)) setLogLevel(request.logLevel);
+    if (request.hostname !== "") writeFileSync("/proc/sys/kernel/hostname", request.hostname);
+    if (request.share !== undefined) this.#mountShare(request.share);
+    this.#lifecycle = { status: "created", id: request.sandboxId };
+    log("info", `this is sandbox ${request.sandboxId}`);
+  }
+
+  /** Kills and removes every container, writes the share back and unmounts it. Idempotent. */
+  async destroy(): Promise<void> {
+    await Promise.all([...this.#containers.keys()].map((id) => this.deleteContainer(id, true)));
+    this.#unmountShare();
+    this.#lifecycle = { status: "destroyed" };
+  }
+
+  async createContainer(request: CreateContainerRequest): Promise<CreateContainerResponse> {
+    const { containerId: id } = request;
+    checkId("container", id);
+    if (this.#lifecycle.status === "destroyed") {
+      throw new CaissonError("CAISSON_E_STATE", `The container ${id} cannot be created: the sandbox is destroyed.`);
+    }
+    if (this.#containers.has(id)) {
+      throw new CaissonError(
+        "CAISSON_E_ID_IN_USE",
+        `The container ${id} cannot be created: there is one with that id.`,
+      );
+    }
+    const container = new Container(id, this);
+    this.#containers.set(id, container);
+    try {
+      return { pid: await container.create(request) };
+    } catch (error) {
+      this.#containers.delete(id);
+      throw error;
+    }
+  }
+
+  /** Throws CAISSON_E_NOT_FOUND. */
+  container(id: string): Container {
+    const container = this.#containers.get(id);
+    if (container === undefined) {
+      throw new CaissonError("CAISSON_E_NOT_FOUND", `There is no container ${JSON.stringify(id)} in this sandbox.`);
+    }
+    return container;
+  }
+
+  /** Removes a container; one that does not exist is removed already. Throws CAISSON_E_STATE as Container.delete(). */
+  async deleteContainer(id: string, force: boolean): Promise<void> {
+    const container = this.#containers.get(id);
+    if (container === undefined) return;
+    await container.delete(force);
+    this.#containers.delete(id);
+  }
+
+  /** The init's pid of a container whose init lives. */
+  ofContainer(id: string): number | undefined {
+    return this.#containers.get(id)?.livePid;
+  }
+
+  /** Whether the pid is some living container's init. */
+  isInit(pid: number): boolean {
+    return [...this.#containers.values()].some((container) => container.livePid === pid);
+  }
+
+  /** Brings everything written below the share to the host. */
+  syncShare(): void {
+    if (this.#share === undefined) return;
+    try {
+      syncfs(this.#share);
+    } catch (cause) {
+      throw new CaissonError("CAISSON_E_STORAGE", `The share could not be written back: ${(cause as Error).message}`, {
+        cause,
+      });
+    }
+  }
+
+  #mountShare({ type, tag, options }: Share): void {
+    if (type !== "9p" && type !== "virtiofs") {
+      throw new CaissonError(
+        "CAISSON_E_CONFIG_UNSUPPORTED",
+        `The share cannot be of the type ${JSON.stringify(type)}.`,
+      );
+    }
+    try {
+      mkdirSync(this.sharePath, { recursive: true, mode: 0o700 });
+      mount(tag, this.sharePath, type, posix.MS_NODEV, options === "" ? null : options);
+      this.#share = openSync(this.sharePath, constants.O_RDONLY | constants.O_DIRECTORY);
+    } catch (cause) {
+      throw new CaissonError(
+        "CAISSON_E_STORAGE",
+        `The share ${JSON.stringify(tag)} could not be mounted as ${type} with ${JSON.stringify(options)}: ${(cause as Error).message}`,
+        { cause },
+      );
+    }
+  }
+
+  #unmountShare(): void {
+    if (this.#share === undefined) return;
+    this.syncShare();
+    closeSync(this.#share);
+    this.#share = undefined;
+    umount(this.sharePath, posix.MNT_DETACH);
+  }
+}
+
+/** Throws CAISSON_E_ID_INVALID for what could not be a folder's name. */
+export function checkId(what: string, id: string): void {
+  if (ID.test(id)) return;
+  throw new CaissonError(
+    "CAISSON_E_ID_INVALID",
+    `The ${what}'s id ${JSON.stringify(id.slice(0, 300))} is not made of at most 255 letters, digits and "_.+-".`,
+  );
+}
