@@ -12,8 +12,10 @@ export const FORMS = {
   fork: { code: 1, arguments: { flags: "u64", cgroup: "string" } },
   openNamespace: { code: 2, arguments: { slot: "u32", path: "string" } },
   setNamespace: { code: 3, arguments: { slot: "u32", type: "u32" } },
-  joinProcess: { code: 4, arguments: { pid: "u32", types: "u32" } },
-  unshare: { code: 5, arguments: { flags: "u32" } },
+  /** Remembers the process that `joinProcess` joins; its pid means something only outside the container. */
+  openProcess: { code: 4, arguments: { pid: "u32" } },
+  joinProcess: { code: 5, arguments: { types: "u32" } },
+  unshare: { code: 12, arguments: { flags: "u32" } },
   /** Writes a file below /proc/<pid of the container's process>. */
   writeProc: { code: 6, arguments: { file: "string", data: "string" } },
   writeFile: { code: 7, arguments: { path: "string", data: "string" } },
@@ -86,6 +88,8 @@ export const FORMS = {
 
   // The way into the program.
   findProgram: { code: 80, arguments: { name: "string", path: "string" } },
+  /** Looks the user up in the container's /etc/passwd and adds HOME to the environment. */
+  home: { code: 84, arguments: { uid: "u32" } },
   /** Reports that it was reached and waits for `encodeContinue`. */
   barrier: { code: 81, arguments: {} },
   /** Runs a program to its end, the state that the last `encodeContinue` carried on its stdin. 0 ms: no time limit. */

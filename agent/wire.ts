@@ -156,14 +156,16 @@ class MessageWriter {
     switch (kind) {
       case "u32":
       case "i32":
-        return this.word(value as number);
+        this.word(value as number);
+        return;
       case "u64": {
         const at = this.#reserve(8);
         this.#bytes.writeBigUInt64LE(BigInt.asUintN(64, value as bigint), at);
         return;
       }
       case "string":
-        return this.#string(value as string, step);
+        this.#string(value as string, step);
+        return;
       case "strings":
         this.word((value as readonly string[]).length);
         for (const item of value as readonly string[]) this.#string(item, step);

@@ -1,0 +1,88 @@
+import type { Hook, Process, Spec } from "../../protocol/oci.ts";
+import type { Step } from "../steps.ts";
+import { capabilitySteps } from "./capabilities.ts";
+import { parseEnvironment } from "./environment.ts";
+import { invalid } from "./refusal.ts";
+import { rlimitSteps } from "./rlimits.ts";
+import { barrierStep } from "./rootfs.ts";
+import { schedulingSteps } from "./scheduling.ts";
+import { identityStep, stdioOwnerSteps, umaskStep } from "./user.ts";
+
+export interface ProgramInput {
+  process: Process;
+  config: Spec;
+  seccomp: { program: Uint8Array; flags: number } | undefined;
+  userNamespace: boolean;
+  /** Stop before the program, as OCI's create does; hooks of startContainer follow. */
+  stop: boolean;
+}
+
+/**
+ * From root in the container to the program: limits, rights, user, the program's file.
+ *
+ * The order is the kernel's: limits are raised while that is allowed; a filter needs CAP_SYS_ADMIN unless
+ * no_new_privs is set (seccomp(2)), with it it comes last, to see as few of our own calls as possible; the bounding set
+ * needs CAP_SETPCAP, which the change of the user takes away, and that change clears the other sets.
+ */
+export function programSteps(input: ProgramInput): Step[] {
+  const { process, config, seccomp, userNamespace } = input;
+  const args = process.args ?? [];
+  const name = args[0];
+  if (name === undefined || name === "") throw invalid("process.args", "must name a program.");
+  const environment = parseEnvironment(process.env ?? []);
+  const capabilities = capabilitySteps(process.capabilities);
+  const noNewPrivileges = process.noNewPrivileges === true;
+  const directory = {
+    path: process.cwd,
+    field: "process.cwd",
+    subject: process.cwd,
+    task: "changing to the working directory",
+  };
+
+  const steps: Step[] = [
+    ...rlimitSteps(process.rlimits ?? [], userNamespace),
+    ...schedulingSteps(process, config.linux, userNamespace),
+    { op: "changeDirectory", ...directory },
+  ];
+  if (noNewPrivileges) {
+    steps.push({ op: "noNewPrivileges", field: "process.noNewPrivileges", task: "giving up new privileges" });
+  }
+  const filter: Step[] = [];
+  if (seccomp !== undefined)
+    filter.push({ op: "seccomp", ...seccomp, field: "linux.seccomp", task: "loading the system call filter" });
+  if (!noNewPrivileges) steps.push(...filter);
+  steps.push(capabilities.bounding);
+  steps.push(...stdioOwnerSteps(process, config));
+  steps.push(identityStep(process.user), capabilities.sets);
+  steps.push({ op: "changeDirectoryAsUser", ...directory });
+  steps.push(umaskStep(process.user));
+  if (!environment.hasHome) {
+    steps.push({
+      op: "home",
+      uid: process.user?.uid ?? 0,
+      field: "process.env",
+      subject: "HOME",
+      task: "looking the home folder up",
+    });
+  }
+  const program = { field: "process.args[0]", subject: name };
+  steps.push({ op: "findProgram", name, path: environment.path, ...program, task: "finding the program" });
+  if (input.stop) steps.push(barrierStep("created"), ...hookSteps(config.hooks?.startContainer ?? []));
+  if (noNewPrivileges) steps.push(...filter);
+  steps.push({ op: "execute", args, env: environment.entries, ...program, task: "executing the program" });
+  return steps;
+}
+
+/** config.md, "StartContainer Hooks": in the container, after start, before the program. */
+function hookSteps(hooks: readonly Hook[]): Step[] {
+  return hooks.map((hook, index) => ({
+    op: "hook",
+    path: hook.path,
+    args: hook.args ?? [hook.path],
+    env: hook.env ?? [],
+    timeoutMs: (hook.timeout ?? 0) * 1000,
+    field: `hooks.startContainer[${index}]`,
+    subject: hook.path,
+    task: "running the hook",
+  }));
+}

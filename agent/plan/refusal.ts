@@ -1,0 +1,76 @@
+import { CaissonError } from "../../protocol/errors.ts";
+import type { Process, Spec } from "../../protocol/oci.ts";
+
+/** An error for a field whose value makes no sense, alone or beside the others. */
+export function invalid(field: string, problem: string): CaissonError {
+  return new CaissonError("CAISSON_E_CONFIG_INVALID", `${field}: ${problem}`, { field });
+}
+
+/** An error for a field that the agent does not carry out. */
+export function unsupported(field: string, problem = "is not supported."): CaissonError {
+  return new CaissonError("CAISSON_E_CONFIG_UNSUPPORTED", `${field}: ${problem}`, { field });
+}
+
+const CONFIG = ["ociVersion", "process", "root", "hostname", "domainname", "mounts", "hooks", "annotations", "linux"];
+const LINUX = [
+  "uidMappings",
+  "gidMappings",
+  "sysctl",
+  "resources",
+  "cgroupsPath",
+  "namespaces",
+  "devices",
+  "seccomp",
+  "rootfsPropagation",
+  "maskedPaths",
+  "readonlyPaths",
+  "personality",
+  "timeOffsets",
+];
+const PROCESS = [
+  "terminal",
+  "consoleSize",
+  "user",
+  "args",
+  "env",
+  "cwd",
+  "capabilities",
+  "rlimits",
+  "noNewPrivileges",
+  "oomScoreAdj",
+  "scheduler",
+  "ioPriority",
+];
+const USER = ["uid", "gid", "umask", "additionalGids"];
+const MOUNT = ["destination", "type", "source", "options", "uidMappings", "gidMappings"];
+
+/** Throws CAISSON_E_CONFIG_UNSUPPORTED for the first field of the configuration that no step carries out. */
+export function refuseUnsupportedConfig(config: Spec): void {
+  refuseOthers(config, CONFIG, "");
+  refuseOthers(config.root ?? {}, ["path", "readonly"], "root.");
+  refuseOthers(config.linux ?? {}, LINUX, "linux.");
+  config.mounts?.forEach((mount, index) => {
+    refuseOthers(mount, MOUNT, `mounts[${index}].`);
+  });
+  const flags = config.linux?.personality?.flags ?? [];
+  if (flags.length > 0) throw unsupported("linux.personality.flags");
+}
+
+/** The same for a process object, the container's first one or one that exec adds. */
+export function refuseUnsupportedProcess(process: Process, added: boolean): void {
+  refuseOthers(process, added ? [...PROCESS, "execCPUAffinity"] : PROCESS, "process.");
+  refuseOthers(process.user ?? {}, USER, "process.user.");
+}
+
+/** An absent, empty or false value asks for nothing, so it is no reason to refuse. */
+function refuseOthers(object: object, carriedOut: readonly string[], prefix: string): void {
+  for (const [name, value] of Object.entries(object)) {
+    if (carriedOut.includes(name) || isNothing(value)) continue;
+    throw unsupported(prefix + name);
+  }
+}
+
+function isNothing(value: unknown): boolean {
+  if (typeof value === "object" && value !== null) return Object.keys(value).length === 0;
+  return value === undefined || value === null || value === "" || value === false;
+}

@@ -1,0 +1,96 @@
+import { posix } from "node:path";
+import type { Spec } from "../../protocol/oci.ts";
+import { mountSteps, readonlyStep } from "../mounts.ts";
+import type { Barrier, Step } from "../steps.ts";
+import { consoleStep } from "./console.ts";
+import { deviceSteps } from "./devices.ts";
+import { own, PROPAGATION } from "./mount-options.ts";
+import { invalid } from "./refusal.ts";
+
+export interface RootfsInput {
+  config: Spec;
+  rootfs: string;
+  rows: number;
+  columns: number;
+  stopForHooks?: boolean;
+}
+
+/** Builds the container's file system in its mount namespace and moves into it. */
+export function rootfsSteps(input: RootfsInput, userNamespace: boolean): Step[] {
+  const { config, rootfs } = input;
+  const { linux, process } = config;
+  const propagation = parsePropagation(linux?.rootfsPropagation);
+  const shared = propagation?.value === PROPAGATION.shared;
+  const about = { field: "linux.rootfsPropagation", task: "setting the propagation of the mounts" };
+  const mounts = mountSteps(config, userNamespace);
+  const steps: Step[] = [];
+
+  // Unless asked for, nothing that is mounted in the container may reach the guest.
+  steps.push({
+    op: "propagation",
+    path: "/",
+    propagation: propagation?.value ?? PROPAGATION.slave,
+    ...about,
+  });
+  // pivot_root(2) refuses a new root below a shared mount.
+  const privateParent = shared ? 1 : 0;
+  steps.push({
+    op: "rootfs",
+    path: rootfs,
+    privateParent,
+    field: "root.path",
+    subject: rootfs,
+    task: "mounting the root",
+  });
+  steps.push(...mounts.mounting, ...deviceSteps(config, userNamespace));
+  const cwd = process?.cwd ?? "/";
+  if (cwd !== "/") {
+    const field = "process.cwd";
+    steps.push({
+      op: "makeDirectory",
+      path: cwd,
+      mode: 0o755,
+      field,
+      subject: cwd,
+      task: "making the working directory",
+    });
+  }
+  if (input.stopForHooks === true) steps.push(barrierStep("createContainer"));
+  linux?.maskedPaths?.forEach((path, index) => {
+    const field = `linux.maskedPaths[${index}]`;
+    steps.push({ op: "mask", path: posix.join("/", path), field, subject: path, task: "masking the path" });
+  });
+  linux?.readonlyPaths?.forEach((path, index) => {
+    const field = `linux.readonlyPaths[${index}]`;
+    steps.push({
+      op: "makeReadonly",
+      path: posix.join("/", path),
+      field,
+      subject: path,
+      task: "making the path read-only",
+    });
+  });
+  steps.push({ op: "setSid", field: "process", task: "making a session" });
+  if (process?.terminal === true) steps.push(consoleStep(process, input.rows, input.columns, true));
+  steps.push(...mounts.closing);
+  if (config.root?.readonly === true) steps.push(readonlyStep("/", { field: "root.readonly", subject: "/" }));
+  steps.push({ op: "pivotRoot", field: "root.path", subject: rootfs, task: "changing to the root" });
+  if (propagation !== undefined && propagation.value !== PROPAGATION.private) {
+    const { recursive, value } = propagation;
+    const attributes = { recursive: recursive ? 1 : 0, set: 0n, clear: 0n, propagation: value };
+    steps.push({ op: "targetAttributes", target: "/", ...attributes, ...about });
+  }
+  return steps;
+}
+
+export function barrierStep(barrier: Barrier): Step {
+  return { op: "barrier", barrier, field: barrier === "created" ? "process" : `hooks.${barrier}`, task: "waiting" };
+}
+
+function parsePropagation(name: string | undefined): { value: bigint; recursive: boolean } | undefined {
+  if (name === undefined || name === "") return undefined;
+  const recursive = name.startsWith("r");
+  const value = own<bigint>(PROPAGATION, recursive ? name.slice(1) : name);
+  if (value === undefined) throw invalid("linux.rootfsPropagation", `there is no propagation "${name}".`);
+  return { value, recursive };
+}
