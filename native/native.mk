@@ -20,30 +20,37 @@ NATIVE_TARGETS := $(NATIVE_OUT)/posix.node $(NATIVE_OUT)/vsock.node \
   $(if $(CAISSON_INIT_SOURCES),$(NATIVE_OUT)/caisson-init) \
   $(if $(CONTAINER_INIT_SOURCES),$(NATIVE_OUT)/container-init)
 
+# The Node headers come with the npm packages; on its own (make -f native/native.mk) they must be there already.
+NATIVE_SETUP := $(if $(OUT),$(OUT)/.npm)
+
 .PHONY: native native-analyze
 
-native: $(NATIVE_TARGETS)
+native: $(NATIVE_TARGETS) ## compile the C: two addons and the guest's two static programs
 
 # Each output is written under another name first: a program that is running cannot be overwritten, and an addon that is
 # mapped must not be.
-$(NATIVE_OUT)/posix.node: $(POSIX_SOURCES) $(ADDON_HEADERS) native/native.mk
+$(NATIVE_OUT)/posix.node: $(POSIX_SOURCES) $(ADDON_HEADERS) native/native.mk | $(NATIVE_SETUP)
 	@mkdir -p $(@D)
-	$(CC) $(ADDON_CFLAGS) -shared -o $@.new $(POSIX_SOURCES) && mv -f $@.new $@
+	@scripts/step.sh "compile the addon posix" $(CC) $(ADDON_CFLAGS) -shared -o $@.new $(POSIX_SOURCES)
+	@mv -f $@.new $@
 
-$(NATIVE_OUT)/vsock.node: $(VSOCK_SOURCES) $(ADDON_HEADERS) native/native.mk
+$(NATIVE_OUT)/vsock.node: $(VSOCK_SOURCES) $(ADDON_HEADERS) native/native.mk | $(NATIVE_SETUP)
 	@mkdir -p $(@D)
-	$(CC) $(ADDON_CFLAGS) -shared -o $@.new $(VSOCK_SOURCES) && mv -f $@.new $@
+	@scripts/step.sh "compile the addon vsock" $(CC) $(ADDON_CFLAGS) -shared -o $@.new $(VSOCK_SOURCES)
+	@mv -f $@.new $@
 
-$(NATIVE_OUT)/caisson-init: $(CAISSON_INIT_SOURCES) $(CAISSON_INIT_HEADERS) native/native.mk
+$(NATIVE_OUT)/caisson-init: $(CAISSON_INIT_SOURCES) $(CAISSON_INIT_HEADERS) native/native.mk | $(NATIVE_SETUP)
 	@mkdir -p $(@D)
-	$(CC) $(PROGRAM_CFLAGS) -s -o $@.new $(CAISSON_INIT_SOURCES) && mv -f $@.new $@
+	@scripts/step.sh "compile caisson-init" $(CC) $(PROGRAM_CFLAGS) -s -o $@.new $(CAISSON_INIT_SOURCES)
+	@mv -f $@.new $@
 
-$(NATIVE_OUT)/container-init: $(CONTAINER_INIT_SOURCES) $(CONTAINER_INIT_HEADERS) native/native.mk
+$(NATIVE_OUT)/container-init: $(CONTAINER_INIT_SOURCES) $(CONTAINER_INIT_HEADERS) native/native.mk | $(NATIVE_SETUP)
 	@mkdir -p $(@D)
-	$(CC) $(PROGRAM_CFLAGS) -s -o $@.new $(CONTAINER_INIT_SOURCES) && mv -f $@.new $@
+	@scripts/step.sh "compile container-init" $(CC) $(PROGRAM_CFLAGS) -s -o $@.new $(CONTAINER_INIT_SOURCES)
+	@mv -f $@.new $@
 
-native-analyze:
-	for source in $(sort $(POSIX_SOURCES) $(VSOCK_SOURCES)); do \
+native-analyze: | $(NATIVE_SETUP) ## run GCC's analyzer over the C
+	@for source in $(sort $(POSIX_SOURCES) $(VSOCK_SOURCES)); do \
 	  $(CC) $(ADDON_CFLAGS) -fanalyzer -c -o /dev/null "$$source" || exit 1; done
-	for source in $(CAISSON_INIT_SOURCES) $(CONTAINER_INIT_SOURCES); do \
+	@for source in $(CAISSON_INIT_SOURCES) $(CONTAINER_INIT_SOURCES); do \
 	  $(CC) $(NATIVE_CFLAGS) -fanalyzer -c -o /dev/null "$$source" || exit 1; done
