@@ -17,8 +17,6 @@ export interface Wiring {
    * private, copy-on-write mapping of such a file. Files are descriptors, so that a removed template does no harm.
    */
   memory: { kind: "anonymous" } | { kind: "template" | "clone"; fd: number };
-  /** Rate of the time stamp counter as an emulated guest reads it, kHz. Hardware virtualisation has kvm-clock. */
-  tscKhz?: number;
   /** The open tap of each of `spec.networks`, in its order. */
   tapFds: readonly number[];
 }
@@ -81,8 +79,7 @@ function machineArguments({ machine, accelerator, vcpus }: VmSpec, { memory }: W
 
 /** Without what Linux never needs here: each device is memory, boot time and attack surface. */
 const MACHINE_OPTIONS = {
-  // The real-time clock goes unused: the host's time comes with the sandbox's first request.
-  microvm: ["acpi=on", "rtc=off", "pit=off", "pic=off", "isa-serial=on", "usb=off", "pcie=off", "x-option-roms=off"],
+  microvm: ["acpi=on", "isa-serial=on", "usb=off", "pcie=off", "x-option-roms=off"],
   q35: ["hpet=off", "sata=off", "smbus=off", "vmport=off", "i8042=off", "usb=off", "graphics=off"],
 } as const;
 
@@ -101,21 +98,21 @@ function memoryArguments({ memoryMib }: VmSpec, { memory }: Wiring): string[] {
 /** A clone has its kernel in memory already: loading it again would cost each clone its size. */
 function kernelArguments(spec: VmSpec, wiring: Wiring): string[] {
   if (wiring.memory.kind === "clone") return ["-incoming", "defer"];
-  return ["-kernel", spec.kernel, "-initrd", spec.initrd, "-append", kernelParameters(spec, wiring.tscKhz).join(" ")];
+  return ["-kernel", spec.kernel, "-initrd", spec.initrd, "-append", kernelParameters(spec).join(" ")];
 }
 
 /**
  * The guest kernel's parameters that follow from the VM; the caller's come last and win
  * (Documentation/admin-guide/kernel-parameters.txt).
  */
-export function kernelParameters(spec: VmSpec, tscKhz: number | undefined): string[] {
+export function kernelParameters(spec: VmSpec): string[] {
   return [
     "console=ttyS0",
     "quiet",
     // Restart at once, with no reset through a keyboard controller that is not there.
     "panic=-1",
     "reboot=t",
-    ...(spec.accelerator === "tcg" ? emulationParameters(tscKhz) : []),
+    ...(spec.accelerator === "tcg" ? emulationParameters(spec.tscKhz) : []),
     ...spec.kernelParams,
   ];
 }

@@ -30,6 +30,8 @@ export interface VmSpec {
   /** Appended to the parameters this layer sets itself; a later parameter wins. */
   kernelParams: readonly string[];
   transport: Transport;
+  /** Rate of the time stamp counter, from `tscKhz`; needed with tcg. */
+  tscKhz?: number;
 
   networks: readonly NetworkDevice[];
   /** Exported as 9p with the tag `caisson-share`. */

@@ -1,0 +1,66 @@
+import { closeSync, ftruncateSync, openSync, writeSync } from "node:fs";
+import { Socket } from "node:net";
+import { stripVTControlCharacters } from "node:util";
+
+/** What a guest can make the log of its console grow to, and what of it is kept when it starts over. */
+const FILE_LIMIT_BYTES = 1024 * 1024;
+const TAIL_BYTES = 16 * 1024;
+const LINE_LENGTH = 240;
+
+/** The guest's serial console: its last part in memory for error messages, more of it in a file, both bounded. */
+export class ConsoleLog {
+  readonly #socket: Socket;
+  readonly #file: number;
+  #fileBytes = 0;
+  #tail = Buffer.alloc(0);
+
+  /**
+   * Takes over `fd`, our end of QEMU's console, and starts the file anew.
+   * @throws the error of opening the file, after closing `fd`.
+   */
+  constructor(fd: number, path: string) {
+    try {
+      this.#file = openSync(path, "w", 0o600);
+    } catch (error) {
+      closeSync(fd);
+      throw error;
+    }
+    this.#socket = new Socket({ fd, readable: true, writable: false });
+    this.#socket.on("data", (chunk: Buffer) => this.#take(chunk));
+    this.#socket.on("error", () => this.#socket.destroy());
+    this.#socket.on("close", () => closeSync(this.#file));
+  }
+
+  /** The last lines, for a message to a person: no control characters, bounded. */
+  lastLines(count: number): string[] {
+    return stripVTControlCharacters(this.#tail.toString("latin1"))
+      .split(/\r?\n/)
+      .map((line) => line.replaceAll(/[^\x20-\x7e]/g, "").slice(0, LINE_LENGTH))
+      .filter((line) => line.trim() !== "")
+      .slice(-count);
+  }
+
+  /** Resolves once all that QEMU wrote before it ended has been taken, so that the last lines are the last. */
+  async ended(): Promise<void> {
+    if (this.#socket.closed) return;
+    await new Promise<void>((resolve) => this.#socket.once("close", () => resolve()));
+  }
+
+  close(): void {
+    this.#socket.destroy();
+  }
+
+  #take(chunk: Buffer): void {
+    this.#tail = Buffer.concat([this.#tail, chunk]).subarray(-TAIL_BYTES);
+    try {
+      if (this.#fileBytes + chunk.length > FILE_LIMIT_BYTES) {
+        ftruncateSync(this.#file, 0);
+        this.#fileBytes = writeSync(this.#file, this.#tail, 0, this.#tail.length, 0);
+      } else {
+        this.#fileBytes += writeSync(this.#file, chunk, 0, chunk.length, this.#fileBytes);
+      }
+    } catch {
+      // A full disk costs the log, not the sandbox.
+    }
+  }
+}

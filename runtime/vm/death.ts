@@ -1,0 +1,85 @@
+import { CaissonError } from "../../protocol/errors.ts";
+
+/**
+ * Why a VM is no more. `killed`: by us, as asked. `guest-panic`, `guest-reset`, `guest-shutdown`: by its own kernel.
+ * `vm-error`: QEMU refused it, or stopped it for good (KVM's internal error, say). `qemu-exit`: QEMU ended by itself or was killed.
+ */
+export type DeathReason = "killed" | "guest-panic" | "guest-reset" | "guest-shutdown" | "vm-error" | "qemu-exit";
+
+export interface MachineDeath {
+  reason: DeathReason;
+  /** How it came about, as the end of a sentence that begins with "the VM": "was killed". */
+  description: string;
+  /** The console's last lines, printable; possibly none. */
+  consoleLines: readonly string[];
+  /** What QEMU itself complained about last; possibly "". */
+  qemuMessage: string;
+}
+
+/** What is known about a QEMU process that has ended. */
+export interface DeathFacts {
+  killed: boolean;
+  /** The last of QEMU's own account: SHUTDOWN's reason, GUEST_PANICKED, the state it stopped in. */
+  shutdownReason?: string | undefined;
+  panicked: boolean;
+  stoppedIn?: string | undefined;
+  /** Why we ended QEMU: what it refused to be set up with, or that it could not be started. */
+  failure?: string | undefined;
+  exitCode?: number | undefined;
+  exitSignal?: string | undefined;
+  consoleLines: readonly string[];
+  qemuMessage: string;
+}
+
+/** The cause behind the facts; a guest's own end is one only when nothing else explains it. */
+export function explainDeath(facts: DeathFacts): MachineDeath {
+  const { consoleLines, qemuMessage } = facts;
+  const death = (reason: DeathReason, description: string): MachineDeath => ({
+    reason,
+    description,
+    consoleLines,
+    qemuMessage,
+  });
+  if (facts.killed) return death("killed", "was ended by Caisson");
+  if (facts.failure !== undefined) return death("vm-error", `was given up: ${facts.failure}`);
+  // A panic restarts the guest at once (panic=-1), which reaches us as a reset.
+  const panic = consoleLines.findLast((line) => line.includes("Kernel panic"));
+  if (facts.panicked || (panic !== undefined && facts.shutdownReason === "guest-reset")) {
+    return death("guest-panic", "ended because its kernel panicked");
+  }
+  if (facts.stoppedIn !== undefined) return death("vm-error", `was stopped by QEMU in the state "${facts.stoppedIn}"`);
+  if (facts.exitSignal !== undefined) return death("qemu-exit", `ended because QEMU was killed by ${facts.exitSignal}`);
+  if (facts.exitCode !== 0) return death("qemu-exit", `ended because QEMU failed with status ${facts.exitCode}`);
+  if (facts.shutdownReason === "guest-reset") return death("guest-reset", "ended because the guest restarted itself");
+  if (facts.shutdownReason === "guest-shutdown") return death("guest-shutdown", "ended because the guest shut down");
+  if (facts.shutdownReason === "guest-panic") return death("guest-panic", "ended because its kernel panicked");
+  return death("qemu-exit", "ended because QEMU exited");
+}
+
+/** The error for a VM that ended when it should not have: CAISSON_E_VM_DIED. */
+export function diedError(doing: string, death: MachineDeath): CaissonError {
+  return new CaissonError("CAISSON_E_VM_DIED", `${doing}: the VM ${death.description}.${evidence(death)}`);
+}
+
+/** The error for a VM that ended before it was ready: CAISSON_E_VM_START. */
+export function startError(death: MachineDeath): CaissonError {
+  return new CaissonError(
+    "CAISSON_E_VM_START",
+    `Cannot start the VM: it ${death.description} before its agent answered.${evidence(death)}`,
+  );
+}
+
+/** The error for a VM whose agent did not answer within the limit: CAISSON_E_VM_START. */
+export function startTimeoutError(limitMs: number, consoleLines: readonly string[]): CaissonError {
+  return new CaissonError(
+    "CAISSON_E_VM_START",
+    `Cannot start the VM: its agent did not answer within ${limitMs / 1000} s.${evidence({ consoleLines, qemuMessage: "" })}`,
+    { remedy: "If the host is merely slow, raise the time limit for starting a VM in the settings." },
+  );
+}
+
+function evidence({ consoleLines, qemuMessage }: Pick<MachineDeath, "consoleLines" | "qemuMessage">): string {
+  const qemu = qemuMessage === "" ? "" : ` QEMU said: ${qemuMessage}`;
+  if (consoleLines.length === 0) return `${qemu} Its console is empty.`;
+  return `${qemu} Last lines of its console:\n${consoleLines.map((line) => `  ${line}`).join("\n")}`;
+}

@@ -1,0 +1,219 @@
+import { closeSync, openSync } from "node:fs";
+import { Socket } from "node:net";
+import type { Duplex } from "node:stream";
+import { CaissonError } from "../../protocol/errors.ts";
+import { commandLine, type Wiring } from "./command-line.ts";
+import { type MachineDeath, startError } from "./death.ts";
+import { QemuProcess } from "./qemu-process.ts";
+import type { QmpClient } from "./qmp.ts";
+import { Inheritance } from "./spawn.ts";
+import type { Trace, VmSpec } from "./spec.ts";
+import { connectToGuest, randomCid, VHOST_VSOCK } from "./vsock.ts";
+
+/** A VM that runs, or did. */
+export interface Machine {
+  /** Of QEMU, for its cgroup. */
+  readonly pid: number;
+  /** The one connection to the agent. The guest may not have answered on it yet. */
+  readonly agent: Duplex;
+  readonly qmp: QmpClient;
+  /** Resolves, never rejects, when the VM is gone, whatever ended it. */
+  readonly died: Promise<MachineDeath>;
+  /** The last printable lines of the guest's console. */
+  lastConsoleLines(): string[];
+  /** Ends the VM at once if it still runs, releases all it held, and waits for that. May be called again. */
+  kill(): Promise<void>;
+}
+
+/** The saved VM that a clone continues; the descriptors stay the caller's, who may close them once the clone runs. */
+export interface CloneSource {
+  /** Guest RAM. */
+  memoryFd: number;
+  /** QEMU's device state: a migration stream of its own, read from the start; this descriptor is for one clone. */
+  stateFd: number;
+  /** The root image the guest was saved with: another one under its page cache would be corruption. */
+  imageFd: number;
+}
+
+export interface StartOptions {
+  signal: AbortSignal;
+  /** Continues this saved VM in place of booting. */
+  clone?: CloneSource | undefined;
+  /** Keeps guest RAM in this file, shared, so that the VM can be saved as a template. */
+  templateMemoryFd?: number | undefined;
+  trace?: Trace | undefined;
+}
+
+const CID_ATTEMPTS = 5;
+
+/**
+ * Starts QEMU. With virtio-serial it returns as soon as QEMU was started: the guest's end of the connection comes up later,
+ * what is written to it meanwhile waits. With vsock it returns connected. Nothing of it is left when it throws.
+ * @throws CAISSON_E_HOST when an input cannot be opened, CAISSON_E_VM_START when QEMU ended first, the signal's reason.
+ */
+export async function startMachine(spec: VmSpec, options: StartOptions): Promise<Machine> {
+  options.signal.throwIfAborted();
+  if (spec.transport === "virtio-serial") return startOverSerial(spec, options);
+  for (let attempt = 1; ; attempt++) {
+    const machine = await startOverVsock(spec, options);
+    if (machine !== undefined) return machine;
+    if (attempt === CID_ATTEMPTS) {
+      throw new CaissonError(
+        "CAISSON_E_TRANSPORT",
+        `Cannot start the VM: ${attempt} random vsock addresses (cid) were all taken.`,
+      );
+    }
+  }
+}
+
+function startOverSerial(spec: VmSpec, options: StartOptions): Machine {
+  const inheritance = new Inheritance();
+  try {
+    const { child, ours } = inheritance.connect();
+    const agent = new Socket({ fd: ours, readable: true, writable: true, allowHalfOpen: false });
+    try {
+      return new RunningMachine(launch(spec, options, inheritance, { kind: "virtio-serial", fd: child }), agent);
+    } catch (error) {
+      agent.destroy();
+      throw error;
+    }
+  } finally {
+    inheritance.closeGiven();
+  }
+}
+
+/** Returns undefined when the random cid was another VM's: QEMU alone can tell, by trying. */
+async function startOverVsock(spec: VmSpec, options: StartOptions): Promise<Machine | undefined> {
+  const cid = randomCid();
+  const inheritance = new Inheritance();
+  let qemu: QemuProcess;
+  try {
+    const vhostFd = inheritance.give(open(VHOST_VSOCK, "r+"));
+    qemu = launch(spec, options, inheritance, { kind: "vsock", vhostFd, cid });
+  } finally {
+    inheritance.closeGiven();
+  }
+  const connecting = new AbortController();
+  try {
+    const signal = AbortSignal.any([options.signal, connecting.signal]);
+    const agent = await Promise.race([connectToGuest(cid, signal), qemu.died]);
+    if (!("reason" in agent)) {
+      options.trace?.("vsock connected");
+      return new RunningMachine(qemu, agent);
+    }
+    if (/guest cid.*in use/i.test(agent.qemuMessage)) return undefined;
+    throw startError(agent);
+  } catch (error) {
+    await qemu.kill();
+    throw error;
+  } finally {
+    connecting.abort();
+  }
+}
+
+function launch(spec: VmSpec, options: StartOptions, inheritance: Inheritance, agent: Wiring["agent"]): QemuProcess {
+  const { clone, templateMemoryFd, trace } = options;
+  const imageFd = clone?.imageFd ?? open(spec.image, "r");
+  const ours: number[] = [];
+  try {
+    const monitor = inheritance.connect();
+    const console = inheritance.connect();
+    ours.push(monitor.ours, console.ours);
+    const stateFd = clone === undefined ? undefined : inheritance.lend(clone.stateFd);
+    const argv = commandLine(spec, {
+      qmpFd: monitor.child,
+      consoleFd: console.child,
+      imageFd: inheritance.lend(imageFd),
+      agent,
+      memory: memoryOf(clone?.memoryFd, templateMemoryFd, inheritance),
+      tapFds: spec.networks.map(({ tapFd }) => inheritance.lend(tapFd)),
+    });
+    ours.length = 0;
+    const qemu = new QemuProcess({
+      path: spec.qemu.path,
+      argv,
+      descriptors: inheritance.descriptors,
+      netnsPath: spec.netnsPath,
+      consoleLog: spec.consoleLog,
+      qmpFd: monitor.ours,
+      consoleFd: console.ours,
+    });
+    trace?.("qemu started");
+    configure(qemu, stateFd, trace);
+    return qemu;
+  } finally {
+    for (const fd of ours) closeSync(fd);
+    if (clone === undefined) closeSync(imageFd);
+  }
+}
+
+function memoryOf(clone: number | undefined, template: number | undefined, inheritance: Inheritance): Wiring["memory"] {
+  if (clone !== undefined) return { kind: "clone", fd: inheritance.lend(clone) };
+  if (template !== undefined) return { kind: "template", fd: inheritance.lend(template) };
+  return { kind: "anonymous" };
+}
+
+/**
+ * Writes QEMU all it needs in one go. A clone loads its state (RAM, being shared, is not part of it) and then runs by
+ * itself, since it was saved running. A refusal ends QEMU: a VM half set up has no use.
+ */
+function configure(qemu: QemuProcess, stateFd: number | undefined, trace: Trace | undefined): void {
+  const commands = [qemu.qmp.execute("qmp_capabilities")];
+  if (stateFd !== undefined) {
+    const capabilities = [{ capability: "x-ignore-shared", state: true }];
+    commands.push(
+      qemu.qmp.execute("migrate-set-capabilities", { capabilities }),
+      qemu.qmp.execute("migrate-incoming", { uri: `fd:${stateFd}` }),
+    );
+    if (trace !== undefined) void qemu.nextEvent("RESUME").then(() => trace("state loaded"));
+  }
+  Promise.all(commands).catch((error: unknown) => qemu.fail(error));
+}
+
+class RunningMachine implements Machine {
+  readonly agent: Duplex;
+  readonly #qemu: QemuProcess;
+
+  constructor(qemu: QemuProcess, agent: Duplex) {
+    this.#qemu = qemu;
+    this.agent = agent;
+    // The agent's client hears of it on its own; without a listener Node would throw it.
+    agent.on("error", () => {});
+    void qemu.died.then(() => agent.destroy());
+  }
+
+  get pid(): number {
+    return this.#qemu.pid;
+  }
+
+  get qmp(): QmpClient {
+    return this.#qemu.qmp;
+  }
+
+  get died(): Promise<MachineDeath> {
+    return this.#qemu.died;
+  }
+
+  lastConsoleLines(): string[] {
+    return this.#qemu.lastConsoleLines();
+  }
+
+  async kill(): Promise<void> {
+    this.agent.destroy();
+    await this.#qemu.kill();
+  }
+}
+
+function open(path: string, flags: "r" | "r+"): number {
+  try {
+    return openSync(path, flags);
+  } catch (error) {
+    throw new CaissonError(
+      "CAISSON_E_HOST",
+      `Cannot start the VM: ${path} cannot be opened: ${(error as Error).message}.`,
+      {
+        cause: error,
+      },
+    );
+  }
+}

@@ -1,0 +1,149 @@
+import type { Readable } from "node:stream";
+import { stripVTControlCharacters } from "node:util";
+import { ConsoleLog } from "./console.ts";
+import { explainDeath, type MachineDeath } from "./death.ts";
+import { QmpClient, QmpError, type QmpEvent } from "./qmp.ts";
+import { spawnQemu } from "./spawn.ts";
+
+const CONSOLE_LINES = 20;
+const STDERR_BYTES = 4 * 1024;
+/** States (QAPI RunState) that QEMU stops a VM in and that only ending it leaves. */
+const DEAD_STATES = new Set(["internal-error", "io-error", "guest-panicked", "watchdog"]);
+
+export interface QemuCommand {
+  path: string;
+  argv: readonly string[];
+  /** What QEMU inherits as 3, 4, ...; all stay the caller's. */
+  descriptors: readonly number[];
+  netnsPath?: string | undefined;
+  consoleLog: string;
+  /** Our ends of the monitor and of the console, taken over. */
+  qmpFd: number;
+  consoleFd: number;
+}
+
+/** A QEMU process, watched from its start to its end. */
+export class QemuProcess {
+  readonly pid: number;
+  readonly qmp: QmpClient;
+  /** Resolves, never rejects, once the process is gone. */
+  readonly died: Promise<MachineDeath>;
+  readonly #console: ConsoleLog;
+  readonly #child: ReturnType<typeof spawnQemu>;
+  readonly #events: { name: string; resolve(event: QmpEvent): void }[] = [];
+  #exited = false;
+  #killed = false;
+  #panicked = false;
+  #shutdownReason: string | undefined;
+  #stoppedIn: string | undefined;
+  #failure: string | undefined;
+
+  /** @throws what opening the console's log or the network namespace throws. */
+  constructor(command: QemuCommand) {
+    this.qmp = new QmpClient(command.qmpFd, {
+      onEvent: (event) => this.#take(event),
+      // A monitor that ended or broke the protocol leaves a VM nobody can see into.
+      onClose: () => this.#end(),
+    });
+    try {
+      this.#console = new ConsoleLog(command.consoleFd, command.consoleLog);
+    } catch (error) {
+      this.qmp.close();
+      throw error;
+    }
+    try {
+      this.#child = spawnQemu(command.path, command.argv, command.descriptors, command.netnsPath);
+    } catch (error) {
+      this.qmp.close();
+      this.#console.close();
+      throw error;
+    }
+    this.pid = this.#child.pid ?? 0;
+    this.died = this.#watch(lastBytes(this.#child.stderr));
+  }
+
+  lastConsoleLines(): string[] {
+    return this.#console.lastLines(CONSOLE_LINES);
+  }
+
+  /** The next event of that name; hangs for ever when QEMU ends first, so race it with `died`. */
+  nextEvent(name: string): Promise<QmpEvent> {
+    return new Promise((resolve) => this.#events.push({ name, resolve }));
+  }
+
+  /** Ends QEMU if it still runs, and waits until it is gone. */
+  async kill(): Promise<void> {
+    this.#killed = true;
+    this.#end();
+    await this.died;
+  }
+
+  /** Ends QEMU because setting it up failed; that its monitor closed is only a consequence of an end. */
+  fail(error: unknown): void {
+    if (error instanceof QmpError || (error instanceof DOMException && error.name === "TimeoutError")) {
+      this.#failure ??= error.message;
+    }
+    this.#end();
+  }
+
+  async #watch(stderr: () => string): Promise<MachineDeath> {
+    const result = await this.#child;
+    this.#exited = true;
+    await this.#console.ended();
+    this.qmp.close();
+    return explainDeath({
+      killed: this.#killed,
+      panicked: this.#panicked,
+      shutdownReason: this.#shutdownReason,
+      stoppedIn: this.#stoppedIn,
+      failure: this.#failure ?? (this.pid === 0 ? result.originalMessage : undefined),
+      exitCode: result.exitCode,
+      exitSignal: result.signal,
+      consoleLines: this.lastConsoleLines(),
+      qemuMessage: stderr(),
+    });
+  }
+
+  #end(): void {
+    if (!this.#exited) this.#child.kill("SIGKILL");
+  }
+
+  #take(event: QmpEvent): void {
+    if (event.name === "SHUTDOWN") this.#shutdownReason = String(event.data["reason"]);
+    if (event.name === "GUEST_PANICKED") {
+      this.#panicked = true;
+      this.#end();
+    }
+    if (event.name === "STOP") this.#findOutWhyStopped();
+    for (const waiter of this.#events.filter(({ name }) => name === event.name)) {
+      this.#events.splice(this.#events.indexOf(waiter), 1);
+      waiter.resolve(event);
+    }
+  }
+
+  /** STOP is no end when it was asked for; the event does not say, the state does. */
+  #findOutWhyStopped(): void {
+    this.qmp.execute("query-status").then(
+      (status) => {
+        const state = (status as { status?: unknown } | undefined)?.status;
+        if (typeof state !== "string" || !DEAD_STATES.has(state)) return;
+        this.#stoppedIn = state;
+        this.#end();
+      },
+      () => this.#end(),
+    );
+  }
+}
+
+/** Keeps the end of a stream of text; what it returns is fit for one line of a message. */
+function lastBytes(stream: Readable): () => string {
+  let kept = Buffer.alloc(0);
+  stream.on("data", (chunk: Buffer) => {
+    kept = Buffer.concat([kept, chunk]).subarray(-STDERR_BYTES);
+  });
+  stream.on("error", () => stream.destroy());
+  return () =>
+    stripVTControlCharacters(kept.toString("latin1"))
+      .replaceAll(/[^\x20-\x7e]+/g, " ")
+      .trim();
+}

@@ -1,0 +1,100 @@
+import { accessSync, type BigIntStats, constants, realpathSync, statSync } from "node:fs";
+import { delimiter, join } from "node:path";
+import { execa } from "execa";
+import { CaissonError } from "../../protocol/errors.ts";
+import { recall, remember } from "./remembered.ts";
+
+const BINARY = "qemu-system-x86_64";
+/** The oldest that has all the command line uses. */
+const OLDEST: QemuVersion = [7, 2, 0];
+const VERSION_LIMIT_MS = 10_000;
+
+export type QemuVersion = readonly [major: number, minor: number, micro: number];
+
+/** A QEMU that can be run. */
+export interface Qemu {
+  /** Absolute, symbolic links resolved. */
+  path: string;
+  version: QemuVersion;
+}
+
+/**
+ * Finds QEMU: `configured` if given, a path or a name, else Debian's name, in PATH. Its version is asked for once for
+ * each binary and kept in `directory`.
+ * @throws CAISSON_E_HOST when there is none, it cannot say its version, or it is older than 7.2.
+ */
+export async function findQemu(directory: string, configured?: string): Promise<Qemu> {
+  const path = locate(configured ?? BINARY);
+  const file = join(directory, "qemu.json");
+  const key = fileIdentity(path);
+  const version = recall(file, key, toVersion) ?? (await askVersion(path));
+  remember(file, key, version);
+  if (compareVersions(version, OLDEST) < 0) {
+    throw new CaissonError(
+      "CAISSON_E_HOST",
+      `Cannot use ${path}: it is QEMU ${version.join(".")}, and Caisson needs ${OLDEST[0]}.${OLDEST[1]} or later.`,
+      { remedy: "Install a newer qemu-system-x86 package." },
+    );
+  }
+  return { path, version };
+}
+
+/** Names a file's content without reading it: whoever replaces or changes it changes one of these (stat(2)). */
+export function fileIdentity(path: string): string {
+  return identityOf(path, statSync(path, { bigint: true }));
+}
+
+export function identityOf(path: string, { dev, ino, size, mtimeNs, ctimeNs }: BigIntStats): string {
+  return [path, dev, ino, size, mtimeNs, ctimeNs].join(":");
+}
+
+/** Negative when `a` is older, positive when it is newer. */
+export function compareVersions(a: QemuVersion, b: QemuVersion): number {
+  return a[0] - b[0] || a[1] - b[1] || a[2] - b[2];
+}
+
+/** What `qemu-system-x86_64 --version` prints, or undefined when that is no such thing. */
+export function parseVersion(output: string): QemuVersion | undefined {
+  const match = /^QEMU emulator version (\d{1,4})\.(\d{1,4})\.(\d{1,4})/.exec(output);
+  return match === null ? undefined : [Number(match[1]), Number(match[2]), Number(match[3])];
+}
+
+function toVersion(value: unknown): QemuVersion | undefined {
+  if (!Array.isArray(value) || value.length !== 3 || !value.every(Number.isSafeInteger)) return undefined;
+  return value as unknown as QemuVersion;
+}
+
+function locate(name: string): string {
+  const folders = name.includes("/")
+    ? [""]
+    : (process.env["PATH"] ?? "").split(delimiter).filter((folder) => folder !== "");
+  for (const folder of folders) {
+    const candidate = folder === "" ? name : join(folder, name);
+    try {
+      accessSync(candidate, constants.X_OK);
+      if (statSync(candidate).isFile()) return realpathSync(candidate);
+    } catch {
+      // The next folder may have it.
+    }
+  }
+  throw new CaissonError(
+    "CAISSON_E_HOST",
+    `Cannot find QEMU: there is no executable ${name}${name.includes("/") ? "" : " in PATH"}.`,
+    {
+      remedy: "Install it with `apt-get install qemu-system-x86`.",
+    },
+  );
+}
+
+async function askVersion(path: string): Promise<QemuVersion> {
+  const { failed, stdout, shortMessage } = await execa(path, ["--version"], {
+    reject: false,
+    timeout: VERSION_LIMIT_MS,
+    maxBuffer: 64 * 1024,
+    stdin: "ignore",
+  });
+  const version = failed ? undefined : parseVersion(stdout);
+  if (version !== undefined) return version;
+  const why = failed ? shortMessage : `it printed "${stdout.slice(0, 80)}"`;
+  throw new CaissonError("CAISSON_E_HOST", `Cannot use ${path}: it did not say which version of QEMU it is: ${why}.`);
+}

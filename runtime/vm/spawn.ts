@@ -1,0 +1,94 @@
+import { closeSync, openSync } from "node:fs";
+import { execa } from "execa";
+import { constants, setns, socketpair } from "../../native/posix/index.ts";
+
+/** The descriptors a child inherits: each is added under the number that the child will know it by. */
+export class Inheritance {
+  readonly #descriptors: number[] = [];
+  readonly #owned: number[] = [];
+
+  /** Passes a descriptor that stays the caller's; returns the child's number of it. */
+  lend(fd: number): number {
+    this.#descriptors.push(fd);
+    return FIRST_INHERITED + this.#descriptors.length - 1;
+  }
+
+  /** Passes a descriptor that is closed here once the child has it. */
+  give(fd: number): number {
+    this.#owned.push(fd);
+    return this.lend(fd);
+  }
+
+  /** A stream socket between the child and us: its number there, and our end, which the caller closes. */
+  connect(): { child: number; ours: number } {
+    const [ours, theirs] = socketpair();
+    return { child: this.give(theirs), ours };
+  }
+
+  get descriptors(): readonly number[] {
+    return this.#descriptors;
+  }
+
+  closeGiven(): void {
+    for (const fd of this.#owned.splice(0)) closeSync(fd);
+  }
+}
+
+const FIRST_INHERITED = 3;
+
+/**
+ * All that QEMU, as root, needs of root's power: to act on the shared directory's files as their owners do. Opening
+ * devices and namespaces has been done for it.
+ */
+const CAPABILITIES = ["chown", "dac_override", "fowner", "fsetid", "mknod", "setfcap"];
+
+/**
+ * Starts QEMU so that it dies with us (prctl(2), PR_SET_PDEATHSIG: setpriv(1) sets it and becomes QEMU), away from our
+ * terminal's signals, with an environment of nothing but PATH, in the network namespace at `netnsPath` if one is given.
+ */
+export function spawnQemu(path: string, argv: readonly string[], descriptors: readonly number[], netnsPath?: string) {
+  const command = [
+    "--pdeathsig",
+    "KILL",
+    "--no-new-privs",
+    "--inh-caps=-all",
+    `--bounding-set=-all,${CAPABILITIES.map((name) => `+${name}`).join(",")}`,
+    "--",
+    path,
+    ...argv,
+  ];
+  return inNetworkNamespace(netnsPath, () =>
+    execa("setpriv", command, {
+      // execa passes any number on; its types know those up to 9 only.
+      stdio: ["ignore", "ignore", "pipe", ...(descriptors as readonly 3[])],
+      // Its own session: Ctrl-C at a terminal is for the container, never for QEMU.
+      detached: true,
+      cleanup: false,
+      buffer: false,
+      reject: false,
+      extendEnv: false,
+      env: { PATH: process.env["PATH"] ?? "/usr/sbin:/usr/bin:/sbin:/bin" },
+    }),
+  );
+}
+
+/** Runs something synchronous in another network namespace: a child started in it stays there (setns(2)). */
+function inNetworkNamespace<T>(path: string | undefined, run: () => T): T {
+  if (path === undefined) return run();
+  const own = openSync("/proc/thread-self/ns/net", "r");
+  try {
+    const other = openSync(path, "r");
+    try {
+      setns(other, constants.CLONE_NEWNET);
+    } finally {
+      closeSync(other);
+    }
+    try {
+      return run();
+    } finally {
+      setns(own, constants.CLONE_NEWNET);
+    }
+  } finally {
+    closeSync(own);
+  }
+}
