@@ -72,13 +72,11 @@ export interface User {
 }
 
 /** Names as in capabilities(7), `CAP_CHOWN`. */
-export interface Capabilities {
-  bounding?: string[] | undefined;
-  effective?: string[] | undefined;
-  inheritable?: string[] | undefined;
-  permitted?: string[] | undefined;
-  ambient?: string[] | undefined;
-}
+export type Capabilities = { [set in CapabilitySet]?: string[] | undefined };
+
+export const CAPABILITY_SETS = ["bounding", "effective", "inheritable", "permitted", "ambient"] as const;
+
+export type CapabilitySet = (typeof CAPABILITY_SETS)[number];
 
 export interface Rlimit {
   /** As in getrlimit(2), `RLIMIT_NOFILE`. */
@@ -148,7 +146,16 @@ export interface IdMapping {
   size: number;
 }
 
-export type HookName = "prestart" | "createRuntime" | "createContainer" | "startContainer" | "poststart" | "poststop";
+export const HOOK_NAMES = [
+  "prestart",
+  "createRuntime",
+  "createContainer",
+  "startContainer",
+  "poststart",
+  "poststop",
+] as const;
+
+export type HookName = (typeof HOOK_NAMES)[number];
 
 export type Hooks = { [name in HookName]?: Hook[] | undefined };
 
@@ -181,7 +188,15 @@ export interface Linux {
   timeOffsets?: TimeOffsets | undefined;
 }
 
-export type RootfsPropagation = "private" | "shared" | "slave" | "unbindable" | "rprivate" | "rshared" | "rslave" | "runbindable";
+export type RootfsPropagation =
+  | "private"
+  | "shared"
+  | "slave"
+  | "unbindable"
+  | "rprivate"
+  | "rshared"
+  | "rslave"
+  | "runbindable";
 
 export type NamespaceType = "pid" | "network" | "mount" | "ipc" | "uts" | "user" | "cgroup" | "time";
 

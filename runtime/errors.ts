@@ -1,0 +1,87 @@
+/** How the host shows errors: one line, with remedy and causes, and the exit status that goes with them. */
+import { getSystemErrorMessage } from "node:util";
+import { CaissonError } from "../protocol/errors.ts";
+
+/** Node's errors of system calls: `code` is the errno's name. */
+interface SystemError extends Error {
+  code: string;
+  errno?: number | undefined;
+  syscall?: string | undefined;
+}
+
+export function isSystemError(error: unknown): error is SystemError {
+  return error instanceof Error && typeof (error as { code?: unknown }).code === "string" && "syscall" in error;
+}
+
+/** "cannot <doing>: <why> (<errno>)" for any error; `doing` is a verb with its object: "read /etc/passwd". */
+export function systemErrorSentence(doing: string, error: unknown): string {
+  if (!isSystemError(error)) return `cannot ${doing}: ${error instanceof Error ? error.message : String(error)}`;
+  return `cannot ${doing}: ${reason(error)} (${error.code})`;
+}
+
+function reason({ errno, message }: SystemError): string {
+  if (typeof errno !== "number") return message;
+  // libuv's numbers are negative errnos; the native addons' are positive.
+  return getSystemErrorMessage(-Math.abs(errno));
+}
+
+/**
+ * One line without the code: what failed, what caused it, what to do. Causes that the message already tells are left
+ * out; an AggregateError's errors follow each other.
+ */
+export function formatError(error: unknown): string {
+  const parts: string[] = [];
+  collect(error, parts, new Set());
+  const remedy = findRemedy(error);
+  const text = parts.join(": ") || "unknown error";
+  return oneLine(remedy === undefined ? text : `${text.replace(/[.\s]+$/, "")}. ${remedy}`);
+}
+
+function collect(error: unknown, parts: string[], seen: Set<unknown>): void {
+  if (error === undefined || error === null || seen.has(error)) return;
+  seen.add(error);
+  if (error instanceof SuppressedError) {
+    // The body failed first (`suppressed`), then its clean-up (`error`).
+    parts.push(`${formatError(error.suppressed)}; and cleaning up after it failed, too: ${formatError(error.error)}`);
+    return;
+  }
+  const text = messageOf(error);
+  if (text !== "" && !parts.some((part) => part.includes(text) || tellsErrno(part, error))) parts.push(text);
+  if (!(error instanceof Error)) return;
+  if (error instanceof AggregateError && error.errors.length > 0) {
+    parts.push(error.errors.map((each) => formatError(each)).join("; "));
+  }
+  collect(error.cause, parts, seen);
+}
+
+/** A sentence that ends in "(ENOENT)" has told the system error below it. */
+function tellsErrno(part: string, error: unknown): boolean {
+  return isSystemError(error) && part.includes(`(${error.code})`);
+}
+
+function messageOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  if (!isSystemError(error)) return error.message;
+  return error.syscall === undefined ? reason(error) : `${error.syscall}: ${reason(error)} (${error.code})`;
+}
+
+function findRemedy(error: unknown): string | undefined {
+  for (let at = error, depth = 0; at instanceof Error && depth < 20; at = at.cause, depth++) {
+    if (at instanceof CaissonError && at.remedy !== undefined) return at.remedy;
+  }
+  return undefined;
+}
+
+function oneLine(text: string): string {
+  return text.replace(/\s*[\r\n]+\s*/g, " ").trim();
+}
+
+/** Exit status of `run` and `exec` for an error, as shells have it; every other verb ends with 1. */
+export function exitCodeOf(error: unknown): number {
+  for (let at = error, depth = 0; at instanceof Error && depth < 20; at = at.cause, depth++) {
+    if (!(at instanceof CaissonError)) continue;
+    if (at.code === "CAISSON_E_COMMAND_NOT_FOUND") return 127;
+    if (at.code === "CAISSON_E_COMMAND_NOT_EXECUTABLE") return 126;
+  }
+  return 1;
+}

@@ -1,0 +1,39 @@
+/** config-linux.md: Devices, Allowed Device list. */
+import type { Problem } from "../problem.ts";
+import { absolutePath, type Check } from "./check.ts";
+
+/** makedev(3) on Linux: 12 bits for the major number, 20 for the minor. */
+const HIGHEST = { major: 0xfff, minor: 0xfffff };
+
+export const devices: Check = function* ({ linux }) {
+  for (const [index, device] of linux?.devices?.entries() ?? []) {
+    const field = `linux.devices[${index}]`;
+    yield* absolutePath(`${field}.path`, device.path);
+    for (const name of ["major", "minor"] as const) {
+      const number = device[name];
+      if (device.type === "p") continue;
+      if (number === undefined) yield { field: `${field}.${name}`, message: `is required for type "${device.type}"` };
+      else yield* deviceNumber(`${field}.${name}`, number, name, 0);
+    }
+  }
+};
+
+export const deviceRules: Check = function* ({ linux }) {
+  for (const [index, rule] of linux?.resources?.devices?.entries() ?? []) {
+    for (const name of ["major", "minor"] as const) {
+      yield* deviceNumber(`linux.resources.devices[${index}].${name}`, rule[name] ?? -1, name, -1);
+    }
+  }
+};
+
+/** `lowest` is -1 where that means every number. */
+export function* deviceNumber(
+  field: string,
+  number: number,
+  name: "major" | "minor",
+  lowest: number,
+): Iterable<Problem> {
+  if (number < lowest || number > HIGHEST[name]) {
+    yield { field, message: `must be from ${lowest} to ${HIGHEST[name]}, not ${number}` };
+  }
+}

@@ -1,0 +1,45 @@
+/** config.md: Mounts, POSIX-platform Mounts. */
+import type { Mount } from "../../../protocol/oci.ts";
+import { fileSystemOptions } from "../mount-options.ts";
+import type { Problem } from "../problem.ts";
+import { type Check, noNulByte } from "./check.ts";
+import { mappings } from "./namespaces.ts";
+
+/** As runc reads it: an option says so, or the type that tools write for it. */
+export function isBindMount({ type, options }: Mount): boolean {
+  return type === "bind" || (options?.some((option) => option === "bind" || option === "rbind") ?? false);
+}
+
+export const mounts: Check = function* ({ mounts }) {
+  for (const [index, mount] of mounts?.entries() ?? []) {
+    const field = `mounts[${index}]`;
+    const { destination, source = "", type = "", options = [] } = mount;
+    if (destination === "") yield { field: `${field}.destination`, message: "must not be empty" };
+    for (const [name, text] of Object.entries({ destination, source, type }))
+      yield* noNulByte(`${field}.${name}`, text);
+    for (const [at, option] of options.entries()) yield* noNulByte(`${field}.options[${at}]`, option);
+    if (isBindMount(mount)) yield* bindMount(mount, field);
+    else if (type === "") yield { field: `${field}.type`, message: "is required unless the mount is a bind mount" };
+    yield* idMapped(mount, field);
+  }
+};
+
+/** The kernel ignores file system options of a bind mount, so to accept them would be to drop them. */
+function* bindMount({ source = "", options = [] }: Mount, field: string): Iterable<Problem> {
+  if (source === "") yield { field: `${field}.source`, message: "is required for a bind mount" };
+  for (const option of fileSystemOptions(options)) {
+    yield { field: `${field}.options`, message: `has ${JSON.stringify(option)}, which a bind mount cannot have` };
+  }
+}
+
+function* idMapped(mount: Mount, field: string): Iterable<Problem> {
+  const { uidMappings = [], gidMappings = [], options = [] } = mount;
+  yield* mappings(`${field}.uidMappings`, uidMappings);
+  yield* mappings(`${field}.gidMappings`, gidMappings);
+  const asked = options.includes("idmap") || options.includes("ridmap");
+  if (!asked && uidMappings.length + gidMappings.length === 0) return;
+  if (!isBindMount(mount)) yield { field, message: "is id-mapped, which only a bind mount can be" };
+  if (uidMappings.length > 0 !== gidMappings.length > 0) {
+    yield { field, message: "must have both uidMappings and gidMappings, or neither" };
+  }
+}

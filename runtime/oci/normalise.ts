@@ -1,0 +1,43 @@
+/** Makes a valid configuration explicit, so that nothing after it needs the bundle's path or a default rule. */
+import { resolve } from "node:path";
+import { CAPABILITIES } from "../../protocol/capabilities.ts";
+import { CAPABILITY_SETS, type Capabilities, type Spec } from "../../protocol/oci.ts";
+import { isBindMount } from "./checks/mounts.ts";
+
+const KNOWN_CAPABILITIES: ReadonlySet<string> = new Set(CAPABILITIES);
+
+/**
+ * The configuration with absolute mount destinations and bind sources and with known capabilities only; `warnings` are
+ * sentences about what was changed in it that its author should know.
+ */
+export function normalise(config: Spec, bundle: string): { config: Spec; warnings: string[] } {
+  const warnings: string[] = [];
+  const mounts = config.mounts?.map((mount, index) => {
+    let { destination, source } = mount;
+    if (!destination.startsWith("/")) {
+      // config.md, Mounts: relative destinations are deprecated and MUST be taken as relative to "/".
+      warnings.push(
+        `mounts[${index}].destination: "${destination}" is relative, which is deprecated; "/${destination}" is used`,
+      );
+      destination = `/${destination}`;
+    }
+    // config.md, Mounts: a bind mount's relative source is relative to the bundle.
+    if (isBindMount(mount)) source = resolve(bundle, source ?? "");
+    return { ...mount, destination, source };
+  });
+  return { config: { ...config, mounts, process: normalProcess(config.process, warnings) }, warnings };
+}
+
+function normalProcess(process: Spec["process"], warnings: string[]): Spec["process"] {
+  if (process?.capabilities === undefined) return process;
+  const capabilities: Capabilities = {};
+  for (const set of CAPABILITY_SETS) {
+    capabilities[set] = process.capabilities[set]?.filter((name) => {
+      // config.md, Linux Process: what cannot be mapped to the kernel MUST be logged as a warning, not refused.
+      const known = KNOWN_CAPABILITIES.has(name);
+      if (!known) warnings.push(`process.capabilities.${set}: "${name}" is not a capability and is left out`);
+      return known;
+    });
+  }
+  return { ...process, capabilities };
+}

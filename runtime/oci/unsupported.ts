@@ -1,0 +1,165 @@
+/**
+ * The fields that the specification has and we do not carry out, each with the reason: refused by name, never dropped.
+ * A field that comes to be carried out loses its line here.
+ */
+import { CaissonError } from "../../protocol/errors.ts";
+import { HOOK_NAMES, type Process, type Resources, type Spec } from "../../protocol/oci.ts";
+
+interface Refusal<Part> {
+  field: string;
+  /** Follows the field's name in the message. */
+  reason: string;
+  /** Whether the configuration asks for it: an empty value and an explicit "off" do not. */
+  asked(part: Part): boolean;
+}
+
+const NO_LABELS = "the guest's kernel runs without that security module";
+const HOST_NAMESPACE = "a namespace of the host cannot be joined from inside a VM";
+const CGROUP_V1 = "it exists only in cgroup v1, and the guest has cgroup v2";
+
+const CONFIG: readonly Refusal<Spec>[] = [
+  ...(["solaris", "windows", "zos", "freebsd"] as const).map((platform) => ({
+    field: platform,
+    reason: `the configuration is for the platform ${platform}, and containers here run on linux`,
+    asked: (config: Spec) => config[platform] !== undefined,
+  })),
+  {
+    field: "vm",
+    reason: "the VM is set up by config.toml and io.caisson.* annotations",
+    asked: ({ vm }) => vm !== undefined,
+  },
+  ...HOOK_NAMES.map((name) => ({
+    field: `hooks.${name}`,
+    reason: "hooks are not run yet",
+    asked: ({ hooks }: Spec) => some(hooks?.[name]),
+  })),
+  ...(["pid", "ipc", "uts", "mount", "user", "cgroup", "time"] as const).map((type) => joined(type, HOST_NAMESPACE)),
+  joined("network", "network namespaces are not connected to the VM yet"),
+  {
+    field: "linux.namespaces",
+    reason: "it has no mount namespace, and a container without one would mount over the guest's own files",
+    asked: ({ linux }) => !linux?.namespaces?.some(({ type }) => type === "mount"),
+  },
+  {
+    field: "mounts[].uidMappings",
+    reason: "shared directories cannot be id-mapped (9p does not allow it)",
+    asked: idMapped,
+  },
+  { field: "linux.mountLabel", reason: NO_LABELS, asked: ({ linux }) => some(linux?.mountLabel) },
+  {
+    field: "linux.netDevices",
+    reason: "a device of the host cannot move into a VM",
+    asked: ({ linux }) => some(linux?.netDevices),
+  },
+  {
+    field: "linux.seccomp",
+    reason: "system call filters are not applied yet",
+    asked: ({ linux }) => linux?.seccomp !== undefined,
+  },
+  {
+    field: "linux.seccomp.listenerPath",
+    reason: "a notification descriptor of the guest's kernel cannot be sent to the host",
+    asked: ({ linux }) => some(linux?.seccomp?.listenerPath),
+  },
+  {
+    field: "linux.intelRdt",
+    reason: "the VM has no resctrl file system",
+    asked: ({ linux }) => linux?.intelRdt !== undefined,
+  },
+  {
+    field: "linux.memoryPolicy",
+    reason: "the VM has a single NUMA node",
+    asked: ({ linux }) => linux?.memoryPolicy !== undefined,
+  },
+];
+
+const PROCESS: readonly Refusal<Process>[] = [
+  { field: "apparmorProfile", reason: NO_LABELS, asked: ({ apparmorProfile }) => some(apparmorProfile) },
+  { field: "selinuxLabel", reason: NO_LABELS, asked: ({ selinuxLabel }) => some(selinuxLabel) },
+  { field: "commandLine", reason: "it is for Windows; use args", asked: ({ commandLine }) => some(commandLine) },
+  { field: "user.username", reason: "it is for Windows; use uid and gid", asked: ({ user }) => some(user?.username) },
+];
+
+const RESOURCES: readonly Refusal<Resources>[] = [
+  { field: "memory.kernel", reason: CGROUP_V1, asked: ({ memory }) => limits(memory?.kernel) },
+  { field: "memory.kernelTCP", reason: CGROUP_V1, asked: ({ memory }) => limits(memory?.kernelTCP) },
+  { field: "memory.swappiness", reason: CGROUP_V1, asked: ({ memory }) => memory?.swappiness !== undefined },
+  { field: "memory.disableOOMKiller", reason: CGROUP_V1, asked: ({ memory }) => memory?.disableOOMKiller === true },
+  {
+    field: "memory.useHierarchy",
+    reason: "cgroup v2 always accounts hierarchically, so it cannot be false",
+    asked: ({ memory }) => memory?.useHierarchy === false,
+  },
+  { field: "cpu.realtimeRuntime", reason: CGROUP_V1, asked: ({ cpu }) => limits(cpu?.realtimeRuntime) },
+  { field: "cpu.realtimePeriod", reason: CGROUP_V1, asked: ({ cpu }) => limits(cpu?.realtimePeriod) },
+  { field: "blockIO.leafWeight", reason: CGROUP_V1, asked: ({ blockIO }) => limits(blockIO?.leafWeight) },
+  {
+    field: "blockIO.weightDevice[].leafWeight",
+    reason: CGROUP_V1,
+    asked: ({ blockIO }) => blockIO?.weightDevice?.some(({ leafWeight }) => limits(leafWeight)) ?? false,
+  },
+  { field: "network.classID", reason: CGROUP_V1, asked: ({ network }) => limits(network?.classID) },
+  { field: "network.priorities", reason: CGROUP_V1, asked: ({ network }) => some(network?.priorities) },
+  { field: "rdma", reason: "the VM has no RDMA devices", asked: ({ rdma }) => some(rdma) },
+];
+
+/** Throws CAISSON_E_CONFIG_UNSUPPORTED that names every field of the configuration that we do not carry out. */
+export function refuseUnsupported(config: Spec, source: string): void {
+  refuse(source, [
+    ...asked(CONFIG, config, ""),
+    ...asked(PROCESS, config.process, "process."),
+    ...asked(RESOURCES, config.linux?.resources, "linux.resources."),
+  ]);
+}
+
+export function refuseUnsupportedProcess(process: Process, source: string): void {
+  refuse(source, asked(PROCESS, process, "process."));
+}
+
+export function refuseUnsupportedResources(resources: Resources, source: string): void {
+  refuse(source, asked(RESOURCES, resources, "resources."));
+}
+
+function asked<Part>(refusals: readonly Refusal<Part>[], part: Part | undefined, parent: string): Refusal<Part>[] {
+  if (part === undefined) return [];
+  return refusals
+    .filter((refusal) => refusal.asked(part))
+    .map((refusal) => ({ ...refusal, field: `${parent}${refusal.field}` }));
+}
+
+function refuse(source: string, refusals: readonly { field: string; reason: string }[]): void {
+  const [first] = refusals;
+  if (first === undefined) return;
+  const list = refusals.map(({ field, reason }) => `${field}: ${reason}`).join("; ");
+  throw new CaissonError("CAISSON_E_CONFIG_UNSUPPORTED", `${source} asks for what is not carried out: ${list}`, {
+    field: first.field,
+    remedy: `Remove ${refusals.length === 1 ? "the field" : "the fields"} from the configuration.`,
+  });
+}
+
+function joined(type: string, reason: string): Refusal<Spec> {
+  return {
+    field: `linux.namespaces[${type}].path`,
+    reason,
+    asked: ({ linux }) =>
+      linux?.namespaces?.some((namespace) => namespace.type === type && some(namespace.path)) ?? false,
+  };
+}
+
+function idMapped({ mounts }: Spec): boolean {
+  return (
+    mounts?.some(
+      ({ uidMappings, gidMappings, options }) =>
+        some(uidMappings) || some(gidMappings) || options?.includes("idmap") || options?.includes("ridmap"),
+    ) ?? false
+  );
+}
+
+function some(value: string | readonly unknown[] | object | undefined): boolean {
+  return value !== undefined && value !== "" && Object.keys(value).length > 0;
+}
+
+/** Zero and negative numbers mean "no limit" in all fields that ask this. */
+function limits(value: number | bigint | undefined): boolean {
+  return value !== undefined && value > 0;
+}
