@@ -18,13 +18,19 @@ export interface Console {
   size(): Winsize;
 }
 
+/** The terminal of `openConsoleTerminal` as a stream. */
+export function openConsole(consoleSocket: string): Console {
+  const slave = openConsoleTerminal(consoleSocket);
+  return { stream: new PollStream({ fd: slave }), size: () => getWinsize(slave) };
+}
+
 /**
  * Opens a pseudo-terminal and sends its master over the Unix socket that `--console-socket` named (runc's terminals.md,
- * "detached terminal"). The slave is made this process's controlling terminal, so that the holder's window changes
- * arrive as SIGWINCH.
+ * "detached terminal"). The slave, in raw mode, is returned and made this process's controlling terminal, so that the
+ * holder's window changes arrive as SIGWINCH.
  * @throws CaissonError CAISSON_E_HOST when nobody listens on the socket.
  */
-export function openConsole(consoleSocket: string): Console {
+export function openConsoleTerminal(consoleSocket: string): number {
   const { master, slave } = openpty();
   try {
     makeRaw(slave);
@@ -39,10 +45,10 @@ export function openConsole(consoleSocket: string): Console {
     closeSync(slave);
     throw new CaissonError("CAISSON_E_HOST", `the console socket ${consoleSocket} did not take the terminal`, {
       cause,
-      remedy: "start the receiver before the container and name its socket with --console-socket",
+      remedy: "Start the receiver before the container and name its socket with --console-socket.",
     });
   } finally {
     closeSync(master);
   }
-  return { stream: new PollStream({ fd: slave }), size: () => getWinsize(slave) };
+  return slave;
 }
