@@ -79,8 +79,8 @@ export class Container {
         config,
         rootfs: root?.path ?? "",
         cgroupPath: cgroup.path,
-        rows: rows || (process?.consoleSize?.height ?? 0),
-        columns: columns || (process?.consoleSize?.width ?? 0),
+        rows,
+        columns,
       });
       const terminal = process?.terminal === true;
       const init = await Process.launch(`container ${this.id}`, this.#sandbox.reserve.take(), plan, terminal);
@@ -115,8 +115,8 @@ export class Container {
       config: this.#config,
       initPid: init.pid,
       cgroupPath: this.#cgroup?.path ?? "",
-      rows: rows || (process.consoleSize?.height ?? 0),
-      columns: columns || (process.consoleSize?.width ?? 0),
+      rows,
+      columns,
     });
     const name = `process ${execId} of container ${this.id}`;
     const added = await this.#execs.add(execId, name, () =>

@@ -1,6 +1,7 @@
 /** Bundles the two programs, one file each: out/caisson.cjs for the host, out/agent.cjs for the guest. */
 import { readFileSync } from "node:fs";
 import { build } from "esbuild";
+import { grpcServerHalf } from "./grpc-server-half.ts";
 
 const { version } = JSON.parse(readFileSync("package.json", "utf8")) as { version: string };
 
@@ -22,6 +23,7 @@ for (const name of wanted.length > 0 ? wanted : Object.keys(programs)) {
     format: "cjs",
     external: ["*.node"],
     define: { CAISSON_VERSION: JSON.stringify(version), "import.meta.dirname": "__dirname" },
+    plugins: name === "agent" ? [grpcServerHalf] : [],
     minifySyntax: true,
     legalComments: "none",
     logLevel: "warning",

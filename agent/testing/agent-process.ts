@@ -1,0 +1,177 @@
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmdirSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { type ClientReadableStream, credentials, type ServiceError } from "@grpc/grpc-js";
+import {
+  AgentClient,
+  type AgentService,
+  type LogRecord,
+  type OutputChunk,
+  type ReadOutputRequest,
+  Stream,
+} from "../../protocol/generated/agent.ts";
+
+/** Mount, pid and uts namespaces of its own: what the agent mounts or names stays there, and all of it dies with it. */
+const ISOLATION = ["--mount", "--pid", "--uts", "--ipc", "--fork", "--kill-child", "--mount-proc"];
+const READY_TRIES = 500;
+const READY_RETRY_MS = 20;
+
+type Service = typeof AgentService;
+type UnaryMethod = {
+  [M in keyof Service]: Service[M] extends { requestStream: false; responseStream: false } ? M : never;
+}[keyof Service];
+type Request<M extends UnaryMethod> = ReturnType<Service[M]["requestDeserialize"]>;
+type Response<M extends UnaryMethod> = ReturnType<Service[M]["responseDeserialize"]>;
+
+/** The real agent in a process of this machine, without a VM, and a gRPC client of it. */
+export class AgentProcess {
+  readonly client: AgentClient;
+  readonly folder: string;
+  readonly pid: number;
+  /** The root of the agent's cgroups. */
+  readonly cgroup: string;
+  readonly #ended: Promise<unknown>;
+
+  private constructor(client: AgentClient, folder: string, pid: number, cgroup: string, ended: Promise<unknown>) {
+    this.client = client;
+    this.folder = folder;
+    this.pid = pid;
+    this.cgroup = cgroup;
+    this.#ended = ended;
+  }
+
+  static async start(): Promise<AgentProcess> {
+    const folder = mkdtempSync(join(tmpdir(), "caisson-agent-"));
+    const cgroup = join(cgroupMount(), `caisson-agent-test-${process.pid}`);
+    mkdirSync(cgroup);
+    const socket = join(folder, "agent.sock");
+    const agent = [
+      resolve(import.meta.dirname, "..", "main.ts"),
+      `--listen=${socket}`,
+      `--cgroupRoot=${cgroup}`,
+      `--runDirectory=${folder}/run`,
+      `--containerInit=${resolve(import.meta.dirname, "../../out/native/container-init")}`,
+    ];
+    const child = spawn("unshare", [...ISOLATION, process.execPath, ...agent], {
+      stdio: ["ignore", "inherit", "inherit"],
+    });
+    const ended = once(child, "exit");
+    for (let tries = 0; !existsSync(socket) && child.exitCode === null; tries += 1) {
+      if (tries === READY_TRIES) throw new Error("the agent does not listen");
+      await new Promise((done) => setTimeout(done, READY_RETRY_MS));
+    }
+    const client = new AgentClient(`unix:${socket}`, credentials.createInsecure(), {
+      "grpc.max_receive_message_length": 4 * 1024 * 1024,
+    });
+    return new AgentProcess(client, folder, child.pid ?? 0, cgroup, ended);
+  }
+
+  /** One call; rejects with the ServiceError that the agent ended it with. */
+  call<M extends UnaryMethod>(method: M, request: Request<M>): Promise<Response<M>> {
+    type Unary = (request: Request<M>, callback: (error: ServiceError | null, response: Response<M>) => void) => void;
+    // The generated client has an overload per form of a call; which method it is does not change that.
+    const call = this.client[method].bind(this.client) as unknown as Unary;
+    return new Promise((done, fail) => {
+      call(request, (error, response) => (error === null ? done(response) : fail(error)));
+    });
+  }
+
+  /** Reads an output stream of a process in the background. */
+  reader(containerId: string, execId = "", stream: Stream = Stream.STREAM_STDOUT): OutputReader {
+    return new OutputReader(this.client, { process: { containerId, execId }, stream });
+  }
+
+  /** All that comes from an output stream until its end. */
+  async read(containerId: string, execId = "", stream: Stream = Stream.STREAM_STDOUT): Promise<string> {
+    const reader = this.reader(containerId, execId, stream);
+    await reader.ended;
+    return reader.text;
+  }
+
+  /** The agent's next log record. */
+  log(): Promise<LogRecord> {
+    const stream = this.client.watchLog({});
+    return new Promise((done, fail) => {
+      stream.on("error", fail);
+      stream.once("data", (record: LogRecord) => {
+        stream.removeListener("error", fail).on("error", () => {});
+        stream.cancel();
+        done(record);
+      });
+    });
+  }
+
+  /** The agent's resident memory. */
+  residentBytes(): number {
+    const [agent] = readFileSync(`/proc/${this.pid}/task/${this.pid}/children`, "latin1").split(" ");
+    const status = readFileSync(`/proc/${agent}/status`, "latin1");
+    return Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1]) * 1024;
+  }
+
+  /** Ends the agent and with it everything it started, and removes its files and cgroups. */
+  async stop(): Promise<void> {
+    this.client.close();
+    process.kill(this.pid, "SIGKILL");
+    await this.#ended;
+    removeCgroups(this.cgroup);
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+}
+
+/** One ReadOutput call and what it brought so far. */
+export class OutputReader {
+  text = "";
+  /** Rejects with the ServiceError that ended the stream. */
+  readonly ended: Promise<void>;
+  readonly #stream: ClientReadableStream<OutputChunk>;
+  #changed = (): void => {};
+
+  constructor(client: AgentClient, request: ReadOutputRequest) {
+    const stream = client.readOutput(request);
+    this.#stream = stream;
+    this.ended = new Promise((done, fail) => stream.on("end", done).on("error", fail));
+    stream.on("data", ({ data }: OutputChunk) => {
+      this.text += data.toString("latin1");
+      this.#changed();
+    });
+    this.ended.then(
+      () => this.#changed(),
+      () => this.#changed(),
+    );
+  }
+
+  /** Resolves once all there is begins with `text`. */
+  async until(text: string): Promise<void> {
+    while (!this.text.startsWith(text)) {
+      await Promise.race([this.ended.then(() => assert(this.text.startsWith(text), this.text)), this.#change()]);
+    }
+  }
+
+  cancel(): void {
+    this.#stream.cancel();
+  }
+
+  #change(): Promise<void> {
+    return new Promise((done) => {
+      this.#changed = done;
+    });
+  }
+}
+
+function cgroupMount(): string {
+  const line = readFileSync("/proc/mounts", "utf8")
+    .split("\n")
+    .find((mount) => mount.split(" ")[2] === "cgroup2");
+  if (line === undefined) throw new Error("these tests need a cgroup v2 hierarchy");
+  return line.split(" ")[1] ?? "";
+}
+
+function removeCgroups(path: string): void {
+  for (const entry of readdirSync(path, { withFileTypes: true })) {
+    if (entry.isDirectory()) removeCgroups(join(path, entry.name));
+  }
+  rmdirSync(path);
+}
