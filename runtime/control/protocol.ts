@@ -60,6 +60,8 @@ export interface ExecParams {
   window?: WindowSize | undefined;
   /** Run it even in a paused container (it starts when the container is resumed). */
   ignorePaused?: boolean | undefined;
+  /** The process outlives the connection; without it the end of the connection kills the process (SIGKILL). */
+  detached?: boolean | undefined;
 }
 
 /** A process of the container as the guest's root pid namespace sees it. */
