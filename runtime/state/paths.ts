@@ -1,0 +1,27 @@
+/** Where a container's files are on the host: all below `<root>/<id>`, which removeState() removes. */
+import { join } from "node:path";
+
+export const DEFAULT_ROOT = "/run/caisson";
+
+export interface StatePaths {
+  directory: string;
+  /** The record (record.ts). */
+  record: string;
+  /** The daemon's socket; longer than a socket address can be, so it is reached through socketAddress(). */
+  controlSocket: string;
+  /** The last part of the guest's serial console. */
+  consoleLog: string;
+  /** Mount point of the directory that the guest sees. */
+  share: string;
+}
+
+export function statePaths(root: string, id: string): StatePaths {
+  const directory = join(root, id);
+  return {
+    directory,
+    record: join(directory, "state.json"),
+    controlSocket: join(directory, "control.sock"),
+    consoleLog: join(directory, "console.log"),
+    share: join(directory, "share"),
+  };
+}

@@ -1,0 +1,100 @@
+/** What the runtime remembers of a container between verbs: `<root>/<id>/state.json`. */
+import { CaissonError } from "../../protocol/errors.ts";
+import { type ContainerStatus, OCI_VERSION, type State } from "../../protocol/oci.ts";
+import type { ProcessIdentity } from "./process-identity.ts";
+
+/** Of the record's own form. A runtime refuses records of a form that it does not know. */
+const FORMAT = 1;
+
+export interface StateRecord {
+  id: string;
+  status: ContainerStatus;
+  /** Absolute path of the bundle, and of the root file system. */
+  bundle: string;
+  rootfs: string;
+  annotations?: Record<string, string> | undefined;
+  /** RFC 3339. */
+  created: string;
+  /** Name, or else number, of the user who created it. */
+  owner: string;
+  /** The sandbox daemon. Its pid is the container's OCI pid. Once it is gone the container has stopped. */
+  daemon: ProcessIdentity;
+  /** The container's init as the guest's root pid namespace sees it. */
+  guestPid?: number | undefined;
+  /** How the container's init ended, 0 to 255. */
+  exitCode?: number | undefined;
+}
+
+/** runtime.md, State: exactly its properties, in its order. A stopped container has pid 0, as runc shows it. */
+export function ociState({ id, status, daemon, bundle, annotations }: StateRecord): State {
+  return {
+    ociVersion: OCI_VERSION,
+    id,
+    status,
+    pid: status === "stopped" ? 0 : daemon.pid,
+    bundle,
+    ...(annotations !== undefined && { annotations }),
+  };
+}
+
+export function formatRecord(record: StateRecord): string {
+  return `${JSON.stringify({ format: FORMAT, ...record })}\n`;
+}
+
+/** Throws CAISSON_E_STORAGE, naming `path`, when the text is no record of a form we know. */
+export function parseRecord(text: string, path: string): StateRecord {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (cause) {
+    throw damaged(path, "it is not JSON", cause);
+  }
+  if (typeof value !== "object" || value === null) throw damaged(path, "it holds no object");
+  const { format, ...record } = value as { format?: unknown } & Record<string, unknown>;
+  if (format !== FORMAT)
+    throw damaged(path, `its format is ${JSON.stringify(format)}, and this version reads ${FORMAT}`);
+  for (const [name, isRight] of Object.entries(FIELDS)) {
+    if (!isRight(record[name])) throw damaged(path, `its field "${name}" is missing or wrong`);
+  }
+  return record as unknown as StateRecord;
+}
+
+const STATUSES: ReadonlySet<unknown> = new Set<ContainerStatus>([
+  "creating",
+  "created",
+  "running",
+  "paused",
+  "stopped",
+]);
+
+const isString = (value: unknown) => typeof value === "string";
+const isOptionalInteger = (value: unknown) => value === undefined || Number.isSafeInteger(value);
+
+const FIELDS: Record<keyof StateRecord, (value: unknown) => boolean> = {
+  id: isString,
+  status: (value) => STATUSES.has(value),
+  bundle: isString,
+  rootfs: isString,
+  annotations: (value) => value === undefined || isStringMap(value),
+  created: (value) => isString(value) && !Number.isNaN(Date.parse(value as string)),
+  owner: isString,
+  daemon: isIdentity,
+  guestPid: isOptionalInteger,
+  exitCode: isOptionalInteger,
+};
+
+function isIdentity(value: unknown): boolean {
+  const { pid, startTime, bootId } = (value ?? {}) as Partial<Record<keyof ProcessIdentity, unknown>>;
+  return Number.isSafeInteger(pid) && (pid as number) > 0 && Number.isSafeInteger(startTime) && isString(bootId);
+}
+
+function isStringMap(value: unknown): boolean {
+  return typeof value === "object" && value !== null && Object.values(value).every(isString);
+}
+
+function damaged(path: string, why: string, cause?: unknown): CaissonError {
+  return new CaissonError("CAISSON_E_STORAGE", `cannot use the state record ${path}: ${why}`, {
+    cause,
+    remedy: "Remove the container with caisson delete --force.",
+  });
+}

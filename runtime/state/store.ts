@@ -1,0 +1,181 @@
+/**
+ * The state directory. A container's directory appears whole and disappears whole, by rename(2): there is never one
+ * without a record, whatever is killed when, and of two who reserve an id one wins.
+ */
+import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { CaissonError } from "../../protocol/errors.ts";
+import { isSystemError, systemErrorSentence } from "../errors.ts";
+import { checkId } from "./id.ts";
+import { mountsBelow } from "./mounts-below.ts";
+import { statePaths } from "./paths.ts";
+import { isAlive } from "./process-identity.ts";
+import { formatRecord, parseRecord, type StateRecord } from "./record.ts";
+
+/** Not in any id: what is being made or removed. Followed by the pid that does it. */
+const MAKING = "~new-";
+const REMOVING = "~old-";
+
+let serial = 0;
+
+function temporaryName(kind: string): string {
+  return `${kind}${process.pid}-${serial++}`;
+}
+
+/**
+ * Makes the container's directory with its first record. Throws CAISSON_E_ID_INVALID, CAISSON_E_ID_IN_USE, or
+ * CAISSON_E_STORAGE when the directory cannot be written; nothing is left then.
+ */
+export function reserveState(root: string, record: StateRecord): void {
+  checkId(record.id);
+  const { directory } = statePaths(root, record.id);
+  try {
+    mkdirSync(root, { recursive: true, mode: 0o700 });
+    sweep(root);
+  } catch (cause) {
+    throw storageError(`make the state directory ${root}`, cause);
+  }
+  const making = join(root, temporaryName(MAKING));
+  try {
+    mkdirSync(making, { mode: 0o700 });
+    writeFileSync(join(making, "state.json"), formatRecord(record), { mode: 0o600 });
+    // rename(2): replaces an empty directory, and fails on one that has a record.
+    renameSync(making, directory);
+  } catch (cause) {
+    rmSync(making, { recursive: true, force: true });
+    if (isSystemError(cause) && (cause.code === "ENOTEMPTY" || cause.code === "EEXIST")) {
+      throw idInUse(root, record.id, cause);
+    }
+    throw storageError(`make the state directory ${directory}`, cause);
+  }
+}
+
+/** Replaces the record of a reserved container, atomically. Throws CAISSON_E_STORAGE. */
+export function writeState(root: string, record: StateRecord): void {
+  const path = statePaths(root, record.id).record;
+  const aside = `${path}.${temporaryName("")}`;
+  try {
+    writeFileSync(aside, formatRecord(record), { mode: 0o600 });
+    renameSync(aside, path);
+  } catch (cause) {
+    rmSync(aside, { force: true });
+    throw storageError(`write the state record ${path}`, cause);
+  }
+}
+
+/**
+ * The container's record with its true status: `stopped` once its daemon is gone, however it ended. Throws
+ * CAISSON_E_ID_INVALID, CAISSON_E_NOT_FOUND, or CAISSON_E_STORAGE when the record cannot be read.
+ */
+export function readState(root: string, id: string): StateRecord {
+  checkId(id);
+  const path = statePaths(root, id).record;
+  let text: string;
+  try {
+    text = readFileSync(path, "utf8");
+  } catch (cause) {
+    if (isSystemError(cause) && (cause.code === "ENOENT" || cause.code === "ENOTDIR")) throw notFound(root, id, cause);
+    throw storageError(`read the state record ${path}`, cause);
+  }
+  const record = parseRecord(text, path);
+  return isAlive(record.daemon) ? record : { ...record, status: "stopped" };
+}
+
+/**
+ * Every container's record, by id. One that cannot be read is left out and told to `skipped`: a container may be
+ * removed while we read. Throws CAISSON_E_STORAGE when the root itself cannot be read; a root that is not there is empty.
+ */
+export function listStates(root: string, skipped: (reason: string) => void): StateRecord[] {
+  const records: StateRecord[] = [];
+  for (const name of entriesOf(root).sort()) {
+    if (name.startsWith("~")) continue;
+    try {
+      records.push(readState(root, name));
+    } catch (error) {
+      skipped(`${join(root, name)} is left out: ${error instanceof Error ? error.message : String(error)}`);
+    }
+  }
+  return records;
+}
+
+/**
+ * Removes the container's directory; does nothing when there is none. Throws CAISSON_E_STORAGE when something is still
+ * mounted below it, because removing that would remove the user's files.
+ */
+export function removeState(root: string, id: string): void {
+  checkId(id);
+  const { directory } = statePaths(root, id);
+  const [mounted] = mountsBelow(directory);
+  if (mounted !== undefined) {
+    throw new CaissonError("CAISSON_E_STORAGE", `cannot remove ${directory}: ${mounted} is still mounted`, {
+      remedy: "Unmount it, then delete the container again.",
+    });
+  }
+  const removing = join(root, temporaryName(REMOVING));
+  try {
+    renameSync(directory, removing);
+  } catch (cause) {
+    if (!isSystemError(cause) || cause.code !== "ENOENT") throw storageError(`remove ${directory}`, cause);
+  }
+  try {
+    sweep(root);
+    rmSync(removing, { recursive: true, force: true });
+  } catch (cause) {
+    throw storageError(`remove ${directory}`, cause);
+  }
+}
+
+/** Removes what killed processes left half made or half removed. */
+function sweep(root: string): void {
+  for (const name of entriesOf(root)) {
+    const pid = Number(/^~(?:new|old)-(\d+)-/.exec(name)?.[1] ?? process.pid);
+    if (pid === process.pid || runs(pid)) continue;
+    rmSync(join(root, name), { recursive: true, force: true });
+  }
+}
+
+function runs(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return isSystemError(error) && error.code === "EPERM";
+  }
+}
+
+function entriesOf(root: string): string[] {
+  try {
+    return readdirSync(root);
+  } catch (cause) {
+    if (isSystemError(cause) && cause.code === "ENOENT") return [];
+    throw storageError(`read the state directory ${root}`, cause);
+  }
+}
+
+function storageError(doing: string, cause: unknown): CaissonError {
+  const code = isSystemError(cause) ? cause.code : "";
+  const remedy =
+    code === "ENOSPC" || code === "EDQUOT"
+      ? "Free space on that file system, or name another directory with --root."
+      : code === "EACCES" || code === "EPERM" || code === "EROFS"
+        ? "Run as root, or name a directory that you can write with --root."
+        : undefined;
+  return new CaissonError("CAISSON_E_STORAGE", systemErrorSentence(doing, cause), {
+    cause,
+    ...(remedy !== undefined && { remedy }),
+  });
+}
+
+function idInUse(root: string, id: string, cause: unknown): CaissonError {
+  return new CaissonError("CAISSON_E_ID_IN_USE", `a container with the id "${id}" exists already in ${root}`, {
+    cause,
+    remedy: `Use another id, or remove that container with caisson delete ${id}.`,
+  });
+}
+
+function notFound(root: string, id: string, cause: unknown): CaissonError {
+  return new CaissonError("CAISSON_E_NOT_FOUND", `there is no container with the id "${id}" in ${root}`, {
+    cause,
+    remedy: "See caisson list for those that exist.",
+  });
+}
