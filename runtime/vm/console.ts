@@ -40,6 +40,11 @@ export class ConsoleLog {
       .slice(-count);
   }
 
+  /** The last line that contains the text, printable as above. */
+  findLast(text: string): string | undefined {
+    return this.lastLines(TAIL_BYTES).findLast((line) => line.includes(text));
+  }
+
   /** Resolves once all that QEMU wrote before it ended has been taken, so that the last lines are the last. */
   async ended(): Promise<void> {
     if (this.#socket.closed) return;

@@ -27,6 +27,8 @@ export interface DeathFacts {
   failure?: string | undefined;
   exitCode?: number | undefined;
   exitSignal?: string | undefined;
+  /** The kernel's own line about its panic, as its console has it. */
+  panicLine?: string | undefined;
   consoleLines: readonly string[];
   qemuMessage: string;
 }
@@ -43,16 +45,14 @@ export function explainDeath(facts: DeathFacts): MachineDeath {
   if (facts.killed) return death("killed", "was ended by Caisson");
   if (facts.failure !== undefined) return death("vm-error", `was given up: ${facts.failure}`);
   // A panic restarts the guest at once (panic=-1), which reaches us as a reset.
-  const panic = consoleLines.findLast((line) => line.includes("Kernel panic"));
-  if (facts.panicked || (panic !== undefined && facts.shutdownReason === "guest-reset")) {
-    return death("guest-panic", "ended because its kernel panicked");
+  if (facts.panicked || (facts.panicLine !== undefined && facts.shutdownReason === "guest-reset")) {
+    return death("guest-panic", `ended because its kernel panicked: "${facts.panicLine ?? "no message"}"`);
   }
   if (facts.stoppedIn !== undefined) return death("vm-error", `was stopped by QEMU in the state "${facts.stoppedIn}"`);
   if (facts.exitSignal !== undefined) return death("qemu-exit", `ended because QEMU was killed by ${facts.exitSignal}`);
   if (facts.exitCode !== 0) return death("qemu-exit", `ended because QEMU failed with status ${facts.exitCode}`);
   if (facts.shutdownReason === "guest-reset") return death("guest-reset", "ended because the guest restarted itself");
   if (facts.shutdownReason === "guest-shutdown") return death("guest-shutdown", "ended because the guest shut down");
-  if (facts.shutdownReason === "guest-panic") return death("guest-panic", "ended because its kernel panicked");
   return death("qemu-exit", "ended because QEMU exited");
 }
 

@@ -1,4 +1,4 @@
-import { closeSync, openSync } from "node:fs";
+import { closeSync, ftruncateSync, openSync } from "node:fs";
 import { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { CaissonError } from "../../protocol/errors.ts";
@@ -113,6 +113,11 @@ async function startOverVsock(spec: VmSpec, options: StartOptions): Promise<Mach
 
 function launch(spec: VmSpec, options: StartOptions, inheritance: Inheritance, agent: Wiring["agent"]): QemuProcess {
   const { clone, templateMemoryFd, trace } = options;
+  if (templateMemoryFd !== undefined) {
+    // What a failed attempt left behind would be saved along.
+    ftruncateSync(templateMemoryFd, 0);
+    ftruncateSync(templateMemoryFd, spec.memoryMib * 1024 * 1024);
+  }
   const imageFd = clone?.imageFd ?? open(spec.image, "r");
   const ours: number[] = [];
   try {
@@ -165,7 +170,10 @@ function configure(qemu: QemuProcess, stateFd: number | undefined, trace: Trace 
       qemu.qmp.execute("migrate-set-capabilities", { capabilities }),
       qemu.qmp.execute("migrate-incoming", { uri: `fd:${stateFd}` }),
     );
-    if (trace !== undefined) void qemu.nextEvent("RESUME").then(() => trace("state loaded"));
+    if (trace !== undefined) {
+      const resumed = qemu.qmp.nextEvent(({ name }) => name === "RESUME");
+      resumed.then(() => trace("state loaded")).catch(() => {});
+    }
   }
   Promise.all(commands).catch((error: unknown) => qemu.fail(error));
 }

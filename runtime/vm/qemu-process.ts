@@ -6,6 +6,7 @@ import { QmpClient, QmpError, type QmpEvent } from "./qmp.ts";
 import { spawnQemu } from "./spawn.ts";
 
 const CONSOLE_LINES = 20;
+const EXIT_FOLLOWS_MS = 1000;
 const STDERR_BYTES = 4 * 1024;
 /** States (QAPI RunState) that QEMU stops a VM in and that only ending it leaves. */
 const DEAD_STATES = new Set(["internal-error", "io-error", "guest-panicked", "watchdog"]);
@@ -30,7 +31,6 @@ export class QemuProcess {
   readonly died: Promise<MachineDeath>;
   readonly #console: ConsoleLog;
   readonly #child: ReturnType<typeof spawnQemu>;
-  readonly #events: { name: string; resolve(event: QmpEvent): void }[] = [];
   #exited = false;
   #killed = false;
   #panicked = false;
@@ -42,8 +42,7 @@ export class QemuProcess {
   constructor(command: QemuCommand) {
     this.qmp = new QmpClient(command.qmpFd, {
       onEvent: (event) => this.#take(event),
-      // A monitor that ended or broke the protocol leaves a VM nobody can see into.
-      onClose: () => this.#end(),
+      onClose: (error) => this.#monitorClosed(error),
     });
     try {
       this.#console = new ConsoleLog(command.consoleFd, command.consoleLog);
@@ -66,11 +65,6 @@ export class QemuProcess {
     return this.#console.lastLines(CONSOLE_LINES);
   }
 
-  /** The next event of that name; hangs for ever when QEMU ends first, so race it with `died`. */
-  nextEvent(name: string): Promise<QmpEvent> {
-    return new Promise((resolve) => this.#events.push({ name, resolve }));
-  }
-
   /** Ends QEMU if it still runs, and waits until it is gone. */
   async kill(): Promise<void> {
     this.#killed = true;
@@ -83,7 +77,7 @@ export class QemuProcess {
     if (error instanceof QmpError || (error instanceof DOMException && error.name === "TimeoutError")) {
       this.#failure ??= error.message;
     }
-    this.#end();
+    if (this.#failure !== undefined) this.#end();
   }
 
   async #watch(stderr: () => string): Promise<MachineDeath> {
@@ -99,9 +93,18 @@ export class QemuProcess {
       failure: this.#failure ?? (this.pid === 0 ? result.originalMessage : undefined),
       exitCode: result.exitCode,
       exitSignal: result.signal,
+      panicLine: this.#console.findLast("Kernel panic"),
       consoleLines: this.lastConsoleLines(),
       qemuMessage: stderr(),
     });
+  }
+
+  /** Without its monitor nobody can see into a VM; mostly it is just a moment ahead of QEMU's exit and its status. */
+  #monitorClosed(error: Error | undefined): void {
+    if (this.#exited) return;
+    if (error !== undefined) this.#end();
+    const limit = setTimeout(() => this.#end(), EXIT_FOLLOWS_MS);
+    void this.died.then(() => clearTimeout(limit));
   }
 
   #end(): void {
@@ -115,10 +118,6 @@ export class QemuProcess {
       this.#end();
     }
     if (event.name === "STOP") this.#findOutWhyStopped();
-    for (const waiter of this.#events.filter(({ name }) => name === event.name)) {
-      this.#events.splice(this.#events.indexOf(waiter), 1);
-      waiter.resolve(event);
-    }
   }
 
   /** STOP is no end when it was asked for; the event does not say, the state does. */
@@ -130,7 +129,7 @@ export class QemuProcess {
         this.#stoppedIn = state;
         this.#end();
       },
-      () => this.#end(),
+      (error) => this.fail(error),
     );
   }
 }

@@ -40,6 +40,12 @@ interface Pending {
   reject(error: Error): void;
 }
 
+interface Awaited {
+  matches(event: QmpEvent): boolean;
+  resolve(event: QmpEvent): void;
+  reject(error: unknown): void;
+}
+
 /**
  * A QMP connection (qemu: docs/interop/qmp-spec.rst) over an inherited socket. Commands may be written before the greeting has come: QEMU
  * takes them in order, so that a clone's whole set-up costs no round trip.
@@ -49,6 +55,7 @@ export class QmpClient {
   readonly #socket: Socket;
   readonly #options: QmpOptions;
   readonly #pending = new Map<number, Pending>();
+  readonly #awaited = new Set<Awaited>();
   #nextId = 1;
   #received: Buffer[] = [];
   #receivedBytes = 0;
@@ -81,6 +88,26 @@ export class QmpClient {
     await this.#request("getfd", options, (id) =>
       sendFd(this.#fd, fd, Buffer.from(`${JSON.stringify({ execute: "getfd", arguments: { fdname: name }, id })}\n`)),
     );
+  }
+
+  /**
+   * The next event that matches.
+   * @throws the signal's reason, or an Error when the connection ends first.
+   */
+  async nextEvent(matches: (event: QmpEvent) => boolean, signal?: AbortSignal): Promise<QmpEvent> {
+    signal?.throwIfAborted();
+    if (this.#closed) throw new Error("QEMU's monitor is closed.");
+    const { promise, resolve, reject } = Promise.withResolvers<QmpEvent>();
+    const awaited = { matches, resolve, reject };
+    const abort = () => reject(signal?.reason);
+    this.#awaited.add(awaited);
+    signal?.addEventListener("abort", abort);
+    try {
+      return await promise;
+    } finally {
+      this.#awaited.delete(awaited);
+      signal?.removeEventListener("abort", abort);
+    }
   }
 
   close(): void {
@@ -166,7 +193,7 @@ export class QmpClient {
     const { event, id, error } = message;
     if (typeof event === "string") {
       const data = message["data"];
-      this.#options.onEvent({ name: event, data: isObject(data) ? data : {} });
+      this.#dispatch({ name: event, data: isObject(data) ? data : {} });
       return;
     }
     // The answer to a command we gave up on, or one nobody sent.
@@ -174,6 +201,11 @@ export class QmpClient {
     if (pending === undefined) return;
     if (isObject(error)) pending.reject(new QmpError(pending.command, String(error["class"]), String(error["desc"])));
     else pending.resolve(message["return"]);
+  }
+
+  #dispatch(event: QmpEvent): void {
+    this.#options.onEvent(event);
+    for (const awaited of this.#awaited) if (awaited.matches(event)) awaited.resolve(event);
   }
 
   #refuse(what: string): void {
@@ -188,6 +220,7 @@ export class QmpClient {
     for (const { command, reject } of [...this.#pending.values()]) {
       reject(new Error(`QEMU's monitor closed before it answered ${command}.`, { cause: error }));
     }
+    for (const { reject } of this.#awaited) reject(new Error("QEMU's monitor closed.", { cause: error }));
     this.#options.onClose(error);
   }
 }

@@ -1,0 +1,133 @@
+import { closeSync, mkdirSync, openSync, readFileSync, rmdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { CaissonError } from "../../../protocol/errors.ts";
+import { bootMachine } from "../boot.ts";
+import { diedError } from "../death.ts";
+import type { Machine } from "../machine.ts";
+import type { Trace, VmSpec } from "../spec.ts";
+import { templateInputs, templateKey } from "./key.ts";
+import { type Manifest, seal } from "./manifest.ts";
+import { MANIFEST_FILE, MEMORY_FILE, STATE_FILE } from "./template.ts";
+
+/** Talks to the booted guest's agent until it is as a clone should find it, and ends its own use of `machine.agent`. */
+export type Warm = (machine: Machine, signal: AbortSignal) => Promise<void>;
+
+export interface BuildOptions {
+  signal: AbortSignal;
+  /** How long one boot, with its warming, may take. */
+  limitMs: number;
+  trace?: Trace | undefined;
+}
+
+const MIGRATION_LIMIT_MS = 30_000;
+/** A guest is at rest when QEMU uses less than this share of a processor for a window; past the limit it never is. */
+const REST_WINDOW_MS = 100;
+const REST_SHARE = 0.1;
+const REST_LIMIT_MS = 10_000;
+/** USER_HZ, the unit of utime and stime in /proc/PID/stat (proc(5)). */
+const TICKS_PER_SECOND = 100;
+
+/**
+ * Boots a VM with its RAM in a file of `folder`, which must be empty, has it warmed, and saves it there as a template.
+ * @returns the key it goes by.
+ * @throws CAISSON_E_TEMPLATE when it cannot be saved; what bootMachine() and `warm` throw. The folder is the caller's to
+ *   remove.
+ */
+export async function buildTemplate(folder: string, spec: VmSpec, warm: Warm, options: BuildOptions): Promise<string> {
+  const descriptors: number[] = [];
+  const open = (path: string, flags: string): number => {
+    const fd = openSync(path, flags, 0o600);
+    descriptors.push(fd);
+    return fd;
+  };
+  const share = join(folder, "share");
+  mkdirSync(share, { mode: 0o700 });
+  try {
+    const imageFd = open(spec.image, "r");
+    const inputs = templateInputs(spec, imageFd);
+    const memoryFd = open(join(folder, MEMORY_FILE), "wx+");
+    const stateFd = open(join(folder, STATE_FILE), "wx+");
+    const source = { ...spec, shareDirectory: share, consoleLog: join(folder, "console.log") };
+    const { machine } = await bootMachine(source, warm, { ...options, templateMemoryFd: memoryFd });
+    try {
+      options.trace?.("template warm");
+      machine.agent.destroy();
+      await rest(machine.pid, options.signal);
+      await save(machine, stateFd, options.signal);
+    } finally {
+      await machine.kill();
+    }
+    options.trace?.("template saved");
+    const key = templateKey(spec, inputs);
+    if (templateKey(spec, templateInputs(spec, imageFd)) !== key) {
+      throw new CaissonError("CAISSON_E_TEMPLATE", "Cannot build the template: its files were replaced meanwhile.", {
+        remedy: "Run it again once the installation has finished.",
+      });
+    }
+    rmdirSync(share);
+    const { machine: type, accelerator, transport, memoryMib, vcpus } = spec;
+    const shape = { machine: type, accelerator, transport, memoryMib, vcpus };
+    const manifest: Manifest = { key, inputs, ...shape, memory: await seal(memoryFd), state: await seal(stateFd) };
+    writeFileSync(join(folder, MANIFEST_FILE), `${JSON.stringify(manifest, undefined, 2)}\n`, { mode: 0o600 });
+    return key;
+  } finally {
+    for (const fd of descriptors) closeSync(fd);
+  }
+}
+
+/**
+ * Waits until the guest sits idle after its agent lost the connection: a clone begins exactly where it was saved, and
+ * should begin by waiting for us.
+ */
+async function rest(pid: number, signal: AbortSignal): Promise<void> {
+  const limit = performance.now() + REST_LIMIT_MS;
+  let before = processorSeconds(pid);
+  while (performance.now() < limit) {
+    const start = performance.now();
+    await sleep(REST_WINDOW_MS, undefined, { signal });
+    const after = processorSeconds(pid);
+    if (after - before < (REST_SHARE * (performance.now() - start)) / 1000) return;
+    before = after;
+  }
+}
+
+function processorSeconds(pid: number): number {
+  const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
+  // After the name, which may hold anything, utime and stime are the 12th and 13th fields.
+  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+  return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND;
+}
+
+/** Writes the device state. The VM is saved while it runs, so a clone runs as soon as it is loaded; it then stays stopped. */
+async function save(machine: Machine, stateFd: number, signal: AbortSignal): Promise<void> {
+  const { qmp } = machine;
+  const capabilities = ["x-ignore-shared", "events"].map((capability) => ({ capability, state: true }));
+  try {
+    await qmp.execute("migrate-set-capabilities", { capabilities }, { signal });
+    await qmp.passDescriptor(STATE_FILE, stateFd, { signal });
+    const finished = migrationEnd(machine, AbortSignal.any([signal, AbortSignal.timeout(MIGRATION_LIMIT_MS)]));
+    finished.catch(() => {});
+    await qmp.execute("migrate", { uri: `fd:${STATE_FILE}` }, { signal });
+    await finished;
+  } catch (error) {
+    if (signal.aborted || error instanceof CaissonError) throw error;
+    throw new CaissonError("CAISSON_E_TEMPLATE", `Cannot save the template: ${(error as Error).message}`, {
+      cause: error,
+    });
+  }
+}
+
+/** @throws CAISSON_E_TEMPLATE when QEMU could not, the signal's reason, or CAISSON_E_VM_DIED. */
+async function migrationEnd(machine: Machine, signal: AbortSignal): Promise<void> {
+  const ended = machine.qmp.nextEvent(({ name, data }) => {
+    const status = data["status"];
+    return name === "MIGRATION" && (status === "completed" || status === "failed");
+  }, signal);
+  const event = await Promise.race([ended, machine.died]);
+  if ("reason" in event) throw diedError("Cannot save the template", event);
+  if (event.data["status"] === "completed") return;
+  const answer = (await machine.qmp.execute("query-migrate")) as { "error-desc"?: unknown } | null;
+  const why = answer?.["error-desc"] ?? "QEMU does not say why";
+  throw new CaissonError("CAISSON_E_TEMPLATE", `Cannot save the template: saving the device state failed: ${why}.`);
+}

@@ -1,0 +1,63 @@
+import { lstatSync, mkdirSync, statfsSync } from "node:fs";
+import { CaissonError } from "../../../protocol/errors.ts";
+
+const TMPFS_MAGIC = 0x01021994;
+const MIB = 1024 * 1024;
+/** Below this, a tmpfs at /run is too small to keep guests' memory in beside what the host keeps there. */
+const ROOMY_BYTES = 1024 * MIB;
+/** Device state, manifest and console of a template, at most. */
+const BESIDE_MEMORY_MIB = 8;
+
+/** Where templates go unless configured: their memory belongs on a tmpfs. /run is one on most hosts, /dev/shm on all. */
+export function defaultTemplateDirectory(): string {
+  const run = statfsSync("/run");
+  const roomy = run.type === TMPFS_MAGIC && run.blocks * run.bsize >= ROOMY_BYTES;
+  return `${roomy ? "/run" : "/dev/shm"}/caisson/templates`;
+}
+
+/**
+ * Makes a folder that only its owner, we, can enter: /dev/shm is open to everyone, and who can write a template owns the
+ * sandboxes made of it.
+ * @throws CAISSON_E_TEMPLATE when it, or the folder above it, is another's, or open to others.
+ */
+export function makePrivateFolder(directory: string): void {
+  const above = directory.slice(0, directory.lastIndexOf("/"));
+  for (const path of [above, directory]) {
+    try {
+      mkdirSync(path, { mode: 0o700, recursive: path === above });
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw unusable(path, (error as Error).message, error);
+    }
+    const stats = lstatSync(path);
+    if (!stats.isDirectory()) throw unusable(path, "it is not a folder");
+    if (stats.uid !== process.geteuid?.()) throw unusable(path, `it belongs to user ${stats.uid}`);
+    if ((stats.mode & 0o022) !== 0) throw unusable(path, "others may write to it");
+  }
+}
+
+/** Bytes that one more template of this size may need, at the most: all of the guest's RAM touched. */
+export function templateBytes(memoryMib: number): number {
+  return (memoryMib + BESIDE_MEMORY_MIB) * MIB;
+}
+
+/**
+ * How many bytes must be freed among the templates, which use `usedBytes`, before `neededBytes` more fit: into `share` of the
+ * file system, and into what is free on it. Infinity when they never do.
+ */
+export function bytesToFree(directory: string, share: number, usedBytes: number, neededBytes: number): number {
+  const { blocks, bavail, bsize } = statfsSync(directory);
+  return excess({ allowed: blocks * bsize * share, free: bavail * bsize, usedBytes, neededBytes });
+}
+
+export function excess(of: { allowed: number; free: number; usedBytes: number; neededBytes: number }): number {
+  const { allowed, free, usedBytes, neededBytes } = of;
+  const missing = Math.max(0, usedBytes + neededBytes - allowed, neededBytes - free);
+  return missing > usedBytes ? Number.POSITIVE_INFINITY : missing;
+}
+
+function unusable(path: string, why: string, cause?: unknown): CaissonError {
+  return new CaissonError("CAISSON_E_TEMPLATE", `Cannot keep templates in ${path}: ${why}.`, {
+    cause,
+    remedy: "Remove it, or configure another folder for templates.",
+  });
+}

@@ -1,0 +1,94 @@
+import { closeSync, constants, openSync, utimesSync } from "node:fs";
+import { join } from "node:path";
+import type { CloneSource } from "../machine.ts";
+import type { VmSpec } from "../spec.ts";
+import { templateInputs, templateKey } from "./key.ts";
+import { type Manifest, readManifest, sealHolds } from "./manifest.ts";
+
+export const MEMORY_FILE = "memory";
+export const STATE_FILE = "state";
+export const MANIFEST_FILE = "template.json";
+
+/**
+ * A saved VM, opened for one clone: it stays usable while it is open, even if the template is removed or its image
+ * replaced meanwhile.
+ */
+export interface Template extends CloneSource, Disposable {
+  readonly key: string;
+  readonly manifest: Manifest;
+  /** Closes the descriptors; may be called again. A clone that has started does not need them. */
+  close(): void;
+}
+
+/**
+ * Opens the template of a VM in the store's folder.
+ * @returns undefined when there is none, or it is not exactly as it was when it was finished.
+ * @throws the error of an input (kernel, image, ...) that cannot be opened.
+ */
+export function openTemplate(directory: string, spec: VmSpec): Template | undefined {
+  const descriptors: number[] = [];
+  const open = (path: string): number => {
+    const fd = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW);
+    descriptors.push(fd);
+    return fd;
+  };
+  let opened = false;
+  try {
+    const imageFd = openSync(spec.image, "r");
+    descriptors.push(imageFd);
+    const key = templateKey(spec, templateInputs(spec, imageFd));
+    const files = openFiles(join(directory, key), open);
+    if (files === undefined || files.manifest.key !== key) return undefined;
+    opened = true;
+    return new OpenTemplate(key, files.manifest, imageFd, files.memoryFd, files.stateFd);
+  } finally {
+    if (!opened) for (const fd of descriptors) closeSync(fd);
+  }
+}
+
+/** What a template's folder holds, opened, if its files are the sealed ones. */
+export function openFiles(
+  folder: string,
+  open: (path: string) => number,
+): { manifest: Manifest; memoryFd: number; stateFd: number } | undefined {
+  try {
+    const manifest = readManifest(join(folder, MANIFEST_FILE));
+    const memoryFd = open(join(folder, MEMORY_FILE));
+    const stateFd = open(join(folder, STATE_FILE));
+    if (!sealHolds(memoryFd, manifest.memory) || !sealHolds(stateFd, manifest.state)) return undefined;
+    // Its time of change tells when the template was last used.
+    const now = Date.now() / 1000;
+    utimesSync(join(folder, MANIFEST_FILE), now, now);
+    return { manifest, memoryFd, stateFd };
+  } catch {
+    // Missing, half removed or garbled: one and the same to whoever wants to clone.
+    return undefined;
+  }
+}
+
+class OpenTemplate implements Template {
+  readonly key: string;
+  readonly manifest: Manifest;
+  readonly imageFd: number;
+  readonly memoryFd: number;
+  readonly stateFd: number;
+  #open = true;
+
+  constructor(key: string, manifest: Manifest, imageFd: number, memoryFd: number, stateFd: number) {
+    this.key = key;
+    this.manifest = manifest;
+    this.imageFd = imageFd;
+    this.memoryFd = memoryFd;
+    this.stateFd = stateFd;
+  }
+
+  close(): void {
+    if (!this.#open) return;
+    this.#open = false;
+    for (const fd of [this.imageFd, this.memoryFd, this.stateFd]) closeSync(fd);
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+}
