@@ -1,0 +1,52 @@
+#!/bin/busybox sh
+# shellcheck shell=dash
+# PID 1 of the VM that has vhost_vsock. Its root is the host's file system, read-only over 9p, with an overlay on tmpfs
+# that takes all writes. It runs /script there; the output goes to the second serial port, its exit status after it.
+set -eu
+export PATH=/bin:/usr/sbin:/usr/bin:/sbin
+
+fail() {
+  echo "init: $1" >/dev/console
+  # With -no-reboot this ends QEMU; the missing exit status says that something went wrong.
+  busybox reboot -f
+}
+trap 'fail "a step of init failed"' EXIT
+
+busybox mkdir -p /dev /lower /writable /root
+busybox mount -t devtmpfs dev /dev
+while read -r module; do
+  busybox insmod "/modules/$module"
+done </modules/order
+# Read-only, and nobody changes what matters while this runs: the guest may cache for good.
+busybox mount -t 9p -o trans=virtio,version=9p2000.L,ro,cache=loose,msize=524288 host /lower
+busybox mount -t tmpfs writable /writable
+busybox mkdir /writable/upper /writable/work
+busybox mount -t overlay -o lowerdir=/lower,upperdir=/writable/upper,workdir=/writable/work root /root
+
+cd /root
+busybox mkdir -p proc sys dev run tmp lib/modules
+busybox mount -t proc proc proc
+busybox mount -t sysfs sysfs sys
+busybox mount --move /dev dev
+busybox mkdir -p dev/pts dev/shm
+busybox mount -t devpts devpts dev/pts
+busybox mount -t tmpfs shm dev/shm
+busybox mount -t tmpfs run run
+busybox mount -t tmpfs tmp tmp
+busybox mount -t cgroup2 cgroup2 sys/fs/cgroup
+# In its usual place, so that modprobe, whoever calls it, finds the running kernel's modules.
+busybox mount --bind "/root$(busybox cat /modules/folder)" lib/modules
+busybox cp /script /bin/busybox run/
+
+busybox cat >run/start <<'START'
+stty -F /dev/ttyS1 raw -echo
+cd "$1"
+status=0
+setsid -w sh /run/script </dev/null >/dev/ttyS1 2>&1 || status=$?
+printf '\nouter-vm: exit status %d\n' "$status" >/dev/ttyS1
+# Changing the mode waits until all output has left the port (tcsetattr(3), TCSADRAIN).
+stty -F /dev/ttyS1 sane
+/run/busybox reboot -f
+START
+trap - EXIT
+exec busybox switch_root /root /bin/sh /run/start "$(busybox cat /folder)"
