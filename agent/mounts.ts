@@ -58,7 +58,9 @@ interface About {
 
 function bindSteps(mount: Mount, target: string, options: MountOptions, userNamespace: boolean, about: About): Step[] {
   if (mount.source === undefined) throw invalid(`${about.field}.source`, "a bind mount needs a source.");
-  const supervised = userNamespace ? ({ supervised: true } as const) : {};
+  // An id map takes pids that only the guest's /proc has, so it needs the supervisor, too.
+  const outside = userNamespace || options.idMap !== undefined;
+  const supervised = outside ? ({ supervised: true } as const) : {};
   const steps: Step[] = [];
   if (options.idMap !== undefined) {
     const { uidMappings = [], gidMappings = [] } = mount;
@@ -77,7 +79,7 @@ function bindSteps(mount: Mount, target: string, options: MountOptions, userName
     ...about,
     task: `opening the source ${mount.source}`,
   });
-  if (userNamespace) {
+  if (outside) {
     const attributes = { recursive: 1, set: 0n, clear: 0n, propagation: PROPAGATION.slave, idMap: 0 };
     steps.push({ op: "treeAttributes", ...attributes, ...supervised, ...about, task: "separating the mount" });
   }
