@@ -18,7 +18,7 @@ export function durationMs(text: string): number {
   });
   if (text === "" || rest !== "" || ms <= 0 || ms > MAX_MS) {
     throw new CaissonError("CAISSON_E_USAGE", `"${text}" is no duration above zero and below 24 days`, {
-      remedy: "write it like 500ms, 5s or 1m30s",
+      remedy: "Write it like 500ms, 5s or 1m30s.",
     });
   }
   return ms;

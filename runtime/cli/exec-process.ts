@@ -53,7 +53,7 @@ export function parseUser(text: string): { uid: number; gid?: number } {
   const gid = match?.[2] === undefined ? undefined : Number(match[2]);
   if (match === null || uid > LARGEST_ID || (gid ?? 0) > LARGEST_ID) {
     throw new CaissonError("CAISSON_E_USAGE", `--user: "${text}" is not a user and group as <uid>[:<gid>]`, {
-      remedy: `give numbers from 0 to ${LARGEST_ID}, e.g. --user 1000:1000`,
+      remedy: `Give numbers from 0 to ${LARGEST_ID}, e.g. --user 1000:1000.`,
     });
   }
   return gid === undefined ? { uid } : { uid, gid };

@@ -69,7 +69,7 @@ function size(flag: string, text: string | undefined): Int64 | undefined {
   const bytes = match === null ? Number.NaN : Number(match[1]) * 1024 ** (POWERS[match[2]?.toLowerCase() ?? ""] ?? 0);
   if (!(bytes < 2 ** 63)) {
     throw new CaissonError("CAISSON_E_USAGE", `invalid value for ${flag}: "${text}" is not a size`, {
-      remedy: "give bytes, or a number with k, m, g or t, e.g. 512m; -1 means no limit",
+      remedy: "Give bytes, or a number with k, m, g or t, e.g. 512m; -1 means no limit.",
     });
   }
   return narrow(BigInt(Math.floor(bytes)));

@@ -18,7 +18,7 @@ export function signalNumber(text: string): number {
   const number = NUMBER.test(text) ? Number(text) : (named(name) ?? realtime(name));
   if (number === undefined || number > SIGRTMAX) {
     throw new CaissonError("CAISSON_E_USAGE", `unknown signal "${text}"`, {
-      remedy: `give a number from 0 to ${SIGRTMAX} or a name of signal(7) such as TERM, SIGKILL or SIGRTMIN+1`,
+      remedy: `Give a number from 0 to ${SIGRTMAX} or a name of signal(7) such as TERM, SIGKILL or SIGRTMIN+1.`,
     });
   }
   return number;

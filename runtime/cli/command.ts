@@ -1,0 +1,54 @@
+import { Command, CommanderError, type OutputConfiguration } from "commander";
+import { CaissonError } from "../../protocol/errors.ts";
+import type { DaemonLog } from "../control/spawn.ts";
+
+/** The flags before the verb. */
+export interface Globals extends DaemonLog {
+  /** Directory of the containers' states, absolute. */
+  root: string;
+  /** Settings file, absolute; the default one when undefined. */
+  config: string | undefined;
+}
+
+/** What commander would print about wrong usage is thrown instead, so that it reaches `--log`, too. */
+const QUIET: OutputConfiguration = { writeErr: () => {}, outputError: () => {} };
+
+/** A command that throws what commander would end the process for: `parse` makes it ours. */
+export function verb(name: string, description: string): Command {
+  return new Command(`caisson ${name}`)
+    .description(description)
+    .helpOption("-h, --help", "show this help")
+    .showSuggestionAfterError(true)
+    .configureOutput(QUIET)
+    .exitOverride();
+}
+
+/**
+ * Runs the command with these arguments; true when it printed its help or version instead.
+ * @throws CaissonError CAISSON_E_USAGE with the command's usage line, and whatever its action throws.
+ */
+export async function parse(command: Command, args: readonly string[]): Promise<boolean> {
+  try {
+    await command.parseAsync(args, { from: "user" });
+    return false;
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error;
+    if (error.exitCode === 0) return true;
+    const name = command.name();
+    throw new CaissonError("CAISSON_E_USAGE", `${name}: ${error.message.replace(/^error: /, "")}`, {
+      remedy: `Usage: ${name} ${command.usage()}; "${name} --help" says more.`,
+    });
+  }
+}
+
+/** An option's parser that gathers all its values in order. */
+export function collect(value: string, values: readonly string[] = []): string[] {
+  return [...values, value];
+}
+
+/** Refuses a flag of runc's that cannot be honoured. */
+export function refuse(flag: string, reason: string, remedy?: string): never {
+  throw new CaissonError("CAISSON_E_USAGE", `${flag} is not supported: ${reason}`, {
+    ...(remedy !== undefined && { remedy }),
+  });
+}

@@ -1,0 +1,100 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { setTimeout } from "node:timers/promises";
+import type { Command } from "commander";
+import { CaissonError } from "../../protocol/errors.ts";
+import type { Spec } from "../../protocol/oci.ts";
+import { connectControl } from "../control/client.ts";
+import { HostCgroup, hostCgroupPath } from "../sandbox/cgroup.ts";
+import { statePaths } from "../state/paths.ts";
+import { isAlive, type ProcessIdentity } from "../state/process-identity.ts";
+import type { StateRecord } from "../state/record.ts";
+import { readState, removeState } from "../state/store.ts";
+import { type Globals, verb } from "./command.ts";
+
+/** A daemon takes at most 10 s to end a container; past that it hangs and is killed. */
+const SHUTDOWN_LIMIT_MS = 15_000;
+const KILL_LIMIT_MS = 5000;
+const POLL_MS = 5;
+
+export function command(globals: Globals): Command {
+  return verb("delete", "Removes a container and all it holds.")
+    .argument("<container-id>")
+    .option("-f, --force", "end it first if it runs (SIGKILL); do nothing if it does not exist")
+    .action((id: string, { force = false }: { force?: boolean }) => deleteContainer(globals, id, force));
+}
+
+async function deleteContainer({ root }: Globals, id: string, force: boolean): Promise<void> {
+  let record: StateRecord;
+  try {
+    record = readState(root, id);
+  } catch (error) {
+    if (!force || !(error instanceof CaissonError)) throw error;
+    if (error.code === "CAISSON_E_NOT_FOUND") return;
+    // A damaged record names no daemon that could be ended.
+    if (error.code === "CAISSON_E_STORAGE") return removeState(root, id);
+    throw error;
+  }
+  if (!force && record.status !== "stopped" && record.status !== "created") {
+    throw new CaissonError("CAISSON_E_STATE", `cannot delete container ${id} that is not stopped: ${record.status}`, {
+      remedy: "Stop it with caisson kill first, or use --force.",
+    });
+  }
+  await endDaemon(statePaths(root, id).directory, record.daemon);
+  await removeCgroup(record);
+  removeState(root, id);
+}
+
+/** Ends the daemon, and with it the container and its VM; returns when the process is gone. */
+async function endDaemon(directory: string, daemon: ProcessIdentity): Promise<void> {
+  if (!isAlive(daemon)) return;
+  const ended = new AbortController();
+  try {
+    using client = await connectControl(directory);
+    const late = setTimeout(SHUTDOWN_LIMIT_MS, undefined, { signal: ended.signal }).catch(() => {});
+    await Promise.race([client.request("shutdown", {}).then(() => client.closed), client.closed, late]);
+  } catch {
+    // It is ending by itself, or broken: what counts is whether it goes.
+  } finally {
+    ended.abort();
+  }
+  if (await isGone(daemon, KILL_LIMIT_MS)) return;
+  kill(daemon);
+  if (await isGone(daemon, KILL_LIMIT_MS)) return;
+  throw new CaissonError("CAISSON_E_HOST", `the sandbox daemon (pid ${daemon.pid}) does not die`, {
+    remedy: "It waits in the kernel: look at /proc/<pid>/stack and dmesg.",
+  });
+}
+
+/** Polls, since a process that is not our child reports its end to nobody. */
+async function isGone(daemon: ProcessIdentity, limitMs: number): Promise<boolean> {
+  for (const end = performance.now() + limitMs; performance.now() < end; await setTimeout(POLL_MS)) {
+    if (!isAlive(daemon)) return true;
+  }
+  return false;
+}
+
+function kill({ pid }: ProcessIdentity): void {
+  try {
+    process.kill(pid, "SIGKILL");
+  } catch {
+    // It went by itself just now.
+  }
+}
+
+/** A killed daemon leaves its cgroup, and it may take QEMU, which dies with it, a moment to leave that. */
+async function removeCgroup({ id, bundle }: StateRecord): Promise<void> {
+  const cgroup = new HostCgroup(hostCgroupPath(id, cgroupsPathOf(bundle)));
+  for (const end = performance.now() + KILL_LIMIT_MS; performance.now() < end; await setTimeout(POLL_MS)) {
+    if (cgroup.processes().length === 0) break;
+  }
+  cgroup.remove();
+}
+
+function cgroupsPathOf(bundle: string): string | undefined {
+  try {
+    return (JSON.parse(readFileSync(join(bundle, "config.json"), "utf8")) as Partial<Spec>).linux?.cgroupsPath;
+  } catch {
+    return undefined;
+  }
+}

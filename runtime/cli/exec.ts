@@ -1,0 +1,120 @@
+import { join, resolve } from "node:path";
+import { type Command, InvalidArgumentError } from "commander";
+import { CaissonError } from "../../protocol/errors.ts";
+import type { Process, Spec } from "../../protocol/oci.ts";
+import { exitCodeOf } from "../errors.ts";
+import { loadProcess } from "../oci/bundle.ts";
+import { readDocument } from "../oci/document.ts";
+import { validateProcess } from "../oci/validate.ts";
+import { collect, type Globals, refuse, verb } from "./command.ts";
+import { withDaemon } from "./daemon.ts";
+import { applyFlags, commandProcess, type ProcessFlags } from "./exec-process.ts";
+import { type Execution, execDetached, execInForeground } from "./execution.ts";
+import { startKeeper } from "./keeper.ts";
+import { checkTerminal, refusePreservedFds } from "./launch.ts";
+import { writePidFile } from "./pid-file.ts";
+
+interface ExecFlags extends Omit<ProcessFlags, "noNewPrivs"> {
+  process?: string;
+  newPrivs: boolean;
+  consoleSocket?: string;
+  detach?: boolean;
+  pidFile?: string;
+  ignorePaused?: boolean;
+  preserveFds: string;
+  processLabel?: string;
+  apparmor?: string;
+  cgroup?: string;
+}
+
+/** What runc's exec ends with when it fails itself, so that a caller can tell it from the command's own status. */
+const FAILURE = 255;
+
+export function command(globals: Globals): Command {
+  return verb("exec", "Runs one more process in a container and returns its exit status.")
+    .argument("<container-id>")
+    .argument("[command...]", "the command and its arguments; none with --process")
+    .option("-p, --process <file>", "an OCI process object as JSON")
+    .option("-t, --tty", "give it a terminal")
+    .option("-u, --user <uid[:gid]>", "run as this user and group")
+    .option("-g, --additional-gids <gid>", "one more group; may be given again", gid)
+    .option("-e, --env <NAME=value>", "set a variable; may be given again", collect)
+    .option("--cwd <directory>", "working directory in the container")
+    .option("-c, --cap <name>", "one more capability; may be given again", collect)
+    .option("--no-new-privs", "forbid it to gain privileges by execve(2)")
+    .option("-d, --detach", "leave it running in the background")
+    .option("--console-socket <path>", "Unix socket that is sent the terminal's master")
+    .option("--pid-file <file>", "write a pid here that lives as long as the process and passes signals on")
+    .option("--ignore-paused", "allow it in a paused container; it runs when the container is resumed")
+    .option("--preserve-fds <n>", "only 0: a file descriptor cannot cross into a VM", "0")
+    .option("--process-label <label>", "refused: the guest's kernel runs without SELinux")
+    .option("--apparmor <profile>", "refused: the guest's kernel runs without AppArmor")
+    .option("--cgroup <path>", "refused: the process always joins the container's cgroup")
+    .passThroughOptions()
+    .action(async (id: string, args: string[], flags: ExecFlags) => {
+      try {
+        process.exitCode = await exec(globals, id, args, flags);
+      } catch (error) {
+        const code = exitCodeOf(error);
+        process.exitCode ??= code === 1 ? FAILURE : code;
+        throw error;
+      }
+    });
+}
+
+async function exec(globals: Globals, id: string, args: readonly string[], flags: ExecFlags): Promise<number> {
+  refuseFlags(flags);
+  const detached = flags.detach === true;
+  const forbidden = {
+    stopped: "cannot exec in a stopped container",
+    ...(flags.ignorePaused !== true && {
+      paused: "cannot exec in a paused container (use --ignore-paused to override)",
+    }),
+  };
+  return await withDaemon(globals, id, forbidden, async (client, { bundle, directory }) => {
+    const execution: Execution = {
+      process: wantedProcess(bundle, args, flags),
+      ignorePaused: flags.ignorePaused === true,
+      consoleSocket: flags.consoleSocket === undefined ? undefined : resolve(flags.consoleSocket),
+    };
+    checkTerminal(execution.process.terminal === true, detached, flags.consoleSocket);
+    if (!detached) {
+      return await execInForeground(client, execution, () => {
+        if (flags.pidFile !== undefined) writePidFile(flags.pidFile, process.pid);
+      });
+    }
+    // Nobody waits for the process's end or changes its terminal's size: the daemon alone will do.
+    if (flags.pidFile === undefined && flags.consoleSocket === undefined) await execDetached(client, execution);
+    else await startKeeper({ directory, execution }, flags.pidFile);
+    return 0;
+  });
+}
+
+function wantedProcess(bundle: string, args: readonly string[], flags: ExecFlags): Process {
+  const { process: file, newPrivs, ...rest } = flags;
+  const wanted: ProcessFlags = { ...rest, noNewPrivs: !newPrivs };
+  if (file !== undefined) {
+    if (args.length > 0) {
+      throw new CaissonError("CAISSON_E_USAGE", "a command and --process cannot both say what to run");
+    }
+    return validateProcess(applyFlags(loadProcess(file), wanted), "the process to run");
+  }
+  if (args.length === 0) throw new CaissonError("CAISSON_E_USAGE", "process args cannot be empty");
+  const path = join(bundle, "config.json");
+  const config = readDocument(path, "CAISSON_E_BUNDLE") as Partial<Spec> | null;
+  const own = validateProcess(config?.process, path);
+  return validateProcess(commandProcess(own, args, wanted), "the process to run");
+}
+
+function refuseFlags({ preserveFds, processLabel, apparmor, cgroup }: ExecFlags): void {
+  refusePreservedFds(preserveFds);
+  if (processLabel !== undefined) refuse("--process-label", "the guest's kernel runs without SELinux");
+  if (apparmor !== undefined) refuse("--apparmor", "the guest's kernel runs without AppArmor");
+  if (cgroup !== undefined) refuse("--cgroup", "the process always joins the container's own cgroup");
+}
+
+function gid(text: string, values: readonly number[] = []): number[] {
+  const number = Number(text);
+  if (!/^\d+$/.test(text) || number >= 2 ** 32 - 1) throw new InvalidArgumentError("It is not a group's number.");
+  return [...values, number];
+}

@@ -1,0 +1,53 @@
+/** A process that `exec` adds, seen from the side that asked for it. */
+import type { Process } from "../../protocol/oci.ts";
+import type { ControlClient } from "../control/client.ts";
+import type { ExecParams } from "../control/protocol.ts";
+import { Foreground } from "./foreground.ts";
+import { OwnTerminal } from "./terminal.ts";
+
+export interface Execution {
+  process: Process;
+  ignorePaused: boolean;
+  /** Takes the terminal of a detached process. */
+  consoleSocket: string | undefined;
+}
+
+/** Runs it with our standard streams and returns its exit code; `started` is called once it runs. */
+export async function execInForeground(
+  client: ControlClient,
+  { process, ignorePaused }: Execution,
+  started: () => void,
+): Promise<number> {
+  using foreground = new Foreground();
+  using terminal = process.terminal === true ? new OwnTerminal() : undefined;
+  terminal?.makeRaw();
+  const window = terminal?.size;
+  const execId = await begin(client, foreground, { process, ignorePaused, stdio: ownStdio(), window });
+  started();
+  foreground.forwardTo(client, execId, terminal && (() => terminal.size));
+  return (await client.request("wait", { execId })).exitCode;
+}
+
+/** Has the daemon start a process; a signal that comes first ends the connection, and so the attempt. */
+export async function begin(client: ControlClient, { interrupted }: Foreground, params: ExecParams): Promise<string> {
+  const leave = () => client.close();
+  interrupted.throwIfAborted();
+  interrupted.addEventListener("abort", leave);
+  try {
+    return (await client.request("exec", params)).execId;
+  } catch (error) {
+    throw interrupted.aborted ? interrupted.reason : error;
+  } finally {
+    interrupted.removeEventListener("abort", leave);
+  }
+}
+
+/** Starts it with our standard streams, to go on when we have ended. */
+export async function execDetached(client: ControlClient, { process, ignorePaused }: Execution): Promise<void> {
+  await client.request("exec", { process, ignorePaused, stdio: ownStdio(), detached: true });
+}
+
+/** Ours, for the daemon to take. */
+export function ownStdio(): ExecParams["stdio"] {
+  return { pid: process.pid, stdin: 0, stdout: 1, stderr: 2 };
+}

@@ -1,0 +1,79 @@
+/**
+ * A process on the host that stands for a detached exec in the guest: engines wait for the pid in `--pid-file`, read
+ * the exit status from it and send it signals. It also holds the terminal that went over `--console-socket`.
+ */
+import { spawn } from "node:child_process";
+import { Socket } from "node:net";
+import { getWinsize } from "../../native/posix/index.ts";
+import { CaissonError } from "../../protocol/errors.ts";
+import { connectControl } from "../control/client.ts";
+import { readLines, writeLine } from "../control/lines.ts";
+import { fromWireError, toWireError, type WireError } from "../control/protocol.ts";
+import { openConsoleTerminal } from "../sandbox/console.ts";
+import { begin, type Execution, ownStdio } from "./execution.ts";
+import { Foreground } from "./foreground.ts";
+import { KEEPER_WORD } from "./keeper-word.ts";
+import { writePidFile } from "./pid-file.ts";
+
+export interface KeeperTask {
+  /** State directory of the container. */
+  directory: string;
+  execution: Execution;
+}
+
+const REPORT_FD = 3;
+
+type Report = { started: true } | { error: WireError };
+
+/** Starts a keeper, with our standard streams; returns when the process runs, and leaves it. */
+export async function startKeeper(task: KeeperTask, pidFile: string | undefined): Promise<void> {
+  const script = process.argv[1];
+  if (script === undefined) throw new CaissonError("CAISSON_E_INTERNAL", "the program's own file is unknown");
+  const child = spawn(process.execPath, [...process.execArgv, script, KEEPER_WORD, JSON.stringify(task)], {
+    stdio: ["inherit", "inherit", "inherit", "pipe"],
+    detached: true,
+    cwd: "/",
+  });
+  const reports = child.stdio[REPORT_FD] as Socket;
+  const report = await new Promise<Report>((resolve, reject) => {
+    readLines(reports, (value) => resolve(value as Report));
+    const failed = (cause?: Error) =>
+      reject(new CaissonError("CAISSON_E_HOST", "the keeper of the process ended before the process ran", { cause }));
+    reports.once("close", () => failed());
+    child.once("error", failed);
+  });
+  if ("error" in report) throw fromWireError(report.error);
+  try {
+    if (pidFile !== undefined) writePidFile(pidFile, child.pid ?? 0);
+  } catch (error) {
+    // The daemon then kills the process.
+    child.kill("SIGKILL");
+    throw error;
+  }
+  reports.destroy();
+  child.unref();
+}
+
+/** The keeper's own life, which ends with the process's exit code. */
+export async function runKeeper({ directory, execution }: KeeperTask): Promise<number> {
+  using foreground = new Foreground();
+  const starter = new Socket({ fd: REPORT_FD });
+  // It may have been killed meanwhile.
+  starter.on("error", () => {});
+  try {
+    using client = await connectControl(directory);
+    const { process, ignorePaused, consoleSocket } = execution;
+    const terminal = consoleSocket === undefined ? undefined : openConsoleTerminal(consoleSocket);
+    const window = terminal === undefined ? undefined : getWinsize(terminal);
+    const stdio =
+      terminal === undefined ? ownStdio() : { ...ownStdio(), stdin: terminal, stdout: terminal, stderr: terminal };
+    const execId = await begin(client, foreground, { process, ignorePaused, stdio, window });
+    writeLine(starter, { started: true } satisfies Report);
+    foreground.forwardTo(client, execId, terminal === undefined ? undefined : () => getWinsize(terminal));
+    return (await client.request("wait", { execId })).exitCode;
+  } catch (error) {
+    writeLine(starter, { error: toWireError(error) } satisfies Report);
+    await new Promise<void>((resolve) => starter.end(resolve));
+    return 1;
+  }
+}

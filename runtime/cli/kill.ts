@@ -1,0 +1,17 @@
+import type { Command } from "commander";
+import { type Globals, verb } from "./command.ts";
+import { withDaemon } from "./daemon.ts";
+import { signalNumber } from "./signal.ts";
+
+export function command(globals: Globals): Command {
+  return verb("kill", "Sends a signal to the first process of a container.")
+    .argument("<container-id>")
+    .argument("[signal]", "name or number", "SIGTERM")
+    .option("-a, --all", "send it to every process of the container")
+    .action(async (id: string, text: string, { all = false }: { all?: boolean }) => {
+      const signal = signalNumber(text);
+      await withDaemon(globals, id, { stopped: "container not running" }, (client) =>
+        client.request("kill", { signal, all }),
+      );
+    });
+}

@@ -1,0 +1,119 @@
+/** What `create` and `run` have in common. */
+import { resolve } from "node:path";
+import { setTimeout } from "node:timers/promises";
+import type { Command } from "commander";
+import { CaissonError } from "../../protocol/errors.ts";
+import { type Daemon, spawnDaemon } from "../control/spawn.ts";
+import { removeState } from "../state/store.ts";
+import { now, tracePhase } from "../trace.ts";
+import { type Globals, refuse, verb } from "./command.ts";
+import { writePidFile } from "./pid-file.ts";
+import type { OwnTerminal } from "./terminal.ts";
+
+export interface LaunchFlags {
+  bundle: string;
+  consoleSocket?: string;
+  pidFile?: string;
+  pivot: boolean;
+  newKeyring: boolean;
+  preserveFds: string;
+}
+
+/** How long a daemon may take to clean up after a failure before it is killed. */
+const CLEAN_UP_LIMIT_MS = 15_000;
+
+/** The verb with the flags that both have. */
+export function launchVerb(name: string, description: string): Command {
+  return verb(name, description)
+    .argument("<container-id>", "a name that no other container under --root has")
+    .option("-b, --bundle <directory>", "the bundle: a directory with config.json", ".")
+    .option("--console-socket <path>", "Unix socket that is sent the terminal's master")
+    .option("--pid-file <file>", "write the container's pid here")
+    .option("--no-pivot", "refused: inside the VM the root file system is never a ramdisk")
+    .option("--no-new-keyring", "refused: the caller's keys cannot be reached from inside a VM")
+    .option("--preserve-fds <n>", "only 0: a file descriptor cannot cross into a VM", "0");
+}
+
+/** @throws CaissonError CAISSON_E_USAGE for a flag of runc's that cannot be honoured. */
+export function checkFlags({ pivot, newKeyring, preserveFds }: LaunchFlags): void {
+  if (!pivot) {
+    refuse("--no-pivot", "inside the VM the root file system is never a ramdisk, so pivot_root(2) always works");
+  }
+  if (!newKeyring) {
+    refuse("--no-new-keyring", "the caller's session keyring is the host kernel's, which a VM cannot reach");
+  }
+  refusePreservedFds(preserveFds);
+}
+
+/** Also for `exec`. */
+export function refusePreservedFds(text: string): void {
+  if (!/^\d+$/.test(text)) throw new CaissonError("CAISSON_E_USAGE", `--preserve-fds: "${text}" is not a number`);
+  if (Number(text) > 0) refuse(`--preserve-fds ${text}`, "a file descriptor cannot cross into a VM");
+}
+
+/** Who gets the container's terminal: nobody, whoever listens on the console socket, or our own caller. */
+export function checkTerminal(wanted: boolean, detached: boolean, consoleSocket: string | undefined): void {
+  if (wanted && detached && consoleSocket === undefined) {
+    throw new CaissonError(
+      "CAISSON_E_USAGE",
+      "cannot allocate tty if caisson will detach without setting console socket",
+      {
+        remedy: "Give --console-socket, or set process.terminal to false.",
+      },
+    );
+  }
+  if (consoleSocket !== undefined && !(wanted && detached)) {
+    throw new CaissonError("CAISSON_E_USAGE", "cannot use console socket if caisson will not detach or allocate tty");
+  }
+}
+
+/**
+ * Starts a daemon and has it create the container; what it made is removed again when this throws.
+ * @throws CaissonError as the daemon reports it; the signal's reason.
+ */
+export async function createContainer(
+  globals: Globals,
+  id: string,
+  flags: LaunchFlags,
+  { terminal, signal }: { terminal?: OwnTerminal | undefined; signal?: AbortSignal } = {},
+): Promise<Daemon> {
+  signal?.throwIfAborted();
+  const start = now();
+  const daemon = spawnDaemon(globals);
+  const leave = () => daemon.client.close();
+  signal?.addEventListener("abort", leave);
+  let created = false;
+  try {
+    const { pid } = await daemon.client.request("create", {
+      root: globals.root,
+      id,
+      bundle: resolve(flags.bundle),
+      consoleSocket: flags.consoleSocket === undefined ? undefined : resolve(flags.consoleSocket),
+      ownTerminal: terminal?.size,
+      config: globals.config,
+    });
+    created = true;
+    if (flags.pidFile !== undefined) writePidFile(flags.pidFile, pid);
+    tracePhase("create", start);
+    return daemon;
+  } catch (error) {
+    await endDaemon(daemon);
+    if (created) removeState(globals.root, id);
+    throw signal?.aborted ? signal.reason : error;
+  } finally {
+    signal?.removeEventListener("abort", leave);
+  }
+}
+
+/** Ends a daemon of ours, and the container with it: leaving it alone is its signal to clean up. */
+export async function endDaemon(daemon: Daemon): Promise<void> {
+  daemon.client.close();
+  const limit = new AbortController();
+  const late = setTimeout(CLEAN_UP_LIMIT_MS, undefined, { signal: limit.signal }).then(
+    () => process.kill(daemon.pid, "SIGKILL"),
+    () => {},
+  );
+  await daemon.exited.catch(() => {});
+  limit.abort();
+  await late;
+}

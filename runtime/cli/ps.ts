@@ -1,0 +1,26 @@
+import type { Command } from "commander";
+import { CaissonError } from "../../protocol/errors.ts";
+import { type Globals, verb } from "./command.ts";
+import { withDaemon } from "./daemon.ts";
+import { print } from "./output.ts";
+import { processTable } from "./ps-table.ts";
+
+export function command(globals: Globals): Command {
+  return verb("ps", "Lists the processes of a container. Process ids are those in the VM.")
+    .argument("<container-id>")
+    .argument("[ps-options...]", "of ps(1): -ef (the default), or -o with the columns")
+    .option("-f, --format <format>", "table or json", "table")
+    .passThroughOptions()
+    .action(async (id: string, options: string[], { format }: { format: string }) => {
+      if (format !== "table" && format !== "json") {
+        throw new CaissonError("CAISSON_E_USAGE", "invalid format option", { remedy: "Give table or json." });
+      }
+      const show = processTable(options);
+      const { processes } = await withDaemon(globals, id, { stopped: "container not running" }, (client) =>
+        client.request("ps", {}),
+      );
+      const text =
+        format === "json" ? `${JSON.stringify(processes.map(({ pid }) => pid))}\n` : show(processes, Date.now());
+      print(text);
+    });
+}

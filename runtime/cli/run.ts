@@ -1,0 +1,62 @@
+import type { Command } from "commander";
+import { exitCodeOf } from "../errors.ts";
+import { removeState } from "../state/store.ts";
+import { now, tracePhase } from "../trace.ts";
+import type { Globals } from "./command.ts";
+import { Foreground } from "./foreground.ts";
+import { checkFlags, checkTerminal, createContainer, endDaemon, type LaunchFlags, launchVerb } from "./launch.ts";
+import { OwnTerminal } from "./terminal.ts";
+import { readWantsTerminal } from "./wants-terminal.ts";
+
+interface RunFlags extends LaunchFlags {
+  detach?: boolean;
+  keep?: boolean;
+}
+
+export function command(globals: Globals): Command {
+  return launchVerb("run", "Creates a container, starts it and waits for its end, whose exit status it returns.")
+    .option("-d, --detach", "leave it running in the background")
+    .option("--keep", "do not remove the container when it has ended")
+    .option("--no-subreaper", "always so: no process of the container is one of the host's")
+    .action(async (id: string, flags: RunFlags) => {
+      checkFlags(flags);
+      try {
+        process.exitCode = await run(globals, id, flags);
+      } catch (error) {
+        process.exitCode ??= exitCodeOf(error);
+        throw error;
+      }
+    });
+}
+
+async function run(globals: Globals, id: string, flags: RunFlags): Promise<number> {
+  const detach = flags.detach === true;
+  const wantsTerminal = readWantsTerminal(flags.bundle);
+  checkTerminal(wantsTerminal, detach, flags.consoleSocket);
+  using foreground = new Foreground();
+  using terminal = wantsTerminal && !detach ? new OwnTerminal() : undefined;
+  const daemon = await createContainer(globals, id, flags, { terminal, signal: foreground.interrupted });
+  try {
+    const start = now();
+    foreground.interrupted.throwIfAborted();
+    terminal?.makeRaw();
+    await daemon.client.request("start", {});
+    tracePhase("start", start);
+  } catch (error) {
+    await endDaemon(daemon);
+    removeState(globals.root, id);
+    throw error;
+  }
+  if (detach) {
+    await daemon.client.request("detach", {});
+    daemon.client.close();
+    daemon.unref();
+    return 0;
+  }
+  const started = now();
+  foreground.forwardTo(daemon.client, undefined, terminal && (() => terminal.size));
+  const code = await daemon.exited;
+  tracePhase("run", started);
+  if (flags.keep !== true) removeState(globals.root, id);
+  return code;
+}

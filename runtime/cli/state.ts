@@ -1,0 +1,13 @@
+import type { Command } from "commander";
+import { ociState } from "../state/record.ts";
+import { readState } from "../state/store.ts";
+import { type Globals, verb } from "./command.ts";
+import { print } from "./output.ts";
+
+export function command({ root }: Globals): Command {
+  return verb("state", "Prints the state of a container as JSON (runtime.md of the OCI runtime specification).")
+    .argument("<container-id>")
+    .action((id: string) => {
+      print(`${JSON.stringify(ociState(readState(root, id)), null, 2)}\n`);
+    });
+}
