@@ -1,0 +1,136 @@
+import { accessSync, constants, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { CaissonError } from "../../protocol/errors.ts";
+import { fileIdentity, type Qemu } from "./qemu.ts";
+import { QemuProcess } from "./qemu-process.ts";
+import { bootId, recall, remember } from "./remembered.ts";
+import { Inheritance } from "./spawn.ts";
+import type { Accelerator } from "./spec.ts";
+
+const KVM = "/dev/kvm";
+/** KVM that works reaches the panic in well under a second, on a busy nested host in a few. */
+const PROBE_LIMIT_MS = 5_000;
+/** With an early console it prints at once, or never. */
+const SILENCE_LIMIT_MS = 2_000;
+/** What a kernel says that booted all the way, and was given nothing to run. */
+const BOOTED = "Kernel panic - not syncing: VFS: Unable to mount root fs";
+
+export interface AcceleratorChoice {
+  accelerator: Accelerator;
+  /** Why not KVM, as a sentence for the log and for `check`; absent with KVM. */
+  reason?: string;
+}
+
+/** The verdict on KVM: usable, or why it is not, as the end of a sentence. */
+export type KvmVerdict = { usable: true } | { usable: false; why: string };
+
+export interface ProbeOptions {
+  /** Where the verdict is kept: it holds for this boot of the host, this kernel and this QEMU. */
+  directory: string;
+  qemu: Qemu;
+  kernel: string;
+  signal: AbortSignal;
+}
+
+/**
+ * Decides what runs the guest. "auto" takes KVM if a kernel boots under it, else emulation; a named one is taken at its
+ * word, but KVM must be there.
+ * @throws CAISSON_E_ACCELERATOR when "kvm" is asked for and does not work; the signal's reason.
+ */
+export async function chooseAccelerator(
+  wanted: Accelerator | "auto",
+  options: ProbeOptions,
+): Promise<AcceleratorChoice> {
+  if (wanted === "tcg") return { accelerator: "tcg", reason: "Emulation was asked for." };
+  const verdict = await judgeKvm(options);
+  if (verdict.usable) return { accelerator: "kvm" };
+  if (wanted === "auto") {
+    return { accelerator: "tcg", reason: `KVM cannot be used, so guests are emulated and slow: ${verdict.why}.` };
+  }
+  throw new CaissonError("CAISSON_E_ACCELERATOR", `Cannot use the accelerator "kvm": ${verdict.why}.`, {
+    field: "accelerator",
+    remedy: 'Set accelerator = "auto" to emulate where KVM does not work, or enable virtualisation on this host.',
+  });
+}
+
+/** Boots a kernel under KVM unless that was done before; /dev/kvm that opens is not KVM that works (nested hosts). */
+export async function judgeKvm({ directory, qemu, kernel, signal }: ProbeOptions): Promise<KvmVerdict> {
+  const missing = kvmMissing();
+  if (missing !== undefined) return { usable: false, why: missing };
+  const file = join(directory, "kvm.json");
+  const key = [bootId(), fileIdentity(qemu.path), fileIdentity(kernel)].join(" ");
+  const known = recall(file, key, toVerdict);
+  if (known !== undefined) return known;
+  const verdict = await probe(qemu, kernel, signal);
+  remember(file, key, verdict);
+  return verdict;
+}
+
+function kvmMissing(): string | undefined {
+  try {
+    accessSync(KVM, constants.R_OK | constants.W_OK);
+    return undefined;
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    return code === "ENOENT" ? `${KVM} does not exist` : `${KVM} cannot be opened: ${code}`;
+  }
+}
+
+async function probe(qemu: Qemu, kernel: string, signal: AbortSignal): Promise<KvmVerdict> {
+  signal.throwIfAborted();
+  const folder = mkdtempSync(join(tmpdir(), "caisson-probe-"));
+  const inheritance = new Inheritance();
+  let machine: QemuProcess | undefined;
+  const giveUp = () => void machine?.kill();
+  const silence = setTimeout(() => machine?.lastConsoleLines().length === 0 && giveUp(), SILENCE_LIMIT_MS);
+  const limit = setTimeout(giveUp, PROBE_LIMIT_MS);
+  try {
+    const monitor = inheritance.connect();
+    const console = inheritance.connect();
+    machine = new QemuProcess({
+      path: qemu.path,
+      argv: probeArguments(kernel, monitor.child, console.child),
+      descriptors: inheritance.descriptors,
+      consoleLog: join(folder, "console.log"),
+      qmpFd: monitor.ours,
+      consoleFd: console.ours,
+    });
+    inheritance.closeGiven();
+    signal.addEventListener("abort", giveUp);
+    machine.qmp.execute("qmp_capabilities").catch(() => {});
+    const death = await machine.died;
+    signal.throwIfAborted();
+    if (death.reason === "guest-panic" && death.description.includes(BOOTED)) return { usable: true };
+    const { qemuMessage, consoleLines } = death;
+    if (qemuMessage !== "") return { usable: false, why: `QEMU refused: ${qemuMessage}` };
+    if (death.reason !== "killed") return { usable: false, why: `a kernel booted under it ${death.description}` };
+    const last = consoleLines.at(-1);
+    const reached = last === undefined ? "without printing a line" : `after "${last}"`;
+    return { usable: false, why: `a kernel booted under it hung ${reached}` };
+  } finally {
+    clearTimeout(silence);
+    clearTimeout(limit);
+    signal.removeEventListener("abort", giveUp);
+    inheritance.closeGiven();
+    await machine?.kill();
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+/** As little as a kernel boots with: it runs into the panic of having no root, and that is the proof. */
+function probeArguments(kernel: string, qmpFd: number, consoleFd: number): string[] {
+  return [
+    ...["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-machine", "microvm,acpi=on"],
+    ...["-accel", "kvm", "-cpu", "host", "-m", "256M", "-kernel", kernel],
+    ...["-append", "console=ttyS0 earlyprintk=ttyS0 panic=-1 reboot=t"],
+    ...["-chardev", `socket,id=qmp,fd=${qmpFd}`, "-mon", "chardev=qmp,mode=control"],
+    ...["-chardev", `socket,id=console,fd=${consoleFd}`, "-serial", "chardev:console"],
+  ];
+}
+
+function toVerdict(value: unknown): KvmVerdict | undefined {
+  const { usable, why } = (value ?? {}) as { usable?: unknown; why?: unknown };
+  if (usable === true) return { usable };
+  return usable === false && typeof why === "string" ? { usable, why } : undefined;
+}
