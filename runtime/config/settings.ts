@@ -1,0 +1,114 @@
+/** What can be set for a sandbox: config.toml's keys, and `io.caisson.*` annotations of the same names. */
+import type { LogLevel } from "../log.ts";
+
+export interface Settings {
+  machine: "microvm" | "q35";
+  accelerator: "auto" | "kvm" | "tcg";
+  transport: "auto" | "vsock" | "virtio-serial";
+  sharedFs: "virtio-9p" | "virtio-fs";
+  /** Sandboxes are clones of a warm template, or boot. */
+  template: "on" | "off";
+  /** Where templates are kept; a tmpfs, because clones share the pages of their files. */
+  templateDir: string;
+  /** Exactly this size; else sandboxSize() derives it from the container. */
+  memoryMib: number | undefined;
+  vcpus: number | undefined;
+  /** Size of a sandbox whose container has no limit. */
+  defaultMemoryMib: number;
+  defaultVcpus: number;
+  /** Added to the container's own limit: the guest's kernel, the agent, the page tables. */
+  memoryOverheadMib: number;
+  /** Name or absolute path of qemu-system-x86_64; found in PATH when undefined. */
+  qemu: string | undefined;
+  /** Absolute paths of the guest image's parts; those of the installation when undefined. */
+  kernel: string | undefined;
+  initrd: string | undefined;
+  image: string | undefined;
+  /** Appended to the guest kernel's command line. */
+  kernelParams: readonly string[];
+  logLevel: LogLevel;
+  /** From QEMU's start to the agent's first answer. */
+  bootTimeoutSeconds: number;
+  /** The annotations that a container may carry, by their keys. */
+  enabledAnnotations: readonly string[];
+}
+
+/** How a key of the file is read. */
+interface KeyBase {
+  name: keyof Settings;
+  /** Whether enabled_annotations has it unless it is set. */
+  annotation: boolean;
+}
+
+export type Key = KeyBase &
+  (
+    | { kind: "choice"; values: readonly string[] }
+    | { kind: "integer"; minimum: number; maximum: number; unit: string }
+    | { kind: "path" }
+    | { kind: "name" }
+    | { kind: "words" }
+    | { kind: "keys" }
+  );
+
+/**
+ * Annotations come from whoever writes the container's configuration, on Kubernetes a pod's author. What names files of
+ * the host is not theirs to set: QEMU would open any file for them, as root. Nor are kernel parameters: each set of them
+ * is a template of its own, and many would fill the host's memory.
+ */
+export const KEYS: ReadonlyMap<string, Key> = new Map<string, Key>([
+  ["machine", { name: "machine", kind: "choice", values: ["microvm", "q35"], annotation: true }],
+  ["accelerator", { name: "accelerator", kind: "choice", values: ["auto", "kvm", "tcg"], annotation: true }],
+  ["transport", { name: "transport", kind: "choice", values: ["auto", "vsock", "virtio-serial"], annotation: true }],
+  ["shared_fs", { name: "sharedFs", kind: "choice", values: ["virtio-9p", "virtio-fs"], annotation: true }],
+  ["template", { name: "template", kind: "choice", values: ["on", "off"], annotation: true }],
+  ["template_dir", { name: "templateDir", kind: "path", annotation: false }],
+  ["memory_mib", { name: "memoryMib", ...mebibytes(128), annotation: true }],
+  ["vcpus", { name: "vcpus", ...vcpus(), annotation: true }],
+  ["default_memory_mib", { name: "defaultMemoryMib", ...mebibytes(128), annotation: false }],
+  ["default_vcpus", { name: "defaultVcpus", ...vcpus(), annotation: false }],
+  ["memory_overhead_mib", { name: "memoryOverheadMib", ...mebibytes(64), annotation: false }],
+  ["qemu", { name: "qemu", kind: "name", annotation: false }],
+  ["kernel", { name: "kernel", kind: "path", annotation: false }],
+  ["initrd", { name: "initrd", kind: "path", annotation: false }],
+  ["image", { name: "image", kind: "path", annotation: false }],
+  ["kernel_params", { name: "kernelParams", kind: "words", annotation: false }],
+  ["log_level", { name: "logLevel", kind: "choice", values: ["error", "warning", "info", "debug"], annotation: true }],
+  [
+    "boot_timeout_seconds",
+    { name: "bootTimeoutSeconds", kind: "integer", minimum: 1, maximum: 3600, unit: "seconds", annotation: true },
+  ],
+  ["enabled_annotations", { name: "enabledAnnotations", kind: "keys", annotation: false }],
+]);
+
+export const DEFAULTS: Readonly<Settings> = {
+  machine: "microvm",
+  accelerator: "auto",
+  transport: "auto",
+  sharedFs: "virtio-9p",
+  template: "on",
+  // Always a tmpfs, which /run is not everywhere.
+  templateDir: "/dev/shm/caisson",
+  memoryMib: undefined,
+  vcpus: undefined,
+  defaultMemoryMib: 2048,
+  defaultVcpus: 1,
+  memoryOverheadMib: 128,
+  qemu: undefined,
+  kernel: undefined,
+  initrd: undefined,
+  image: undefined,
+  kernelParams: [],
+  logLevel: "info",
+  bootTimeoutSeconds: 30,
+  enabledAnnotations: [...KEYS].filter(([, { annotation }]) => annotation).map(([key]) => key),
+};
+
+/** The upper bound is what a typing error exceeds; the host's own is in size.ts. */
+function mebibytes(minimum: number) {
+  return { kind: "integer", minimum, maximum: 16 * 1024 * 1024, unit: "MiB" } as const;
+}
+
+/** 255 is the most a PC's interrupt controller can address without x2APIC. */
+function vcpus() {
+  return { kind: "integer", minimum: 1, maximum: 255, unit: "vCPUs" } as const;
+}
