@@ -6,6 +6,9 @@ import { DEFAULTS, KEYS, type Key, type Settings } from "./config/settings.ts";
 import { perhaps, readText, readValue, WrongValue } from "./config/value.ts";
 import { isSystemError, systemErrorSentence } from "./errors.ts";
 
+export type { Settings } from "./config/settings.ts";
+export { type SandboxSize, sandboxSize } from "./config/size.ts";
+
 export const DEFAULT_SETTINGS_FILE = "/etc/caisson/config.toml";
 const ANNOTATION_PREFIX = "io.caisson.";
 
@@ -25,6 +28,11 @@ export function loadSettings(path?: string): Settings {
   return parseSettings(text, file);
 }
 
+/** The settings in force for a container with these annotations; `path` and errors as for loadSettings. */
+export function settingsFor(path: string | undefined, annotations: Readonly<Record<string, string>> = {}): Settings {
+  return applyAnnotations(loadSettings(path), annotations);
+}
+
 /** The settings of a file's text; `file` names it in errors. */
 export function parseSettings(text: string, file: string): Settings {
   const table = parseToml(text, file);
@@ -41,7 +49,7 @@ export function applyAnnotations(settings: Settings, annotations: Readonly<Recor
   const entries = ours.map(([name, text]): [string, string] => [name.slice(ANNOTATION_PREFIX.length), text]);
   const read = (key: Key, text: string, name: string) => {
     if (!settings.enabledAnnotations.includes(name)) {
-      throw new WrongValue(`may not be set by a container; the host's enabled_annotations does not have it`);
+      throw new WrongValue("may not be set by a container; the host's enabled_annotations does not have it");
     }
     return readText(key, text);
   };

@@ -1,4 +1,5 @@
 /** What can be set for a sandbox: config.toml's keys, and `io.caisson.*` annotations of the same names. */
+import { join } from "node:path";
 import type { LogLevel } from "../log.ts";
 
 export interface Settings {
@@ -8,8 +9,8 @@ export interface Settings {
   sharedFs: "virtio-9p" | "virtio-fs";
   /** Sandboxes are clones of a warm template, or boot. */
   template: "on" | "off";
-  /** Where templates are kept; a tmpfs, because clones share the pages of their files. */
-  templateDir: string;
+  /** Where templates are kept, best on a tmpfs, whose pages clones share; chosen by vm/template when undefined. */
+  templateDir: string | undefined;
   /** Exactly this size; else sandboxSize() derives it from the container. */
   memoryMib: number | undefined;
   vcpus: number | undefined;
@@ -20,10 +21,10 @@ export interface Settings {
   memoryOverheadMib: number;
   /** Name or absolute path of qemu-system-x86_64; found in PATH when undefined. */
   qemu: string | undefined;
-  /** Absolute paths of the guest image's parts; those of the installation when undefined. */
-  kernel: string | undefined;
-  initrd: string | undefined;
-  image: string | undefined;
+  /** Absolute paths of the guest image's parts. */
+  kernel: string;
+  initrd: string;
+  image: string;
   /** Appended to the guest kernel's command line. */
   kernelParams: readonly string[];
   logLevel: LogLevel;
@@ -80,23 +81,30 @@ export const KEYS: ReadonlyMap<string, Key> = new Map<string, Key>([
   ["enabled_annotations", { name: "enabledAnnotations", kind: "keys", annotation: false }],
 ]);
 
+declare const CAISSON_VERSION: string | undefined;
+
+/** Beside the bundle where we are one, else where make puts it. */
+const IMAGE_FOLDER =
+  typeof CAISSON_VERSION === "string"
+    ? join(import.meta.dirname, "image")
+    : join(import.meta.dirname, "..", "..", "out", "image");
+
 export const DEFAULTS: Readonly<Settings> = {
   machine: "microvm",
   accelerator: "auto",
   transport: "auto",
   sharedFs: "virtio-9p",
   template: "on",
-  // Always a tmpfs, which /run is not everywhere.
-  templateDir: "/dev/shm/caisson",
+  templateDir: undefined,
   memoryMib: undefined,
   vcpus: undefined,
   defaultMemoryMib: 2048,
   defaultVcpus: 1,
   memoryOverheadMib: 128,
   qemu: undefined,
-  kernel: undefined,
-  initrd: undefined,
-  image: undefined,
+  kernel: join(IMAGE_FOLDER, "vmlinuz"),
+  initrd: join(IMAGE_FOLDER, "initrd.img"),
+  image: join(IMAGE_FOLDER, "root.erofs"),
   kernelParams: [],
   logLevel: "info",
   bootTimeoutSeconds: 30,

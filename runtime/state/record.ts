@@ -19,6 +19,8 @@ export interface StateRecord {
   owner: string;
   /** The sandbox daemon. Its pid is the container's OCI pid. Once it is gone the container has stopped. */
   daemon: ProcessIdentity;
+  /** The sandbox's cgroup on the host, below the root of every hierarchy. */
+  cgroup: string;
   /** The container's init as the guest's root pid namespace sees it. */
   guestPid?: number | undefined;
   /** How the container's init ended, 0 to 255. */
@@ -79,6 +81,7 @@ const FIELDS: Record<keyof StateRecord, (value: unknown) => boolean> = {
   created: (value) => isString(value) && !Number.isNaN(Date.parse(value as string)),
   owner: isString,
   daemon: isIdentity,
+  cgroup: isString,
   guestPid: isOptionalInteger,
   exitCode: isOptionalInteger,
 };

@@ -30,6 +30,7 @@ function record(id: string, changes: Partial<StateRecord> = {}): StateRecord {
     created: "2026-11-22T03:00:00.000Z",
     owner: "root",
     daemon: self as NonNullable<typeof self>,
+    cgroup: `/caisson/${id}`,
     ...changes,
   };
 }
@@ -146,10 +147,20 @@ test("removeState removes everything, and again nothing", () => {
   removeState(join(root, "nowhere"), "a");
 });
 
-test("removeState removes a directory without a usable record", () => {
+test("removeState removes a directory with a damaged record, and an empty one", () => {
   mkdirSync(join(root, "a"));
+  writeFileSync(statePaths(root, "a").record, "{");
+  mkdirSync(join(root, "b"));
   removeState(root, "a");
+  removeState(root, "b");
   assert.deepEqual(readdirSync(root), []);
+});
+
+test("removeState leaves a directory alone that is no container's", () => {
+  mkdirSync(join(root, "templates", "x"), { recursive: true });
+  refused("CAISSON_E_STORAGE", () => removeState(root, "templates"));
+  refused("CAISSON_E_ID_IN_USE", () => reserveState(root, record("templates")));
+  assert.ok(existsSync(join(root, "templates", "x")));
 });
 
 test("reserveState and removeState sweep up what killed processes left", () => {

@@ -2,7 +2,7 @@
  * The state directory. A container's directory appears whole and disappears whole, by rename(2): there is never one
  * without a record, whatever is killed when, and of two who reserve an id one wins.
  */
-import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { CaissonError } from "../../protocol/errors.ts";
 import { isSystemError, systemErrorSentence } from "../errors.ts";
@@ -99,12 +99,23 @@ export function listStates(root: string, skipped: (reason: string) => void): Sta
 }
 
 /**
- * Removes the container's directory; does nothing when there is none. Throws CAISSON_E_STORAGE when something is still
- * mounted below it, because removing that would remove the user's files.
+ * Removes the container's directory, its record damaged or not; does nothing when there is none. Throws
+ * CAISSON_E_STORAGE when the directory is no container's, or when something is still mounted below it: removing either
+ * would remove what is not ours.
  */
 export function removeState(root: string, id: string): void {
   checkId(id);
-  const { directory } = statePaths(root, id);
+  const { directory, record } = statePaths(root, id);
+  const [anyEntry] = entriesOf(directory);
+  if (anyEntry !== undefined && !existsSync(record)) {
+    throw new CaissonError(
+      "CAISSON_E_STORAGE",
+      `cannot remove ${directory}: it has no state.json, so it is no container's`,
+      {
+        remedy: "Look at what is in it and remove it by hand.",
+      },
+    );
+  }
   const [mounted] = mountsBelow(directory);
   if (mounted !== undefined) {
     throw new CaissonError("CAISSON_E_STORAGE", `cannot remove ${directory}: ${mounted} is still mounted`, {
