@@ -1,28 +1,35 @@
-import type { Duplex } from "node:stream";
+import type { Socket } from "node:net";
 import { CaissonError } from "../../protocol/errors.ts";
 import { readLines, writeLine } from "./lines.ts";
 import { type Request, toWireError, type Verb, type Verbs } from "./protocol.ts";
 
-export type Handlers = { [V in Verb]: (params: Verbs[V]["params"]) => Promise<Verbs[V]["result"]> };
+export type Handlers = {
+  [V in Verb]: (params: Verbs[V]["params"], connection: Socket) => Promise<Verbs[V]["result"]>;
+};
 
 /** Answers the requests of one connection, each as soon as its handler is done. Ends with the connection. */
-export function serveControl(connection: Duplex, handlers: Handlers): void {
+export function serveControl(connection: Socket, handlers: Handlers): void {
   connection.on("error", () => connection.destroy());
   readLines(connection, (value) => {
     const { id, verb, params } = value as Request;
-    answer(handlers, verb, params).then(
+    answer(handlers, verb, params, connection).then(
       (result) => writeLine(connection, { id, result }),
       (error: unknown) => writeLine(connection, { id, error: toWireError(error) }),
     );
   });
 }
 
-async function answer<V extends Verb>(handlers: Handlers, verb: V, params: Verbs[V]["params"]): Promise<unknown> {
+async function answer<V extends Verb>(
+  handlers: Handlers,
+  verb: V,
+  params: Verbs[V]["params"],
+  connection: Socket,
+): Promise<unknown> {
   if (!Object.hasOwn(handlers, verb)) {
     throw new CaissonError(
       "CAISSON_E_INTERNAL",
       `the daemon knows no verb "${String(verb)}": is it of another version?`,
     );
   }
-  return await handlers[verb](params);
+  return await handlers[verb](params, connection);
 }

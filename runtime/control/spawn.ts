@@ -3,6 +3,7 @@ import type { Socket } from "node:net";
 import { constants } from "node:os";
 import { CaissonError } from "../../protocol/errors.ts";
 import { ControlClient } from "./client.ts";
+import { DAEMON_WORD } from "./daemon-word.ts";
 
 /** How the daemon logs; the CLI's own flags, handed on. */
 export interface DaemonLog {
@@ -21,9 +22,6 @@ export interface Daemon {
   /** Lets the calling process end before the daemon. */
   unref(): void;
 }
-
-/** argv[1] of a daemon: the word that runtime/main.ts looks for. */
-export const DAEMON_WORD = "sandbox-daemon";
 
 /**
  * Starts a sandbox daemon in a session of its own. It inherits the caller's stdin, stdout and stderr as the container's,

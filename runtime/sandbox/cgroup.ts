@@ -65,6 +65,17 @@ export class HostCgroup {
     }
   }
 
+  /** Moves this process to each hierarchy's root, so that the cgroup can be removed. */
+  leave(): void {
+    for (const { directory } of this.#mounts) {
+      try {
+        writeFileSync(join(directory, "cgroup.procs"), String(process.pid));
+      } catch {
+        // The hierarchy is gone or not ours to write: then we never joined it either.
+      }
+    }
+  }
+
   /** Kills every process in it, wherever it hides. */
   kill(): void {
     for (const { kind, directory } of this.#mounts) {

@@ -26,6 +26,7 @@ export function enterPrivateMountNamespace(): void {
  */
 export class Share {
   readonly directory: string;
+  #open = true;
 
   /** Mounts the share's own small tmpfs on `directory`, which must exist. */
   constructor(directory: string) {
@@ -67,6 +68,13 @@ export class Share {
     } finally {
       this.#writable(false);
     }
+  }
+
+  /** Unmounts it with all that is in it. May be called again. */
+  close(): void {
+    if (!this.#open) return;
+    this.#open = false;
+    umount(this.directory, constants.MNT_DETACH | constants.UMOUNT_NOFOLLOW);
   }
 
   /** The mount points are removed only once nothing is mounted below them: what they showed is the user's. */

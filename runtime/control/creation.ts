@@ -1,0 +1,116 @@
+import { userInfo } from "node:os";
+import { CaissonError } from "../../protocol/errors.ts";
+import type { ContainerStatus } from "../../protocol/oci.ts";
+import { sandboxSize } from "../config/size.ts";
+import { applyAnnotations, loadSettings } from "../config.ts";
+import { log } from "../log.ts";
+import { loadBundle } from "../oci/bundle.ts";
+import { HostCgroup, hostCgroupPath } from "../sandbox/cgroup.ts";
+import type { Container } from "../sandbox/container.ts";
+import { Sandbox } from "../sandbox/sandbox.ts";
+import { chooseVm, hostSize, templateStore } from "../sandbox/vm-choice.ts";
+import { statePaths } from "../state/paths.ts";
+import { processIdentity } from "../state/process-identity.ts";
+import type { StateRecord } from "../state/record.ts";
+import { removeState, reserveState, writeState } from "../state/store.ts";
+import { now, tracePhase } from "../trace.ts";
+import type { CreateParams } from "./protocol.ts";
+import { openInitIo } from "./stdio.ts";
+
+/** A created container and all that is its on the host. */
+export class Creation {
+  readonly sandbox: Sandbox;
+  readonly container: Container;
+  readonly controlSocket: string;
+  readonly #root: string;
+  readonly #cgroup: HostCgroup;
+  #record: StateRecord;
+
+  constructor(root: string, record: StateRecord, cgroup: HostCgroup, sandbox: Sandbox, container: Container) {
+    this.#root = root;
+    this.#record = record;
+    this.#cgroup = cgroup;
+    this.sandbox = sandbox;
+    this.container = container;
+    this.controlSocket = statePaths(root, record.id).controlSocket;
+  }
+
+  /** Records the container's new status, and the exit code once it has one. */
+  record(status: ContainerStatus, exitCode?: number): void {
+    this.#record = { ...this.#record, status, ...(exitCode === undefined ? {} : { exitCode }) };
+    writeState(this.#root, this.#record);
+  }
+
+  /** Ends the VM and leaves the host as it was, but for the record, which `delete` removes. May be called again. */
+  async end(): Promise<void> {
+    await this.sandbox.kill();
+    this.#cgroup.leave();
+    this.#cgroup.remove();
+  }
+}
+
+/**
+ * Creates the container of a bundle in a sandbox of its own, up to where its init waits to be started.
+ * @throws CaissonError with whatever is wrong; nothing is left then. When `signal` aborts, the caller is gone and cannot be
+ *   told: the record then stays, as a stopped container that `delete` removes.
+ */
+export async function createFromBundle(params: CreateParams, signal: AbortSignal): Promise<Creation> {
+  const { root, id } = params;
+  const start = now();
+  const { config, bundle, rootfs, warnings } = loadBundle(params.bundle);
+  for (const warning of warnings) log.warning(warning);
+  const settings = applyAnnotations(loadSettings(params.config), config.annotations);
+  const cgroup = new HostCgroup(hostCgroupPath(id, config.linux?.cgroupsPath));
+  const record = newRecord(id, bundle, rootfs, cgroup.path, config.annotations);
+  reserveState(root, record);
+  tracePhase("read bundle", start);
+
+  const paths = statePaths(root, id);
+  const undo = new AsyncDisposableStack();
+  try {
+    cgroup.join();
+    undo.defer(() => {
+      cgroup.leave();
+      cgroup.remove();
+    });
+    const shape = await chooseVm(settings, sandboxSize(config, settings, hostSize()), signal);
+    const sandbox = await Sandbox.start({
+      id,
+      vm: { ...shape, shareDirectory: paths.share, consoleLog: paths.consoleLog },
+      templates: settings.template === "on" ? templateStore(settings) : undefined,
+      bootLimitMs: settings.bootTimeoutSeconds * 1000,
+      logLevel: settings.logLevel,
+      signal,
+    });
+    undo.defer(() => sandbox.kill());
+    const creating = now();
+    const { io, window, follow } = openInitIo(params, config.process?.terminal === true);
+    const container = await sandbox.createContainer(id, { spec: config, directory: bundle, rootfs }, io, window);
+    signal.throwIfAborted();
+    follow(container);
+    tracePhase("create container", creating);
+    const creation = new Creation(root, { ...record, guestPid: container.init.pid }, cgroup, sandbox, container);
+    creation.record("created");
+    undo.move();
+    return creation;
+  } catch (error) {
+    await undo.disposeAsync();
+    if (signal.aborted) writeState(root, { ...record, status: "stopped" });
+    else removeState(root, id);
+    throw error;
+  }
+}
+
+function newRecord(
+  id: string,
+  bundle: string,
+  rootfs: string,
+  cgroup: string,
+  annotations: Record<string, string> | undefined,
+): StateRecord {
+  const daemon = processIdentity();
+  if (daemon === undefined)
+    throw new CaissonError("CAISSON_E_HOST", "/proc does not show this process: is it mounted?");
+  const created = new Date().toISOString();
+  return { id, status: "creating", bundle, rootfs, annotations, created, owner: userInfo().username, daemon, cgroup };
+}

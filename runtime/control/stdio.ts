@@ -1,0 +1,57 @@
+import { closeSync } from "node:fs";
+import { takeFd } from "../../native/posix/index.ts";
+import { CaissonError } from "../../protocol/errors.ts";
+import { log } from "../log.ts";
+import { openConsole } from "../sandbox/console.ts";
+import type { Container, WindowSize } from "../sandbox/container.ts";
+import { openInput, openOutput, type ProcessIo } from "../sandbox/stdio.ts";
+import type { ClientStdio, CreateParams } from "./protocol.ts";
+
+/** The standard streams of a client, copied from its process; with a terminal there is no separate stderr. */
+export function clientIo({ pid, stdin, stdout, stderr }: ClientStdio, terminal: boolean): ProcessIo {
+  const taken: number[] = [];
+  const take = (fd: number): number => {
+    const own = takeFd(pid, fd);
+    taken.push(own);
+    return own;
+  };
+  try {
+    const input = take(stdin);
+    const output = take(stdout);
+    const errors = terminal ? undefined : take(stderr);
+    return {
+      stdin: openInput(input),
+      stdout: openOutput(output),
+      stderr: errors === undefined ? undefined : openOutput(errors),
+    };
+  } catch (cause) {
+    for (const fd of taken) closeSync(fd);
+    throw new CaissonError("CAISSON_E_HOST", `the standard streams of process ${pid} cannot be taken over`, { cause });
+  }
+}
+
+/** The streams of a container's init, and what keeps its terminal's size in step once the container exists. */
+export interface InitIo {
+  io: ProcessIo;
+  window: WindowSize | undefined;
+  follow: (container: Container) => void;
+}
+
+/**
+ * Opens the streams a container was created with: this process's own standard streams, which it inherited for the purpose,
+ * or a new pseudo-terminal whose master goes to the console socket.
+ */
+export function openInitIo({ consoleSocket, ownTerminal }: CreateParams, terminal: boolean): InitIo {
+  if (consoleSocket === undefined) {
+    // Copies: 0, 1 and 2 stay taken, so that no later file lands on them.
+    const io = clientIo({ pid: process.pid, stdin: 0, stdout: 1, stderr: 2 }, terminal);
+    return { io, window: ownTerminal, follow: () => {} };
+  }
+  const { stream, size } = openConsole(consoleSocket);
+  const follow = (container: Container) => {
+    const resize = () => container.resize(size()).catch((error: Error) => log.warning(error.message));
+    process.on("SIGWINCH", resize);
+    container.init.exit.then(() => process.off("SIGWINCH", resize));
+  };
+  return { io: { stdin: stream, stdout: stream, stderr: undefined }, window: size(), follow };
+}

@@ -1,0 +1,144 @@
+import { randomBytes } from "node:crypto";
+import { CaissonError } from "../../protocol/errors.ts";
+import type { Spec } from "../../protocol/oci.ts";
+import { Agent } from "../agent-client/client.ts";
+import { formatError } from "../errors.ts";
+import { log } from "../log.ts";
+import { Share } from "../storage/share.ts";
+import { now, tracePhase } from "../trace.ts";
+import { bootMachine } from "../vm/boot.ts";
+import type { MachineDeath } from "../vm/death.ts";
+import type { Machine } from "../vm/machine.ts";
+import { SHARE_TAG, type VmSpec } from "../vm/spec.ts";
+import type { TemplateStore } from "../vm/template/store.ts";
+import type { Template } from "../vm/template/template.ts";
+import { Container, type WindowSize } from "./container.ts";
+import { followGuestLog } from "./guest-log.ts";
+import type { ProcessIo } from "./stdio.ts";
+import { greet, warm } from "./warm.ts";
+
+/** Mount options of the shared directory: only this guest writes it, so it may keep what it read and wrote. */
+const SHARE_OPTIONS = "trans=virtio,version=9p2000.L,cache=loose,msize=512000,access=any";
+const ENTROPY_BYTES = 64;
+/** A template is booted and then warmed within this many times the limit of a boot. */
+const WARM_LIMIT_FACTOR = 2;
+
+export interface SandboxOptions {
+  id: string;
+  vm: VmSpec;
+  /** Where to find or build a warm template to clone; undefined boots. */
+  templates: TemplateStore | undefined;
+  bootLimitMs: number;
+  logLevel: "error" | "warning" | "info" | "debug";
+  signal: AbortSignal;
+}
+
+/** One microVM with its agent, and the containers in it. Needs a private mount namespace (storage/share.ts). */
+export class Sandbox {
+  readonly id: string;
+  readonly share: Share;
+  readonly machine: Machine;
+  readonly agent: Agent;
+
+  private constructor(id: string, share: Share, machine: Machine, agent: Agent) {
+    this.id = id;
+    this.share = share;
+    this.machine = machine;
+    this.agent = agent;
+  }
+
+  /**
+   * Starts the VM, as a clone if a template is wanted and can be had, and makes its guest this sandbox.
+   * @throws CaissonError CAISSON_E_VM_START with the console's last lines when it does not come up. Nothing is left then.
+   */
+  static async start(options: SandboxOptions): Promise<Sandbox> {
+    const share = new Share(options.vm.shareDirectory);
+    try {
+      using template = await openTemplate(options);
+      return await Sandbox.#boot(options, share, template);
+    } catch (error) {
+      share.close();
+      throw error;
+    }
+  }
+
+  static async #boot(options: SandboxOptions, share: Share, template: Template | undefined): Promise<Sandbox> {
+    const { id, vm, signal } = options;
+    const starting = now();
+    const trace = (phase: string) => tracePhase(`VM: ${phase}`, starting);
+    const { machine, value: agent } = await bootMachine(
+      vm,
+      async (started, limit) => {
+        const client = new Agent(started.agent);
+        // A template's agent was checked when the template was made.
+        if (template === undefined) await greet(client, limit);
+        await createSandbox(client, options, limit);
+        return client;
+      },
+      { signal, limitMs: options.bootLimitMs, trace, clone: template },
+    );
+    tracePhase("VM ready", starting);
+    followGuestLog(agent);
+    return new Sandbox(id, share, machine, agent);
+  }
+
+  /** Resolves when the VM is gone; the containers' processes then end with VM_DEATH_EXIT_CODE. */
+  get died(): Promise<MachineDeath> {
+    return this.machine.died;
+  }
+
+  /**
+   * Creates a container, its init waiting to be started.
+   * @throws CaissonError naming the configuration's field that could not be carried out; nothing of the container is left.
+   */
+  async createContainer(
+    id: string,
+    bundle: { spec: Spec; directory: string; rootfs: string },
+    io: ProcessIo,
+    window?: WindowSize,
+  ): Promise<Container> {
+    const guestSpec = this.share.addContainer(id, bundle.spec, bundle.directory, bundle.rootfs);
+    try {
+      return await Container.create(this.agent, id, guestSpec, io, window);
+    } catch (error) {
+      this.share.removeContainer(id);
+      throw error;
+    }
+  }
+
+  /** Ends the VM at once and releases what it held on the host. May be called again. */
+  async kill(): Promise<void> {
+    this.agent.close();
+    await this.machine.kill();
+    this.share.close();
+  }
+}
+
+/** The template of this VM, built first if need be. Without room for one the sandbox boots, and the log says why. */
+async function openTemplate({ templates, vm, signal, bootLimitMs }: SandboxOptions): Promise<Template | undefined> {
+  if (templates === undefined) return undefined;
+  const start = now();
+  try {
+    return await templates.prepare(vm, warm, { signal, limitMs: bootLimitMs * WARM_LIMIT_FACTOR });
+  } catch (error) {
+    if (!(error instanceof CaissonError) || error.code !== "CAISSON_E_TEMPLATE") throw error;
+    log.warning(`the sandbox boots, since there is no template for it: ${formatError(error)}`);
+    return undefined;
+  } finally {
+    tracePhase("open template", start);
+  }
+}
+
+async function createSandbox(agent: Agent, options: SandboxOptions, signal: AbortSignal): Promise<void> {
+  const start = now();
+  const request = {
+    sandboxId: options.id,
+    realtimeNs: BigInt(Math.round((performance.timeOrigin + performance.now()) * 1e6)),
+    entropy: randomBytes(ENTROPY_BYTES),
+    hostname: "",
+    share: { type: "9p", tag: SHARE_TAG, options: SHARE_OPTIONS },
+    logLevel: options.logLevel,
+  };
+  await agent.call("createSandbox", request, { signal });
+  tracePhase("agent: create sandbox", start);
+}

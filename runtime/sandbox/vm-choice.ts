@@ -1,0 +1,88 @@
+import { existsSync } from "node:fs";
+import { availableParallelism, totalmem } from "node:os";
+import { dirname, join } from "node:path";
+import { CaissonError } from "../../protocol/errors.ts";
+import type { Settings } from "../config/settings.ts";
+import type { SandboxSize } from "../config/size.ts";
+import { log } from "../log.ts";
+import { type AcceleratorChoice, chooseAccelerator } from "../vm/accelerator.ts";
+import { findQemu } from "../vm/qemu.ts";
+import type { Transport, VmSpec } from "../vm/spec.ts";
+import { defaultTemplateDirectory, makePrivateFolder } from "../vm/template/space.ts";
+import { TemplateStore } from "../vm/template/store.ts";
+import { tscKhz } from "../vm/tsc.ts";
+import { vsockProblem } from "../vm/vsock.ts";
+
+/** What does not depend on one sandbox: the host's abilities matched with the settings. */
+export type VmShape = Omit<VmSpec, "shareDirectory" | "consoleLog" | "netnsPath">;
+
+/** The guest image that was built or installed with this program. */
+export function installedImage(): { kernel: string; initrd: string; image: string } {
+  // Beside the bundle, or, from source, in the build's output.
+  const beside = join(import.meta.dirname, "image");
+  const folder = existsSync(beside) ? beside : join(import.meta.dirname, "../../out/image");
+  return { kernel: join(folder, "vmlinux"), initrd: join(folder, "initrd.img"), image: join(folder, "root.erofs") };
+}
+
+/** What this machine has: the most that a sandbox can be given. */
+export function hostSize(): SandboxSize {
+  return { memoryMib: Math.floor(totalmem() / (1024 * 1024)), vcpus: availableParallelism() };
+}
+
+function templateDirectory({ templateDir }: Settings): string {
+  return templateDir ?? defaultTemplateDirectory();
+}
+
+/** Facts about the host that are found out once a boot and then remembered; beside the templates. */
+export function factsDirectory(settings: Settings): string {
+  return join(dirname(templateDirectory(settings)), "host");
+}
+
+/**
+ * Matches the settings with what this host can do.
+ * @throws CaissonError CAISSON_E_HOST, _ACCELERATOR, _TRANSPORT or _IMAGE when what was asked for cannot be had.
+ */
+export async function chooseVm(settings: Settings, size: SandboxSize, signal: AbortSignal): Promise<VmShape> {
+  const facts = factsDirectory(settings);
+  makePrivateFolder(facts);
+  const qemu = await findQemu(facts, settings.qemu);
+  const installed = installedImage();
+  const kernel = settings.kernel ?? installed.kernel;
+  const choice = await chooseAccelerator(settings.accelerator, { directory: facts, qemu, kernel, signal });
+  tellOfEmulation(choice);
+  return {
+    qemu,
+    machine: settings.machine,
+    accelerator: choice.accelerator,
+    memoryMib: size.memoryMib,
+    vcpus: size.vcpus,
+    kernel,
+    initrd: settings.initrd ?? installed.initrd,
+    image: settings.image ?? installed.image,
+    kernelParams: settings.kernelParams,
+    transport: chooseTransport(settings.transport),
+    ...(choice.accelerator === "tcg" ? { tscKhz: await tscKhz(facts) } : {}),
+    networks: [],
+  };
+}
+
+function tellOfEmulation({ reason }: AcceleratorChoice): void {
+  if (reason !== undefined) log.info(reason);
+}
+
+/** vsock where the host's kernel has it, else virtio-serial, which needs nothing of the host. */
+export function chooseTransport(wanted: Transport | "auto"): Transport {
+  if (wanted === "virtio-serial") return wanted;
+  const problem = vsockProblem();
+  if (problem === undefined) return "vsock";
+  if (wanted === "auto") return "virtio-serial";
+  throw new CaissonError("CAISSON_E_TRANSPORT", `Cannot use the transport "vsock": ${problem.why}.`, {
+    field: "transport",
+    remedy: problem.remedy,
+  });
+}
+
+/** The templates that these settings name. */
+export function templateStore(settings: Settings): TemplateStore {
+  return new TemplateStore(templateDirectory(settings));
+}

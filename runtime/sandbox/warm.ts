@@ -1,0 +1,66 @@
+import { Readable, Writable } from "node:stream";
+import { CaissonError } from "../../protocol/errors.ts";
+import type { Process, Spec } from "../../protocol/oci.ts";
+import { Agent, PROTOCOL_MAJOR } from "../agent-client/client.ts";
+import { defaultSpec } from "../oci/default-spec.ts";
+import type { Machine } from "../vm/machine.ts";
+import { Container } from "./container.ts";
+import type { ProcessIo } from "./stdio.ts";
+
+/** A root file system in the guest image with busybox in /bin. */
+const WARM_ROOTFS = "/usr/lib/caisson/warm";
+/** Enough for V8 to have compiled, and mostly optimised, what a container's start runs through. */
+const ROUNDS = 6;
+
+/**
+ * Makes sure that the agent speaks our protocol.
+ * @throws CaissonError CAISSON_E_AGENT when it does not.
+ */
+export async function greet(agent: Agent, signal: AbortSignal): Promise<void> {
+  const { protocolMajor, agentVersion } = await agent.call("check", {}, { signal });
+  if (protocolMajor === PROTOCOL_MAJOR) return;
+  throw new CaissonError(
+    "CAISSON_E_AGENT",
+    `the guest's agent ${agentVersion} speaks protocol ${protocolMajor}, and this host speaks ${PROTOCOL_MAJOR}`,
+    { remedy: "Use the guest image that was built with this version." },
+  );
+}
+
+/**
+ * Exercises a freshly booted guest the way a sandbox does, with throw-away containers and processes, so that its clones
+ * run compiled code from memory that has been touched; then ends its own connection, since a clone brings a new one.
+ */
+export async function warm(machine: Machine, signal: AbortSignal): Promise<void> {
+  const agent = new Agent(machine.agent);
+  try {
+    await greet(agent, signal);
+    for (let round = 0; round < ROUNDS; round++) await exercise(agent, `warm-${round}`);
+  } finally {
+    agent.close();
+    await agent.closed;
+  }
+}
+
+async function exercise(agent: Agent, id: string): Promise<void> {
+  const spec = warmSpec(["/bin/busybox", "sleep", "1000"]);
+  const container = await Container.create(agent, id, spec, silentIo());
+  await container.start();
+  const words = await container.exec(undefined, processOf(["/bin/busybox", "cat"]), silentIo("warm"));
+  await words.exit;
+  await container.kill(9);
+  await container.wait();
+  await container.delete();
+}
+
+function warmSpec(args: string[]): Spec {
+  return { ...defaultSpec(), process: processOf(args), root: { path: WARM_ROOTFS, readonly: true } };
+}
+
+function processOf(args: string[]): Process {
+  return { ...(defaultSpec().process as Process), terminal: false, args };
+}
+
+function silentIo(input = ""): ProcessIo {
+  const sink = () => new Writable({ write: (_chunk, _encoding, done) => done() });
+  return { stdin: Readable.from([Buffer.from(input)]), stdout: sink(), stderr: sink() };
+}
