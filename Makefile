@@ -45,10 +45,14 @@ protocol/generated/agent.ts: protocol/agent.proto $(OUT)/.npm
 	@scripts/step.sh "generate the gRPC code" protoc --plugin=node_modules/.bin/protoc-gen-ts_proto \
 		--ts_proto_out=$(@D) $(addprefix --ts_proto_opt=,$(PROTO_OPTIONS)) -I protocol agent.proto
 
+VALIDATOR := runtime/oci/generated/validator.js
+$(VALIDATOR): scripts/validator.ts $(wildcard runtime/oci/schema/*.ts) $(OUT)/.npm
+	@scripts/step.sh "compile the JSON schema" $(NODE) scripts/validator.ts
+
 sources = $(shell find $(1) -name '*.ts' ! -name '*.test.ts' ! -path '*/generated/*' 2>/dev/null)
 
 bundle: $(OUT)/caisson.cjs $(OUT)/agent.cjs ## bundle the host's and the guest's program
-$(OUT)/caisson.cjs: scripts/bundle.ts protocol/generated/agent.ts $(call sources,protocol native runtime)
+$(OUT)/caisson.cjs: scripts/bundle.ts protocol/generated/agent.ts $(VALIDATOR) $(call sources,protocol native runtime)
 	@scripts/step.sh "bundle the host program" $(NODE) scripts/bundle.ts caisson
 $(OUT)/agent.cjs: scripts/bundle.ts protocol/generated/agent.ts $(call sources,protocol native agent)
 	@scripts/step.sh "bundle the agent" $(NODE) scripts/bundle.ts agent
@@ -77,7 +81,7 @@ TEST_FILES = $(shell find protocol native runtime agent guest-image test -name '
 # Test files that run at once: a VM without KVM keeps a core busy.
 TEST_JOBS ?= 2
 
-lint: protocol/generated/agent.ts ## types, biome, import direction, C warnings, shell scripts
+lint: protocol/generated/agent.ts $(VALIDATOR) ## types, biome, import direction, C warnings, shell scripts
 	@scripts/step.sh "lint: types" node_modules/.bin/tsc
 	@scripts/step.sh "lint: biome" node_modules/.bin/biome check --error-on-warnings
 	@scripts/step.sh "lint: imports run downward, no circles" $(NODE) scripts/imports.ts
