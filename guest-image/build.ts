@@ -1,0 +1,162 @@
+/**
+ * Builds the guest image: out/image/{vmlinux,initrd.img,root.erofs,manifest.json}. Run from the top folder; README.md
+ * says what goes into it. Does nothing when the image there is made of the same inputs.
+ */
+import {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
+import { join } from "node:path";
+import { type CpioEntry, packCpio } from "./cpio.ts";
+import { findInputs, type Inputs, NODE, OWN_FILES } from "./inputs.ts";
+import { extractKernel } from "./kernel.ts";
+import { installModules, type KernelModules, pathInRoot, readKernelModules, selectModules } from "./kernel-modules.ts";
+import { imageId, isUpToDate, type Manifest } from "./manifest.ts";
+import { type LoadRule, loadOrder, parseLoadRules, renderLoadList } from "./modules.ts";
+import { download, type Package, sha256Of, unpack } from "./packages.ts";
+import { install, installLibraries, makeSkeleton, packErofs, strip } from "./tree.ts";
+
+const IMAGE = "out/image";
+const MANIFEST = join(IMAGE, "manifest.json");
+const OUTPUTS = ["vmlinux", "initrd.img", "root.erofs"];
+
+/** PID 1 reads it in the initramfs and again in the root. */
+const LOAD_LIST = "usr/lib/caisson/modules";
+/** kmod does what the name it is called by says. */
+const KMOD_LINKS = ["depmod", "insmod", "lsmod", "modinfo", "modprobe", "rmmod"];
+
+const inputs = findInputs();
+const id = imageId(inputs.list);
+if (isUpToDate(IMAGE, id)) {
+  // Newer than all that make compares it with, so that make, too, sees that nothing is to be done.
+  utimesSync(MANIFEST, new Date(), new Date());
+  console.log(`The guest image is up to date (${id.slice(0, 12)}).`);
+} else {
+  build(inputs, id);
+}
+
+function build(inputs: Inputs, id: string): void {
+  mkdirSync(IMAGE, { recursive: true });
+  const work = mkdtempSync(join("out", "image-build-"));
+  try {
+    const kernelFolder = join(work, "kernel");
+    unpackAll([inputs.kernelPackage], kernelFolder);
+    const kernel = readKernelModules(kernelFolder);
+    const rules = parseLoadRules(readFileSync("guest-image/load.txt", "utf8"));
+    const root = join(work, "root");
+    const absentModules = makeRoot(root, work, inputs, kernel, rules);
+
+    const made = join(work, "image");
+    mkdirSync(made);
+    writeFileSync(
+      join(made, "vmlinux"),
+      extractKernel(readFileSync(join(kernelFolder, `boot/vmlinuz-${kernel.release}`))),
+    );
+    writeFileSync(join(made, "initrd.img"), makeInitramfs(root, kernel, rules));
+    packErofs(root, join(made, "root.erofs"));
+
+    const outputs = OUTPUTS.map((file) => {
+      const path = join(made, file);
+      return { file, bytes: statSync(path).size, sha256: sha256Of(path) };
+    });
+    const manifest: Manifest = {
+      format: 1,
+      id,
+      kernelRelease: kernel.release,
+      inputs: inputs.list,
+      outputs,
+      absentModules,
+    };
+    writeFileSync(join(made, "manifest.json"), `${JSON.stringify(manifest, undefined, 2)}\n`);
+    replaceImage(made);
+    const sizes = outputs.map(({ file, bytes }) => `${file} ${(bytes / 1e6).toFixed(1)} MB`);
+    console.log(`Built the guest image ${id.slice(0, 12)}: ${sizes.join(", ")}; Linux ${kernel.release}.`);
+  } finally {
+    rmSync(work, { recursive: true });
+  }
+}
+
+function makeRoot(root: string, work: string, inputs: Inputs, kernel: KernelModules, rules: LoadRule[]): string[] {
+  const packages = join(work, "packages");
+  unpackAll(inputs.programPackages, packages);
+  makeSkeleton(root);
+  const kmod = ["usr/bin/kmod", "bin/kmod"]
+    .map((path) => join(packages, path))
+    .find((path) => statSync(path, { throwIfNoEntry: false }));
+  if (kmod === undefined) throw new Error("The package kmod has no program kmod.");
+  install(kmod, root, "usr/bin/kmod", { executable: true });
+  for (const name of KMOD_LINKS) symlinkSync("../bin/kmod", join(root, "usr/sbin", name));
+  install(NODE, root, "usr/bin/node", { executable: true });
+  strip(join(root, "usr/bin/node"));
+  for (const { source, path, executable } of OWN_FILES) install(source, root, path, { executable });
+  const programs = OWN_FILES.map(({ path }) => path).filter((path) => !path.endsWith(".cjs"));
+  installLibraries(root, ["usr/bin/kmod", "usr/bin/node", ...programs], packages);
+
+  const { selected, absent } = selectModules(kernel.index, readFileSync("guest-image/modules.txt", "utf8"));
+  const loaded = loadOrder(
+    kernel.index,
+    rules.flatMap((rule) => rule.modules),
+  );
+  installModules(kernel, [...new Set([...selected, ...loaded])], root);
+  writeFileSync(join(root, LOAD_LIST), loadList(rules, "root", kernel));
+  return absent;
+}
+
+function loadList(rules: LoadRule[], stage: LoadRule["stage"], kernel: KernelModules): string {
+  const ofStage = rules.filter((rule) => rule.stage === stage);
+  return renderLoadList(ofStage, kernel.index, (name) => pathInRoot(kernel, name));
+}
+
+/** PID 1, the modules of its first stage, and a console for what it has to say. */
+function makeInitramfs(root: string, kernel: KernelModules, rules: LoadRule[]): Buffer {
+  const ofStage = rules.filter((rule) => rule.stage === "initramfs");
+  const modules = loadOrder(
+    kernel.index,
+    ofStage.flatMap((rule) => rule.modules),
+  );
+  const files: { path: string; data: Buffer; executable: boolean }[] = [
+    { path: "init", data: readFileSync(join(root, "usr/lib/caisson/caisson-init")), executable: true },
+    { path: LOAD_LIST, data: Buffer.from(loadList(rules, "initramfs", kernel)), executable: false },
+    ...modules.map((name) => {
+      const path = pathInRoot(kernel, name).slice(1);
+      return { path, data: readFileSync(join(root, path)), executable: false };
+    }),
+  ];
+  const entries: CpioEntry[] = ["dev", "sys", "root", ...foldersAbove(files.map(({ path }) => path))].map((path) => ({
+    type: "folder",
+    path,
+  }));
+  entries.push({ type: "character-device", path: "dev/console", major: 5, minor: 1 });
+  return packCpio([...entries, ...files.map((file) => ({ type: "file" as const, ...file }))]);
+}
+
+/** Every folder on the way to the paths, each before those in it. */
+function foldersAbove(paths: string[]): string[] {
+  const folders = paths.flatMap((path) => {
+    const parts = path.split("/").slice(0, -1);
+    return parts.map((_, index) => parts.slice(0, index + 1).join("/"));
+  });
+  return [...new Set(folders)].sort();
+}
+
+function unpackAll(packages: Package[], folder: string): void {
+  for (const each of packages) unpack(download(each), folder);
+}
+
+/**
+ * Puts the new files in place of the old, the manifest last: until then the old one is gone, so an image that is half
+ * replaced counts as none. A running VM keeps the files that it has open.
+ */
+function replaceImage(made: string): void {
+  rmSync(MANIFEST, { force: true });
+  for (const name of readdirSync(IMAGE)) if (!OUTPUTS.includes(name)) rmSync(join(IMAGE, name), { recursive: true });
+  for (const file of [...OUTPUTS, "manifest.json"]) renameSync(join(made, file), join(IMAGE, file));
+}

