@@ -20,6 +20,7 @@ import { refuse } from "./cgroups/setting.ts";
 import { readStats } from "./cgroups/stats.ts";
 import { Execs } from "./execs.ts";
 import { bootTimeNs, describeProcess } from "./listing.ts";
+import { log } from "./log.ts";
 import { resolveNamespaces } from "./namespaces.ts";
 import { compileCreate, compileExec } from "./plan.ts";
 import { Process } from "./process.ts";
@@ -90,6 +91,8 @@ export class Container {
       return init.pid;
     } catch (error) {
       this.#lifecycle = { status: "stopped", init: undefined };
+      // What is left of the process may still be on its way out, and a cgroup with processes cannot be removed.
+      await this.#cgroup?.kill();
       this.#removeCgroup();
       throw error;
     } finally {
@@ -238,7 +241,12 @@ export class Container {
     await cgroup.kill();
     this.#lifecycle = { status: "stopped", init };
     init.release();
-    this.#sandbox.syncShare();
+    try {
+      this.#sandbox.syncShare();
+    } catch (error) {
+      // How the container ended is worth more than how its last writes did.
+      log("error", `container ${this.id}: ${(error as Error).message}`);
+    }
     this.#reportOom();
     return { exitCode, signal, exitedAtNs: init.endedAtNs, oomKilled: this.#oomKills > 0 };
   }

@@ -26,7 +26,8 @@ export function toStatus(error: unknown): ServerErrorResponse & Partial<StatusOb
   metadata.set("caisson-code", failure.code);
   if (failure.field !== undefined) metadata.set("caisson-field", printable(failure.field).slice(0, FIELD_LIMIT));
   const message = failure.remedy === undefined ? failure.message : `${failure.message} ${failure.remedy}`;
-  const details = message.slice(0, MESSAGE_LIMIT);
+  // Half a surrogate pair cannot be percent-encoded, and a whole one may have been cut.
+  const details = message.slice(0, MESSAGE_LIMIT).toWellFormed();
   return {
     name: failure.name,
     message: details,

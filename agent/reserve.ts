@@ -18,14 +18,16 @@ export class Reserve {
   fill(): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;
-    if (this.#spare?.idle !== true) this.#spare = new Launcher(this.#program);
+    if (this.#spare?.idle === true) return;
+    this.#spare?.discard();
+    this.#spare = new Launcher(this.#program);
   }
 
   /** A launcher of the caller's own; the next one is spawned when the guest has had time for the process. */
   take(): Launcher {
-    const spare = this.#spare?.idle === true ? this.#spare : new Launcher(this.#program);
+    this.fill();
+    const spare = this.#spare as Launcher;
     this.#spare = undefined;
-    clearTimeout(this.#timer);
     this.#timer = setTimeout(() => this.fill(), REPLENISH_AFTER_MS);
     return spare;
   }

@@ -87,10 +87,14 @@ function handlers(sandbox: Sandbox): AgentServer {
         });
       });
       call.on("end", () => {
-        target?.input.end();
-        answer(target === undefined ? unnamed() : undefined);
+        // Node reports the end of the stream also when the host resets it, just before it reports that; a lost
+        // connection is no end of stdin, which stays open for the next call.
+        setImmediate(() => {
+          if (call.cancelled) return;
+          target?.input.end();
+          answer(target === undefined ? unnamed() : undefined);
+        });
       });
-      // A lost connection is no end of the stream: stdin stays open for the next call.
       call.on("error", () => {});
     },
     readOutput: streaming((call) => {
@@ -100,6 +104,7 @@ function handlers(sandbox: Sandbox): AgentServer {
         write: (data: Buffer): boolean => call.write({ data }),
         onDrain: (listener: () => void): void => void call.once("drain", listener),
         end: (): void => void call.end(),
+        fail: (error: CaissonError): void => void call.emit("error", toStatus(error)),
       };
       output.attach(sink);
       return () => output.detach(sink);

@@ -7,6 +7,8 @@ export interface OutputSink {
   write(data: Buffer): boolean;
   onDrain(listener: () => void): void;
   end(): void;
+  /** Ends it early. */
+  fail(error: CaissonError): void;
 }
 
 /**
@@ -34,15 +36,16 @@ export class Output {
     return this.#ended;
   }
 
-  /** Sends what comes from now on to the sink, until the stream ends or detach(). Throws CAISSON_E_STATE when taken. */
+  /**
+   * Sends what comes from now on to the sink, until the stream ends or detach(). A reader before it fails: the host may
+   * have lost that one's connection already while the guest has not noticed yet.
+   */
   attach(sink: OutputSink): void {
     if (this.#ended) {
       sink.end();
       return;
     }
-    if (this.#sink !== undefined) {
-      throw new CaissonError("CAISSON_E_STATE", `${this.#name} cannot be read: another call is reading it.`);
-    }
+    this.#sink?.fail(new CaissonError("CAISSON_E_STATE", `${this.#name} is read by another call from now on.`));
     this.#sink = sink;
     this.#source.resume();
   }

@@ -105,6 +105,8 @@ test("resourceSettings names each resource that cgroup v2 does not have", () => 
     [{ memory: { swappiness: 60 } }, "memory.swappiness"],
     [{ memory: { disableOOMKiller: true } }, "memory.disableOOMKiller"],
     [{ cpu: { realtimeRuntime: 1 } }, "cpu.realtimeRuntime"],
+    [{ cpu: { hyper: 1 } } as Resources, "cpu.hyper"],
+    [{ gpu: {} } as Resources, "gpu"],
     [{ blockIO: { leafWeight: 100 } }, "blockIO.leafWeight"],
   ];
   for (const [resources, field] of unsupported) {

@@ -2,12 +2,14 @@ import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmdirSync, rmSync } from "node:fs";
+import { connect } from "node:http2";
+import { connect as connectUnix } from "node:net";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { type ClientReadableStream, credentials, type ServiceError } from "@grpc/grpc-js";
 import {
   AgentClient,
-  type AgentService,
+  AgentService,
   type LogRecord,
   type OutputChunk,
   type ReadOutputRequest,
@@ -16,8 +18,8 @@ import {
 
 /** Mount, pid and uts namespaces of its own: what the agent mounts or names stays there, and all of it dies with it. */
 const ISOLATION = ["--mount", "--pid", "--uts", "--ipc", "--fork", "--kill-child", "--mount-proc"];
-const READY_TRIES = 500;
-const READY_RETRY_MS = 20;
+const TRIES = 500;
+const RETRY_MS = 20;
 
 type Service = typeof AgentService;
 type UnaryMethod = {
@@ -59,10 +61,7 @@ export class AgentProcess {
       stdio: ["ignore", "inherit", "inherit"],
     });
     const ended = once(child, "exit");
-    for (let tries = 0; !existsSync(socket) && child.exitCode === null; tries += 1) {
-      if (tries === READY_TRIES) throw new Error("the agent does not listen");
-      await new Promise((done) => setTimeout(done, READY_RETRY_MS));
-    }
+    await poll("the agent to listen", () => existsSync(socket) || child.exitCode !== null);
     const client = new AgentClient(`unix:${socket}`, credentials.createInsecure(), {
       "grpc.max_receive_message_length": 4 * 1024 * 1024,
     });
@@ -82,6 +81,24 @@ export class AgentProcess {
   /** Reads an output stream of a process in the background. */
   reader(containerId: string, execId = "", stream: Stream = Stream.STREAM_STDOUT): OutputReader {
     return new OutputReader(this.client, { process: { containerId, execId }, stream });
+  }
+
+  /**
+   * Calls ReadOutput and reads nothing of the answer, on a connection of its own: the client of grpc-js reads on whether
+   * anyone wants the messages or not.
+   * @returns what ends the call.
+   */
+  async openOutputUnread(containerId: string): Promise<() => void> {
+    const session = connect("http://agent", { createConnection: () => connectUnix(join(this.folder, "agent.sock")) });
+    const { path, requestSerialize } = AgentService.readOutput;
+    const message = requestSerialize({ process: { containerId, execId: "" }, stream: Stream.STREAM_STDOUT });
+    const frame = Buffer.alloc(5);
+    frame.writeUInt32BE(message.length, 1);
+    const headers = { ":method": "POST", ":path": path, "content-type": "application/grpc", te: "trailers" };
+    const stream = session.request(headers);
+    stream.end(Buffer.concat([frame, message]));
+    await once(stream, "response");
+    return () => session.destroy();
   }
 
   /** All that comes from an output stream until its end. */
@@ -116,7 +133,7 @@ export class AgentProcess {
     this.client.close();
     process.kill(this.pid, "SIGKILL");
     await this.#ended;
-    removeCgroups(this.cgroup);
+    await removeCgroups(this.cgroup);
     rmSync(this.folder, { recursive: true, force: true });
   }
 }
@@ -169,9 +186,25 @@ function cgroupMount(): string {
   return line.split(" ")[1] ?? "";
 }
 
-function removeCgroups(path: string): void {
+/** Its processes have been killed, but the kernel may still be at it. */
+async function removeCgroups(path: string): Promise<void> {
   for (const entry of readdirSync(path, { withFileTypes: true })) {
-    if (entry.isDirectory()) removeCgroups(join(path, entry.name));
+    if (entry.isDirectory()) await removeCgroups(join(path, entry.name));
   }
-  rmdirSync(path);
+  await poll(`${path} to be empty`, () => {
+    try {
+      rmdirSync(path);
+      return true;
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === "EBUSY") return false;
+      throw error;
+    }
+  });
+}
+
+async function poll(what: string, check: () => boolean): Promise<void> {
+  for (let tries = 0; !check(); tries += 1) {
+    if (tries === TRIES) throw new Error(`waited in vain for ${what}`);
+    await new Promise((done) => setTimeout(done, RETRY_MS));
+  }
 }
