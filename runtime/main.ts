@@ -1,39 +1,19 @@
-/** The one program: `node caisson.cjs <name it was called by> arguments...`; see scripts/launcher.sh. */
-import { writeSync } from "node:fs";
-import { KEEPER_WORD } from "./cli/keeper-word.ts";
-import { DAEMON_WORD } from "./control/spawn.ts";
-import { formatError } from "./errors.ts";
-import { log } from "./log.ts";
-import { tracePhase, traceTo } from "./trace.ts";
+/**
+ * The one program: `node caisson.cjs <name it was called by> arguments...` (scripts/launcher.sh), or the word of a daemon.
+ * It only chooses which bundle to load, so that no verb pays for the daemon's code; V8's compiled form of both is kept
+ * beside them (scripts/bundle.ts makes it).
+ */
+import { existsSync } from "node:fs";
+import { enableCompileCache } from "node:module";
+import { join } from "node:path";
+import { DAEMON_WORD } from "./control/daemon-word.ts";
 
-const STDERR = 2;
+const compiled = join(import.meta.dirname, "compile-cache");
+if (existsSync(compiled)) enableCompileCache({ directory: compiled, portable: true });
 
-async function main([word = "", ...args]: readonly string[]): Promise<void> {
-  if (word === DAEMON_WORD) {
-    const { runDaemon } = await import("./control/daemon.ts");
-    return await runDaemon(JSON.parse(args[0] ?? ""));
-  }
-  if (word === KEEPER_WORD) {
-    const { runKeeper } = await import("./cli/keeper.ts");
-    process.exitCode = await runKeeper(JSON.parse(args[0] ?? ""));
-    return;
-  }
-  const { runProgram } = await import("./cli/program.ts");
-  await runProgram(args, (globals) => {
-    log.start(globals);
-    traceTo(globals.trace, "caisson");
-    tracePhase("caisson: load", 0);
-  });
+const [word = "", ...args] = process.argv.slice(2);
+if (word === DAEMON_WORD) {
+  import("./control/daemon.ts").then(({ runDaemon }) => runDaemon(JSON.parse(args[0] ?? "")));
+} else {
+  import("./cli/main.ts").then(({ main }) => main(word, args));
 }
-
-/** Once to the log, and to standard error in any case. */
-function report(error: unknown): void {
-  const message = formatError(error);
-  log.error(message);
-  if (!log.isStderr) writeSync(STDERR, `${message}\n`);
-}
-
-main(process.argv.slice(2)).catch((error: unknown) => {
-  report(error);
-  process.exitCode ??= 1;
-});

@@ -1,0 +1,34 @@
+import { writeSync } from "node:fs";
+import { formatError } from "../errors.ts";
+import { log } from "../log.ts";
+import { tracePhase, traceTo } from "../trace.ts";
+import { KEEPER_WORD } from "./keeper-word.ts";
+import { runProgram } from "./program.ts";
+
+const STDERR = 2;
+
+/** Runs what the command line asks for and sets this process's exit code; `word` is the name it was called by. */
+export async function main(word: string, args: readonly string[]): Promise<void> {
+  try {
+    if (word === KEEPER_WORD) {
+      const { runKeeper } = await import("./keeper.ts");
+      process.exitCode = await runKeeper(JSON.parse(args[0] ?? ""));
+      return;
+    }
+    await runProgram(args, (globals) => {
+      log.start(globals);
+      traceTo(globals.trace, "caisson");
+      tracePhase("caisson: load", 0);
+    });
+  } catch (error) {
+    report(error);
+    process.exitCode ??= 1;
+  }
+}
+
+/** Once to the log, and to standard error in any case. */
+function report(error: unknown): void {
+  const message = formatError(error);
+  log.error(message);
+  if (!log.isStderr) writeSync(STDERR, `${message}\n`);
+}
