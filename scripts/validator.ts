@@ -5,6 +5,7 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { Ajv } from "ajv";
 import standalone from "ajv/dist/standalone/index.js";
+import { transformSync } from "esbuild";
 import { sections } from "../runtime/oci/schema/config.ts";
 import { integerKeyword } from "../runtime/oci/schema/integer.ts";
 
@@ -22,7 +23,9 @@ for (const [name, schema] of Object.entries(sections)) ajv.addSchema(schema, nam
 const names = { validateConfig: "config", validateProcess: "process", validateResources: "resources" };
 
 mkdirSync(folder, { recursive: true });
-writeFileSync(new URL("validator.js", folder), standalone.default(ajv, names));
+// The code repeats itself much: minified it is a third smaller, and read that much faster at every start.
+const { code } = transformSync(standalone.default(ajv, names), { minify: true, format: "esm" });
+writeFileSync(new URL("validator.js", folder), code);
 writeFileSync(
   new URL("validator.d.ts", folder),
   `import type { ValidateFunction } from "ajv";\n${Object.keys(names)

@@ -1,0 +1,26 @@
+/** A container's resources in the guest's own terms: its CPUs and memory nodes have other numbers than the host's. */
+import type { Resources } from "../../protocol/oci.ts";
+import { parseCpuList } from "./cpu-list.ts";
+
+/**
+ * The resources with a cpuset that exists in a guest of `vcpus` CPUs and one memory node. A list of CPUs that the guest has
+ * stays; another becomes as many of the guest's first ones. Which of the host's CPUs run the guest is the host's cgroup's
+ * affair.
+ */
+export function guestResources(resources: Resources, vcpus: number): Resources {
+  if (resources.cpu === undefined) return resources;
+  const { cpus = "", mems = "", ...cpu } = resources.cpu;
+  const list = parseCpuList(cpus) ?? [];
+  return {
+    ...resources,
+    cpu: {
+      ...cpu,
+      ...(list.length > 0 && { cpus: (list.at(-1) ?? 0) < vcpus ? cpus : firstCpus(Math.min(list.length, vcpus)) }),
+      ...(mems !== "" && { mems: "0" }),
+    },
+  };
+}
+
+function firstCpus(count: number): string {
+  return count === 1 ? "0" : `0-${count - 1}`;
+}
