@@ -68,7 +68,9 @@ export function capabilitySteps(capabilities: Capabilities | undefined): { bound
       effective: mask("effective"),
       permitted: mask("permitted"),
       inheritable: mask("inheritable"),
-      ambient: mask("ambient"),
+      // The kernel raises no ambient capability that is not inheritable and permitted (capabilities(7)); runc's own
+      // default configuration asks for such ones, and config.md has a runtime not fail for what cannot be granted.
+      ambient: mask("ambient") & mask("inheritable") & mask("permitted"),
       field,
       task: "setting the capabilities",
     },

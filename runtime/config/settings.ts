@@ -102,7 +102,7 @@ export const DEFAULTS: Readonly<Settings> = {
   defaultVcpus: 1,
   memoryOverheadMib: 128,
   qemu: undefined,
-  kernel: join(IMAGE_FOLDER, "vmlinuz"),
+  kernel: join(IMAGE_FOLDER, "vmlinux"),
   initrd: join(IMAGE_FOLDER, "initrd.img"),
   image: join(IMAGE_FOLDER, "root.erofs"),
   kernelParams: [],

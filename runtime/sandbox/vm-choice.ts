@@ -1,4 +1,3 @@
-import { existsSync } from "node:fs";
 import { availableParallelism, totalmem } from "node:os";
 import { dirname, join } from "node:path";
 import { CaissonError } from "../../protocol/errors.ts";
@@ -15,14 +14,6 @@ import { vsockProblem } from "../vm/vsock.ts";
 
 /** What does not depend on one sandbox: the host's abilities matched with the settings. */
 export type VmShape = Omit<VmSpec, "shareDirectory" | "consoleLog" | "netnsPath">;
-
-/** The guest image that was built or installed with this program. */
-export function installedImage(): { kernel: string; initrd: string; image: string } {
-  // Beside the bundle, or, from source, in the build's output.
-  const beside = join(import.meta.dirname, "image");
-  const folder = existsSync(beside) ? beside : join(import.meta.dirname, "../../out/image");
-  return { kernel: join(folder, "vmlinux"), initrd: join(folder, "initrd.img"), image: join(folder, "root.erofs") };
-}
 
 /** What this machine has: the most that a sandbox can be given. */
 export function hostSize(): SandboxSize {
@@ -46,8 +37,7 @@ export async function chooseVm(settings: Settings, size: SandboxSize, signal: Ab
   const facts = factsDirectory(settings);
   makePrivateFolder(facts);
   const qemu = await findQemu(facts, settings.qemu);
-  const installed = installedImage();
-  const kernel = settings.kernel ?? installed.kernel;
+  const { kernel, initrd, image } = settings;
   const choice = await chooseAccelerator(settings.accelerator, { directory: facts, qemu, kernel, signal });
   tellOfEmulation(choice);
   return {
@@ -57,8 +47,8 @@ export async function chooseVm(settings: Settings, size: SandboxSize, signal: Ab
     memoryMib: size.memoryMib,
     vcpus: size.vcpus,
     kernel,
-    initrd: settings.initrd ?? installed.initrd,
-    image: settings.image ?? installed.image,
+    initrd,
+    image,
     kernelParams: settings.kernelParams,
     transport: chooseTransport(settings.transport),
     ...(choice.accelerator === "tcg" ? { tscKhz: await tscKhz(facts) } : {}),

@@ -28,9 +28,10 @@ export class Share {
   readonly directory: string;
   #open = true;
 
-  /** Mounts the share's own small tmpfs on `directory`, which must exist. */
+  /** Mounts the share's own small tmpfs on `directory`, which it makes if need be. */
   constructor(directory: string) {
     this.directory = directory;
+    mkdirSync(directory, { recursive: true, mode: 0o700 });
     mount("caisson-share", directory, "tmpfs", constants.MS_NOSUID | constants.MS_NODEV, SHARE_TMPFS);
   }
 
