@@ -4,10 +4,8 @@ import { join, resolve } from "node:path";
 import { CaissonError } from "../../protocol/errors.ts";
 import type { Process, Resources, Spec } from "../../protocol/oci.ts";
 import { systemErrorSentence } from "../errors.ts";
-import { log } from "../log.ts";
 import { readDocument } from "./document.ts";
 import { normalise } from "./normalise.ts";
-import { unknownProperties } from "./unknown.ts";
 import { validateConfig, validateProcess, validateResources } from "./validate.ts";
 
 export interface Bundle {
@@ -30,10 +28,6 @@ export function loadBundle(directory: string): Bundle {
   requireDirectory(bundle, `use ${bundle} as a bundle`, "Give the bundle's directory with --bundle.");
   const path = join(bundle, "config.json");
   const valid = validateConfig(readDocument(path, "CAISSON_E_BUNDLE"), path);
-  if (log.level === "debug") {
-    for (const field of unknownProperties(valid))
-      log.debug(`${path}: ${field} is not in the specification and is ignored`);
-  }
   const { config, warnings } = normalise(valid, bundle);
   const rootPath = resolve(bundle, config.root?.path ?? "");
   requireDirectory(

@@ -1,12 +1,8 @@
 /** Mount options that are flags, config.md "Linux mount options"; what is in none of these lists goes to the file system. */
 
 const FLAGS: readonly string[] = [
-  ..."async atime bind defaults dev diratime dirsync exec iversion lazytime loud mand noatime nodev nodiratime".split(
-    " ",
-  ),
-  ..."noexec noiversion nolazytime nomand norelatime nostrictatime nosuid nosymfollow rbind relatime remount ro".split(
-    " ",
-  ),
+  ..."async atime bind defaults dev diratime dirsync exec lazytime loud mand noatime nodev nodiratime".split(" "),
+  ..."noexec nolazytime nomand norelatime nostrictatime nosuid nosymfollow rbind relatime remount ro".split(" "),
   ..."rw silent strictatime suid symfollow sync".split(" "),
 ];
 

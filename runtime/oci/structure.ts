@@ -14,15 +14,16 @@ const VALIDATORS: Record<DocumentKind, ValidateFunction> = {
 };
 
 /**
- * Every value of the wrong type and every required field that is missing. Fields are named from `root`, empty for a
- * whole configuration. A property that is null counts as absent, as it does for Go's decoder and so for runc: it is
- * removed from the document.
+ * Every value of the wrong type and every required field that is missing. Fields are named from the document's kind
+ * (`process.cwd`), those of a configuration from its top. A property that is null counts as absent, as it does for Go's
+ * decoder and so for runc: it is removed from the document.
  */
-export function structureProblems(document: unknown, kind: DocumentKind, root: string): Problem[] {
+export function structureProblems(document: unknown, kind: DocumentKind): Problem[] {
   const validate = VALIDATORS[kind];
   if (validate(document)) return [];
   removeNulls(document);
   if (validate(document)) return [];
+  const root = kind === "config" ? "" : kind;
   return (validate.errors ?? []).map((error) => toProblem(document, error, root));
 }
 
@@ -41,10 +42,9 @@ const TYPES: Record<string, string> = {
 };
 
 function rule(error: ErrorObject, value: unknown): string {
-  const { type, allowedValues, pattern } = error.params;
+  const { type, allowedValues } = error.params;
   if (type !== undefined) return `must be ${TYPES[type] ?? `of type ${type}`}`;
   if (allowedValues !== undefined) return `must be ${choice(allowedValues, value)}`;
-  if (pattern !== undefined) return `must match ${pattern}`;
   return error.message ?? `breaks the rule "${error.keyword}"`;
 }
 

@@ -267,6 +267,14 @@ const INVALID: [changes: object, problem: string][] = [
     { linux: { resources: { unified: { "cgroup.procs": "1" } } } },
     'linux.resources.unified["cgroup.procs"]: must be the name of a controller\'s file, like "memory.high"',
   ],
+  [
+    { linux: { resources: { devices: [{ allow: true, access: "rx" }] } } },
+    'linux.resources.devices[0].access: must be some of the letters r, w and m, not "rx"',
+  ],
+  [
+    { linux: { resources: { hugepageLimits: [{ pageSize: "2M", limit: 1 }] } } },
+    'linux.resources.hugepageLimits[0].pageSize: must be a size like "2MB", not "2M"',
+  ],
   // paths and personality
   [{ linux: { maskedPaths: ["proc/kcore"] } }, 'linux.maskedPaths[0]: must be an absolute path, not "proc/kcore"'],
   [
@@ -306,7 +314,8 @@ test("validateConfig never shows what the environment holds", () => {
 
 test("validateConfig ignores unknown properties (config.md, Extensibility)", () => {
   const document = changed({ future: 1, process: { future: 1 }, linux: { resources: { memory: { future: 1 } } } });
-  validateConfig(document, "config.json");
+  const expected = merge(defaultSpec(), { linux: { resources: { memory: {} } } });
+  assert.deepEqual(validateConfig(document, "config.json"), expected);
 });
 
 test("validateConfig takes null for absent, as runc does", () => {

@@ -1,5 +1,6 @@
 /** Everything that must hold of a configuration before it is carried out, as a list of small checks. */
 import type { Process, Resources, Spec } from "../../protocol/oci.ts";
+import { log } from "../log.ts";
 import type { Check } from "./checks/check.ts";
 import { deviceRules, devices } from "./checks/devices.ts";
 import { hooks } from "./checks/hooks.ts";
@@ -12,7 +13,8 @@ import { annotations, names, root } from "./checks/root.ts";
 import { seccomp } from "./checks/seccomp.ts";
 import { sysctl } from "./checks/sysctl.ts";
 import { invalidConfig, type Problem } from "./problem.ts";
-import { structureProblems } from "./structure.ts";
+import { type DocumentKind, structureProblems } from "./structure.ts";
+import { removeUnknown } from "./unknown.ts";
 import { refuseUnsupported, refuseUnsupportedProcess, refuseUnsupportedResources } from "./unsupported.ts";
 import { versionProblem } from "./version.ts";
 
@@ -44,8 +46,7 @@ export function validateConfig(document: unknown, source: string): Spec {
   // Another major version gives other fields other meanings, so nothing else is worth saying about it.
   const wrongVersion = version === undefined ? undefined : versionProblem(version);
   if (wrongVersion !== undefined) throw invalidConfig(source, [wrongVersion]);
-  refuseIfAny(source, structureProblems(document, "config", ""));
-  const config = document as Spec;
+  const config = structured<Spec>(document, "config", source);
   refuseUnsupported(config, source);
   refuseIfAny(
     source,
@@ -56,8 +57,7 @@ export function validateConfig(document: unknown, source: string): Spec {
 
 /** The document as a process that `exec` can add; errors as for validateConfig, fields named `process.args[0]`. */
 export function validateProcess(document: unknown, source: string): Process {
-  refuseIfAny(source, structureProblems(document, "process", "process"));
-  const process = document as Process;
+  const process = structured<Process>(document, "process", source);
   refuseUnsupportedProcess(process, source);
   refuseIfAny(source, [...processProblems(process, "process")]);
   return process;
@@ -65,11 +65,19 @@ export function validateProcess(document: unknown, source: string): Process {
 
 /** The document as resources that `update` can set; errors as for validateConfig, fields named `memory.limit`. */
 export function validateResources(document: unknown, source: string): Resources {
-  refuseIfAny(source, structureProblems(document, "resources", "resources"));
-  const resources = document as Resources;
+  const resources = structured<Resources>(document, "resources", source);
   refuseUnsupportedResources(resources, source);
   refuseIfAny(source, [...resourceProblems(resources, "resources")]);
   return resources;
+}
+
+/** The document without null and unknown properties, which are told to the debug log. */
+function structured<Document>(document: unknown, kind: DocumentKind, source: string): Document {
+  refuseIfAny(source, structureProblems(document, kind));
+  for (const field of removeUnknown(document, kind)) {
+    log.debug(`${source}: ${field} is not in the specification and is ignored`);
+  }
+  return document as Document;
 }
 
 function refuseIfAny(source: string, problems: readonly Problem[]): void {

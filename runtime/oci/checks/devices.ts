@@ -23,6 +23,10 @@ export const deviceRules: Check = function* ({ linux }) {
     for (const name of ["major", "minor"] as const) {
       yield* deviceNumber(`linux.resources.devices[${index}].${name}`, rule[name] ?? -1, name, -1);
     }
+    if (!/^[rwm]*$/.test(rule.access ?? "")) {
+      const field = `linux.resources.devices[${index}].access`;
+      yield { field, message: `must be some of the letters r, w and m, not ${JSON.stringify(rule.access)}` };
+    }
   }
 };
 

@@ -78,6 +78,12 @@ function* blockIo(blockIO: BlockIoResources, field: string): Iterable<Problem> {
 
 function* hugepages({ hugepageLimits = [] }: Resources, field: string): Iterable<Problem> {
   for (const [index, { pageSize }] of hugepageLimits.entries()) {
+    if (!/^[1-9][0-9]*[KMG]B$/.test(pageSize)) {
+      yield {
+        field: `${field}[${index}].pageSize`,
+        message: `must be a size like "2MB", not ${JSON.stringify(pageSize)}`,
+      };
+    }
     if (hugepageLimits.findIndex((other) => other.pageSize === pageSize) < index) {
       yield { field: `${field}[${index}].pageSize`, message: `names ${pageSize} a second time` };
     }

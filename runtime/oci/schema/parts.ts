@@ -24,11 +24,6 @@ export function oneOf(...values: string[]): Schema {
   return { type: "string", enum: values };
 }
 
-/** `shape` is said in errors: "must be <shape>". */
-export function pattern(regularExpression: string, shape: string): Schema {
-  return { type: "string", pattern: regularExpression, $comment: shape };
-}
-
 /** Properties it does not name are allowed: config.md, Extensibility. */
 export function object(properties: Record<string, Schema>, ...required: string[]): Schema {
   return { type: "object", properties, ...(required.length > 0 && { required }) };

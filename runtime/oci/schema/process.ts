@@ -1,5 +1,5 @@
 /** config.md: Process, POSIX process, Linux Process, User. */
-import { array, boolean, integer, object, oneOf, pattern, type Schema, string, strings } from "./parts.ts";
+import { array, boolean, integer, object, oneOf, type Schema, string, strings } from "./parts.ts";
 
 const user = object({
   uid: integer("uint32"),
@@ -47,8 +47,6 @@ const ioPriority = object(
   "class",
 );
 
-const cpuList = pattern("^[0-9, -]*$", 'a list of CPUs like "0-3,7"');
-
 export const process: Schema = object(
   {
     terminal: boolean,
@@ -67,7 +65,7 @@ export const process: Schema = object(
     scheduler,
     selinuxLabel: string,
     ioPriority,
-    execCPUAffinity: object({ initial: cpuList, final: cpuList }),
+    execCPUAffinity: object({ initial: string, final: string }),
   },
   "cwd",
 );
