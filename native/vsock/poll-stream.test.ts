@@ -218,8 +218,44 @@ describe("PollStream over a socket", () => {
     closeSync(other);
   });
 
+  it("reuses memory for transient chunks, but not that of chunks that wait", async () => {
+    const [here, there] = streamPair({}, { transientChunks: true });
+    const memory = new Set<ArrayBufferLike>();
+    const sent = createHash("sha256");
+    const received = createHash("sha256");
+    let length = 0;
+    there.on("data", (chunk: Buffer) => {
+      memory.add(chunk.buffer);
+      received.update(chunk);
+      length += chunk.length;
+      // Now and then nobody listens, and chunks have to be queued.
+      if (memory.size < 10 && length % 7 === 0) {
+        there.pause();
+        setTimeout(() => there.resume(), 2);
+      }
+    });
+    const body = randomBytes(16 * MIB);
+    sent.update(body);
+    here.resume().end(body);
+    await once(there, "end");
+    assert.equal(received.digest("hex"), sent.digest("hex"));
+    assert.ok(memory.size < 64, `${memory.size} buffers for 16 MiB`);
+  });
+
+  it("hands transient chunks to consumers that take them from the queue whole", async () => {
+    const [here, there] = streamPair({}, { transientChunks: true });
+    const body = randomBytes(4 * MIB);
+    here.resume().end(body);
+    const hash = createHash("sha256");
+    for await (const chunk of there) {
+      await delay(0);
+      hash.update(chunk as Buffer);
+    }
+    assert.equal(hash.digest("hex"), createHash("sha256").update(body).digest("hex"));
+  });
+
   it("carries HTTP/2", async () => {
-    const [here, there] = streamPair();
+    const [here, there] = streamPair({ transientChunks: true }, { transientChunks: true });
     const server = createHttp2Server();
     server.on("stream", (stream) => {
       stream.respond({ ":status": 200 });

@@ -17,6 +17,8 @@ export interface VsockListenOptions {
   backlog?: number;
   /** Of the sockets accepted; see PollStreamOptions. */
   allowHalfOpen?: boolean;
+  /** Of the sockets accepted; see PollStreamOptions. */
+  transientChunks?: boolean;
 }
 
 interface VsockServerEvents {
@@ -33,7 +35,7 @@ export class VsockServer extends EventEmitter<VsockServerEvents> {
   #watch: Watch | undefined;
   #retry: NodeJS.Timeout | undefined;
   #sockets = 0;
-  #allowHalfOpen = false;
+  #socketOptions: Pick<VsockListenOptions, "allowHalfOpen" | "transientChunks"> = {};
 
   /** Whether it takes connections. */
   get listening(): boolean {
@@ -54,7 +56,8 @@ export class VsockServer extends EventEmitter<VsockServerEvents> {
       throw error;
     }
     this.#fd = fd;
-    this.#allowHalfOpen = options.allowHalfOpen ?? false;
+    const { allowHalfOpen = false, transientChunks = false } = options;
+    this.#socketOptions = { allowHalfOpen, transientChunks };
     process.nextTick(() => this.listening && this.emit("listening"));
     return this;
   }
@@ -110,7 +113,7 @@ export class VsockServer extends EventEmitter<VsockServerEvents> {
 
   #open(fd: number): VsockSocket | undefined {
     try {
-      return new VsockSocket({ fd, allowHalfOpen: this.#allowHalfOpen });
+      return new VsockSocket({ fd, ...this.#socketOptions });
     } catch {
       // The peer has gone since (getpeername() is ENOTCONN): as good as never connected.
       closeSync(fd);

@@ -32,6 +32,8 @@ export interface VsockConnectOptions {
   signal?: AbortSignal;
   /** See PollStreamOptions. */
   allowHalfOpen?: boolean;
+  /** See PollStreamOptions. */
+  transientChunks?: boolean;
 }
 
 /**
@@ -40,7 +42,7 @@ export interface VsockConnectOptions {
  *   is no machine with that cid, EAFNOSUPPORT when the kernel has no AF_VSOCK, and the signal's reason.
  */
 export async function connect(options: VsockConnectOptions): Promise<VsockSocket> {
-  const { cid, port, timeoutMs = 10_000, signal, allowHalfOpen = false } = options;
+  const { cid, port, timeoutMs = 10_000, signal, allowHalfOpen = false, transientChunks = false } = options;
   signal?.throwIfAborted();
   const fd = addon.connect(cid, port, timeoutMs);
   try {
@@ -50,7 +52,7 @@ export async function connect(options: VsockConnectOptions): Promise<VsockSocket
       if (error !== 0) throw addon.error(error, "connect", `vsock:${cid}:${port}`);
       return (events & EPOLLOUT) !== 0;
     });
-    return new VsockSocket({ fd, allowHalfOpen });
+    return new VsockSocket({ fd, allowHalfOpen, transientChunks });
   } catch (error) {
     closeSync(fd);
     throw error;

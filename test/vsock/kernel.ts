@@ -1,5 +1,4 @@
 /** Debian's kernel with all its modules, unpacked from its package: what the outer VM boots. */
-
 import { existsSync, mkdirSync, renameSync, rmSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { execaSync } from "execa";
@@ -19,16 +18,17 @@ export interface Kernel {
  * @throws Error when apt knows none or cannot fetch it.
  */
 export function prepareKernel(): Kernel {
-  const [meta] = lookUp(["linux-image-amd64"]);
-  const name = meta?.depends.find((each) => /^linux-image-\d/.test(each));
-  if (name === undefined) throw new Error("The package linux-image-amd64 does not depend on a kernel of a known name.");
-  const version = name.slice("linux-image-".length);
-  const folder = join(OUT, "test-vsock", name);
+  const isKernel = (name: string) => /^linux-image-\d/.test(name);
+  const kernel = [...lookUp(["linux-image-amd64"], isKernel).values()].find(({ name }) => isKernel(name));
+  if (kernel === undefined)
+    throw new Error("The package linux-image-amd64 does not depend on a kernel of a known name.");
+  const version = kernel.name.slice("linux-image-".length);
+  const folder = join(OUT, "test-vsock", `${kernel.name}_${kernel.version}`);
   if (!existsSync(folder)) {
     const unpacking = `${folder}.new`;
     rmSync(unpacking, { recursive: true, force: true });
     mkdirSync(unpacking, { recursive: true });
-    for (const each of lookUp([name])) unpack(download(each, join(OUT, "packages")), unpacking);
+    unpack(download(kernel), unpacking);
     execaSync("/sbin/depmod", ["--basedir", unpacking, version]);
     renameSync(unpacking, folder);
   }
