@@ -2,7 +2,7 @@
 import type { Process, Resources, Spec } from "../../protocol/oci.ts";
 import { log } from "../log.ts";
 import type { Check } from "./checks/check.ts";
-import { deviceRules, devices } from "./checks/devices.ts";
+import { devices } from "./checks/devices.ts";
 import { hooks } from "./checks/hooks.ts";
 import { coveredPaths, personality } from "./checks/linux.ts";
 import { mounts } from "./checks/mounts.ts";
@@ -30,7 +30,6 @@ const CHECKS: readonly Check[] = [
   timeOffsets,
   sysctl,
   devices,
-  deviceRules,
   resources,
   seccomp,
   coveredPaths,

@@ -1,4 +1,5 @@
 /** config-linux.md: Devices, Allowed Device list. */
+import type { DeviceRule } from "../../../protocol/oci.ts";
 import type { Problem } from "../problem.ts";
 import { absolutePath, type Check } from "./check.ts";
 
@@ -18,17 +19,18 @@ export const devices: Check = function* ({ linux }) {
   }
 };
 
-export const deviceRules: Check = function* ({ linux }) {
-  for (const [index, rule] of linux?.resources?.devices?.entries() ?? []) {
+/** `field` names the list of rules. */
+export function* deviceRules(rules: readonly DeviceRule[], field: string): Iterable<Problem> {
+  for (const [index, rule] of rules.entries()) {
     for (const name of ["major", "minor"] as const) {
-      yield* deviceNumber(`linux.resources.devices[${index}].${name}`, rule[name] ?? -1, name, -1);
+      yield* deviceNumber(`${field}[${index}].${name}`, rule[name] ?? -1, name, -1);
     }
     if (!/^[rwm]*$/.test(rule.access ?? "")) {
-      const field = `linux.resources.devices[${index}].access`;
-      yield { field, message: `must be some of the letters r, w and m, not ${JSON.stringify(rule.access)}` };
+      const message = `must be some of the letters r, w and m, not ${JSON.stringify(rule.access)}`;
+      yield { field: `${field}[${index}].access`, message };
     }
   }
-};
+}
 
 /** `lowest` is -1 where that means every number. */
 export function* deviceNumber(

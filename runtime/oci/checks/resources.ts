@@ -4,14 +4,15 @@ import { parseCpuList } from "../cpu-list.ts";
 import { fieldOf } from "../field.ts";
 import type { Problem } from "../problem.ts";
 import type { Check } from "./check.ts";
-import { deviceNumber } from "./devices.ts";
+import { deviceNumber, deviceRules } from "./devices.ts";
 
 export const resources: Check = function* ({ linux }) {
   yield* resourceProblems(linux?.resources ?? {}, "linux.resources");
 };
 
-/** Also for `update`; `field` names the object in the problems. Device rules are checked in devices.ts. */
+/** Also for `update`; `field` names the object in the problems. */
 export function* resourceProblems(resources: Resources, field: string): Iterable<Problem> {
+  yield* deviceRules(resources.devices ?? [], `${field}.devices`);
   yield* memory(resources.memory ?? {}, `${field}.memory`);
   yield* cpu(resources.cpu ?? {}, `${field}.cpu`);
   yield* blockIo(resources.blockIO ?? {}, `${field}.blockIO`);
