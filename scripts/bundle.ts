@@ -1,35 +1,28 @@
 /**
  * Bundles the two programs: out/agent.cjs for the guest, and for the host out/caisson.cjs, which only chooses between
- * cli.cjs and daemon.cjs. V8's compiled form of the host's is kept in out/compile-cache: it saves a verb 6 ms.
+ * cli.cjs, without all that starts VMs, and whole.cjs. V8's compiled form of the host's is kept in out/compile-cache.
  */
 import { execFileSync } from "node:child_process";
 import { mkdirSync, readFileSync, rmSync } from "node:fs";
-import { build, type Plugin } from "esbuild";
+import { type BuildOptions, build, type Plugin } from "esbuild";
 import { grpcServerHalf } from "./grpc-server-half.ts";
 
 const { version } = JSON.parse(readFileSync("package.json", "utf8")) as { version: string };
 
-/** Bundles of a program, each with the file it starts from. */
-const programs: Record<string, Record<string, string>> = {
-  caisson: { caisson: "runtime/main.ts", cli: "runtime/cli/main.ts", daemon: "runtime/control/daemon.ts" },
-  agent: { agent: "agent/main.ts" },
-};
 const COMPILE_CACHE = "out/compile-cache";
 
-/** What runtime/main.ts loads lazily is a bundle of its own. */
-const separateBundles: Plugin = {
-  name: "separate bundles",
-  setup({ onResolve }) {
-    onResolve({ filter: /^\./ }, ({ kind, importer, path }) => {
-      if (kind !== "dynamic-import" || !importer.endsWith("/runtime/main.ts")) return undefined;
-      const entry = Object.entries(programs["caisson"] ?? {}).find(
-        ([, source]) => source === `runtime/${path.slice(2)}`,
-      );
-      if (entry === undefined) throw new Error(`runtime/main.ts loads ${path}, which is no bundle`);
-      return { path: `./${entry[0]}.cjs`, external: true };
-    });
-  },
-};
+/** Modules that a bundle leaves to another one, by how they are imported. */
+function leaveOut(modules: Record<string, string>): Plugin {
+  return {
+    name: "leave out",
+    setup({ onResolve }) {
+      onResolve({ filter: /^\./ }, ({ kind, path }) => {
+        const other = modules[path];
+        return kind === "dynamic-import" && other !== undefined ? { path: other, external: true } : undefined;
+      });
+    },
+  };
+}
 
 /** Commander can run verbs as programs of their own; ours are none, and loading node:child_process takes 4 ms. */
 const noSubprograms: Plugin = {
@@ -41,29 +34,50 @@ const noSubprograms: Plugin = {
     onLoad({ filter: /./, namespace: "none" }, () => ({ contents: "export default {};" }));
   },
 };
-const wanted = process.argv.slice(2);
 
-for (const name of wanted.length > 0 ? wanted : Object.keys(programs)) {
-  const bundles = programs[name];
-  if (bundles === undefined) throw new Error(`no program "${name}" to bundle; there are ${Object.keys(programs)}`);
-  await build({
-    entryPoints: bundles,
-    outdir: "out",
-    outExtension: { ".js": ".cjs" },
-    bundle: true,
-    platform: "node",
-    target: "node24",
-    format: "cjs",
-    external: ["*.node"],
-    define: { CAISSON_VERSION: JSON.stringify(version), "import.meta.dirname": "__dirname" },
-    plugins: name === "agent" ? [grpcServerHalf] : [separateBundles, noSubprograms],
-    // Of an external bundle: by require(), which is faster than an ES module's loader.
-    supported: { "dynamic-import": false },
-    minifySyntax: true,
-    legalComments: "none",
-    logLevel: "warning",
-  });
-  if (name === "caisson") fillCompileCache();
+interface Bundle {
+  entry: string;
+  plugins: Plugin[];
+}
+
+const programs: Record<string, Record<string, Bundle>> = {
+  caisson: {
+    caisson: {
+      entry: "runtime/main.ts",
+      plugins: [leaveOut({ "./cli/main.ts": "./cli.cjs", "./whole.ts": "./whole.cjs" })],
+    },
+    cli: {
+      entry: "runtime/cli/main.ts",
+      // runtime/main.ts takes these to the whole.
+      plugins: [noSubprograms, leaveOut({ "./check.ts": "./whole.cjs", "./template.ts": "./whole.cjs" })],
+    },
+    whole: { entry: "runtime/whole.ts", plugins: [noSubprograms] },
+  },
+  agent: { agent: { entry: "agent/main.ts", plugins: [grpcServerHalf] } },
+};
+
+const options: BuildOptions = {
+  bundle: true,
+  platform: "node",
+  target: "node24",
+  format: "cjs",
+  external: ["*.node"],
+  define: { CAISSON_VERSION: JSON.stringify(version), "import.meta.dirname": "__dirname" },
+  // One bundle loads another by require(), which takes less than an ES module's loader.
+  supported: { "dynamic-import": false },
+  minifySyntax: true,
+  legalComments: "none",
+  logLevel: "warning",
+};
+
+const wanted = process.argv.slice(2);
+for (const program of wanted.length > 0 ? wanted : Object.keys(programs)) {
+  const bundles = programs[program];
+  if (bundles === undefined) throw new Error(`no program "${program}" to bundle; there are ${Object.keys(programs)}`);
+  for (const [name, { entry, plugins }] of Object.entries(bundles)) {
+    await build({ ...options, entryPoints: [entry], outfile: `out/${name}.cjs`, plugins });
+  }
+  if (program === "caisson") fillCompileCache();
 }
 
 /** A bundle's compiled form is written when a process that loaded it ends. */
