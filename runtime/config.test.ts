@@ -27,7 +27,7 @@ test("parseSettings reads every key", () => {
     machine = "q35"
     accelerator = "tcg"
     transport = "virtio-serial"
-    shared_fs = "virtio-fs"
+    shared_fs = "virtio-9p"
     template = "off"
     template_dir = "/mnt/templates"
     memory_mib = 512
@@ -50,7 +50,7 @@ test("parseSettings reads every key", () => {
     machine: "q35",
     accelerator: "tcg",
     transport: "virtio-serial",
-    sharedFs: "virtio-fs",
+    sharedFs: "virtio-9p",
     template: "off",
     templateDir: "/mnt/templates",
     memoryMib: 512,
@@ -86,6 +86,7 @@ test("parseSettings tells wrong types, wrong names and numbers out of range, all
   assert.match(message, /machine must be "microvm" or "q35", not "pc"/);
   assert.match(message, /kernel must be an absolute path, not "vmlinuz"/);
   assert.match(message, /kernel_params must be a text like .*, not a list/);
+  assert.match(messageOf('shared_fs = "virtio-fs"'), /shared_fs must be "virtio-9p", not "virtio-fs"/);
   assert.match(messageOf("memory_mib = 1.5"), /memory_mib must be a number of MiB from 128 to \d+, not 1\.5/);
   assert.match(messageOf('image = "/a,readonly=off"'), /comma/);
   assert.match(messageOf('qemu = "bin/qemu"'), /qemu must be a command's name or its absolute path/);

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { CaissonError } from "../protocol/errors.ts";
-import { exitCodeOf, formatError, isSystemError, systemErrorSentence } from "./errors.ts";
+import { codeOf, exitCodeOf, formatError, isSystemError, systemErrorSentence } from "./errors.ts";
 
 function missingFile(): Error {
   try {
@@ -60,6 +60,14 @@ test("formatError ends on a cause that is its own cause", () => {
   error.cause = error;
   assert.equal(formatError(error), "loop");
   assert.equal(formatError(undefined), "unknown error");
+});
+
+test("codeOf gives the outermost code, and says internal where there is none", () => {
+  const bundle = new CaissonError("CAISSON_E_BUNDLE", "no bundle");
+  assert.equal(codeOf(new Error("create failed", { cause: bundle })), "CAISSON_E_BUNDLE");
+  assert.equal(codeOf(new CaissonError("CAISSON_E_VM_START", "no VM", { cause: bundle })), "CAISSON_E_VM_START");
+  assert.equal(codeOf(missingFile()), "CAISSON_E_INTERNAL");
+  assert.equal(codeOf("text"), "CAISSON_E_INTERNAL");
 });
 
 test("exitCodeOf gives 127 and 126 for commands, also below other errors, else 1", () => {

@@ -1,6 +1,6 @@
 /** How the host shows errors: one line, with remedy and causes, and the exit status that goes with them. */
 import { getSystemErrorMessage } from "node:util";
-import { CaissonError } from "../protocol/errors.ts";
+import { CaissonError, type ErrorCode } from "../protocol/errors.ts";
 
 /** Node's errors of system calls: `code` is the errno's name. */
 interface SystemError extends Error {
@@ -66,8 +66,8 @@ function messageOf(error: unknown): string {
 }
 
 function findRemedy(error: unknown): string | undefined {
-  for (let at = error, depth = 0; at instanceof Error && depth < 20; at = at.cause, depth++) {
-    if (at instanceof CaissonError && at.remedy !== undefined) return at.remedy;
+  for (const { remedy } of caissonErrors(error)) {
+    if (remedy !== undefined) return remedy;
   }
   return undefined;
 }
@@ -76,12 +76,24 @@ function oneLine(text: string): string {
   return text.replace(/\s*[\r\n]+\s*/g, " ").trim();
 }
 
+/** The permanent code of an error, its own or its nearest cause's; CAISSON_E_INTERNAL where none has one. */
+export function codeOf(error: unknown): ErrorCode {
+  return caissonErrors(error).next().value?.code ?? "CAISSON_E_INTERNAL";
+}
+
 /** Exit status of `run` and `exec` for an error, as shells have it; every other verb ends with 1. */
 export function exitCodeOf(error: unknown): number {
-  for (let at = error, depth = 0; at instanceof Error && depth < 20; at = at.cause, depth++) {
-    if (!(at instanceof CaissonError)) continue;
-    if (at.code === "CAISSON_E_COMMAND_NOT_FOUND") return 127;
-    if (at.code === "CAISSON_E_COMMAND_NOT_EXECUTABLE") return 126;
+  for (const { code } of caissonErrors(error)) {
+    if (code === "CAISSON_E_COMMAND_NOT_FOUND") return 127;
+    if (code === "CAISSON_E_COMMAND_NOT_EXECUTABLE") return 126;
   }
   return 1;
+}
+
+/** Our errors among an error and its causes, the outermost first. A cause may be its own cause. */
+function* caissonErrors(error: unknown): Generator<CaissonError, undefined> {
+  for (let at = error, depth = 0; at instanceof Error && depth < 20; at = at.cause, depth++) {
+    if (at instanceof CaissonError) yield at;
+  }
+  return undefined;
 }

@@ -6,7 +6,7 @@ export interface Settings {
   machine: "microvm" | "q35";
   accelerator: "auto" | "kvm" | "tcg";
   transport: "auto" | "vsock" | "virtio-serial";
-  sharedFs: "virtio-9p" | "virtio-fs";
+  sharedFs: "virtio-9p";
   /** Sandboxes are clones of a warm template, or boot. */
   template: "on" | "off";
   /** Where templates are kept, best on a tmpfs, whose pages clones share; chosen by vm/template when undefined. */
@@ -60,7 +60,8 @@ export const KEYS: ReadonlyMap<string, Key> = new Map<string, Key>([
   ["machine", { name: "machine", kind: "choice", values: ["microvm", "q35"], annotation: true }],
   ["accelerator", { name: "accelerator", kind: "choice", values: ["auto", "kvm", "tcg"], annotation: true }],
   ["transport", { name: "transport", kind: "choice", values: ["auto", "vsock", "virtio-serial"], annotation: true }],
-  ["shared_fs", { name: "sharedFs", kind: "choice", values: ["virtio-9p", "virtio-fs"], annotation: true }],
+  // virtio-fs joins it here when storage/ carries it out.
+  ["shared_fs", { name: "sharedFs", kind: "choice", values: ["virtio-9p"], annotation: true }],
   ["template", { name: "template", kind: "choice", values: ["on", "off"], annotation: true }],
   ["template_dir", { name: "templateDir", kind: "path", annotation: false }],
   ["memory_mib", { name: "memoryMib", ...mebibytes(128), annotation: true }],

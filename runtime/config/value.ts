@@ -72,6 +72,7 @@ function fileName(path: string): string {
 
 function either(values: readonly string[]): string {
   const quoted = values.map((value) => `"${value}"`);
+  if (quoted.length === 1) return quoted[0] ?? "";
   return `${quoted.slice(0, -1).join(", ")} or ${quoted.at(-1)}`;
 }
 

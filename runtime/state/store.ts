@@ -4,7 +4,7 @@
  */
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { CaissonError } from "../../protocol/errors.ts";
+import { CaissonError, type ErrorCode } from "../../protocol/errors.ts";
 import { isSystemError, systemErrorSentence } from "../errors.ts";
 import { checkId } from "./id.ts";
 import { mountsBelow } from "./mounts-below.ts";
@@ -15,6 +15,8 @@ import { formatRecord, parseRecord, type StateRecord } from "./record.ts";
 /** Not in any id: what is being made or removed. Followed by the pid that does it. */
 const MAKING = "~new-";
 const REMOVING = "~old-";
+
+const NO_CONTAINER: ReadonlySet<string> = new Set<ErrorCode>(["CAISSON_E_NOT_FOUND", "CAISSON_E_ID_INVALID"]);
 
 let serial = 0;
 
@@ -82,16 +84,17 @@ export function readState(root: string, id: string): StateRecord {
 }
 
 /**
- * Every container's record, by id. One that cannot be read is left out and told to `skipped`: a container may be
- * removed while we read. Throws CAISSON_E_STORAGE when the root itself cannot be read; a root that is not there is empty.
+ * Every container's record, by id. One that cannot be read is left out and told to `skipped`; what has no record is no
+ * container, or one no longer. Throws CAISSON_E_STORAGE when the root itself cannot be read; a root that is not there is
+ * empty.
  */
 export function listStates(root: string, skipped: (reason: string) => void): StateRecord[] {
   const records: StateRecord[] = [];
   for (const name of entriesOf(root).sort()) {
-    if (name.startsWith("~")) continue;
     try {
       records.push(readState(root, name));
     } catch (error) {
+      if (error instanceof CaissonError && NO_CONTAINER.has(error.code)) continue;
       skipped(`${join(root, name)} is left out: ${error instanceof Error ? error.message : String(error)}`);
     }
   }
