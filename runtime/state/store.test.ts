@@ -4,6 +4,7 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writ
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, test } from "node:test";
+import fc from "fast-check";
 import { CaissonError, type ErrorCode } from "../../protocol/errors.ts";
 import { statePaths } from "./paths.ts";
 import { processIdentity } from "./process-identity.ts";
@@ -84,6 +85,25 @@ test("reserveState refuses ids that are no plain names before it touches anythin
 test("reserveState takes every id that runc takes, up to 200 characters", () => {
   for (const id of ["a", "A_b+c-d.e", ".hidden", "-dash", "a".repeat(200)]) reserveState(root, record(id));
   assert.equal(listStates(root, assert.fail).length, 5);
+});
+
+test("reserveState keeps whatever id to its root: it is refused, or it is the name of one directory there", () => {
+  const likely = fc.string({ unit: fc.constantFrom(..."./~ab-_+\0 \n"), maxLength: 6 });
+  fc.assert(
+    fc.property(fc.oneof(likely, fc.string()), (id) => {
+      const before = readdirSync(root);
+      if (before.includes(id)) return;
+      try {
+        reserveState(root, record(id));
+      } catch (error) {
+        assert.ok(error instanceof CaissonError && error.code === "CAISSON_E_ID_INVALID", String(error));
+        assert.deepEqual(readdirSync(root), before);
+        return;
+      }
+      assert.deepEqual(readdirSync(root).sort(), [...before, id].sort());
+      assert.equal(readState(root, id).id, id);
+    }),
+  );
 });
 
 test("readState calls a container stopped when its daemon is gone, is another process, or was before a reboot", () => {
