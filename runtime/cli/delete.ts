@@ -1,11 +1,8 @@
-import { readFileSync } from "node:fs";
-import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import type { Command } from "commander";
 import { CaissonError } from "../../protocol/errors.ts";
-import type { Spec } from "../../protocol/oci.ts";
 import { connectControl } from "../control/client.ts";
-import { HostCgroup, hostCgroupPath } from "../sandbox/cgroup.ts";
+import { HostCgroup } from "../sandbox/cgroup.ts";
 import { statePaths } from "../state/paths.ts";
 import { isAlive, type ProcessIdentity } from "../state/process-identity.ts";
 import type { StateRecord } from "../state/record.ts";
@@ -41,7 +38,7 @@ async function deleteContainer({ root }: Globals, id: string, force: boolean): P
     });
   }
   await endDaemon(statePaths(root, id).directory, record.daemon);
-  await removeCgroup(record);
+  await removeCgroup(record.cgroup);
   removeState(root, id);
 }
 
@@ -83,18 +80,10 @@ function kill({ pid }: ProcessIdentity): void {
 }
 
 /** A killed daemon leaves its cgroup, and it may take QEMU, which dies with it, a moment to leave that. */
-async function removeCgroup({ id, bundle }: StateRecord): Promise<void> {
-  const cgroup = new HostCgroup(hostCgroupPath(id, cgroupsPathOf(bundle)));
+async function removeCgroup(path: string): Promise<void> {
+  const cgroup = new HostCgroup(path);
   for (const end = performance.now() + KILL_LIMIT_MS; performance.now() < end; await setTimeout(POLL_MS)) {
     if (cgroup.processes().length === 0) break;
   }
   cgroup.remove();
-}
-
-function cgroupsPathOf(bundle: string): string | undefined {
-  try {
-    return (JSON.parse(readFileSync(join(bundle, "config.json"), "utf8")) as Partial<Spec>).linux?.cgroupsPath;
-  } catch {
-    return undefined;
-  }
 }

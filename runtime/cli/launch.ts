@@ -4,7 +4,7 @@ import { setTimeout } from "node:timers/promises";
 import type { Command } from "commander";
 import { CaissonError } from "../../protocol/errors.ts";
 import { type Daemon, spawnDaemon } from "../control/spawn.ts";
-import { removeState } from "../state/store.ts";
+import { readState, removeState } from "../state/store.ts";
 import { now, tracePhase } from "../trace.ts";
 import { type Globals, refuse, verb } from "./command.ts";
 import { writePidFile } from "./pid-file.ts";
@@ -82,7 +82,6 @@ export async function createContainer(
   const daemon = spawnDaemon(globals);
   const leave = () => daemon.client.close();
   signal?.addEventListener("abort", leave);
-  let created = false;
   try {
     const { pid } = await daemon.client.request("create", {
       root: globals.root,
@@ -92,21 +91,19 @@ export async function createContainer(
       ownTerminal: terminal?.size,
       config: globals.config,
     });
-    created = true;
     if (flags.pidFile !== undefined) writePidFile(flags.pidFile, pid);
     tracePhase("create", start);
     return daemon;
   } catch (error) {
-    await endDaemon(daemon);
-    if (created) removeState(globals.root, id);
+    await discard(globals, id, daemon);
     throw signal?.aborted ? signal.reason : error;
   } finally {
     signal?.removeEventListener("abort", leave);
   }
 }
 
-/** Ends a daemon of ours, and the container with it: leaving it alone is its signal to clean up. */
-export async function endDaemon(daemon: Daemon): Promise<void> {
+/** Ends a daemon of ours, and the container with it: leaving it alone is its signal to clean up. Removes what stays. */
+export async function discard({ root }: Globals, id: string, daemon: Daemon): Promise<void> {
   daemon.client.close();
   const limit = new AbortController();
   const late = setTimeout(CLEAN_UP_LIMIT_MS, undefined, { signal: limit.signal }).then(
@@ -116,4 +113,15 @@ export async function endDaemon(daemon: Daemon): Promise<void> {
   await daemon.exited.catch(() => {});
   limit.abort();
   await late;
+  removeOwnState(root, id, daemon.pid);
+}
+
+/** Removes the container's state if it is that daemon's: the id may be another container's, which was there first. */
+function removeOwnState(root: string, id: string, pid: number): void {
+  try {
+    if (readState(root, id).daemon.pid === pid) removeState(root, id);
+  } catch (error) {
+    if (error instanceof CaissonError && ["CAISSON_E_NOT_FOUND", "CAISSON_E_ID_INVALID"].includes(error.code)) return;
+    throw error;
+  }
 }

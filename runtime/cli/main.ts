@@ -1,5 +1,5 @@
 import { writeSync } from "node:fs";
-import { formatError } from "../errors.ts";
+import { codeOf, formatError } from "../errors.ts";
 import { log } from "../log.ts";
 import { tracePhase, traceTo } from "../trace.ts";
 import { KEEPER_WORD } from "./keeper-word.ts";
@@ -17,7 +17,7 @@ export async function main(word: string, args: readonly string[]): Promise<void>
     }
     await runProgram(args, (globals) => {
       log.start(globals);
-      traceTo(globals.trace, "caisson");
+      traceTo(globals.trace, "caisson", true);
       tracePhase("caisson: load", 0);
     });
   } catch (error) {
@@ -29,6 +29,6 @@ export async function main(word: string, args: readonly string[]): Promise<void>
 /** Once to the log, and to standard error in any case. */
 function report(error: unknown): void {
   const message = formatError(error);
-  log.error(message);
+  log.error(message, { code: codeOf(error) });
   if (!log.isStderr) writeSync(STDERR, `${message}\n`);
 }

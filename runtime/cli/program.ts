@@ -12,6 +12,7 @@ interface Verb {
 
 /** Each is loaded when it is called: what the others need is not paid for. */
 const VERBS: Record<string, Verb> = {
+  check: { summary: "say what this host can do and what will be used", load: () => import("./check.ts") },
   checkpoint: { summary: "not possible with a virtual machine", load: () => import("./checkpoint.ts") },
   create: { summary: "create a container", load: () => import("./create.ts") },
   delete: { summary: "remove a container and all it holds", load: () => import("./delete.ts") },
@@ -28,6 +29,10 @@ const VERBS: Record<string, Verb> = {
   spec: { summary: "write a new config.json", load: () => import("./spec.ts") },
   start: { summary: "start a created container", load: () => import("./start.ts") },
   state: { summary: "print the state of a container", load: () => import("./state.ts") },
+  template: {
+    summary: "build, list or remove the templates that VMs are cloned from",
+    load: () => import("./template.ts"),
+  },
   update: { summary: "change the limits of a container", load: () => import("./update.ts") },
 };
 

@@ -4,7 +4,7 @@ import { removeState } from "../state/store.ts";
 import { now, tracePhase } from "../trace.ts";
 import type { Globals } from "./command.ts";
 import { Foreground } from "./foreground.ts";
-import { checkFlags, checkTerminal, createContainer, endDaemon, type LaunchFlags, launchVerb } from "./launch.ts";
+import { checkFlags, checkTerminal, createContainer, discard, type LaunchFlags, launchVerb } from "./launch.ts";
 import { OwnTerminal } from "./terminal.ts";
 import { readWantsTerminal } from "./wants-terminal.ts";
 
@@ -43,8 +43,7 @@ async function run(globals: Globals, id: string, flags: RunFlags): Promise<numbe
     await daemon.client.request("start", {});
     tracePhase("start", start);
   } catch (error) {
-    await endDaemon(daemon);
-    removeState(globals.root, id);
+    await discard(globals, id, daemon);
     throw error;
   }
   if (detach) {

@@ -1,0 +1,177 @@
+import { accessSync, constants, readFileSync, statfsSync } from "node:fs";
+import { dirname, join } from "node:path";
+import type { Command } from "commander";
+import { CaissonError } from "../../protocol/errors.ts";
+import { DEFAULT_SETTINGS_FILE, loadSettings, type Settings } from "../config.ts";
+import { formatError } from "../errors.ts";
+import { cgroupMounts } from "../sandbox/cgroup.ts";
+import { chooseTransport, factsDirectory, templateStore } from "../sandbox/vm-choice.ts";
+import { chooseAccelerator, judgeKvm } from "../vm/accelerator.ts";
+import { findQemu, type Qemu } from "../vm/qemu.ts";
+import { makePrivateFolder, templateBytes } from "../vm/template/space.ts";
+import { vsockProblem } from "../vm/vsock.ts";
+import { type Finding, isUsable, reportJson, reportText } from "./check-report.ts";
+import { type Globals, verb } from "./command.ts";
+import { print } from "./output.ts";
+import { VERSION } from "./version.ts";
+
+const TMPFS_MAGIC = 0x01021994;
+const MIB = 1024 * 1024;
+
+export function command(globals: Globals): Command {
+  return verb("check", "Says what this host can do, what containers will use, and what to do about the rest.")
+    .option("--json", "as JSON")
+    .action(async ({ json }: { json?: boolean }) => {
+      const findings = await inspect(globals.config);
+      print(json === true ? reportJson(findings) : reportText(findings));
+      process.exitCode = isUsable(findings) ? 0 : 1;
+    });
+}
+
+async function inspect(settingsFile: string | undefined): Promise<Finding[]> {
+  const findings: Finding[] = [
+    { subject: "caisson", status: "ok", found: `version ${VERSION}, Node.js ${process.version}` },
+    root(),
+  ];
+  let settings: Settings;
+  try {
+    settings = loadSettings(settingsFile);
+    findings.push({ subject: "settings", status: "ok", found: settingsFile ?? DEFAULT_SETTINGS_FILE });
+  } catch (error) {
+    return [...findings, failed("settings", error)];
+  }
+  const facts = factsDirectory(settings);
+  makePrivateFolder(facts);
+  findings.push({ subject: "machine", status: "ok", found: settings.machine }, ...image(settings));
+  const qemu = await findQemu(facts, settings.qemu).catch((error: unknown) => failed("QEMU", error));
+  if ("subject" in qemu) findings.push(qemu);
+  else {
+    findings.push({ subject: "QEMU", status: "ok", found: `${qemu.path}, version ${qemu.version.join(".")}` });
+    findings.push(...(await accelerators(settings, facts, qemu)));
+  }
+  return [...findings, ...transports(settings), cgroups(), templates(settings)];
+}
+
+function root(): Finding {
+  if (process.geteuid?.() === 0) return { subject: "user", status: "ok", found: "root" };
+  return { subject: "user", status: "failed", found: "not root", remedy: "Run caisson as root." };
+}
+
+/** /dev/kvm that opens is not KVM that works: the verdict is a kernel's, which was booted under it. */
+async function accelerators(settings: Settings, directory: string, qemu: Qemu): Promise<Finding[]> {
+  const options = { directory, qemu, kernel: settings.kernel, signal: new AbortController().signal };
+  try {
+    const verdict = await judgeKvm(options);
+    const kvm: Finding = verdict.usable
+      ? { subject: "KVM", status: "ok", found: "works: a kernel booted under it" }
+      : {
+          subject: "KVM",
+          status: "note",
+          found: `not usable: ${verdict.why}`,
+          remedy: "Enable (nested) virtualisation on this host; until then guests are emulated and slower.",
+        };
+    const { accelerator } = await chooseAccelerator(settings.accelerator, options);
+    return [kvm, { subject: "accelerator", status: "ok", found: `${accelerator} will be used` }];
+  } catch (error) {
+    return [failed("accelerator", error)];
+  }
+}
+
+function transports({ transport }: Settings): Finding[] {
+  const problem = vsockProblem();
+  const vsock: Finding =
+    problem === undefined
+      ? { subject: "vhost_vsock", status: "ok", found: "works" }
+      : { subject: "vhost_vsock", status: "note", found: problem.why, remedy: problem.remedy };
+  try {
+    return [vsock, { subject: "transport", status: "ok", found: `${chooseTransport(transport)} will be used` }];
+  } catch (error) {
+    return [vsock, failed("transport", error)];
+  }
+}
+
+function image({ kernel, initrd, image: root }: Settings): Finding[] {
+  const findings: Finding[] = [];
+  for (const [subject, path] of Object.entries({ kernel, initrd, "guest image": root })) {
+    try {
+      accessSync(path, constants.R_OK);
+      findings.push({
+        subject,
+        status: "ok",
+        found: subject === "guest image" ? `${path}${manifestNote(path)}` : path,
+      });
+    } catch (error) {
+      findings.push({
+        subject,
+        status: "failed",
+        found: `${path} cannot be read: ${(error as NodeJS.ErrnoException).code}`,
+        remedy: "Build it with `make guest-image`, or name another one in the settings.",
+      });
+    }
+  }
+  return findings;
+}
+
+/** What the image was built from, if it is one of ours: guest-image writes a manifest beside it. */
+function manifestNote(image: string): string {
+  try {
+    const text = readFileSync(join(dirname(image), "manifest.json"), "utf8");
+    const { id, kernelRelease } = JSON.parse(text) as { id: string; kernelRelease: string };
+    return `, id ${id.slice(0, 12)}, kernel ${kernelRelease}`;
+  } catch {
+    return ", of unknown origin";
+  }
+}
+
+function cgroups(): Finding {
+  const mounts = cgroupMounts(readFileSync("/proc/self/mountinfo", "utf8"));
+  const subject = "host cgroups";
+  if (mounts.length === 0) {
+    return {
+      subject,
+      status: "note",
+      found: "none are mounted, so the host does not account for sandboxes",
+      remedy: "Mount cgroup2 on /sys/fs/cgroup.",
+    };
+  }
+  const v1 = mounts.filter(({ kind }) => kind !== "v2").length;
+  const version = v1 === 0 ? "v2" : mounts.length > v1 ? "v1 and v2 (hybrid)" : "v1";
+  return { subject, status: "ok", found: `${version}; inside the VM it is v2 in any case` };
+}
+
+function templates(settings: Settings): Finding {
+  const subject = "templates";
+  if (settings.template === "off") {
+    return { subject, status: "note", found: "off: every sandbox boots", remedy: 'Set template = "on" to clone them.' };
+  }
+  try {
+    const { directory } = templateStore(settings);
+    const { type, bavail, bsize } = statfsSync(directory);
+    const freeMib = Math.floor((bavail * bsize) / MIB);
+    const found = `${directory}, ${freeMib} MiB free`;
+    if (type !== TMPFS_MAGIC) {
+      return {
+        subject,
+        status: "note",
+        found: `${found}, not on a tmpfs, so clones read the disk`,
+        remedy: "Name a folder on a tmpfs in template_dir.",
+      };
+    }
+    const neededMib = Math.ceil(templateBytes(settings.memoryMib ?? settings.defaultMemoryMib) / MIB);
+    if (freeMib >= neededMib) return { subject, status: "ok", found };
+    return {
+      subject,
+      status: "note",
+      found: `${found}, and one may need ${neededMib} MiB: without it sandboxes boot`,
+      remedy: "Make the tmpfs larger, or set default_memory_mib lower.",
+    };
+  } catch (error) {
+    return { ...failed(subject, error), status: "note" };
+  }
+}
+
+function failed(subject: string, error: unknown): Finding {
+  const remedy = error instanceof CaissonError ? error.remedy : undefined;
+  const found = remedy === undefined ? formatError(error) : (error as Error).message;
+  return { subject, status: "failed", found, remedy };
+}
