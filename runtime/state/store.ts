@@ -25,7 +25,7 @@ function temporaryName(kind: string): string {
 }
 
 /**
- * Makes the container's directory with its first record and the mount point of its share. Throws CAISSON_E_ID_INVALID, CAISSON_E_ID_IN_USE, or
+ * Makes the container's directory with its first record. Throws CAISSON_E_ID_INVALID, CAISSON_E_ID_IN_USE, or
  * CAISSON_E_STORAGE when the directory cannot be written; nothing is left then.
  */
 export function reserveState(root: string, record: StateRecord): void {
@@ -40,7 +40,6 @@ export function reserveState(root: string, record: StateRecord): void {
   const making = join(root, temporaryName(MAKING));
   try {
     mkdirSync(making, { mode: 0o700 });
-    mkdirSync(join(making, "share"), { mode: 0o700 });
     writeFileSync(join(making, "state.json"), formatRecord(record), { mode: 0o600 });
     // rename(2): replaces an empty directory, and fails on one that has a record.
     renameSync(making, directory);
