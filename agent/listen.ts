@@ -29,7 +29,7 @@ export function serveVsock(injector: Injector): boolean {
   });
   server.on("error", (error) => log("error", `vsock port ${VSOCK_PORT}: ${error.message}`));
   try {
-    server.listen({ port: VSOCK_PORT });
+    server.listen({ port: VSOCK_PORT, transientChunks: true });
     return true;
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === "EAFNOSUPPORT") return false;
@@ -52,7 +52,7 @@ export async function serveVirtioPort(injector: Injector): Promise<boolean> {
 async function serveConnections(fd: number, injector: Injector): Promise<never> {
   for (;;) {
     await waitForHost(fd);
-    const stream = new PollStream({ fd, keepOpen: true });
+    const stream = new PollStream({ fd, keepOpen: true, transientChunks: true });
     const closed = new Promise((resolve) => stream.once("close", resolve));
     inject(injector, stream);
     await closed;

@@ -39,7 +39,13 @@ export function randomCid(): number {
 export async function connectToGuest(cid: number, signal: AbortSignal): Promise<Duplex> {
   for (;;) {
     try {
-      return await connect({ cid, port: AGENT_VSOCK_PORT, timeoutMs: CONNECT_LIMIT_MS, signal });
+      return await connect({
+        cid,
+        port: AGENT_VSOCK_PORT,
+        timeoutMs: CONNECT_LIMIT_MS,
+        signal,
+        transientChunks: true,
+      });
     } catch (error) {
       if (!NOT_YET.has((error as NodeJS.ErrnoException).code ?? "")) throw error;
     }
