@@ -103,7 +103,8 @@ async function probe(qemu: Qemu, kernel: string, signal: AbortSignal): Promise<K
     signal.throwIfAborted();
     if (death.reason === "guest-panic" && death.description.includes(BOOTED)) return { usable: true };
     const { qemuMessage, consoleLines } = death;
-    if (qemuMessage !== "") return { usable: false, why: `QEMU refused: ${qemuMessage}` };
+    if (death.reason === "qemu-exit" && qemuMessage !== "")
+      return { usable: false, why: `QEMU refused: ${qemuMessage}` };
     if (death.reason !== "killed") return { usable: false, why: `a kernel booted under it ${death.description}` };
     const last = consoleLines.at(-1);
     const reached = last === undefined ? "without printing a line" : `after "${last}"`;

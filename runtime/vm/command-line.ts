@@ -1,3 +1,4 @@
+import { compareVersions, type QemuVersion } from "./qemu.ts";
 import { AGENT_PORT_NAME, type NetworkDevice, SHARE_TAG, type VmSpec } from "./spec.ts";
 
 /** QEMU's translation buffer for emulated code: its default of 1 GiB would let one busy sandbox grow by that much. */
@@ -83,16 +84,21 @@ const MACHINE_OPTIONS = {
   q35: ["hpet=off", "sata=off", "smbus=off", "vmport=off", "i8042=off", "usb=off", "graphics=off"],
 } as const;
 
-function memoryArguments({ memoryMib }: VmSpec, { memory }: Wiring): string[] {
+function memoryArguments({ qemu, memoryMib }: VmSpec, { memory }: Wiring): string[] {
   const size = ["-m", `${memoryMib}M`];
   if (memory.kind === "anonymous") return size;
-  const share = memory.kind === "template" ? "on" : "off";
+  const access = memory.kind === "template" ? "share=on" : privateAccess(qemu.version);
   return [
     ...size,
     "-object",
     // No `discard-data`, no balloon, no page reporting, ever: a private mapping's discarded page is a hole in the file.
-    `memory-backend-file,id=ram,size=${memoryMib}M,mem-path=/proc/self/fd/${memory.fd},share=${share},prealloc=off`,
+    `memory-backend-file,id=ram,size=${memoryMib}M,mem-path=/proc/self/fd/${memory.fd},prealloc=off,${access}`,
   ];
+}
+
+/** Opened for reading only where QEMU can keep the RAM writable all the same: then no fault of QEMU reaches the template. */
+function privateAccess(version: QemuVersion): string {
+  return compareVersions(version, [8, 2, 0]) < 0 ? "share=off" : "share=off,readonly=on,rom=off";
 }
 
 /** A clone has its kernel in memory already: loading it again would cost each clone its size. */

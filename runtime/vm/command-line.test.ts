@@ -1,0 +1,179 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import fc from "fast-check";
+import { commandLine, escapeValue, kernelParameters, type Wiring } from "./command-line.ts";
+import type { VmSpec } from "./spec.ts";
+
+const SPEC: VmSpec = {
+  qemu: { path: "/usr/bin/qemu-system-x86_64", version: [7, 2, 0] },
+  machine: "microvm",
+  accelerator: "tcg",
+  memoryMib: 256,
+  vcpus: 2,
+  kernel: "/image/vmlinux",
+  initrd: "/image/initrd.img",
+  image: "/image/root.erofs",
+  kernelParams: [],
+  transport: "virtio-serial",
+  tscKhz: 2_400_000,
+  networks: [],
+  shareDirectory: "/run/caisson/share",
+  consoleLog: "/run/caisson/console.log",
+};
+const WIRING: Wiring = {
+  qmpFd: 3,
+  consoleFd: 4,
+  imageFd: 5,
+  agent: { kind: "virtio-serial", fd: 6 },
+  memory: { kind: "anonymous" },
+  tapFds: [],
+};
+
+/** The values given to an option, in order. */
+function values(argv: readonly string[], option: string): string[] {
+  return argv.filter((_, index) => argv[index - 1] === option);
+}
+
+function run(spec: Partial<VmSpec> = {}, wiring: Partial<Wiring> = {}): string[] {
+  return commandLine({ ...SPEC, ...spec }, { ...WIRING, ...wiring });
+}
+
+test("commandLine starts from nothing but what is named, confined", () => {
+  const argv = run();
+  for (const flag of ["-nodefaults", "-no-user-config", "-no-reboot"]) assert.ok(argv.includes(flag), flag);
+  assert.deepEqual(values(argv, "-display"), ["none"]);
+  assert.deepEqual(values(argv, "-sandbox"), [
+    "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny",
+  ]);
+});
+
+test("commandLine never lets the guest give memory back, which would punch holes into a template", () => {
+  for (const kind of ["template", "clone"] as const) {
+    const argv = run({}, { memory: { kind, fd: 9 } }).join(" ");
+    assert.doesNotMatch(argv, /balloon|free-page|discard-data=on|virtio-mem/);
+  }
+});
+
+test("commandLine emulates with a bounded translation buffer, or has KVM pass the processor through", () => {
+  assert.deepEqual(values(run(), "-accel"), ["tcg,thread=multi,tb-size=64"]);
+  assert.deepEqual(values(run(), "-cpu"), ["max"]);
+  const kvm = run({ accelerator: "kvm" });
+  assert.deepEqual([...values(kvm, "-accel"), ...values(kvm, "-cpu")], ["kvm", "host"]);
+});
+
+test("commandLine gives the machine its RAM and processors", () => {
+  assert.deepEqual(values(run({ memoryMib: 512, vcpus: 3 }), "-m"), ["512M"]);
+  assert.deepEqual(values(run({ memoryMib: 512, vcpus: 3 }), "-smp"), ["3"]);
+  assert.deepEqual(values(run(), "-object"), ["rng-random,id=rng,filename=/dev/urandom"]);
+  assert.doesNotMatch(values(run(), "-machine").join(), /memory-backend/);
+});
+
+test("commandLine shares a template's memory and keeps a clone's private", () => {
+  const template = run({}, { memory: { kind: "template", fd: 9 } });
+  assert.equal(
+    values(template, "-object")[0],
+    "memory-backend-file,id=ram,size=256M,mem-path=/proc/self/fd/9,prealloc=off,share=on",
+  );
+  assert.match(values(template, "-machine").join(), /memory-backend=ram/);
+  const clone = run({}, { memory: { kind: "clone", fd: 9 } });
+  assert.match(values(clone, "-object")[0] ?? "", /share=off$/);
+});
+
+test("commandLine opens a clone's memory read-only where QEMU can (8.2)", () => {
+  const newer = run({ qemu: { path: "/q", version: [8, 2, 0] } }, { memory: { kind: "clone", fd: 9 } });
+  assert.match(values(newer, "-object")[0] ?? "", /share=off,readonly=on,rom=off$/);
+  const building = run({ qemu: { path: "/q", version: [8, 2, 0] } }, { memory: { kind: "template", fd: 9 } });
+  assert.doesNotMatch(values(building, "-object")[0] ?? "", /readonly/);
+});
+
+test("commandLine has a clone wait for its state in place of loading a kernel", () => {
+  const clone = run({}, { memory: { kind: "clone", fd: 9 } });
+  assert.deepEqual(values(clone, "-incoming"), ["defer"]);
+  for (const option of ["-kernel", "-initrd", "-append"]) assert.ok(!clone.includes(option), option);
+  assert.ok(!run().includes("-incoming"));
+});
+
+test("commandLine gives a clone the devices of its template, in its order", () => {
+  const networks = [{ tapFd: 20, mac: "02:00:00:00:00:01", mtu: 1500 }];
+  for (const machine of ["microvm", "q35"] as const) {
+    const of = (kind: "template" | "clone") => run({ machine, networks }, { memory: { kind, fd: 9 }, tapFds: [7] });
+    assert.deepEqual(values(of("clone"), "-device"), values(of("template"), "-device"));
+    assert.deepEqual(values(of("clone"), "-machine"), values(of("template"), "-machine"));
+  }
+});
+
+test("commandLine lets many VMs read the root image, which none can write", () => {
+  assert.deepEqual(values(run(), "-add-fd"), ["fd=5,set=1"]);
+  const [root] = values(run(), "-blockdev");
+  for (const part of ["filename=/dev/fdset/1", "read-only=on", "locking=off"]) assert.ok(root?.includes(part), part);
+});
+
+test("commandLine talks to monitor, console and agent over inherited sockets", () => {
+  const argv = run();
+  assert.deepEqual(values(argv, "-chardev"), ["socket,id=qmp,fd=3", "socket,id=console,fd=4", "socket,id=agent,fd=6"]);
+  assert.deepEqual(values(argv, "-serial"), ["chardev:console"]);
+  assert.ok(values(argv, "-device").some((device) => device.endsWith("chardev=agent,name=org.caisson.agent.0")));
+});
+
+test("commandLine with vsock has its device and no serial port for the agent", () => {
+  const argv = run({ transport: "vsock" }, { agent: { kind: "vsock", vhostFd: 8, cid: 4242 } });
+  assert.ok(values(argv, "-device").includes("vhost-vsock-device,id=agent,guest-cid=4242,vhostfd=8"));
+  assert.ok(!argv.join(" ").includes("virtserialport"));
+});
+
+test("commandLine uses virtio 1 devices: over MMIO on microvm, over PCI on q35", () => {
+  const microvm = run();
+  assert.deepEqual(values(microvm, "-global"), ["virtio-mmio.force-legacy=false"]);
+  assert.ok(values(microvm, "-device").every((device) => !device.includes("-pci")));
+  const q35 = run({ machine: "q35" });
+  const virtio = values(q35, "-device").filter((device) => device.startsWith("virtio-"));
+  assert.ok(virtio.length >= 4);
+  for (const device of virtio) assert.match(device, /^virtio-[a-z0-9]+-pci,.*disable-legacy=on$/);
+});
+
+test("commandLine exports the share with its inode numbers remapped", () => {
+  const [share] = values(run({ shareDirectory: "/a,b" }), "-fsdev");
+  assert.equal(share, "local,id=share,path=/a,,b,security_model=passthrough,multidevs=remap");
+  assert.ok(values(run(), "-device").some((device) => device.includes("mount_tag=caisson-share")));
+});
+
+test("commandLine puts each network on its own tap with its address and MTU", () => {
+  const networks = [
+    { tapFd: 20, mac: "02:00:00:00:00:01", mtu: 1500 },
+    { tapFd: 21, mac: "02:00:00:00:00:02", mtu: 9000 },
+  ];
+  const argv = run({ networks }, { tapFds: [7, 8] });
+  assert.deepEqual(values(argv, "-netdev"), ["tap,id=tap0,fd=7", "tap,id=tap1,fd=8"]);
+  assert.deepEqual(values(argv, "-device").slice(-2), [
+    "virtio-net-device,id=net0,netdev=tap0,mac=02:00:00:00:00:01,host_mtu=1500",
+    "virtio-net-device,id=net1,netdev=tap1,mac=02:00:00:00:00:02,host_mtu=9000",
+  ]);
+  assert.match(values(run({ machine: "q35", networks }, { tapFds: [7, 8] }), "-device").at(-1) ?? "", /romfile=,/);
+});
+
+test("kernelParameters tell an emulated guest the rates it cannot measure", () => {
+  const parameters = kernelParameters(SPEC);
+  assert.ok(parameters.includes("tsc_early_khz=2400000"));
+  assert.ok(parameters.includes("lpj=9600000"));
+  assert.ok(
+    !kernelParameters({ ...SPEC, accelerator: "kvm" }).some((parameter) => /tsc|lpj|mitigations/.test(parameter)),
+  );
+});
+
+test("kernelParameters end with the caller's, which thereby win", () => {
+  assert.deepEqual(kernelParameters({ ...SPEC, kernelParams: ["loglevel=7", "x"] }).slice(-2), ["loglevel=7", "x"]);
+});
+
+test("kernelParameters restart a guest that panics, which ends the VM", () => {
+  assert.ok(kernelParameters(SPEC).includes("panic=-1"));
+});
+
+test("escapeValue survives QEMU's splitting at commas", () => {
+  fc.assert(
+    fc.property(fc.string(), (value) => {
+      const escaped = escapeValue(value);
+      assert.equal(escaped.replaceAll(",,", ""), value.replaceAll(",", ""));
+      assert.equal(escaped.replaceAll(",,", ","), value);
+    }),
+  );
+});
