@@ -1,3 +1,4 @@
+import { constants } from "node:os";
 import { getSystemErrorMap } from "node:util";
 import { CaissonError, type ErrorCode } from "../../protocol/errors.ts";
 import type { Step } from "../steps.ts";
@@ -38,6 +39,13 @@ function codeOf(step: Step, errno: number): ErrorCode {
 /** `no such file or directory (ENOENT)`, and what the kernel or a hook said besides. */
 function reason(errno: number, detail: string): string {
   if (errno === 0) return detail;
-  const [name, text] = getSystemErrorMap().get(-errno) ?? [`errno ${errno}`, "unknown error"];
-  return detail === "" ? `${text} (${name})` : `${text} (${name}): ${detail}`;
+  const [name, text] = getSystemErrorMap().get(-errno) ?? [];
+  const why = name === undefined ? errnoName(errno) : `${text} (${name})`;
+  return detail === "" ? why : `${why}: ${detail}`;
+}
+
+/** For those that libuv has no words for. */
+function errnoName(errno: number): string {
+  const [name] = Object.entries(constants.errno).find(([, number]) => number === errno) ?? [`errno ${errno}`];
+  return name;
 }

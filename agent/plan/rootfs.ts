@@ -25,13 +25,11 @@ export function rootfsSteps(input: RootfsInput, userNamespace: boolean): Step[] 
   const mounts = mountSteps(config, userNamespace);
   const steps: Step[] = [];
 
-  // Unless asked for, nothing that is mounted in the container may reach the guest.
-  steps.push({
-    op: "propagation",
-    path: "/",
-    propagation: propagation?.value ?? PROPAGATION.slave,
-    ...about,
-  });
+  // Unless asked for, nothing that is mounted in the container may reach the guest; and what is unbindable could not be
+  // bound to become the root.
+  const unbindable = propagation?.value === PROPAGATION.unbindable;
+  const first = propagation === undefined || unbindable ? PROPAGATION.slave : propagation.value;
+  steps.push({ op: "propagation", path: "/", propagation: first, ...about });
   // pivot_root(2) refuses a new root below a shared mount.
   const privateParent = shared ? 1 : 0;
   steps.push({

@@ -1,5 +1,6 @@
 /* Waits for a plan and carries it out. Until the plan comes, it has done nothing that the container could notice. */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -26,6 +27,10 @@ int main(void) {
   struct context context = {.link = -1, .tree = -1, .root = -1, .user_namespace = -1, .process = -1};
   for (int slot = 0; slot < NAMESPACE_SLOTS; slot++) context.namespaces[slot] = -1;
 
+  /* A descriptor of ours must not take the place of one that is missing. */
+  for (int fd = 0; fd <= TERMINAL_FD; fd++) {
+    if (fcntl(fd, F_GETFD) < 0) return EXIT_FAILURE;
+  }
   /* Nothing that we hold but stdio may reach the container's program. */
   if (close_range(CONTROL_FD, ~0U, CLOSE_RANGE_CLOEXEC) < 0) return EXIT_FAILURE;
   /* A process of the container whose namespaces we join could trace us and take our descriptors (CVE-2016-9962). */

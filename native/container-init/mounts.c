@@ -26,12 +26,24 @@ static int move_to(int tree, int target) {
   return move_mount(tree, "", target, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH);
 }
 
+/* move_mount says EINVAL for a file on a folder and the reverse; what is wrong is known better here. */
+static int check_kind(bool directory, int target) {
+  struct stat status;
+  if (fstat(target, &status) < 0) return -1;
+  if (directory == S_ISDIR(status.st_mode)) return 0;
+  errno = directory ? ENOTDIR : EISDIR;
+  return -1;
+}
+
 int attach(struct context *context, int tree, const char *target) {
   struct stat status;
   if (fstat(tree, &status) < 0) return -1;
-  int fd = make_in_root(root_of(context), target, S_ISDIR(status.st_mode), 0755);
+  bool directory = S_ISDIR(status.st_mode);
+  int fd = make_in_root(root_of(context), target, directory, 0755);
   if (fd < 0) return -1;
-  return close_and_return(fd, move_to(tree, fd));
+  int result = check_kind(directory, fd);
+  if (result == 0) result = move_to(tree, fd);
+  return close_and_return(fd, result);
 }
 
 int set_propagation(struct context *context, struct arguments *arguments) {

@@ -115,7 +115,7 @@ static void handle_link(struct supervisor *self) {
   if (count < (ssize_t)sizeof packet.head) {
     close(context->link);
     context->link = -1;
-    if (self->executing) report(REPORT_STARTED, (uint32_t[]){(uint32_t)context->target}, 1, "");
+    if (count == 0 && self->executing) report(REPORT_STARTED, (uint32_t[]){(uint32_t)context->target}, 1, "");
     return;
   }
   switch (packet.head.type) {

@@ -1,0 +1,137 @@
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { test } from "node:test";
+import { setTimeout as delay } from "node:timers/promises";
+import { compileCreate, describeFailure } from "../plan.ts";
+import { configOf, createInput, NEEDS_ROOT, Rootfs, run, started, Trial } from "./trial.ts";
+
+const options = { skip: NEEDS_ROOT };
+const FOREVER = configOf("", { process: { args: ["sleep", "1000"] } });
+const alive = (pid: number) => {
+  try {
+    return !/^State:\s+[ZX]/m.test(readFileSync(`/proc/${pid}/status`, "utf8"));
+  } catch {
+    return false;
+  }
+};
+async function gone(pid: number): Promise<void> {
+  for (let tries = 0; alive(pid); tries++) {
+    if (tries === 200) assert.fail(`process ${pid} is still there`);
+    await delay(10);
+  }
+}
+
+test("a created container waits for continue and runs nothing of its own before", options, async () => {
+  using rootfs = new Rootfs();
+  await using trial = new Trial(compileCreate(createInput(configOf("echo ran"), rootfs.path)));
+  const report = await trial.next();
+  assert.equal(report?.type, "reached");
+  assert.equal(trial.plan.steps[report.index]?.barrier, "created");
+  assert.match(readFileSync(`/proc/${report.pid}/comm`, "utf8"), /container-init/);
+  trial.proceed();
+  assert.deepEqual(await trial.next(), { type: "started", pid: report.pid });
+});
+
+test("the end of the stream kills a created and a running process", options, async () => {
+  using rootfs = new Rootfs();
+  const created = new Trial(compileCreate(createInput(FOREVER, rootfs.path)));
+  const report = await created.next();
+  assert.equal(report?.type, "reached");
+  await created[Symbol.asyncDispose]();
+  assert.equal(alive(report.pid), false);
+  const { trial, pid } = await started(rootfs, FOREVER);
+  await trial[Symbol.asyncDispose]();
+  assert.equal(alive(pid), false);
+});
+
+test("the death of container-init kills a process that has not started", options, async () => {
+  using rootfs = new Rootfs();
+  const trial = new Trial(compileCreate(createInput(FOREVER, rootfs.path)));
+  const report = await trial.next();
+  assert.equal(report?.type, "reached");
+  trial.child.kill("SIGKILL");
+  await gone(report.pid);
+  assert.equal(await trial.next(), undefined);
+});
+
+test("an ended process keeps its pid until the stream is closed", options, async () => {
+  using rootfs = new Rootfs();
+  const { trial, pid } = await started(rootfs, configOf("exit 4"));
+  assert.deepEqual(await trial.next(), { type: "exited", exitCode: 4, signal: 0 });
+  assert.match(readFileSync(`/proc/${pid}/status`, "utf8"), /^State:\s+Z/m);
+  await trial[Symbol.asyncDispose]();
+  assert.throws(() => readFileSync(`/proc/${pid}/status`), /ENOENT/);
+});
+
+test("output ends when the container has closed it, though container-init lives", options, async () => {
+  using rootfs = new Rootfs();
+  const config = configOf("exec >&- 2>&-; exec sleep 1000");
+  const { trial } = await started(rootfs, config);
+  await using _ = trial;
+  await new Promise((resolve) => trial.child.stdout?.once("end", resolve));
+  assert.equal(trial.child.exitCode, null);
+});
+
+test("the barrier for createContainer hooks lies before the root is changed", options, async () => {
+  using rootfs = new Rootfs();
+  const config = configOf("true", { config: { hooks: { createContainer: [{ path: "/x" }] } } });
+  await using trial = new Trial(compileCreate({ ...createInput(config, rootfs.path), stopForHooks: true }));
+  const report = await trial.next();
+  assert.equal(report?.type, "reached");
+  assert.equal(trial.plan.steps[report.index]?.barrier, "createContainer");
+  const points = readFileSync(`/proc/${report.pid}/mountinfo`, "utf8")
+    .split("\n")
+    .map((line) => line.split(" ")[4]);
+  assert.ok(points.includes(`${rootfs.path}/proc`) && points.includes(rootfs.path), String(points));
+  trial.proceed();
+  assert.equal((await trial.finish()).exit?.exitCode, 0);
+});
+
+test("startContainer hooks run in the container, with the state on stdin, before the program", options, async () => {
+  using rootfs = new Rootfs();
+  rootfs.file("hook", '#!/bin/sh\n/bin/busybox cat > /state; echo "$0 $1 $X" > /args; pwd >> /args\n', 0o755);
+  const hooks = { startContainer: [{ path: "/hook", args: ["/hook", "one"], env: ["X=y"] }] };
+  const config = configOf("cat /state /args", { config: { hooks }, process: { cwd: "/bin" } });
+  await using trial = new Trial(compileCreate(createInput(config, rootfs.path)));
+  assert.equal((await trial.next())?.type, "reached");
+  const state = JSON.stringify({ id: "x", annotations: { long: "y".repeat(60_000) } });
+  trial.proceed(`${state}\n`);
+  const { stdout, exit } = await trial.finish();
+  assert.equal(exit?.exitCode, 0);
+  assert.deepEqual(stdout.trimEnd().split("\n"), [state, "/hook one y", "/bin"]);
+});
+
+test("a hook that fails, cannot be run or takes too long stops the start", options, async () => {
+  using rootfs = new Rootfs();
+  rootfs.file("hook", "#!/bin/sh\necho it is broken >&2\nexit 3\n", 0o755);
+  const of = async (hook: { path: string; args?: string[]; timeout?: number }) => {
+    const { error, stdout } = await run(
+      rootfs,
+      configOf("echo ran", { config: { hooks: { startContainer: [hook] } } }),
+    );
+    assert.equal(stdout, "");
+    return `${error?.code} ${error?.message}`;
+  };
+  const prefix = "CAISSON_E_HOOK hooks.startContainer[0]";
+  assert.equal(await of({ path: "/hook" }), `${prefix} "/hook": running the hook failed: exit status 3: it is broken.`);
+  assert.match(await of({ path: "/absent" }), /running the hook failed: exit status 127: No such file or directory\.$/);
+  const slow = { path: "/bin/sleep", args: ["sleep", "1000"], timeout: 1 };
+  assert.equal(await of(slow), `${prefix} "/bin/sleep": running the hook failed: connection timed out (ETIMEDOUT).`);
+});
+
+test("a message that is no plan is refused", options, async () => {
+  using rootfs = new Rootfs();
+  const plan = compileCreate(createInput(FOREVER, rootfs.path));
+  await using unknown = new Trial({ steps: [{ op: "writeFile", path: "/dev/null", data: "", field: "", task: "" }] });
+  const failed = await unknown.next();
+  assert.deepEqual(failed, { type: "failed", index: 1, errno: 74, detail: "" });
+  assert.match(
+    describeFailure(plan, { ...failed, index: 2 ** 32 - 1 }).message,
+    /^container-init failed before its first step: EBADMSG\.$/,
+  );
+  await using early = new Trial(plan);
+  early.proceed();
+  early.control.write(Buffer.from([1, 0, 0, 0, 9]));
+  for (let report = await early.next(); report !== undefined; report = await early.next())
+    assert.notEqual(report.type, "exited");
+});
