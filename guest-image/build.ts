@@ -30,6 +30,7 @@ const OUTPUTS = ["vmlinux", "initrd.img", "root.erofs"];
 
 /** PID 1 reads it in the initramfs and again in the root. */
 const LOAD_LIST = "usr/lib/caisson/modules";
+const WARM_ROOTFS = "usr/lib/caisson/warm";
 /** kmod does what the name it is called by says. */
 const KMOD_LINKS = ["depmod", "insmod", "lsmod", "modinfo", "modprobe", "rmmod"];
 
@@ -88,12 +89,9 @@ function makeRoot(root: string, work: string, inputs: Inputs, kernel: KernelModu
   const packages = join(work, "packages");
   unpackAll(inputs.programPackages, packages);
   makeSkeleton(root);
-  const kmod = ["usr/bin/kmod", "bin/kmod"]
-    .map((path) => join(packages, path))
-    .find((path) => statSync(path, { throwIfNoEntry: false }));
-  if (kmod === undefined) throw new Error("The package kmod has no program kmod.");
-  install(kmod, root, "usr/bin/kmod", { executable: true });
+  install(programOf(packages, "kmod"), root, "usr/bin/kmod", { executable: true });
   for (const name of KMOD_LINKS) symlinkSync("../bin/kmod", join(root, "usr/sbin", name));
+  makeWarmRootfs(root, packages);
   install(NODE, root, "usr/bin/node", { executable: true });
   strip(join(root, "usr/bin/node"));
   for (const { source, path, executable } of OWN_FILES) install(source, root, path, { executable });
@@ -108,6 +106,21 @@ function makeRoot(root: string, work: string, inputs: Inputs, kernel: KernelModu
   installModules(kernel, [...new Set([...selected, ...loaded])], root);
   writeFileSync(join(root, LOAD_LIST), loadList(rules, "root", kernel));
   return absent;
+}
+
+/** Debian may or may not have merged /bin into /usr/bin. */
+function programOf(packages: string, name: string): string {
+  const program = [`usr/bin/${name}`, `bin/${name}`]
+    .map((path) => join(packages, path))
+    .find((path) => statSync(path, { throwIfNoEntry: false }));
+  if (program === undefined) throw new Error(`None of the unpacked packages has the program ${name}.`);
+  return program;
+}
+
+/** The root file system of the throw-away containers that a template is warmed with. */
+function makeWarmRootfs(root: string, packages: string): void {
+  for (const folder of ["proc", "dev", "sys"]) mkdirSync(join(root, WARM_ROOTFS, folder), { recursive: true });
+  install(programOf(packages, "busybox"), root, `${WARM_ROOTFS}/bin/busybox`, { executable: true });
 }
 
 function loadList(rules: LoadRule[], stage: LoadRule["stage"], kernel: KernelModules): string {

@@ -5,7 +5,7 @@ import type { Input } from "./manifest.ts";
 import { lookUp, type Package, sha256Of } from "./packages.ts";
 
 /** Debian's packages whose programs and libraries the guest runs, and the one that depends on the current kernel. */
-const PROGRAM_PACKAGES = ["kmod", "libc6", "libstdc++6"];
+const PROGRAM_PACKAGES = ["busybox-static", "kmod", "libc6", "libstdc++6"];
 const KERNEL_PACKAGE = "linux-image-amd64";
 
 /** The pinned Node; npm has checked its integrity against the lock file. */

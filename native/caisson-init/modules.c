@@ -46,14 +46,30 @@ static void find_virtio_ids(bool present[MAX_VIRTIO_ID])
   closedir(stream);
 }
 
+/* Whether a module is in the kernel. finit_module would find that out only after reading and hashing the file. */
+static bool is_loaded(const char *path)
+{
+  const char *slash = strrchr(path, '/');
+  char entry[256];
+  snprintf(entry, sizeof entry, "/sys/module/%s", slash == NULL ? path : slash + 1);
+  char *suffix = strrchr(entry, '.');
+  if (suffix != NULL)
+    *suffix = '\0';
+  for (char *each = entry; *each != '\0'; each++)
+    if (*each == '-')
+      *each = '_';
+  return access(entry, F_OK) == 0;
+}
+
 static void load(const char *path)
 {
+  if (is_loaded(path))
+    return;
   int fd = open(path, O_RDONLY | O_CLOEXEC);
   if (fd < 0)
     die("open module %s", path);
-  /* EEXIST: already loaded, by an earlier stage or for another device. ENODEV: crc32c-intel and its like refuse a CPU
-   * without the instruction, and the generic module that follows it does the work. */
-  if (syscall(SYS_finit_module, fd, "", 0) < 0 && errno != EEXIST && errno != ENODEV)
+  /* ENODEV: crc32c-intel and its like refuse a CPU without the instruction; the generic module does the work then. */
+  if (syscall(SYS_finit_module, fd, "", 0) < 0 && errno != ENODEV)
     die("load module %s", path);
   close(fd);
 }

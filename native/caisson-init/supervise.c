@@ -100,14 +100,14 @@ void supervise(char *const argv[], char *const environment[])
     if (reap(agent, &status))
       break;
   }
-  if (!shutdown && status != 0) {
-    /* A guest without its agent is of no use to anybody: a reset, which the host did not ask for, tells it at once. */
+  bool clean = WIFEXITED(status) && WEXITSTATUS(status) == 0;
+  if (!shutdown || !clean)
     describe(status);
+  if (!shutdown && !clean) {
+    /* A guest without its agent is of no use to anybody: a reset, which the host did not ask for, tells it at once. */
     reboot(RB_AUTOBOOT);
     _exit(1);
   }
-  if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
-    describe(status);
   kill(-1, SIGKILL);
   sync();
   reboot(RB_POWER_OFF);

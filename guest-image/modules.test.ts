@@ -1,0 +1,78 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import fc from "fast-check";
+import { loadOrder, moduleName, parseLoadRules, parseModuleIndex, renderLoadList } from "./modules.ts";
+
+const index = parseModuleIndex({
+  dep: [
+    "kernel/drivers/virtio/virtio_ring.ko:",
+    "kernel/drivers/virtio/virtio.ko: kernel/drivers/virtio/virtio_ring.ko",
+    "kernel/drivers/block/virtio_blk.ko.xz: kernel/drivers/virtio/virtio.ko kernel/drivers/virtio/virtio_ring.ko",
+    "kernel/lib/libcrc32c.ko:",
+    "kernel/arch/x86/crypto/crc32c-intel.ko:",
+    "kernel/crypto/crc32c_generic.ko:",
+    "kernel/fs/erofs/erofs.ko: kernel/lib/libcrc32c.ko",
+    "kernel/a.ko:",
+    "kernel/b.ko:",
+  ].join("\n"),
+  softdep:
+    "# Soft dependencies\nsoftdep libcrc32c pre: crc32c\nsoftdep a pre: b post: virtio\nsoftdep b pre: a nothing-has-this\n",
+  alias: "alias crc32c crc32c_intel\nalias crc32c crc32c_generic\nalias fs-erofs erofs\n",
+  builtin: "kernel/lib/zlib-deflate.ko\n",
+});
+
+test("moduleName drops folder and suffixes, and writes underscores", () => {
+  assert.equal(moduleName("kernel/arch/x86/crypto/crc32c-intel.ko.xz"), "crc32c_intel");
+});
+
+test("loadOrder puts dependencies first, the deepest first of all", () => {
+  assert.deepEqual(loadOrder(index, ["virtio_blk"]), ["virtio_ring", "virtio", "virtio_blk"]);
+});
+
+test("loadOrder follows soft dependencies of dependencies through aliases", () => {
+  assert.deepEqual(loadOrder(index, ["erofs"]), ["crc32c_intel", "crc32c_generic", "libcrc32c", "erofs"]);
+});
+
+test("loadOrder leaves out what is built in and accepts hyphens", () => {
+  assert.deepEqual(loadOrder(index, ["zlib-deflate", "crc32c-intel"]), ["crc32c_intel"]);
+});
+
+test("loadOrder ends for circular soft dependencies, and ignores post ones and those nothing answers to", () => {
+  assert.deepEqual(loadOrder(index, ["a"]), ["b", "a"]);
+});
+
+test("loadOrder refuses a name that the kernel does not know", () => {
+  assert.throws(() => loadOrder(index, ["floppy"]), /no module floppy/);
+});
+
+test("loadOrder names every module once and after all it depends on, whatever is asked for", () => {
+  fc.assert(
+    fc.property(fc.subarray([...index.paths.keys()]), (names) => {
+      const order = loadOrder(index, names);
+      assert.equal(new Set(order).size, order.length);
+      for (const name of order) {
+        for (const need of index.depends.get(name) ?? []) assert.ok(order.indexOf(need) < order.indexOf(name));
+      }
+      assert.ok(names.every((name) => order.includes(name)));
+    }),
+  );
+});
+
+test("renderLoadList writes a condition and paths a line", () => {
+  const rules = parseLoadRules("# comment\nroot virtio:2  virtio_blk\n\nroot always erofs # why\n");
+  assert.equal(
+    renderLoadList(rules, index, (name) => `/m/${name}.ko`),
+    "virtio:2 /m/virtio_ring.ko /m/virtio.ko /m/virtio_blk.ko\n" +
+      "always /m/crc32c_intel.ko /m/crc32c_generic.ko /m/libcrc32c.ko /m/erofs.ko\n",
+  );
+});
+
+for (const [line, reason] of [
+  ["boot always erofs", /not "initramfs\|root/],
+  ["root always", /not "initramfs\|root/],
+  ["root virtio:net virtio_net", /condition "virtio:net"/],
+] as const) {
+  test(`parseLoadRules refuses "${line}"`, () => {
+    assert.throws(() => parseLoadRules(line), reason);
+  });
+}

@@ -1,0 +1,31 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { parsePackages } from "./packages.ts";
+
+test("parsePackages reads versions, sums, and the first of each group of alternatives", () => {
+  const text = `Package: libssl3
+Architecture: amd64
+Version: 3.0.22-1~deb12u2
+Depends: libc6 (>= 2.34), debconf (>= 0.5) | debconf-2.0
+Pre-Depends: dpkg (>= 1.15)
+Description-en: Secure Sockets Layer toolkit
+ Depends: on nothing here
+SHA256: 00ff
+
+Package: gcc-12-base
+Version: 12.2.0-14
+SHA256: 11ee
+`;
+  assert.deepEqual(parsePackages(text), [
+    { name: "libssl3", version: "3.0.22-1~deb12u2", sha256: "00ff", depends: ["dpkg", "libc6", "debconf"] },
+    { name: "gcc-12-base", version: "12.2.0-14", sha256: "11ee", depends: [] },
+  ]);
+});
+
+test("parsePackages refuses a record without a sum", () => {
+  assert.throws(() => parsePackages("Package: x\nVersion: 1\n"), /without the field SHA256/);
+});
+
+test("parsePackages of nothing is nothing", () => {
+  assert.deepEqual(parsePackages("\n"), []);
+});
