@@ -1,4 +1,4 @@
-import { accessSync, constants, readFileSync, statfsSync } from "node:fs";
+import { accessSync, constants, existsSync, readFileSync, statfsSync } from "node:fs";
 import { dirname, join } from "node:path";
 import type { Command } from "commander";
 import { CaissonError } from "../../protocol/errors.ts";
@@ -36,7 +36,7 @@ async function inspect(settingsFile: string | undefined): Promise<Finding[]> {
   let settings: Settings;
   try {
     settings = loadSettings(settingsFile);
-    findings.push({ subject: "settings", status: "ok", found: settingsFile ?? DEFAULT_SETTINGS_FILE });
+    findings.push({ subject: "settings", status: "ok", found: settingsFile ?? defaultSettings() });
   } catch (error) {
     return [...findings, failed("settings", error)];
   }
@@ -50,6 +50,10 @@ async function inspect(settingsFile: string | undefined): Promise<Finding[]> {
     findings.push(...(await accelerators(settings, facts, qemu)));
   }
   return [...findings, ...transports(settings), cgroups(), templates(settings)];
+}
+
+function defaultSettings(): string {
+  return existsSync(DEFAULT_SETTINGS_FILE) ? DEFAULT_SETTINGS_FILE : `defaults: there is no ${DEFAULT_SETTINGS_FILE}`;
 }
 
 function root(): Finding {

@@ -35,7 +35,8 @@ export async function parse(command: Command, args: readonly string[]): Promise<
     if (!(error instanceof CommanderError)) throw error;
     if (error.exitCode === 0) return true;
     const name = command.name();
-    throw new CaissonError("CAISSON_E_USAGE", `${name}: ${error.message.replace(/^error: /, "")}`, {
+    const message = error.code === "commander.help" ? "a command is missing" : error.message.replace(/^error: /, "");
+    throw new CaissonError("CAISSON_E_USAGE", `${name}: ${message.replace(/\s*\n/g, " ")}`, {
       remedy: `Usage: ${name} ${command.usage()}; "${name} --help" says more.`,
     });
   }

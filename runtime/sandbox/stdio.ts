@@ -28,8 +28,15 @@ export function openInput(fd: number): Readable {
 export function openOutput(fd: number): Writable {
   const kind = fstatSync(fd);
   if (kind.isFIFO() || isatty(fd)) return new PollStream({ fd: reopen(fd, constants.O_WRONLY), readable: false });
-  if (kind.isSocket()) return new Socket({ fd, readable: false, writable: true });
+  if (kind.isSocket()) return sharedSocket(fd);
   return createWriteStream("", { fd, autoClose: true });
+}
+
+/** The socket is our caller's, too (systemd hands out such ones): our end of it must not be shut down for all. */
+function sharedSocket(fd: number): Writable {
+  const socket = new Socket({ fd, readable: false, writable: true });
+  socket._final = (callback) => callback();
+  return socket;
 }
 
 function reopen(fd: number, mode: number): number {

@@ -1,0 +1,114 @@
+/** What all verbs have in common: the flags before them, help, wrong usage, the log. */
+import assert from "node:assert/strict";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, test } from "node:test";
+import { errorOf, Host } from "../harness/host.ts";
+
+const VERBS =
+  "check checkpoint create delete events exec features kill list pause ps restore resume run spec start state template update";
+
+const host = new Host();
+const folder = mkdtempSync(join(tmpdir(), "caisson-log-"));
+after(() => rmSync(folder, { recursive: true }));
+
+test("--version prints what engines read", async () => {
+  assert.match(await host.ok(["--version"]), /^caisson version \d+\.\d+\.\d+\S*\nspec: 1\.2\.0\n/);
+});
+
+test("--help and no command at all list every command", async () => {
+  const help = await host.ok(["--help"]);
+  for (const verb of VERBS.split(" ")) assert.match(help, new RegExp(`^  ${verb} `, "m"));
+  assert.equal(await host.ok([]), help);
+});
+
+for (const verb of VERBS.split(" ")) {
+  test(`${verb} --help shows its usage`, async () => {
+    assert.match(await host.ok([verb, "--help"]), new RegExp(`^Usage: caisson ${verb} `));
+  });
+}
+
+const wrong: [string[], RegExp][] = [
+  [["kil", "x"], /unknown command "kil"\. Did you mean "kill"\?/],
+  [["kill"], /caisson kill: missing required argument 'container-id'\. Usage: caisson kill \[options\] <container-id>/],
+  [["kill", "--al", "x"], /caisson kill: unknown option '--al' \(Did you mean --all\?\)/],
+  [["kill", "a", "TERM", "c"], /caisson kill: too many arguments/],
+  [["start", "a", "b"], /caisson start: too many arguments/],
+  [["--nope", "list"], /caisson: unknown option '--nope'/],
+  [["create", "--bundle"], /argument missing/],
+  [["--log-format", "xml", "list"], /invalid log-format: xml/],
+  [["--systemd-cgroup", "list"], /--systemd-cgroup is not supported: .*--cgroup-manager=cgroupfs/],
+  [["--rootless", "true", "list"], /--rootless true is not supported: a VM per container needs root/],
+  [["--log", "/nonexistent/log", "list"], /cannot open the log file \/nonexistent\/log/],
+  [["checkpoint", "--image-path", "x", "a"], /checkpoint is not supported: QEMU does not save a VM while/],
+  [["restore", "a"], /restore is not supported/],
+  [["list", "--format", "xml"], /invalid format option/],
+  [["state", "no such"], /the container id "no such" cannot be used/],
+  [["create", "--no-pivot", "a"], /--no-pivot is not supported/],
+  [["create", "--no-new-keyring", "a"], /--no-new-keyring is not supported/],
+  [["run", "--preserve-fds", "3", "a"], /--preserve-fds 3 is not supported: a file descriptor cannot cross into a VM/],
+  [["run", "--preserve-fds", "x", "a"], /--preserve-fds: "x" is not a number/],
+  [["kill", "a", "FOO"], /unknown signal "FOO"/],
+];
+
+for (const [args, message] of wrong) {
+  test(`caisson ${args.join(" ")} fails with one line that says why`, async () => {
+    const result = await host.run(args);
+    assert.equal(result.exitCode, 1);
+    assert.equal(result.stdout, "");
+    assert.match(errorOf(result), message);
+    assert.equal(result.stderr.trimEnd().split("\n").length, 1);
+  });
+}
+
+test("--rootless auto and false are accepted", async () => {
+  await host.ok(["--rootless", "auto", "list"]);
+  await host.ok(["--rootless", "false", "list"]);
+});
+
+test("an unknown id is told by every verb that takes one", async () => {
+  for (const verb of ["start", "state", "kill", "delete", "ps", "pause", "resume", "update", "events"]) {
+    const result = await host.run([verb, "nobody"]);
+    assert.equal(result.exitCode, 1, verb);
+    assert.match(errorOf(result), /container.*"nobody"/, verb);
+  }
+  assert.equal((await host.run(["exec", "nobody", "true"])).exitCode, 255);
+});
+
+test("--log --log-format json appends one object a line, and stderr has the message, too", async () => {
+  const log = join(folder, "json.log");
+  for (const id of ["a", "b"]) {
+    const { stderr } = await host.run(["--log", log, "--log-format", "json", "state", id]);
+    assert.match(stderr, new RegExp(`"${id}"`));
+    assert.doesNotMatch(stderr, /level=/);
+  }
+  const records = readFileSync(log, "utf8")
+    .trimEnd()
+    .split("\n")
+    .map((line) => JSON.parse(line));
+  assert.equal(records.length, 2);
+  for (const record of records) {
+    assert.equal(record.level, "error");
+    assert.match(record.msg, /container/);
+    assert.ok(Date.parse(record.time) > Date.now() - 600_000);
+  }
+});
+
+test("--log writes text by default", async () => {
+  const log = join(folder, "text.log");
+  await host.run(["--log", log, "state", "a"]);
+  assert.match(readFileSync(log, "utf8"), /^time="\S+" level=error msg=".*\n$/);
+});
+
+test("output into a closed pipe ends quietly", async () => {
+  const child = host.spawn(["features"]);
+  child.stdout?.destroy();
+  let stderr = "";
+  child.stderr?.on("data", (data) => {
+    stderr += data;
+  });
+  const exitCode = await new Promise((resolve) => child.once("close", resolve));
+  assert.equal(exitCode, 141);
+  assert.equal(stderr, "");
+});

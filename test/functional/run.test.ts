@@ -1,0 +1,178 @@
+import assert from "node:assert/strict";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, afterEach, test } from "node:test";
+import { processIdentity } from "../../runtime/state/process-identity.ts";
+import { Bundle } from "../harness/bundle.ts";
+import { collect, detached, errorOf, Host, until } from "../harness/host.ts";
+import { ConsoleSocket, Terminal } from "../harness/terminal.ts";
+
+const host = new Host();
+const folder = mkdtempSync(join(tmpdir(), "caisson-run-"));
+afterEach(() => assert.deepEqual(host.leftovers(), []));
+after(async () => {
+  rmSync(folder, { recursive: true });
+  await host[Symbol.asyncDispose]();
+});
+
+test("run passes output, errors, input and the exit status through", async () => {
+  using bundle = new Bundle(["sh", "-c", "cat; echo err >&2; exit 7"]);
+  const result = await host.run(["run", "--bundle", bundle.directory, host.id()], { input: "in\n" });
+  assert.deepEqual(result, { exitCode: 7, stdout: "in\n", stderr: "err\n" });
+});
+
+test("run takes the bundle in the current folder", async () => {
+  using bundle = new Bundle(["hostname"]);
+  assert.equal(await host.ok(["run", host.id()], { cwd: bundle.directory }), "caisson\n");
+});
+
+test("run returns 128 + the signal that ended the process", async () => {
+  using bundle = new Bundle();
+  const id = host.id();
+  const child = host.spawn(["run", "-b", bundle.directory, id]);
+  const result = collect(child);
+  await until(async () => (await host.run(["kill", id, "KILL"])).exitCode === 0);
+  assert.equal((await result).exitCode, 137);
+});
+
+test("run runs it in another kernel, with its own pid 1", async () => {
+  using bundle = new Bundle(["sh", "-c", "cat /proc/sys/kernel/random/boot_id; echo $$"]);
+  const [bootId, pid] = (await host.ok(["run", "-b", bundle.directory, host.id()])).split("\n");
+  assert.notEqual(bootId, readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim());
+  assert.equal(pid, "1");
+});
+
+test("run keeps what the container wrote", async () => {
+  using bundle = new Bundle(["sh", "-c", "echo kept > /root/file"]);
+  await host.ok(["run", "-b", bundle.directory, host.id()]);
+  assert.equal(readFileSync(join(bundle.rootfs, "root/file"), "utf8"), "kept\n");
+});
+
+for (const [what, args, exitCode, message] of [
+  ["that does not exist", ["nothere"], 127, /"nothere".*(no such file or directory|executable file not found)/],
+  ["that is no program", ["/etc"], 126, /"\/etc".*permission denied/],
+] as const) {
+  test(`run of a command ${what} ends with ${exitCode}`, async () => {
+    using bundle = new Bundle(args);
+    const result = await host.run(["run", "-b", bundle.directory, host.id()]);
+    assert.equal(result.exitCode, exitCode);
+    assert.match(errorOf(result), message);
+  });
+}
+
+test("run forwards signals", async () => {
+  using bundle = new Bundle(["sh", "-c", "trap 'echo caught; exit 3' TERM; echo ready; sleep 1000 & wait"]);
+  const child = host.spawn(["run", "-b", bundle.directory, host.id()]);
+  child.stdout?.on("data", (data) => {
+    if (String(data).includes("ready")) child.kill("SIGTERM");
+  });
+  assert.deepEqual(await collect(child), { exitCode: 3, stdout: "ready\ncaught\n", stderr: "" });
+});
+
+test("run that is interrupted before the process runs leaves nothing", async () => {
+  using bundle = new Bundle();
+  const child = host.spawn(["run", "-b", bundle.directory, host.id()]);
+  const result = collect(child);
+  setTimeout(() => child.kill("SIGINT"), 250);
+  const interrupted = await result;
+  assert.equal(interrupted.exitCode, 130);
+  assert.match(errorOf(interrupted), /interrupted by SIGINT/);
+});
+
+test("run --detach leaves it running; --pid-file names the daemon", async () => {
+  using bundle = new Bundle();
+  const id = host.id();
+  const pidFile = join(folder, "pid");
+  await detached(host, ["run", "--detach", "--pid-file", pidFile, "-b", bundle.directory, id]);
+  const { status, pid } = JSON.parse(await host.ok(["state", id]));
+  assert.equal(status, "running");
+  assert.equal(readFileSync(pidFile, "utf8"), String(pid));
+  await host.ok(["delete", "--force", id]);
+  assert.equal(processIdentity(pid), undefined);
+});
+
+test("run --keep leaves the stopped container", async () => {
+  using bundle = new Bundle(["true"]);
+  const id = host.id();
+  await host.ok(["run", "--keep", "-b", bundle.directory, id]);
+  assert.equal(await host.status(id), "stopped");
+  await host.ok(["delete", id]);
+});
+
+test("run that cannot write its pid file takes the container back", async () => {
+  using bundle = new Bundle();
+  const result = await host.run(["run", "--pid-file", "/none/x", "-b", bundle.directory, host.id()]);
+  assert.equal(result.exitCode, 1);
+  assert.match(errorOf(result), /cannot write the pid file \/none\/x/);
+});
+
+test("run on a terminal: keys, Ctrl-C, size, exit status, and its modes afterwards", async () => {
+  using bundle = new Bundle(["sh"]);
+  bundle.process.terminal = true;
+  bundle.write();
+  using terminal = new Terminal();
+  const { screen } = terminal;
+  screen.resize(33, 101);
+  const modes = terminal.modes();
+  const child = terminal.spawn(host.root, ["run", "-b", bundle.directory, host.id()]);
+  const ended = collect(child);
+  await screen.shows(/# /);
+  screen.type("stty size; tty\n");
+  await screen.shows(/33 101\r\n\/dev\/(pts\/0|console)/);
+  screen.resize(44, 111);
+  screen.type("sleep 0.5; stty size\n");
+  await screen.shows(/44 111/);
+  screen.type("sleep 1000\n");
+  await screen.shows(/sleep 1000/);
+  screen.type("\x03");
+  await screen.shows(/# /);
+  screen.type("exit 9\n");
+  assert.equal((await ended).exitCode, 9);
+  assert.equal(terminal.modes(), modes.replace("rows 33; columns 101", "rows 44; columns 111"));
+});
+
+test("run with a terminal needs one", async () => {
+  using bundle = new Bundle(["sh"]);
+  bundle.process.terminal = true;
+  bundle.write();
+  const result = await host.run(["run", "-b", bundle.directory, host.id()]);
+  assert.equal(result.exitCode, 1);
+  assert.match(errorOf(result), /wants a terminal, but stdin is not one/);
+});
+
+test("run --detach with a terminal needs --console-socket, and sends the terminal over it", async () => {
+  using bundle = new Bundle(["sh"]);
+  bundle.process.terminal = true;
+  bundle.write();
+  const id = host.id();
+  const refused = await host.run(["run", "-d", "-b", bundle.directory, id]);
+  assert.equal(refused.exitCode, 1);
+  assert.match(errorOf(refused), /cannot allocate tty if caisson will detach without setting console socket/);
+
+  using socket = new ConsoleSocket();
+  await detached(host, ["run", "-d", "--console-socket", socket.path, "-b", bundle.directory, id]);
+  using screen = await socket.screen;
+  screen.resize(20, 60);
+  screen.type("sleep 0.5; stty size\n");
+  await screen.shows(/20 60/);
+  screen.type("exit\n");
+  await until(async () => (await host.status(id)) === "stopped");
+  await host.ok(["delete", id]);
+});
+
+test("run --console-socket without a terminal is refused", async () => {
+  using bundle = new Bundle();
+  const result = await host.run(["run", "--console-socket", "/x", "-b", bundle.directory, host.id()]);
+  assert.equal(result.exitCode, 1);
+  assert.match(errorOf(result), /cannot use console socket if caisson will not detach or allocate tty/);
+});
+
+test("run --trace tells what took how long", async () => {
+  using bundle = new Bundle(["true"]);
+  const trace = join(folder, "trace.json");
+  await host.ok(["--trace", trace, "run", "-b", bundle.directory, host.id()]);
+  const text = readFileSync(trace, "utf8").trimEnd().replace(/,$/, "").replace(/^\[?/, "[");
+  const names = (JSON.parse(`${text}]`) as { name: string }[]).map(({ name }) => name);
+  for (const phase of ["create", "start", "run"]) assert.ok(names.includes(phase), `${phase} in ${names}`);
+});
