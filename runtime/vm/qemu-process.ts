@@ -47,12 +47,14 @@ export class QemuProcess {
     try {
       this.#console = new ConsoleLog(command.consoleFd, command.consoleLog);
     } catch (error) {
+      this.#exited = true;
       this.qmp.close();
       throw error;
     }
     try {
       this.#child = spawnQemu(command.path, command.argv, command.descriptors, command.netnsPath);
     } catch (error) {
+      this.#exited = true;
       this.qmp.close();
       this.#console.close();
       throw error;

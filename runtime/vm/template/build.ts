@@ -20,6 +20,8 @@ export interface BuildOptions {
   trace?: Trace | undefined;
 }
 
+/** A connection that ends is a moment ahead of the VM that ended it. */
+const DEATH_FOLLOWS_MS = 250;
 const MIGRATION_LIMIT_MS = 30_000;
 /** A guest is at rest when QEMU uses less than this share of a processor for a window; past the limit it never is. */
 const REST_WINDOW_MS = 100;
@@ -53,8 +55,7 @@ export async function buildTemplate(folder: string, spec: VmSpec, warm: Warm, op
     try {
       options.trace?.("template warm");
       machine.agent.destroy();
-      await rest(machine.pid, options.signal);
-      await save(machine, stateFd, options.signal);
+      await settleAndSave(machine, stateFd, options.signal);
     } finally {
       await machine.kill();
     }
@@ -73,6 +74,22 @@ export async function buildTemplate(folder: string, spec: VmSpec, warm: Warm, op
     return key;
   } finally {
     for (const fd of descriptors) closeSync(fd);
+  }
+}
+
+/** @throws CAISSON_E_VM_DIED when that is why it failed; else CAISSON_E_TEMPLATE or the signal's reason. */
+async function settleAndSave(machine: Machine, stateFd: number, signal: AbortSignal): Promise<void> {
+  try {
+    await rest(machine.pid, signal);
+    await save(machine, stateFd, signal);
+  } catch (error) {
+    signal.throwIfAborted();
+    const death = await Promise.race([machine.died, sleep(DEATH_FOLLOWS_MS, undefined, { ref: false })]);
+    if (death !== undefined) throw diedError("Cannot save the template", death);
+    if (error instanceof CaissonError) throw error;
+    throw new CaissonError("CAISSON_E_TEMPLATE", `Cannot save the template: ${(error as Error).message}`, {
+      cause: error,
+    });
   }
 }
 
@@ -103,29 +120,21 @@ function processorSeconds(pid: number): number {
 async function save(machine: Machine, stateFd: number, signal: AbortSignal): Promise<void> {
   const { qmp } = machine;
   const capabilities = ["x-ignore-shared", "events"].map((capability) => ({ capability, state: true }));
-  try {
-    await qmp.execute("migrate-set-capabilities", { capabilities }, { signal });
-    await qmp.passDescriptor(STATE_FILE, stateFd, { signal });
-    const finished = migrationEnd(machine, AbortSignal.any([signal, AbortSignal.timeout(MIGRATION_LIMIT_MS)]));
-    finished.catch(() => {});
-    await qmp.execute("migrate", { uri: `fd:${STATE_FILE}` }, { signal });
-    await finished;
-  } catch (error) {
-    if (signal.aborted || error instanceof CaissonError) throw error;
-    throw new CaissonError("CAISSON_E_TEMPLATE", `Cannot save the template: ${(error as Error).message}`, {
-      cause: error,
-    });
-  }
+  await qmp.execute("migrate-set-capabilities", { capabilities }, { signal });
+  await qmp.passDescriptor(STATE_FILE, stateFd, { signal });
+  const finished = migrationEnd(machine, AbortSignal.any([signal, AbortSignal.timeout(MIGRATION_LIMIT_MS)]));
+  finished.catch(() => {});
+  await qmp.execute("migrate", { uri: `fd:${STATE_FILE}` }, { signal });
+  await finished;
 }
 
-/** @throws CAISSON_E_TEMPLATE when QEMU could not, the signal's reason, or CAISSON_E_VM_DIED. */
+/** @throws CAISSON_E_TEMPLATE when QEMU could not, or the signal's reason. */
 async function migrationEnd(machine: Machine, signal: AbortSignal): Promise<void> {
   const ended = machine.qmp.nextEvent(({ name, data }) => {
     const status = data["status"];
     return name === "MIGRATION" && (status === "completed" || status === "failed");
   }, signal);
-  const event = await Promise.race([ended, machine.died]);
-  if ("reason" in event) throw diedError("Cannot save the template", event);
+  const event = await ended;
   if (event.data["status"] === "completed") return;
   const answer = (await machine.qmp.execute("query-migrate")) as { "error-desc"?: unknown } | null;
   const why = answer?.["error-desc"] ?? "QEMU does not say why";
