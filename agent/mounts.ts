@@ -1,7 +1,7 @@
 /** The steps for a container's mounts (config.md, "Mounts"; config-linux.md). */
-import { posix } from "node:path";
 import type { Mount, Spec } from "../protocol/oci.ts";
 import { ATTRIBUTE, type MountOptions, PROPAGATION, parseMountOptions } from "./plan/mount-options.ts";
+import { containerPath } from "./plan/paths.ts";
 import { invalid, unsupported } from "./plan/refusal.ts";
 import { idMapText } from "./plan/user.ts";
 import type { Step } from "./steps.ts";
@@ -39,7 +39,7 @@ export function mountSteps(config: Spec, userNamespace: boolean): MountSteps {
   const steps: MountSteps = { mounting: [], closing: [] };
   config.mounts?.forEach((mount, index) => {
     const field = `mounts[${index}]`;
-    const target = posix.join("/", mount.destination);
+    const target = containerPath(mount.destination);
     if (target === "/") throw invalid(`${field}.destination`, "must not be the root itself.");
     const options = parseMountOptions(mount, field);
     refuseProc(target, mount, options, field);

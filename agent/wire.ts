@@ -2,7 +2,7 @@
  * The messages on container-init's descriptor 3, both ways; native/container-init/README.md writes them down.
  */
 import { CaissonError } from "../protocol/errors.ts";
-import { FORMS, type Kind, type Step, type Value } from "./steps.ts";
+import { FORMS, type Kind, type Operation, type Step, type Value } from "./steps.ts";
 
 /** The longest plan that container-init takes, in bytes. */
 export const MAX_PLAN_BYTES = 4 * 1024 * 1024;
@@ -12,6 +12,8 @@ export const MAX_STATE_BYTES = 64 * 1024;
 export const MAX_REPORT_BYTES = 512;
 
 const HEAD_BYTES = 5;
+/** Enough for most plans. */
+const INITIAL_BYTES = 8192;
 const MESSAGE_PLAN = 1;
 const MESSAGE_CONTINUE = 2;
 const REPORT_REACHED = 1;
@@ -36,17 +38,24 @@ export type Report =
  * Throws CAISSON_E_CONFIG_INVALID for a string with a NUL byte and for a plan longer than 4 MiB.
  */
 export function encodePlan(steps: readonly Step[]): Buffer {
-  const message = new MessageWriter(MESSAGE_PLAN, 8192);
-  message.word(steps.length);
+  writer.begin(MESSAGE_PLAN);
+  writer.word(steps.length);
   for (const step of steps) {
-    const form: { code: number; arguments: Record<string, Kind> } = FORMS[step.op];
-    const start = message.beginStep(form.code, step.supervised === true ? SUPERVISED : 0);
+    const { code, names, kinds } = LAYOUTS[step.op];
     // The forms made the type: every name that a form lists is there, of its kind.
     const values = step as unknown as Record<string, Value<Kind>>;
-    for (const name in form.arguments) message.value(form.arguments[name] as Kind, values[name] as Value<Kind>, step);
-    message.endStep(start);
+    const start = writer.beginStep(code, step.supervised === true ? SUPERVISED : 0);
+    for (let i = 0; i < names.length; i++) {
+      const value = values[names[i] as string] as Value<Kind>;
+      const kind = kinds[i] as Kind;
+      // The most frequent ones first, without a call between.
+      if (kind === "u32") writer.word(value as number);
+      else if (kind === "string") writer.string(value as string, step);
+      else writer.value(kind, value, step);
+    }
+    writer.endStep(start);
   }
-  const bytes = message.end();
+  const bytes = writer.end();
   if (bytes.length > MAX_PLAN_BYTES) {
     throw new CaissonError(
       "CAISSON_E_CONFIG_INVALID",
@@ -65,9 +74,9 @@ export function encodeContinue(state = ""): Buffer {
       `The container's state has ${text.length} bytes; hooks get at most ${MAX_STATE_BYTES}.`,
     );
   }
-  const message = new MessageWriter(MESSAGE_CONTINUE, HEAD_BYTES + text.length);
-  message.raw(text);
-  return message.end();
+  writer.begin(MESSAGE_CONTINUE);
+  writer.raw(text);
+  return writer.end();
 }
 
 /**
@@ -107,30 +116,67 @@ function badReport(what: string): CaissonError {
   return new CaissonError("CAISSON_E_INTERNAL", `container-init sent something that is no report: ${what}.`);
 }
 
-/** One message in one growing buffer: in a fresh guest, many small buffers cost more than the plan itself. */
-class MessageWriter {
-  #bytes: Buffer;
-  #length = HEAD_BYTES;
+interface Layout {
+  code: number;
+  names: string[];
+  kinds: Kind[];
+}
 
-  constructor(type: number, capacity: number) {
-    this.#bytes = Buffer.allocUnsafe(capacity);
-    this.#bytes.writeUInt8(type, 4);
+const LAYOUTS = Object.fromEntries(
+  Object.entries(FORMS).map(([op, form]): [string, Layout] => [
+    op,
+    { code: form.code, names: Object.keys(form.arguments), kinds: Object.values(form.arguments) },
+  ]),
+) as Record<Operation, Layout>;
+
+/**
+ * Puts messages together in one buffer that stays: in a fresh clone of a guest, each page that is touched for the first
+ * time costs more than what is written into it. DataView and not Buffer's methods, as those are scripts themselves.
+ */
+class MessageWriter {
+  #bytes = Buffer.alloc(INITIAL_BYTES);
+  #view = new DataView(this.#bytes.buffer, this.#bytes.byteOffset);
+  #length = 0;
+
+  begin(type: number): void {
+    this.#length = HEAD_BYTES;
+    this.#bytes[4] = type;
   }
 
+  /** A copy. */
+  end(): Buffer {
+    this.#view.setUint32(0, this.#length - 4, true);
+    return Buffer.from(this.#bytes.subarray(0, this.#length));
+  }
+
+  /** The place for so many bytes. */
   #reserve(count: number): number {
     const at = this.#length;
-    if (at + count > this.#bytes.length) {
-      const larger = Buffer.allocUnsafe(2 * (at + count));
+    this.#length += count;
+    if (this.#length > this.#bytes.length) {
+      const larger = Buffer.alloc(2 * this.#length);
       this.#bytes.copy(larger, 0, 0, at);
       this.#bytes = larger;
+      this.#view = new DataView(larger.buffer, larger.byteOffset);
     }
-    this.#length = at + count;
     return at;
+  }
+
+  /** The step's own length is filled in by `endStep`. */
+  beginStep(code: number, flags: number): number {
+    const at = this.#reserve(8);
+    this.#view.setUint16(at + 4, code, true);
+    this.#view.setUint16(at + 6, flags, true);
+    return at;
+  }
+
+  endStep(at: number): void {
+    this.#view.setUint32(at, this.#length - at - 8, true);
   }
 
   word(value: number): void {
     const at = this.#reserve(4);
-    this.#bytes.writeUInt32LE(value >>> 0, at);
+    this.#view.setUint32(at, value, true);
   }
 
   raw(bytes: Uint8Array): void {
@@ -139,17 +185,18 @@ class MessageWriter {
   }
 
   /** With a NUL behind it that its length does not count: C uses it where it lies. */
-  #string(text: string, step: Step): void {
+  string(text: string, step: Step): void {
     if (text.includes("\0")) {
       throw new CaissonError("CAISSON_E_CONFIG_INVALID", `${step.field}: must not contain a NUL byte.`, {
         field: step.field,
       });
     }
-    const length = Buffer.byteLength(text);
-    this.word(length);
-    const at = this.#reserve(length + 1);
-    this.#bytes.write(text, at);
-    this.#bytes.writeUInt8(0, at + length);
+    // UTF-8 takes at most three bytes for a unit of UTF-16.
+    const at = this.#reserve(4 + 3 * text.length + 1);
+    const length = this.#bytes.write(text, at + 4);
+    this.#view.setUint32(at, length, true);
+    this.#bytes[at + 4 + length] = 0;
+    this.#length = at + 4 + length + 1;
   }
 
   value(kind: Kind, value: Value<Kind>, step: Step): void {
@@ -160,15 +207,15 @@ class MessageWriter {
         return;
       case "u64": {
         const at = this.#reserve(8);
-        this.#bytes.writeBigUInt64LE(BigInt.asUintN(64, value as bigint), at);
+        this.#view.setBigUint64(at, value as bigint, true);
         return;
       }
       case "string":
-        this.#string(value as string, step);
+        this.string(value as string, step);
         return;
       case "strings":
         this.word((value as readonly string[]).length);
-        for (const item of value as readonly string[]) this.#string(item, step);
+        for (const item of value as readonly string[]) this.string(item, step);
         return;
       case "u32s":
         this.word((value as readonly number[]).length);
@@ -179,21 +226,6 @@ class MessageWriter {
         this.raw(value as Uint8Array);
     }
   }
-
-  /** The step's own length is filled in by `endStep`. */
-  beginStep(code: number, flags: number): number {
-    const at = this.#reserve(8);
-    this.#bytes.writeUInt16LE(code, at + 4);
-    this.#bytes.writeUInt16LE(flags, at + 6);
-    return at;
-  }
-
-  endStep(at: number): void {
-    this.#bytes.writeUInt32LE(this.#length - at - 8, at);
-  }
-
-  end(): Buffer {
-    this.#bytes.writeUInt32LE(this.#length - 4, 0);
-    return this.#bytes.subarray(0, this.#length);
-  }
 }
+
+const writer = new MessageWriter();

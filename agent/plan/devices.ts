@@ -1,6 +1,6 @@
-import { posix } from "node:path";
 import type { Device, Spec } from "../../protocol/oci.ts";
 import type { Step } from "../steps.ts";
+import { containerPath } from "./paths.ts";
 import { invalid } from "./refusal.ts";
 
 /** config-linux.md, "Default Devices"; mem(4), null(4), random(4), tty(4). */
@@ -30,12 +30,12 @@ const FILE_TYPES: Readonly<Record<string, number>> = { c: 0o020000, u: 0o020000,
  */
 export function deviceSteps(config: Spec, userNamespace: boolean): Step[] {
   const isBind = (options: string[] = []) => options.includes("bind") || options.includes("rbind");
-  const isDev = (path: string) => posix.join("/", path) === "/dev" || posix.join("/", path) === "/dev/";
+  const isDev = (path: string) => containerPath(path) === "/dev";
   if (config.mounts?.some((mount) => isDev(mount.destination) && (mount.type === "bind" || isBind(mount.options))))
     return [];
   const steps: Step[] = [];
   const configured = config.linux?.devices ?? [];
-  const paths = new Set(configured.map((device) => posix.join("/", device.path)));
+  const paths = new Set(configured.map((device) => containerPath(device.path)));
   for (const device of DEFAULT_DEVICES) {
     if (!paths.has(device.path)) steps.push(...oneDevice(device, userNamespace, "linux.devices"));
   }
@@ -50,7 +50,7 @@ export function deviceSteps(config: Spec, userNamespace: boolean): Step[] {
 
 /** A user namespace may not make devices (user_namespaces(7)): there it is the guest's own, bound. */
 function oneDevice(device: Device, userNamespace: boolean, field: string): Step[] {
-  const path = posix.join("/", device.path);
+  const path = containerPath(device.path);
   const fileType = FILE_TYPES[device.type];
   if (fileType === undefined)
     throw invalid(`${field}.type`, `must be one of "c", "u", "b", "p", not "${device.type}".`);

@@ -29,6 +29,8 @@ export function programSteps(input: ProgramInput): Step[] {
   const args = process.args ?? [];
   const name = args[0];
   if (name === undefined || name === "") throw invalid("process.args", "must name a program.");
+  if (!process.cwd.startsWith("/"))
+    throw invalid("process.cwd", `must be an absolute path, not ${JSON.stringify(process.cwd)}.`);
   const environment = parseEnvironment(process.env ?? []);
   const capabilities = capabilitySteps(process.capabilities);
   const noNewPrivileges = process.noNewPrivileges === true;

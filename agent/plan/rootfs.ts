@@ -1,10 +1,10 @@
-import { posix } from "node:path";
 import type { Spec } from "../../protocol/oci.ts";
 import { mountSteps, readonlyStep } from "../mounts.ts";
 import type { Barrier, Step } from "../steps.ts";
 import { consoleStep } from "./console.ts";
 import { deviceSteps } from "./devices.ts";
 import { own, PROPAGATION } from "./mount-options.ts";
+import { containerPath } from "./paths.ts";
 import { invalid } from "./refusal.ts";
 
 export interface RootfsInput {
@@ -56,13 +56,13 @@ export function rootfsSteps(input: RootfsInput, userNamespace: boolean): Step[] 
   if (input.stopForHooks === true) steps.push(barrierStep("createContainer"));
   linux?.maskedPaths?.forEach((path, index) => {
     const field = `linux.maskedPaths[${index}]`;
-    steps.push({ op: "mask", path: posix.join("/", path), field, subject: path, task: "masking the path" });
+    steps.push({ op: "mask", path: containerPath(path), field, subject: path, task: "masking the path" });
   });
   linux?.readonlyPaths?.forEach((path, index) => {
     const field = `linux.readonlyPaths[${index}]`;
     steps.push({
       op: "makeReadonly",
-      path: posix.join("/", path),
+      path: containerPath(path),
       field,
       subject: path,
       task: "making the path read-only",
