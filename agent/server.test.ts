@@ -200,7 +200,8 @@ test("PauseContainer stops every process until ResumeContainer", async () => {
 });
 
 test("ListProcesses and Stats describe what runs", async () => {
-  const pid = await start("busy", ["sh", "-c", "sleep 1000 & exec sleep 2000"]);
+  const pid = await start("busy", ["sleep", "2000"]);
+  await exec("busy", "other", ["sleep", "1000"]);
   const { processes } = await agent.call("listProcesses", { containerId: "busy" });
   assert.deepEqual(processes.map(({ command }) => command).sort(), ["sleep 1000", "sleep 2000"]);
   const init = processes.find((process) => process.pid === pid);

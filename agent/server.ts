@@ -8,6 +8,7 @@ import {
 } from "@grpc/grpc-js";
 import { CaissonError } from "../protocol/errors.ts";
 import { type AgentServer, AgentService, type ProcessId, Stream } from "../protocol/generated/agent.ts";
+import { decodeWriteStdin, encodeOutputChunk } from "./chunks.ts";
 import { toStatus } from "./failure.ts";
 import { logFeed } from "./log.ts";
 import type { Process } from "./process.ts";
@@ -20,18 +21,30 @@ const PROTOCOL = { major: 1, minor: 0 };
 const MESSAGE_LIMIT_BYTES = 4 * 1024 * 1024;
 const STREAM_LIMIT = 1024;
 
+const SERVICE: typeof AgentService = {
+  ...AgentService,
+  readOutput: { ...AgentService.readOutput, responseSerialize: encodeOutputChunk },
+  writeStdin: { ...AgentService.writeStdin, requestDeserialize: decodeWriteStdin },
+};
+
 export interface Injector {
   injectConnection(connection: import("node:stream").Duplex): void;
 }
 
-/** The gRPC server over a sandbox, not bound to anything: connections are injected. */
+/**
+ * The gRPC server over a sandbox, not bound to anything: connections are injected.
+ *
+ * Its HTTP/2 windows stay at the protocol's 64 KiB (RFC 9113, 6.9.2), however wide the host's are: Node does not read
+ * from a connection while a write to it is unfinished (Http2Session::MaybeStopReading), so two ends that both fill the
+ * transport would wait for each other for ever. 64 KiB always fit into it.
+ */
 export function createServer(sandbox: Sandbox): Injector {
   const server = new Server({
     "grpc.max_receive_message_length": MESSAGE_LIMIT_BYTES,
     "grpc.max_concurrent_streams": STREAM_LIMIT,
     "grpc.enable_channelz": 0,
   });
-  server.addService(AgentService, handlers(sandbox));
+  server.addService(SERVICE, handlers(sandbox));
   return server.createConnectionInjector(ServerCredentials.createInsecure());
 }
 

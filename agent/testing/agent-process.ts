@@ -17,7 +17,7 @@ import {
 } from "../../protocol/generated/agent.ts";
 
 /** Mount, pid and uts namespaces of its own: what the agent mounts or names stays there, and all of it dies with it. */
-const ISOLATION = ["--mount", "--pid", "--uts", "--ipc", "--fork", "--kill-child", "--mount-proc"];
+const ISOLATION = ["--pdeathsig", "KILL", "unshare", "--mount", "--pid", "--uts", "--ipc", "--fork", "--kill-child", "--mount-proc"];
 const TRIES = 500;
 const RETRY_MS = 20;
 
@@ -57,7 +57,7 @@ export class AgentProcess {
       `--runDirectory=${folder}/run`,
       `--containerInit=${resolve(import.meta.dirname, "../../out/native/container-init")}`,
     ];
-    const child = spawn("unshare", [...ISOLATION, process.execPath, ...agent], {
+    const child = spawn("setpriv", [...ISOLATION, process.execPath, ...agent], {
       stdio: ["ignore", "inherit", "inherit"],
     });
     const ended = once(child, "exit");
