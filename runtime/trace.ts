@@ -1,4 +1,4 @@
-import { appendFileSync } from "node:fs";
+import { appendFileSync, writeFileSync } from "node:fs";
 
 /**
  * `--trace FILE`: what took how long, as Chrome trace events (the JSON array form, whose closing bracket is optional, so
@@ -8,9 +8,10 @@ let file: string | undefined;
 let label = "caisson";
 const lines: string[] = [];
 
-/** Starts tracing to `path`; `name` is shown for this process. */
-export function traceTo(path: string | undefined, name: string): void {
+/** Starts tracing to `path`; `name` is shown for this process. The `first` process begins the file anew. */
+export function traceTo(path: string | undefined, name: string, first = false): void {
   if (path === undefined) return;
+  if (first) writeFileSync(path, "[\n");
   file = path;
   label = name;
   lines.push(event({ ph: "M", name: "process_name", args: { name } }));

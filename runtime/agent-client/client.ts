@@ -128,7 +128,7 @@ export function agentError(call: string, error: ServiceError): CaissonError {
 const LONGEST_DETAIL = 4096;
 
 /** Text from the guest, safe to print on a terminal: no control characters, bounded. */
-function printable(text: string): string {
+export function printable(text: string): string {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: those are what it removes
   return text.slice(0, LONGEST_DETAIL).replace(/[\u0000-\u001f\u007f-\u009f]+/g, " ");
 }
