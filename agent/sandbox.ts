@@ -121,6 +121,8 @@ export class Sandbox {
     if (container === undefined) return;
     await container.delete(force);
     this.#containers.delete(id);
+    // Whoever warms a template up saves it next, and its clones want a launcher that runs already.
+    if (this.#lifecycle.status === "blank") this.reserve.fill();
   }
 
   /** The init's pid of a container whose init lives. */

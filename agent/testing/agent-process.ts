@@ -17,7 +17,18 @@ import {
 } from "../../protocol/generated/agent.ts";
 
 /** Mount, pid and uts namespaces of its own: what the agent mounts or names stays there, and all of it dies with it. */
-const ISOLATION = ["--pdeathsig", "KILL", "unshare", "--mount", "--pid", "--uts", "--ipc", "--fork", "--kill-child", "--mount-proc"];
+const ISOLATION = [
+  "--pdeathsig",
+  "KILL",
+  "unshare",
+  "--mount",
+  "--pid",
+  "--uts",
+  "--ipc",
+  "--fork",
+  "--kill-child",
+  "--mount-proc",
+];
 const TRIES = 500;
 const RETRY_MS = 20;
 
