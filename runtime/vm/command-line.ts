@@ -1,8 +1,11 @@
 import { compareVersions, type QemuVersion } from "./qemu.ts";
 import { AGENT_PORT_NAME, type NetworkDevice, SHARE_TAG, type VmSpec } from "./spec.ts";
 
-/** QEMU's translation buffer for emulated code: its default of 1 GiB would let one busy sandbox grow by that much. */
-const TCG_TRANSLATION_BUFFER_MIB = 64;
+/**
+ * QEMU's buffer for translated code, which takes memory only as it fills: its default of 1 GiB would let one busy sandbox
+ * grow by that much. A boot to the agent fills 120 MiB, and a full buffer is thrown away and translated anew.
+ */
+const TRANSLATION_BUFFER_MIB = { boot: 256, clone: 128 } as const;
 
 /** The descriptors, numbers and paths of one run: QEMU inherits the descriptors under these numbers. */
 export interface Wiring {
@@ -67,7 +70,7 @@ function machineArguments({ machine, accelerator, vcpus }: VmSpec, { memory }: W
     "-machine",
     options.join(","),
     "-accel",
-    emulated ? `tcg,thread=multi,tb-size=${TCG_TRANSLATION_BUFFER_MIB}` : "kvm",
+    emulated ? `tcg,thread=multi,tb-size=${TRANSLATION_BUFFER_MIB[memory.kind === "clone" ? "clone" : "boot"]}` : "kvm",
     "-cpu",
     // Not migrated between hosts, so whatever the accelerator has.
     emulated ? "max" : "host",
