@@ -3,7 +3,7 @@ import { chownSync, existsSync, mkdirSync, readFileSync, readlinkSync, rmdirSync
 import { join } from "node:path";
 import { test } from "node:test";
 import type { NamespaceType } from "../../protocol/oci.ts";
-import { configOf, exec, lines, NEEDS_ROOT, Rootfs, run, started } from "./trial.ts";
+import { configOf, DEVPTS, exec, lines, NEEDS_ROOT, Rootfs, run, started } from "./trial.ts";
 
 const FILES = { pid: "pid", network: "net", ipc: "ipc", uts: "uts", mount: "mnt", cgroup: "cgroup" };
 const FOREVER = { process: { args: ["sleep", "1000"] } };
@@ -91,6 +91,47 @@ test("a user namespace maps ids, and its root sets the container up", options, a
   assert.deepEqual(rest, ["0", "0", "1:3", "trial"]);
   assert.equal(statSync(join(rootfs.path, "made")).uid, 100000);
   assert.equal(statSync(join(source, "made")).uid, 100000);
+});
+
+test("a user namespace takes all that a container usually has, and exec joins it", options, async () => {
+  using rootfs = new Rootfs();
+  chownSync(rootfs.path, 100000, 100000);
+  const maps = [{ containerID: 0, hostID: 100000, size: 65536 }];
+  const types = [...Object.keys(FILES), "user", "time"] as NamespaceType[];
+  const filesystem = (destination: string, type: string, ...given: string[]) => ({
+    destination,
+    type,
+    source: type,
+    options: given,
+  });
+  const config = configOf("", {
+    process: { args: ["sleep", "1000"], user: { uid: 33, gid: 33 } },
+    config: { root: { path: "", readonly: true } },
+    mounts: [
+      DEVPTS,
+      filesystem("/dev/shm", "tmpfs", "nosuid", "nodev", "mode=1777"),
+      filesystem("/dev/mqueue", "mqueue", "nosuid"),
+      filesystem("/sys", "sysfs", "ro", "nosuid"),
+    ],
+    linux: {
+      namespaces: types.map((type) => ({ type })),
+      uidMappings: maps,
+      gidMappings: maps,
+      timeOffsets: { boottime: { secs: 5_000_000 } },
+      sysctl: { "kernel.shmmni": "77" },
+      maskedPaths: ["/proc/keys", "/sys/firmware"],
+      readonlyPaths: ["/proc/sys"],
+    },
+  });
+  const { trial, pid } = await started(rootfs, config);
+  await using _ = trial;
+  const script =
+    "id -u; cat /proc/keys /proc/sys/kernel/shmmni; touch /dev/shm/x && echo made; touch /x || echo refused; cat /proc/uptime";
+  const { stdout, error } = await exec(config, pid, { args: ["sh", "-c", script], user: { uid: 5, gid: 5 } });
+  assert.equal(error, undefined);
+  const [uptime, ...rest] = stdout.trimEnd().split("\n").reverse();
+  assert.deepEqual(rest.reverse(), ["5", "77", "made", "refused"]);
+  assert.ok(Number(uptime?.split(" ")[0]) > 5_000_000);
 });
 
 test("a user namespace is joined together with another namespace, and what is new belongs to it", options, async () => {
