@@ -2,7 +2,7 @@ import { closeSync, constants, openSync, readdirSync, readFileSync } from "node:
 import { createServer as createUnixServer } from "node:net";
 import type { Duplex } from "node:stream";
 import { setTimeout as delay } from "node:timers/promises";
-import { createServer, PollStream, VMADDR_CID_HOST, waitForHost } from "../native/vsock/index.ts";
+import { createServer, PollStream, VMADDR_CID_HOST } from "../native/vsock/index.ts";
 import { log } from "./log.ts";
 import type { Injector } from "./server.ts";
 
@@ -51,8 +51,8 @@ export async function serveVirtioPort(injector: Injector): Promise<boolean> {
 
 async function serveConnections(fd: number, injector: Injector): Promise<never> {
   for (;;) {
-    await waitForHost(fd);
-    const stream = new PollStream({ fd, keepOpen: true, transientChunks: true });
+    // The next connection's session is there before the host is: a clone finds it made.
+    const stream = new PollStream({ fd, keepOpen: true, transientChunks: true, awaitHost: true });
     const closed = new Promise((resolve) => stream.once("close", resolve));
     inject(injector, stream);
     await closed;

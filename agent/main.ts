@@ -1,3 +1,4 @@
+import "./engine.ts";
 import { serveUnix, serveVirtioPort, serveVsock } from "./listen.ts";
 import { log } from "./log.ts";
 import { type Places, Sandbox } from "./sandbox.ts";

@@ -1,12 +1,14 @@
 import { Launcher } from "./launcher.ts";
 
+/** What a sandbox's start needs, with an exec soon after it: none of these then waits for a fork of the agent. */
+const SPARES = 2;
 /** Long enough that the replacement does not compete with the process that has just been started. */
-const REPLENISH_AFTER_MS = 250;
+const REPLENISH_AFTER_MS = 1000;
 
-/** Keeps one launcher ready, so that a process starts by a message and not by spawning. */
+/** Keeps launchers ready, so that a process starts by a message and not by spawning. */
 export class Reserve {
   readonly #program: string;
-  #spare: Launcher | undefined;
+  #spares: Launcher[] = [];
   #timer: NodeJS.Timeout | undefined;
 
   /** @param program the path of container-init. */
@@ -14,21 +16,20 @@ export class Reserve {
     this.#program = program;
   }
 
-  /** Spawns the spare one if there is none. */
+  /** Spawns those that are missing. */
   fill(): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;
-    if (this.#spare?.idle === true) return;
-    this.#spare?.discard();
-    this.#spare = new Launcher(this.#program);
+    this.#spares = this.#spares.filter((spare) => spare.idle);
+    while (this.#spares.length < SPARES) this.#spares.push(new Launcher(this.#program));
   }
 
-  /** A launcher of the caller's own; the next one is spawned when the guest has had time for the process. */
+  /** A launcher of the caller's own; it is replaced when the guest has had time for the process. */
   take(): Launcher {
-    this.fill();
-    const spare = this.#spare as Launcher;
-    this.#spare = undefined;
+    let spare = this.#spares.shift();
+    while (spare !== undefined && !spare.idle) spare = this.#spares.shift();
+    clearTimeout(this.#timer);
     this.#timer = setTimeout(() => this.fill(), REPLENISH_AFTER_MS);
-    return spare;
+    return spare ?? new Launcher(this.#program);
   }
 }

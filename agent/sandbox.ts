@@ -9,6 +9,7 @@ import type {
   Share,
 } from "../protocol/generated/agent.ts";
 import { Container } from "./container.ts";
+import { collectGarbage } from "./engine.ts";
 import { Feed } from "./feed.ts";
 import { isLogLevel, log, setLogLevel } from "./log.ts";
 import { Reserve } from "./reserve.ts";
@@ -29,11 +30,8 @@ const UNNAMED = "caisson";
 const ID = /^[A-Za-z0-9_][A-Za-z0-9_.+-]{0,254}$/;
 
 type Lifecycle =
-  /** Booted or cloned; nothing of this sandbox is set. Containers can run, without a share. */
-  | { status: "blank" }
-  | { status: "created"; id: string }
-  /** Everything is undone; the host ends the VM. */
-  | { status: "destroyed" };
+  /** Booted, cloned or destroyed; nothing of a sandbox is set. Containers can run, without a share. */
+  { status: "blank" } | { status: "created"; id: string };
 
 /** What this guest is: its identity, its share and its containers. */
 export class Sandbox {
@@ -77,19 +75,21 @@ export class Sandbox {
     log("info", `this is sandbox ${request.sandboxId}`);
   }
 
-  /** Kills and removes every container, writes the share back and unmounts it. Idempotent. */
+  /**
+   * Kills and removes every container, writes the share back and unmounts it. Idempotent. The guest is blank again then,
+   * with nothing left to do for itself: this is how a template is left.
+   */
   async destroy(): Promise<void> {
     await Promise.all([...this.#containers.keys()].map((id) => this.deleteContainer(id, true)));
     this.#unmountShare();
-    this.#lifecycle = { status: "destroyed" };
+    this.#lifecycle = { status: "blank" };
+    this.reserve.fill();
+    collectGarbage();
   }
 
   async createContainer(request: CreateContainerRequest): Promise<CreateContainerResponse> {
     const { containerId: id } = request;
     checkId("container", id);
-    if (this.#lifecycle.status === "destroyed") {
-      throw new CaissonError("CAISSON_E_STATE", `The container ${id} cannot be created: the sandbox is destroyed.`);
-    }
     if (this.#containers.has(id)) {
       throw new CaissonError(
         "CAISSON_E_ID_IN_USE",

@@ -1,11 +1,30 @@
 import { closeSync, constants, mkdirSync, openSync, readdirSync, readFileSync, rmdirSync, writeSync } from "node:fs";
 import { dirname } from "node:path";
-import { attachDeviceFilter } from "../../native/posix/index.ts";
+import { attachDeviceFilter, loadDeviceFilter } from "../../native/posix/index.ts";
 import { CaissonError } from "../../protocol/errors.ts";
 import type { DeviceRule } from "../../protocol/oci.ts";
 import { deviceFilter } from "./devices.ts";
 import { waitForLine } from "./events.ts";
 import type { Setting } from "./setting.ts";
+
+/** Loaded device filters by their instructions: verifying one costs the kernel more than all else of a cgroup. */
+const loadedFilters = new Map<string, number>();
+/** Different filters that are kept; engines have one or two. */
+const LOADED_LIMIT = 8;
+
+function loadedFilter(program: Uint8Array): number {
+  const key = Buffer.from(program).toString("latin1");
+  let filter = loadedFilters.get(key);
+  if (filter !== undefined) return filter;
+  for (const [oldest, fd] of loadedFilters) {
+    if (loadedFilters.size < LOADED_LIMIT) break;
+    loadedFilters.delete(oldest);
+    closeSync(fd);
+  }
+  filter = loadDeviceFilter(program);
+  loadedFilters.set(key, filter);
+  return filter;
+}
 
 /** One directory of the guest's cgroup v2 hierarchy (Documentation/admin-guide/cgroup-v2.rst). */
 export class Cgroup {
@@ -88,10 +107,9 @@ export class Cgroup {
 
   /** Lets its processes use only the devices that the rules and the always allowed ones name. */
   restrictDevices(rules: readonly DeviceRule[]): void {
-    const program = deviceFilter(rules);
     const fd = openSync(this.path, constants.O_RDONLY | constants.O_DIRECTORY);
     try {
-      attachDeviceFilter(fd, program);
+      attachDeviceFilter(fd, loadedFilter(deviceFilter(rules)));
     } catch (cause) {
       const field = "linux.resources.devices";
       throw new CaissonError("CAISSON_E_CGROUP", `${field}: the device filter was not taken: ${reason(cause)}`, {

@@ -23,6 +23,7 @@ NAPI_MODULE_INIT() {
       FUNCTION("umount", posix_umount),
       FUNCTION("clockSettime", posix_clock_settime),
       FUNCTION("addEntropy", posix_add_entropy),
+      FUNCTION("loadDeviceFilter", posix_load_device_filter),
       FUNCTION("attachDeviceFilter", posix_attach_device_filter),
       FUNCTION("readTsc", posix_read_tsc),
   };

@@ -241,7 +241,9 @@ test("addEntropy() feeds the kernel's pool, and refuses too little or too much",
 
 const cgroups = /^\S+ (\S+) cgroup2 /m.exec(readFileSync("/proc/self/mounts", "utf8"))?.[1];
 
-describe("attachDeviceFilter()", { skip: needsRoot || (cgroups ? false : "needs a cgroup v2 mount") }, () => {
+describe("loadDeviceFilter() and attachDeviceFilter()", {
+  skip: needsRoot || (cgroups ? false : "needs a cgroup v2 mount"),
+}, () => {
   // Two instructions each: r0 = 0 (deny) and exit.
   const denyAll = Buffer.from("b700000000000000" + "9500000000000000", "hex");
 
@@ -250,8 +252,9 @@ describe("attachDeviceFilter()", { skip: needsRoot || (cgroups ? false : "needs 
     mkdirSync(cgroup);
     try {
       const fd = openSync(cgroup, "r");
-      posix.attachDeviceFilter(fd, denyAll);
-      closeSync(fd);
+      const filter = posix.loadDeviceFilter(denyAll);
+      posix.attachDeviceFilter(fd, filter);
+      for (const each of [fd, filter]) closeSync(each);
       const script = `exec 3</dev/null && echo open; echo $$ >${cgroup}/cgroup.procs; exec 3</dev/null; echo not reached`;
       const child = spawnSync("sh", ["-c", script], { encoding: "utf8" });
       assert.equal(child.stdout, "open\n");
@@ -262,11 +265,9 @@ describe("attachDeviceFilter()", { skip: needsRoot || (cgroups ? false : "needs 
   });
 
   it("reports what the verifier says about a program", () => {
-    const fd = openSync(cgroups as string, "r");
     // Returns r0 unset.
-    assert.throws(() => posix.attachDeviceFilter(fd, denyAll.subarray(8)), { code: "EACCES", message: /R0 !read_ok/ });
-    assert.throws(() => posix.attachDeviceFilter(fd, Buffer.alloc(7)), { code: "EINVAL" });
-    closeSync(fd);
+    assert.throws(() => posix.loadDeviceFilter(denyAll.subarray(8)), { code: "EACCES", message: /R0 !read_ok/ });
+    assert.throws(() => posix.loadDeviceFilter(Buffer.alloc(7)), { code: "EINVAL" });
   });
 });
 

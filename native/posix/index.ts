@@ -90,7 +90,8 @@ interface PosixAddon {
   umount(target: string, flags: number): void;
   clockSettime(realtimeNs: bigint): void;
   addEntropy(data: Uint8Array): void;
-  attachDeviceFilter(cgroupFd: number, program: Uint8Array): void;
+  loadDeviceFilter(program: Uint8Array): number;
+  attachDeviceFilter(cgroupFd: number, filterFd: number): void;
   readTsc(): bigint;
 }
 
@@ -224,12 +225,20 @@ export function addEntropy(data: Uint8Array): void {
 }
 
 /**
- * Loads an eBPF program of type BPF_PROG_TYPE_CGROUP_DEVICE (8 bytes an instruction) and attaches it to a cgroup v2
- * folder, in addition to those already there; a device is allowed when all of them allow it.
+ * Loads an eBPF program of type BPF_PROG_TYPE_CGROUP_DEVICE (8 bytes an instruction).
+ * @returns its descriptor, for the caller to close; cgroups that have it attached keep it.
  * @throws with the end of the verifier's log in the message when the kernel refuses the program.
  */
-export function attachDeviceFilter(cgroupFd: number, program: Uint8Array): void {
-  addon.attachDeviceFilter(cgroupFd, program);
+export function loadDeviceFilter(program: Uint8Array): number {
+  return addon.loadDeviceFilter(program);
+}
+
+/**
+ * Attaches a loaded device filter to a cgroup v2 folder, in addition to those already there; a device is allowed when all
+ * of them allow it.
+ */
+export function attachDeviceFilter(cgroupFd: number, filterFd: number): void {
+  addon.attachDeviceFilter(cgroupFd, filterFd);
 }
 
 /** The processor's time stamp counter (RDTSC), which an emulated guest reads as well, whatever its rate. */

@@ -70,14 +70,11 @@ static int load_device_filter(const void *program, size_t length, char *log, siz
   return (int)syscall(SYS_bpf, BPF_PROG_LOAD, &attributes, sizeof attributes);
 }
 
-napi_value posix_attach_device_filter(napi_env env, napi_callback_info info) {
-  napi_value arguments[2];
-  int cgroup_fd;
+napi_value posix_load_device_filter(napi_env env, napi_callback_info info) {
+  napi_value argument;
   void *program;
   size_t length;
-  if (!read_arguments(env, info, 2, arguments) || !read_int(env, arguments[0], &cgroup_fd) ||
-      !read_bytes(env, arguments[1], &program, &length))
-    return NULL;
+  if (!read_arguments(env, info, 1, &argument) || !read_bytes(env, argument, &program, &length)) return NULL;
   if (length == 0 || length % sizeof(struct bpf_insn) != 0) return throw_errno(env, EINVAL, "bpf", "BPF_PROG_LOAD");
   int filter = load_device_filter(program, length, NULL, 0);
   if (filter < 0) {
@@ -93,17 +90,23 @@ napi_value posix_attach_device_filter(napi_env env, napi_callback_info info) {
       return throw_errno(env, error, "bpf", used > 0 ? tail : "BPF_PROG_LOAD");
     }
   }
+  return make_int(env, filter);
+}
+
+napi_value posix_attach_device_filter(napi_env env, napi_callback_info info) {
+  napi_value arguments[2];
+  int cgroup_fd, filter_fd;
+  if (!read_arguments(env, info, 2, arguments) || !read_int(env, arguments[0], &cgroup_fd) ||
+      !read_int(env, arguments[1], &filter_fd))
+    return NULL;
   union bpf_attr attributes;
   memset(&attributes, 0, sizeof attributes);
   attributes.target_fd = (uint32_t)cgroup_fd;
-  attributes.attach_bpf_fd = (uint32_t)filter;
+  attributes.attach_bpf_fd = (uint32_t)filter_fd;
   attributes.attach_type = BPF_CGROUP_DEVICE;
   attributes.attach_flags = BPF_F_ALLOW_MULTI;
-  int status = (int)syscall(SYS_bpf, BPF_PROG_ATTACH, &attributes, sizeof attributes);
-  int error = errno;
-  /* The cgroup holds its own reference from here on. */
-  close(filter);
-  if (status < 0) return throw_errno(env, error, "bpf", "BPF_PROG_ATTACH");
+  if (syscall(SYS_bpf, BPF_PROG_ATTACH, &attributes, sizeof attributes) < 0)
+    return throw_errno(env, errno, "bpf", "BPF_PROG_ATTACH");
   return make_undefined(env);
 }
 

@@ -29,6 +29,7 @@ napi_value posix_umount(napi_env env, napi_callback_info info);
 /* kernel.c */
 napi_value posix_clock_settime(napi_env env, napi_callback_info info);
 napi_value posix_add_entropy(napi_env env, napi_callback_info info);
+napi_value posix_load_device_filter(napi_env env, napi_callback_info info);
 napi_value posix_attach_device_filter(napi_env env, napi_callback_info info);
 napi_value posix_read_tsc(napi_env env, napi_callback_info info);
 

@@ -33,6 +33,11 @@ export interface PollStreamOptions {
    * times as fast.
    */
   transientChunks?: boolean;
+  /**
+   * For the guest's end of a virtio-serial port: nothing is read or written before the host has connected. Such a port is
+   * hung up until then, which would read as its end; the kernel wakes us when the host comes.
+   */
+  awaitHost?: boolean;
   /** Destroys the stream with an AbortError. */
   signal?: AbortSignal;
 }
@@ -70,8 +75,9 @@ export class PollStream extends Duplex {
   #delivering = false;
   readonly #watch: Watch;
   // Until an attempt says EAGAIN, assume it can: edges are only reported after that.
-  #canRead = true;
-  #canWrite = true;
+  #canRead: boolean;
+  #canWrite: boolean;
+  #awaitsHost: boolean;
   #wantsData = false;
   #fillDeferred = false;
   #lastEvents = 0;
@@ -82,6 +88,9 @@ export class PollStream extends Duplex {
   constructor(options: PollStreamOptions) {
     super(duplexOptions(options));
     this.#fd = options.fd;
+    this.#awaitsHost = options.awaitHost ?? false;
+    this.#canRead = !this.#awaitsHost;
+    this.#canWrite = !this.#awaitsHost;
     this.#keepOpen = options.keepOpen ?? false;
     this.#slab = options.transientChunks ? new Slab(1) : sharedSlab;
     this.#kind = addon.open(options.fd);
@@ -108,6 +117,8 @@ export class PollStream extends Duplex {
   }
 
   #onEvents(events: number): void {
+    if (this.#awaitsHost && (events & EPOLLHUP) !== 0) return;
+    this.#awaitsHost = false;
     this.#lastEvents = events;
     const over = (events & (EPOLLERR | EPOLLHUP)) !== 0;
     if (over || (events & (EPOLLIN | EPOLLRDHUP)) !== 0) this.#canRead = true;

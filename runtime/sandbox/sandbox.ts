@@ -1,4 +1,3 @@
-import { randomBytes } from "node:crypto";
 import { CaissonError } from "../../protocol/errors.ts";
 import type { Spec } from "../../protocol/oci.ts";
 import { Agent } from "../agent-client/client.ts";
@@ -9,17 +8,15 @@ import { now, tracePhase } from "../trace.ts";
 import { bootMachine } from "../vm/boot.ts";
 import type { MachineDeath } from "../vm/death.ts";
 import type { Machine } from "../vm/machine.ts";
-import { SHARE_TAG, type VmSpec } from "../vm/spec.ts";
+import type { VmSpec } from "../vm/spec.ts";
 import type { TemplateStore } from "../vm/template/store.ts";
 import type { Template } from "../vm/template/template.ts";
 import { Container, type WindowSize } from "./container.ts";
 import { followGuestLog } from "./guest-log.ts";
+import { sandboxRequest } from "./request.ts";
 import type { ProcessIo } from "./stdio.ts";
 import { greet, warm } from "./warm.ts";
 
-/** Mount options of the shared directory: only this guest writes it, so it may keep what it read and wrote. */
-const SHARE_OPTIONS = "trans=virtio,version=9p2000.L,cache=loose,msize=512000,access=any";
-const ENTROPY_BYTES = 64;
 /** A template is booted and then warmed within this many times the limit of a boot. */
 const WARM_LIMIT_FACTOR = 2;
 
@@ -131,14 +128,7 @@ async function openTemplate({ templates, vm, signal, bootLimitMs }: SandboxOptio
 
 async function createSandbox(agent: Agent, options: SandboxOptions, signal: AbortSignal): Promise<void> {
   const start = now();
-  const request = {
-    sandboxId: options.id,
-    realtimeNs: BigInt(Math.round((performance.timeOrigin + performance.now()) * 1e6)),
-    entropy: randomBytes(ENTROPY_BYTES),
-    hostname: "",
-    share: { type: "9p", tag: SHARE_TAG, options: SHARE_OPTIONS },
-    logLevel: options.logLevel,
-  };
+  const request = sandboxRequest(options.id, options.logLevel);
   await agent.call("createSandbox", request, { signal });
   tracePhase("agent: create sandbox", start);
 }

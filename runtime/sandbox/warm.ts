@@ -5,6 +5,7 @@ import { Agent, PROTOCOL_MAJOR } from "../agent-client/client.ts";
 import { defaultSpec } from "../oci/default-spec.ts";
 import type { Machine } from "../vm/machine.ts";
 import { Container } from "./container.ts";
+import { sandboxRequest } from "./request.ts";
 import type { ProcessIo } from "./stdio.ts";
 
 /** A root file system in the guest image with busybox in /bin. */
@@ -34,7 +35,13 @@ export async function warm(machine: Machine, signal: AbortSignal): Promise<void>
   const agent = new Agent(machine.agent);
   try {
     await greet(agent, signal);
-    for (let round = 0; round < ROUNDS; round++) await exercise(agent, `warm-${round}`);
+    const log = agent.watchLog().on("error", () => {});
+    log.resume();
+    for (let round = 0; round < ROUNDS; round++) {
+      await agent.call("createSandbox", sandboxRequest("warm", "info"), { signal });
+      await exercise(agent, "warm");
+      await agent.call("destroySandbox", {}, { signal });
+    }
   } finally {
     agent.close();
     await agent.closed;
