@@ -10,8 +10,8 @@ interface Verb {
   load: () => Promise<{ command: (globals: Globals) => Command }>;
 }
 
-/** Each is loaded when it is called: what the others need is not paid for. */
-const VERBS: Record<string, Verb> = {
+/** Each verb is loaded when it is called: what the others need is not paid for. */
+export const VERBS: Record<string, Verb> = {
   check: { summary: "say what this host can do and what will be used", load: () => import("./check.ts") },
   checkpoint: { summary: "not possible with a virtual machine", load: () => import("./checkpoint.ts") },
   create: { summary: "create a container", load: () => import("./create.ts") },
@@ -69,7 +69,8 @@ export async function runProgram(args: readonly string[], ready: (globals: Globa
   await parse((await load(name)).command(globals), rest);
 }
 
-function programCommand(): Command {
+/** What comes before the verb: the global flags, and the help that lists the verbs. */
+export function programCommand(): Command {
   const width = Math.max(...Object.keys(VERBS).map((name) => name.length)) + 2;
   const verbs = Object.entries(VERBS).map(([name, { summary }]) => `  ${name.padEnd(width)}${summary}`);
   return verb("", "Runs OCI containers, each in a virtual machine of its own.")

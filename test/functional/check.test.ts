@@ -1,0 +1,46 @@
+import assert from "node:assert/strict";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, test } from "node:test";
+import { Host } from "../harness/host.ts";
+
+const host = new Host();
+const folder = mkdtempSync(join(tmpdir(), "caisson-check-"));
+after(() => rmSync(folder, { recursive: true }));
+
+interface Report {
+  usable: boolean;
+  findings: { subject: string; status: string; found: string; remedy?: string }[];
+}
+
+test("check says what will be used, and that this host can run containers", async () => {
+  const text = await host.ok(["check"]);
+  assert.match(text, /^ok {6}QEMU +\/\S+, version \d+\.\d+\.\d+$/m);
+  assert.match(text, /^ok {6}accelerator +(kvm|tcg) will be used$/m);
+  assert.match(text, /^ok {6}transport +(vsock|virtio-serial) will be used$/m);
+  assert.match(text, /^ok {6}guest image +\S+, id [0-9a-f]{12}, kernel \S+$/m);
+  assert.match(text, /\nContainers can run here\.\n$/);
+});
+
+test("check --json has a remedy for all that is not well", async () => {
+  const { usable, findings } = JSON.parse(await host.ok(["check", "--json"])) as Report;
+  assert.equal(usable, true);
+  for (const subject of ["user", "machine", "QEMU", "KVM", "accelerator", "vhost_vsock", "transport", "host cgroups"]) {
+    assert.ok(
+      findings.some((finding) => finding.subject === subject),
+      subject,
+    );
+  }
+  for (const { status, remedy, subject } of findings) assert.equal(status === "ok", remedy === undefined, subject);
+});
+
+test("check fails when no container can run, and says what to do", async () => {
+  const settings = join(folder, "config.toml");
+  writeFileSync(settings, 'qemu = "/none/qemu"\nimage = "/none/root.erofs"\n');
+  const { exitCode, stdout } = await host.run(["--config", settings, "check"]);
+  assert.equal(exitCode, 1);
+  assert.match(stdout, /^failed {2}QEMU +Cannot find QEMU.*\n +-> Install it/m);
+  assert.match(stdout, /^failed {2}guest image +\/none\/root\.erofs cannot be read: ENOENT\n +-> Build it/m);
+  assert.match(stdout, /\nNo container can run here\.\n$/);
+});

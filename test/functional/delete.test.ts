@@ -1,0 +1,57 @@
+import assert from "node:assert/strict";
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { after, test } from "node:test";
+import { Bundle } from "../harness/bundle.ts";
+import { errorOf, Host } from "../harness/host.ts";
+
+const host = new Host();
+after(() => host[Symbol.asyncDispose]());
+
+test("delete refuses a running container, --force ends it", async () => {
+  using bundle = new Bundle();
+  const id = await host.start(bundle);
+  const refused = await host.run(["delete", id]);
+  assert.equal(refused.exitCode, 1);
+  assert.match(errorOf(refused), new RegExp(`cannot delete container ${id} that is not stopped: running`));
+  assert.equal(await host.status(id), "running");
+
+  await host.ok(["delete", "--force", id]);
+  assert.deepEqual(host.leftovers(), []);
+
+  const again = await host.run(["delete", id]);
+  assert.equal(again.exitCode, 1);
+  assert.match(errorOf(again), /container.*exist|no container/);
+  await host.ok(["delete", "-f", id]);
+});
+
+test("delete --force ends a paused container", async () => {
+  using bundle = new Bundle();
+  const id = await host.start(bundle);
+  await host.ok(["pause", id]);
+  await host.ok(["delete", "--force", id]);
+  assert.deepEqual(host.leftovers(), []);
+});
+
+test("two deletes at once both end, and at least one succeeds", async () => {
+  using bundle = new Bundle();
+  const id = await host.start(bundle);
+  const results = await Promise.all([host.run(["delete", "-f", id]), host.run(["delete", "-f", id])]);
+  assert.ok(
+    results.some(({ exitCode }) => exitCode === 0),
+    JSON.stringify(results),
+  );
+  assert.deepEqual(host.leftovers(), []);
+});
+
+test("delete --force removes a damaged record", async () => {
+  const id = host.id();
+  mkdirSync(join(host.root, id));
+  writeFileSync(join(host.root, id, "state.json"), "{");
+  assert.match(
+    errorOf(await host.run(["delete", id])),
+    /it is not JSON\. Remove the container with caisson delete --force/,
+  );
+  await host.ok(["delete", "--force", id]);
+  assert.deepEqual(host.leftovers(), []);
+});

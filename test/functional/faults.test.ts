@@ -1,0 +1,178 @@
+/** What is killed, full or missing: `state` says stopped, `delete` succeeds, and nothing is left. */
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, afterEach, test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
+import { Bundle } from "../harness/bundle.ts";
+import { collect, detached, errorOf, Host, until } from "../harness/host.ts";
+
+const host = new Host();
+afterEach(() => assert.deepEqual(host.leftovers(), []));
+after(() => host[Symbol.asyncDispose]());
+
+async function daemonOf(id: string): Promise<number> {
+  return JSON.parse(await host.ok(["state", id])).pid;
+}
+
+/** The QEMU of a container: the child of its daemon. */
+async function qemuOf(id: string): Promise<number> {
+  const daemon = await daemonOf(id);
+  for (const pid of readdirSync("/proc").filter((name) => /^\d+$/.test(name))) {
+    try {
+      const status = readFileSync(`/proc/${pid}/status`, "utf8");
+      if (/^Name:\tqemu/m.test(status) && new RegExp(`^PPid:\t${daemon}$`, "m").test(status)) return Number(pid);
+    } catch {
+      // It ended meanwhile.
+    }
+  }
+  throw new Error(`container ${id} has no QEMU`);
+}
+
+async function stopsAndGoes(id: string): Promise<void> {
+  await until(async () => (await host.status(id)) === "stopped");
+  for (const verb of ["kill", "pause", "start"]) assert.equal((await host.run([verb, id])).exitCode, 1);
+  await host.ok(["delete", id]);
+}
+
+test("kill -9 of the daemon of a running container", async () => {
+  using bundle = new Bundle();
+  const id = await host.start(bundle);
+  process.kill(await daemonOf(id), "SIGKILL");
+  await stopsAndGoes(id);
+});
+
+test("kill -9 of the daemon of a created container", async () => {
+  using bundle = new Bundle();
+  const id = host.id();
+  await detached(host, ["create", "-b", bundle.directory, id]);
+  process.kill(await daemonOf(id), "SIGKILL");
+  await stopsAndGoes(id);
+});
+
+test("kill -9 of QEMU of a running container", async () => {
+  using bundle = new Bundle();
+  const id = await host.start(bundle);
+  process.kill(await qemuOf(id), "SIGKILL");
+  await stopsAndGoes(id);
+});
+
+test("kill -9 of QEMU under a foreground run is a failure that says so", async () => {
+  using bundle = new Bundle(["sh", "-c", "echo ready; sleep 1000"]);
+  const id = host.id();
+  const child = host.spawn(["run", "-b", bundle.directory, id]);
+  const ended = collect(child);
+  await new Promise((resolve) => child.stdout?.once("data", resolve));
+  process.kill(await qemuOf(id), "SIGKILL");
+  const result = await ended;
+  assert.equal(result.exitCode, 255);
+  assert.match(errorOf(result), /Container .* is lost.*(SIGKILL|signal 9|killed)/);
+});
+
+test("a guest whose kernel panics is a failure that says so", async () => {
+  using bundle = new Bundle(["sh", "-c", "echo c > /proc/sysrq-trigger; sleep 1000"]);
+  const { linux, process: spec } = bundle.spec;
+  if (linux) linux.readonlyPaths = [];
+  const all = ["CAP_SYS_ADMIN", "CAP_DAC_OVERRIDE"];
+  if (spec) spec.capabilities = { bounding: all, effective: all, permitted: all };
+  bundle.write();
+  const result = await host.run(["run", "-b", bundle.directory, host.id()]);
+  assert.equal(result.exitCode, 255);
+  assert.match(errorOf(result), /panic/i);
+});
+
+test("kill -9 of a foreground run ends its container", async () => {
+  using bundle = new Bundle(["sh", "-c", "echo ready; sleep 1000"]);
+  const id = host.id();
+  const child = host.spawn(["run", "-b", bundle.directory, id]);
+  await new Promise((resolve) => child.stdout?.once("data", resolve));
+  child.kill("SIGKILL");
+  await stopsAndGoes(id);
+});
+
+for (const afterMs of [60, 150, 400, 900]) {
+  test(`kill -9 of create after ${afterMs} ms`, async () => {
+    using bundle = new Bundle();
+    const id = host.id();
+    const child = host.spawn(["create", "-b", bundle.directory, id]);
+    const ended = new Promise((resolve) => child.once("exit", resolve));
+    await sleep(afterMs);
+    child.kill("SIGKILL");
+    await ended;
+    for (const stream of [child.stdout, child.stderr]) stream?.destroy();
+    // What had begun is taken back by the daemon, or is a stopped container that delete removes.
+    await until(async () => {
+      const { exitCode, stdout } = await host.run(["state", id]);
+      return exitCode !== 0 || ["stopped", "created"].includes(JSON.parse(stdout).status);
+    });
+    await host.ok(["delete", "--force", id]);
+    await until(() => host.leftovers().length === 0);
+  });
+}
+
+test("kill -9 of the daemon while it creates", async () => {
+  using bundle = new Bundle();
+  const id = host.id();
+  const child = host.spawn(["create", "-b", bundle.directory, id]);
+  const ended = collect(child);
+  await until(async () => (await host.run(["state", id])).exitCode === 0);
+  process.kill(await daemonOf(id), "SIGKILL");
+  const result = await ended;
+  assert.equal(result.exitCode, 1);
+  assert.match(errorOf(result), /daemon ended before it answered/);
+  await host.ok(["delete", "--force", id]);
+  await until(() => host.leftovers().length === 0);
+});
+
+test("a state directory from before a reboot is a stopped container", async () => {
+  using bundle = new Bundle();
+  const id = await host.start(bundle);
+  const file = join(host.root, id, "state.json");
+  const record = JSON.parse(readFileSync(file, "utf8"));
+  await host.ok(["delete", "-f", id]);
+
+  mkdirSync(join(host.root, id));
+  // This test's own pid: alive, but not what was meant.
+  const daemon = { ...record.daemon, pid: process.pid, bootId: "00000000-0000-0000-0000-000000000000" };
+  writeFileSync(file, JSON.stringify({ ...record, daemon }));
+  assert.equal(await host.status(id), "stopped");
+  assert.equal((await host.run(["exec", id, "true"])).exitCode, 255);
+  await host.ok(["delete", id]);
+});
+
+test("a full disk under the state directory", async () => {
+  const small = mkdtempSync(join(tmpdir(), "caisson-full-"));
+  execFileSync("mount", ["-t", "tmpfs", "-o", "size=16k", "tmpfs", small]);
+  try {
+    writeFileSync(join(small, "filler"), Buffer.alloc(16 * 1024));
+  } catch {
+    // Full.
+  }
+  using bundle = new Bundle();
+  try {
+    const full = new Host(small);
+    const result = await full.run(["run", "-b", bundle.directory, full.id()]);
+    assert.equal(result.exitCode, 1);
+    assert.match(errorOf(result), /no space left on device \(ENOSPC\)/);
+    assert.deepEqual(full.leftovers(), [`state directory ${join(small, "filler")}`]);
+  } finally {
+    execFileSync("umount", [small]);
+    rmSync(small, { recursive: true });
+  }
+});
+
+test("a state directory on a read-only file system", async () => {
+  const fixed = mkdtempSync(join(tmpdir(), "caisson-ro-"));
+  execFileSync("mount", ["-t", "tmpfs", "-o", "ro", "tmpfs", fixed]);
+  using bundle = new Bundle();
+  try {
+    const result = await host.run(["--root", join(fixed, "root"), "run", "-b", bundle.directory, host.id()]);
+    assert.equal(result.exitCode, 1);
+    assert.match(errorOf(result), /read-only file system \(EROFS\)/);
+  } finally {
+    execFileSync("umount", [fixed]);
+    rmSync(fixed, { recursive: true });
+  }
+});

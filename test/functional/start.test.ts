@@ -1,0 +1,42 @@
+import assert from "node:assert/strict";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { after, test } from "node:test";
+import { Bundle } from "../harness/bundle.ts";
+import { detached, errorOf, Host, until } from "../harness/host.ts";
+
+const host = new Host();
+after(() => host[Symbol.asyncDispose]());
+
+test("start lets a created container's process go, once", async () => {
+  using bundle = new Bundle();
+  const id = host.id();
+  await detached(host, ["create", "-b", bundle.directory, id]);
+  await host.ok(["start", id]);
+  assert.equal(await host.status(id), "running");
+
+  const again = await host.run(["start", id]);
+  assert.equal(again.exitCode, 1);
+  assert.match(errorOf(again), /cannot start an already running container/);
+
+  await host.ok(["kill", id, "KILL"]);
+  await until(async () => (await host.status(id)) === "stopped");
+  const late = await host.run(["start", id]);
+  assert.equal(late.exitCode, 1);
+  assert.match(errorOf(late), /cannot start a container that has stopped/);
+  await host.ok(["delete", id]);
+  assert.deepEqual(host.leftovers(), []);
+});
+
+test("start of a command that the kernel cannot execute says so and leaves a stopped container", async () => {
+  using bundle = new Bundle(["/bin/garbage"]);
+  writeFileSync(join(bundle.rootfs, "bin/garbage"), "\x7fELF, but no program", { mode: 0o755 });
+  const id = host.id();
+  await detached(host, ["create", "-b", bundle.directory, id]);
+  const result = await host.run(["start", id]);
+  assert.equal(result.exitCode, 1);
+  assert.match(errorOf(result), /"\/bin\/garbage".*\(ENOEXEC\)/);
+  await until(async () => (await host.status(id)) === "stopped");
+  await host.ok(["delete", id]);
+  assert.deepEqual(host.leftovers(), []);
+});

@@ -1,0 +1,57 @@
+import assert from "node:assert/strict";
+import { existsSync, mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { after, test } from "node:test";
+import { Bundle } from "../harness/bundle.ts";
+import { errorOf, Host } from "../harness/host.ts";
+
+const host = new Host();
+/** A folder of its own: the templates that other tests use stay. */
+const folder = mkdtempSync("/dev/shm/caisson-test-");
+const settings = join(folder, "config.toml");
+writeFileSync(settings, `template_dir = "${folder}/templates"\nmemory_mib = 256\n`);
+after(async () => {
+  rmSync(folder, { recursive: true });
+  await host[Symbol.asyncDispose]();
+});
+
+const template = (...args: string[]) => host.run(["--config", settings, "template", ...args]);
+
+test("template build, list and rm; containers use it", { timeout: 240_000 }, async () => {
+  assert.equal((await template("list", "--quiet")).stdout, "");
+  const built = await template("build");
+  assert.match(built.stdout, /^[0-9a-f]{32}\n$/, built.stderr);
+  const key = built.stdout.trim();
+  const memory = join(folder, "templates", key, "memory");
+  const { ino, ctimeMs } = statSync(memory);
+
+  assert.equal((await template("build")).stdout, built.stdout);
+  assert.equal((await template("list", "-q")).stdout, built.stdout);
+  const [entry] = JSON.parse((await template("list", "--format", "json")).stdout);
+  assert.deepEqual([entry.key, entry.condition, entry.manifest.memoryMib], [key, "usable", 256]);
+  assert.match((await template("list")).stdout, new RegExp(`^KEY .*\\n${key} +\\d+ +256 MiB +1 +microvm`));
+
+  using bundle = new Bundle(["true"]);
+  await host.ok(["--config", settings, "run", "-b", bundle.directory, host.id()]);
+  assert.deepEqual([statSync(memory).ino, statSync(memory).ctimeMs], [ino, ctimeMs]);
+
+  assert.equal((await template("rm", key)).exitCode, 0);
+  assert.ok(!existsSync(memory));
+  const again = await template("rm", key);
+  assert.equal(again.exitCode, 1);
+  assert.match(errorOf(again), /there is no template/);
+});
+
+test("template names what it is to do", async () => {
+  for (const [args, message] of [
+    [[], /caisson template: a command is missing/],
+    [["make"], /unknown command 'make'/],
+    [["rm"], /name the templates to remove, or give --all/],
+    [["rm", "../x"], /There is no template "\.\.\/x"/],
+    [["list", "--format", "xml"], /invalid format option/],
+  ] as const) {
+    const result = await template(...args);
+    assert.equal(result.exitCode, 1);
+    assert.match(errorOf(result), message);
+  }
+});
