@@ -9,8 +9,6 @@ import { runInNewContext } from "node:vm";
 const FLAGS = [
   "--no-sparkplug",
   "--no-maglev",
-  // Bytecodes executed in a function before it is optimised: about those of a megabyte of stdio.
-  "--interrupt-budget=8000000",
   // Inline caches from a function's first call on, instead of after several, so that few rounds warm them.
   "--no-lazy-feedback-allocation",
   // What a collection finds unused for a while would have to be compiled again.

@@ -20,16 +20,22 @@ export class Reserve {
   fill(): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;
-    this.#spares = this.#spares.filter((spare) => spare.idle);
+    this.#spares = this.#spares.filter(isIdle);
     while (this.#spares.length < SPARES) this.#spares.push(new Launcher(this.#program));
   }
 
   /** A launcher of the caller's own; it is replaced when the guest has had time for the process. */
   take(): Launcher {
     let spare = this.#spares.shift();
-    while (spare !== undefined && !spare.idle) spare = this.#spares.shift();
+    while (spare !== undefined && !isIdle(spare)) spare = this.#spares.shift();
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => this.fill(), REPLENISH_AFTER_MS);
     return spare ?? new Launcher(this.#program);
   }
+}
+
+/** Whether it can be used; one that died while it waited is let go of. */
+function isIdle(spare: Launcher): boolean {
+  if (!spare.idle) spare.discard();
+  return spare.idle;
 }
