@@ -57,8 +57,9 @@ $(OUT)/caisson.cjs: scripts/bundle.ts protocol/generated/agent.ts $(VALIDATOR) $
 $(OUT)/agent.cjs: scripts/bundle.ts protocol/generated/agent.ts $(call sources,protocol native agent)
 	@scripts/step.sh "bundle the agent" $(NODE) scripts/bundle.ts agent
 
--include native/native.mk
--include guest-image/image.mk
+include native/native.mk
+include guest-image/image.mk
+include docs/man/man.mk
 
 # --- the commands -----------------------------------------------------------------------------------------------------
 
@@ -95,7 +96,7 @@ test: all lint ## lint, unit tests and tests in real VMs
 
 .PHONY: install uninstall clean
 
-install: all ## install the commands, the image, man pages and completion below PREFIX
+install: all man ## install the commands, the image, man pages and completion below PREFIX
 	@scripts/install.sh "$(DESTDIR)$(PREFIX)"
 
 uninstall: ## remove what install put below PREFIX

@@ -2,9 +2,12 @@
  * Bundles the two programs: out/agent.cjs for the guest, and for the host out/caisson.cjs, which only chooses between
  * cli.cjs, without all that starts VMs, and whole.cjs. V8's compiled form of the host's is kept in out/compile-cache.
  */
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawn } from "node:child_process";
+import { once } from "node:events";
 import { mkdirSync, readFileSync, rmSync } from "node:fs";
+import type { Socket } from "node:net";
 import { type BuildOptions, build, type Plugin } from "esbuild";
+import { DAEMON_WORD } from "../runtime/control/daemon-word.ts";
 import { grpcServerHalf } from "./grpc-server-half.ts";
 
 const { version } = JSON.parse(readFileSync("package.json", "utf8")) as { version: string };
@@ -77,12 +80,22 @@ for (const program of wanted.length > 0 ? wanted : Object.keys(programs)) {
   for (const [name, { entry, plugins }] of Object.entries(bundles)) {
     await build({ ...options, entryPoints: [entry], outfile: `out/${name}.cjs`, plugins });
   }
-  if (program === "caisson") fillCompileCache();
+  if (program === "caisson") await fillCompileCache();
 }
 
-/** A bundle's compiled form is written when a process that loaded it ends. */
-function fillCompileCache(): void {
+/**
+ * A bundle's compiled form is written when a process that loaded it ends: a verb, and a daemon that nobody asks for
+ * anything. The daemon needs root; without it, the first real one writes its own.
+ */
+async function fillCompileCache(): Promise<void> {
   rmSync(COMPILE_CACHE, { recursive: true, force: true });
   mkdirSync(COMPILE_CACHE);
   execFileSync(process.execPath, ["out/caisson.cjs", "caisson", "--root", "out/none", "list", "--quiet"]);
+  const daemon = JSON.stringify({ logFormat: "text", debug: false });
+  const child = spawn(process.execPath, ["out/caisson.cjs", DAEMON_WORD, daemon], {
+    stdio: ["ignore", "ignore", "ignore", "pipe"],
+    timeout: 10_000,
+  });
+  (child.stdio[3] as Socket).end();
+  await once(child, "exit");
 }

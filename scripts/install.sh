@@ -1,0 +1,23 @@
+#!/bin/sh
+# Installs what make has built. usage: install.sh PREFIX
+# Everything lives below PREFIX/lib/caisson; the commands in PREFIX/bin are links into it.
+set -eu
+cd "$(dirname "$0")/.."
+prefix=$1
+home=$prefix/lib/caisson
+
+install -d "$home/bin" "$home/out/native" "$home/out/image" "$prefix/bin" "$prefix/share/man/man8" \
+  "$prefix/share/bash-completion/completions"
+for command in bin/*; do
+  install -m 755 "$command" "$home/$command"
+  ln -sfn "../lib/caisson/$command" "$prefix/$command"
+done
+install -m 755 out/node "$home/out/node"
+install -m 644 out/*.cjs "$home/out/"
+if [ -d out/compile-cache ]; then cp -R out/compile-cache "$home/out/"; fi
+install -m 644 out/native/*.node "$home/out/native/"
+install -m 644 out/image/* "$home/out/image/"
+install -m 644 LICENSE "$home/LICENSE"
+for page in out/man/*.8; do install -m 644 "$page" "$prefix/share/man/man8/"; done
+install -m 644 deploy/completion/caisson.bash "$prefix/share/bash-completion/completions/caisson"
+echo "Installed below $prefix: bin/caisson, lib/caisson, man pages and completion."
