@@ -2,6 +2,7 @@ import type { FSWatcher } from "node:fs";
 import { CaissonError } from "../protocol/errors.ts";
 import type {
   CreateContainerRequest,
+  Event,
   ExecProcessRequest,
   ExecProcessResponse,
   ProcessInfo,
@@ -19,12 +20,15 @@ import { resourceSettings } from "./cgroups/resources.ts";
 import { refuse } from "./cgroups/setting.ts";
 import { readStats } from "./cgroups/stats.ts";
 import { Execs } from "./execs.ts";
+import type { Feed } from "./feed.ts";
+import { checkId } from "./id.ts";
 import { bootTimeNs, describeProcess } from "./listing.ts";
 import { log } from "./log.ts";
-import { resolveNamespaces } from "./namespaces.ts";
+import { type LivePids, resolveNamespaces } from "./namespaces.ts";
+import type { Places } from "./places.ts";
 import { compileCreate, compileExec } from "./plan.ts";
 import { Process } from "./process.ts";
-import { checkId, type Sandbox } from "./sandbox.ts";
+import type { Reserve } from "./reserve.ts";
 
 const SIGKILL = 9;
 const MAX_SIGNAL = 64;
@@ -40,10 +44,20 @@ type Lifecycle =
   /** The init process has ended, and with it all the others; or it never came to be. */
   | { status: "stopped"; init: Process | undefined };
 
+/** What a container needs of the sandbox that it is in. */
+export interface Surroundings extends LivePids {
+  readonly id: string;
+  readonly places: Places;
+  readonly reserve: Reserve;
+  readonly events: Feed<Event>;
+  /** Writes what is dirty of the shared directory back to the host. Throws CAISSON_E_STORAGE. */
+  syncShare(): void;
+}
+
 /** One container: its cgroup, its init process and those that exec added. */
 export class Container {
   readonly id: string;
-  readonly #sandbox: Sandbox;
+  readonly #sandbox: Surroundings;
   readonly #execs = new Execs();
   /** Settles when CreateContainer is done, either way. */
   readonly #creation = Promise.withResolvers<void>();
@@ -54,7 +68,7 @@ export class Container {
   #oomKills = 0;
   #exit: Promise<WaitProcessResponse> | undefined;
 
-  constructor(id: string, sandbox: Sandbox) {
+  constructor(id: string, sandbox: Surroundings) {
     this.id = id;
     this.#sandbox = sandbox;
   }

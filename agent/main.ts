@@ -1,7 +1,8 @@
 import "./engine.ts";
 import { serveUnix, serveVirtioPort, serveVsock } from "./listen.ts";
 import { log } from "./log.ts";
-import { type Places, Sandbox } from "./sandbox.ts";
+import type { Places } from "./places.ts";
+import { Sandbox } from "./sandbox.ts";
 import { createServer } from "./server.ts";
 
 /** The guest image's places; tests override them, and listen on a Unix socket instead of the VM's devices. */

@@ -8,33 +8,23 @@ import type {
   Event,
   Share,
 } from "../protocol/generated/agent.ts";
-import { Container } from "./container.ts";
+import { Container, type Surroundings } from "./container.ts";
 import { collectGarbage } from "./engine.ts";
 import { Feed } from "./feed.ts";
+import { checkId } from "./id.ts";
 import { isLogLevel, log, setLogLevel } from "./log.ts";
+import type { Places } from "./places.ts";
 import { Reserve } from "./reserve.ts";
-
-/** Where the agent finds and puts things; the guest's own places, or a test's. */
-export interface Places {
-  /** The mount point of the cgroup v2 hierarchy. */
-  cgroupRoot: string;
-  /** Holds `share`. */
-  runDirectory: string;
-  containerInit: string;
-}
 
 /** What this guest's containers are part of before the host has said so: warm-up containers of a template. */
 const UNNAMED = "caisson";
-
-/** Folder names in run directories and cgroups, so nothing that could lead out of them. */
-const ID = /^[A-Za-z0-9_][A-Za-z0-9_.+-]{0,254}$/;
 
 type Lifecycle =
   /** Booted, cloned or destroyed; nothing of a sandbox is set. Containers can run, without a share. */
   { status: "blank" } | { status: "created"; id: string };
 
 /** What this guest is: its identity, its share and its containers. */
-export class Sandbox {
+export class Sandbox implements Surroundings {
   readonly events = new Feed<Event>();
   readonly places: Places;
   readonly reserve: Reserve;
@@ -174,13 +164,4 @@ export class Sandbox {
     this.#share = undefined;
     umount(this.sharePath, posix.MNT_DETACH);
   }
-}
-
-/** Throws CAISSON_E_ID_INVALID for what could not be a folder's name. */
-export function checkId(what: string, id: string): void {
-  if (ID.test(id)) return;
-  throw new CaissonError(
-    "CAISSON_E_ID_INVALID",
-    `The ${what}'s id ${JSON.stringify(id.slice(0, 300))} is not made of at most 255 letters, digits and "_.+-".`,
-  );
 }

@@ -19,6 +19,7 @@ const LAYERS: readonly (readonly string[])[] = [
   ["runtime/sandbox"],
   ["runtime/control"],
   ["runtime/cli", "runtime/shim"],
+  ["runtime/whole.ts"],
   ["runtime/main.ts"],
 ];
 /** Trees that see only what is named: the guest's side, and the build. */
