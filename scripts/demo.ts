@@ -12,9 +12,10 @@ const TOUR = [
   'echo "hostname:      $(hostname)"',
   'echo "user:          $(id -u):$(id -g)"',
   'echo "root:          $(ls / | tr "\\n" " ")"',
+  "sleep 60 &",
   'echo "processes:"',
-  "ps -o pid,ppid,user,args",
-].join("; ");
+  "ps -o pid,ppid,user,args | cut -c 1-60",
+].join("\n");
 
 const CAISSON = "bin/caisson";
 const BUNDLE = "out/demo";

@@ -73,7 +73,9 @@ export async function createFromBundle(params: CreateParams, signal: AbortSignal
       cgroup.leave();
       cgroup.remove();
     });
+    const choosing = now();
     const shape = await chooseVm(settings, sandboxSize(config, settings, hostSize()), signal);
+    tracePhase("choose the VM", choosing);
     const sandbox = await Sandbox.start({
       id,
       vm: { ...shape, shareDirectory: paths.share, consoleLog: paths.consoleLog },
