@@ -1,4 +1,4 @@
-import type { FSWatcher } from "node:fs";
+import { closeSync, type FSWatcher, openSync } from "node:fs";
 import { CaissonError } from "../protocol/errors.ts";
 import type {
   CreateContainerRequest,
@@ -66,6 +66,11 @@ export class Container {
   #cgroup: Cgroup | undefined;
   #oomWatch: FSWatcher | undefined;
   #oomKills = 0;
+  /**
+   * Keeps the network namespace until the container is removed: the kernel takes long to dismantle one, and would do so
+   * just when the host waits to hear of the container's end.
+   */
+  #network: number | undefined;
   #exit: Promise<WaitProcessResponse> | undefined;
 
   constructor(id: string, sandbox: Surroundings) {
@@ -100,6 +105,7 @@ export class Container {
       const terminal = process?.terminal === true;
       const init = await Process.launch(`container ${this.id}`, this.#sandbox.reserve.take(), plan, terminal);
       this.#lifecycle = { status: "created", init };
+      this.#network = openSync(`/proc/${init.pid}/ns/net`, "r");
       this.#exit = this.#finish(init, cgroup);
       this.#watchOom(cgroup);
       return init.pid;
@@ -107,7 +113,7 @@ export class Container {
       this.#lifecycle = { status: "stopped", init: undefined };
       // What is left of the process may still be on its way out, and a cgroup with processes cannot be removed.
       await this.#cgroup?.kill();
-      this.#removeCgroup();
+      this.#letGo();
       throw error;
     } finally {
       this.#creation.resolve();
@@ -229,7 +235,7 @@ export class Container {
     }
     this.#execs.close();
     (this.#lifecycle as { init?: Process }).init?.close();
-    this.#removeCgroup();
+    this.#letGo();
   }
 
   #createCgroup(path: string | undefined, resources: Resources): Cgroup {
@@ -241,7 +247,9 @@ export class Container {
     return cgroup;
   }
 
-  #removeCgroup(): void {
+  #letGo(): void {
+    if (this.#network !== undefined) closeSync(this.#network);
+    this.#network = undefined;
     this.#oomWatch?.close();
     this.#oomWatch = undefined;
     this.#cgroup?.remove(this.#sandbox.places.cgroupRoot);

@@ -256,7 +256,7 @@ export class PollStream extends Duplex {
     } catch (closing) {
       failure ??= closing as Error;
     }
-    this.#finishWrite(error ?? addon.error(ECANCELED, "write"));
+    if (this.#written !== undefined) this.#finishWrite(error ?? addon.error(ECANCELED, "write"));
     callback(failure);
   }
 }
