@@ -59,6 +59,7 @@ $(OUT)/agent.cjs: scripts/bundle.ts protocol/generated/agent.ts $(call sources,p
 
 include native/native.mk
 include guest-image/image.mk
+include test/vsock/vsock.mk
 include docs/man/man.mk
 
 # --- the commands -----------------------------------------------------------------------------------------------------
@@ -77,7 +78,7 @@ run: all ## run a demo container in a microVM; ARGS="sh -c '...'" runs that inst
 
 # --- checks -----------------------------------------------------------------------------------------------------------
 
-.PHONY: lint test bench test-vsock
+.PHONY: lint test bench
 TEST_FILES = $(shell find protocol native runtime agent guest-image test -name '*.test.ts' ! -path 'test/vsock/*')
 # Test files that run at once: a VM without KVM keeps a core busy.
 TEST_JOBS ?= 2

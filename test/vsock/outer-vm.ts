@@ -68,9 +68,9 @@ function qemuArguments(kernel: string, initramfs: string, consoleLog: string, op
   return [
     ...["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"],
     // q35 has the timers that the kernel calibrates the TSC against, however busy the host.
-    ...["-machine", "q35", "-accel", "tcg,thread=multi,tb-size=256", "-cpu", "max"],
+    ...["-machine", "q35", "-accel", "tcg,thread=multi,tb-size=1024", "-cpu", "max"],
     ...["-m", `${options.memoryMib ?? 4096}M`, "-smp", "2"],
-    ...["-kernel", kernel, "-initrd", initramfs, "-append", "console=ttyS0 quiet panic=-1"],
+    ...["-kernel", kernel, "-initrd", initramfs, "-append", "console=ttyS0 quiet panic=-1 mitigations=off"],
     ...["-chardev", `file,id=console,path=${consoleLog}`, "-serial", "chardev:console", "-serial", "stdio"],
     ...["-fsdev", "local,id=host,path=/,security_model=none,readonly=on,multidevs=remap"],
     ...["-device", "virtio-9p-pci,fsdev=host,mount_tag=host", "-device", "virtio-rng-pci"],

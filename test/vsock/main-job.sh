@@ -1,0 +1,89 @@
+#!/bin/sh
+# Runs in the outer VM: the main job over its vhost_vsock, under its (emulated) KVM. Exits with 0 when all of it holds.
+set -eu
+project=$PWD
+bundle=/tmp/bundle
+state=/run/caisson
+
+say() {
+  echo "$(cut -d ' ' -f 1 /proc/uptime) s: $*"
+}
+
+fail() {
+  say "failed: $*"
+  cat /tmp/log.txt 2>/dev/null || true
+  exit 1
+}
+
+# expect STATUS OUTPUT COMMAND...: runs a command that must end with the status and print exactly the output.
+expect() {
+  wanted=$1 text=$2
+  shift 2
+  status=0
+  output=$("$@") || status=$?
+  [ "$status" = "$wanted" ] || fail "$*: exit status $status, not $wanted; printed: $output"
+  [ "$output" = "$text" ] || fail "$*: printed '$output', not '$text'"
+  say "$*"
+}
+
+caisson() {
+  "$project/bin/caisson" --config /tmp/config.toml --log /tmp/log.txt "$@"
+}
+
+# make_bundle COMMAND: a bundle whose process runs the shell command.
+make_bundle() {
+  rm -rf "$bundle"
+  mkdir -p "$bundle/rootfs/bin"
+  cp /bin/busybox "$bundle/rootfs/bin/"
+  for applet in sh cat uname sleep sha256sum; do ln -s busybox "$bundle/rootfs/bin/$applet"; done
+  caisson spec --bundle "$bundle"
+  sed -i -e 's/"terminal": true/"terminal": false/' -e "s/^\(\s*\)\"sh\"\$/\1\"sh\", \"-c\", \"$1\"/" "$bundle/config.json"
+  grep -q '"-c"' "$bundle/config.json" || fail "caisson spec wrote a config.json of another form than this script expects"
+}
+
+expect_nothing_left() {
+  left=$(find "$state" -mindepth 1 -maxdepth 1 ! -name host ! -name templates)
+  [ -z "$left" ] || fail "left behind in $state: $left"
+  # shellcheck disable=SC2009
+  left=$(ps -e -o args= | grep -E 'qemu-system|sandbox-daemon' | grep -v grep || true)
+  [ -z "$left" ] || fail "left running: $left"
+  ! grep -q caisson-share /proc/mounts || fail "left mounted: $(grep caisson-share /proc/mounts)"
+}
+
+modprobe -a vhost_vsock kvm_amd
+cat >/tmp/config.toml <<'CONFIG'
+memory_mib = 384
+boot_timeout_seconds = 300
+template = "off"
+CONFIG
+out/node test/vsock/trust-kvm.ts "$state/host" /tmp/config.toml
+caisson check
+caisson check | grep -q 'vsock will be used' || fail "transport auto did not choose vsock"
+
+make_bundle "cat; echo to stderr >\&2; exit 3"
+run_with_input() { echo over vsock | caisson run --bundle "$bundle" "$1" 2>/tmp/stderr; }
+expect 3 "over vsock" run_with_input booted
+expect 0 "to stderr" cat /tmp/stderr
+expect_nothing_left
+
+# The first run takes the template, a machine that has spoken over vsock, and is a clone of it like the second.
+sed -i 's/template = "off"/template = "on"/' /tmp/config.toml
+expect 3 "over vsock" run_with_input first
+! grep -q 'no template' /tmp/log.txt || fail "no template was made"
+expect 3 "over vsock" run_with_input second
+expect_nothing_left
+
+make_bundle "sleep 1000"
+caisson create --bundle "$bundle" longer </dev/null >/dev/null 2>&1 || fail "create: exit status $?"
+say "created"
+# shellcheck disable=SC2009
+ps -e -o args= | grep -q 'vhost-vsock-device,.*guest-ci[d]=' || fail "QEMU has no vhost-vsock device"
+expect 0 "" caisson start longer
+head -c 4194304 /dev/urandom >/tmp/data
+hash_in_container() { caisson exec longer sha256sum </tmp/data; }
+expect 0 "$(sha256sum </tmp/data)" hash_in_container
+copy_out_of_container() { caisson exec longer cat </tmp/data | sha256sum; }
+expect 0 "$(sha256sum </tmp/data)" copy_out_of_container
+expect 0 "" caisson delete --force longer
+expect_nothing_left
+say "all done"
