@@ -9,9 +9,13 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "container-init.h"
+
+/* _NSIG - 1 of the kernel. */
+#define LAST_SIGNAL 64
 
 static int check_executable(const char *path) {
   struct stat status;
@@ -114,10 +118,24 @@ static char **with_home(char **env, char *home) {
   return env;
 }
 
+/* What the agent's own environment ignored would stay ignored past execve. By the bare system call, since glibc keeps
+ * signals 32 and 33 for itself; SIGKILL and SIGSTOP cannot be ignored and answer EINVAL. */
+static void reset_signals(void) {
+  struct {
+    void *handler;
+    unsigned long flags;
+    void *restorer;
+    unsigned long mask;
+  } fallback = {0};
+  for (int signal = 1; signal <= LAST_SIGNAL; signal++)
+    syscall(SYS_rt_sigaction, signal, &fallback, NULL, sizeof fallback.mask);
+}
+
 int execute(struct context *context, struct arguments *arguments) {
   char **args = take_strings(arguments, 0);
   char **env = take_strings(arguments, 1);
   if (args == NULL || env == NULL || all_taken(arguments) < 0) return -1;
+  reset_signals();
   sigset_t none;
   sigemptyset(&none);
   if (sigprocmask(SIG_SETMASK, &none, NULL) < 0 || prctl(PR_SET_PDEATHSIG, 0) < 0) return -1;

@@ -79,11 +79,15 @@ function kill({ pid }: ProcessIdentity): void {
   }
 }
 
-/** A killed daemon leaves its cgroup, and it may take QEMU, which dies with it, a moment to leave that. */
+/** A killed daemon leaves its cgroup, and in it what it had started and no longer looks after. */
 async function removeCgroup(path: string): Promise<void> {
   const cgroup = new HostCgroup(path);
   for (const end = performance.now() + KILL_LIMIT_MS; performance.now() < end; await setTimeout(POLL_MS)) {
-    if (cgroup.processes().length === 0) break;
+    // The kernel lets go of a cgroup only some time after its last process has ended.
+    if (cgroup.remove()) return;
+    cgroup.kill();
   }
-  cgroup.remove();
+  throw new CaissonError("CAISSON_E_CGROUP", `the cgroup ${path} cannot be removed: it is still in use`, {
+    remedy: "Look in its cgroup.procs below /sys/fs/cgroup for what uses it.",
+  });
 }

@@ -19,5 +19,6 @@ test("hostCgroupPath keeps a relative path below the root and refuses systemd's 
   assert.equal(hostCgroupPath("a", undefined), "/caisson/a");
   assert.equal(hostCgroupPath("a", "/libpod_parent/libpod-a"), "/libpod_parent/libpod-a");
   assert.equal(hostCgroupPath("a", "../../x"), "/x");
+  assert.throws(() => hostCgroupPath("a", "/x/.."), { code: "CAISSON_E_CONFIG_INVALID" });
   assert.throws(() => hostCgroupPath("a", "system.slice:docker:a"), { field: "linux.cgroupsPath" });
 });

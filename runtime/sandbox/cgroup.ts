@@ -37,7 +37,18 @@ export function hostCgroupPath(id: string, cgroupsPath: string | undefined): str
       { field: "linux.cgroupsPath", remedy: "set the engine's cgroup manager to cgroupfs" },
     );
   }
-  return posix.join("/", cgroupsPath);
+  const path = posix.join("/", cgroupsPath);
+  if (path === "/") {
+    throw new CaissonError(
+      "CAISSON_E_CONFIG_INVALID",
+      `linux.cgroupsPath: "${cgroupsPath}" is the root of all cgroups`,
+      {
+        field: "linux.cgroupsPath",
+        remedy: "Name a cgroup for this container, or leave it out.",
+      },
+    );
+  }
+  return path;
 }
 
 /** A cgroup of the host in every hierarchy that will have it. */
@@ -50,8 +61,19 @@ export class HostCgroup {
     this.#mounts = mounts;
   }
 
-  /** Creates the cgroup and moves this process into it; children started from now on begin there. */
+  /**
+   * Creates the cgroup and moves this process into it; children started from now on begin there.
+   * @throws CaissonError CAISSON_E_CGROUP when it cannot, or when the cgroup is another's already: its processes would
+   *   be ended with ours.
+   */
   join(): void {
+    const [other] = this.processes();
+    if (other !== undefined) {
+      throw new CaissonError("CAISSON_E_CGROUP", `the cgroup ${this.path} has processes already (pid ${other})`, {
+        field: "linux.cgroupsPath",
+        remedy: "Give each container a cgroup of its own.",
+      });
+    }
     for (const { kind, directory } of this.#mounts) {
       const own = join(directory, this.path);
       try {
@@ -80,10 +102,7 @@ export class HostCgroup {
   kill(): void {
     for (const { kind, directory } of this.#mounts) {
       const own = join(directory, this.path);
-      if (kind === "v2" && existsSync(join(own, "cgroup.kill"))) {
-        writeFileSync(join(own, "cgroup.kill"), "1");
-        return;
-      }
+      if (kind === "v2" && existsSync(join(own, "cgroup.kill"))) writeFileSync(join(own, "cgroup.kill"), "1");
     }
     for (const pid of this.processes()) kill(pid);
   }
@@ -98,12 +117,14 @@ export class HostCgroup {
     return [...pids];
   }
 
-  /** Removes it, and the `/caisson` above it when that is empty. Leaves what is still in use; never throws for that. */
-  remove(): void {
+  /** Removes it, and the `/caisson` above it when that is empty. @returns false when some of it is still in use. */
+  remove(): boolean {
+    let gone = true;
     for (const { directory } of this.#mounts) {
-      removeEmpty(join(directory, this.path));
+      if (!removeEmpty(join(directory, this.path))) gone = false;
       if (posix.dirname(this.path) === "/caisson") removeEmpty(join(directory, "caisson"));
     }
+    return gone;
   }
 }
 
@@ -127,11 +148,12 @@ function readOptional(path: string): string {
   }
 }
 
-function removeEmpty(path: string): void {
+function removeEmpty(path: string): boolean {
   try {
     rmdirSync(path);
-  } catch {
-    // Gone, or still in use: its user removes it.
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === "ENOENT";
   }
 }
 
