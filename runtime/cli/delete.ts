@@ -2,12 +2,12 @@ import { setTimeout } from "node:timers/promises";
 import type { Command } from "commander";
 import { CaissonError } from "../../protocol/errors.ts";
 import { connectControl } from "../control/client.ts";
-import { HostCgroup } from "../sandbox/cgroup.ts";
 import { statePaths } from "../state/paths.ts";
 import { isAlive, type ProcessIdentity } from "../state/process-identity.ts";
 import type { StateRecord } from "../state/record.ts";
 import { readState, removeState } from "../state/store.ts";
 import { type Globals, verb } from "./command.ts";
+import { removeStopped } from "./remove.ts";
 
 /** A daemon takes at most 10 s to end a container; past that it hangs and is killed. */
 const SHUTDOWN_LIMIT_MS = 15_000;
@@ -38,8 +38,7 @@ async function deleteContainer({ root }: Globals, id: string, force: boolean): P
     });
   }
   await endDaemon(statePaths(root, id).directory, record.daemon);
-  await removeCgroup(record.cgroup);
-  removeState(root, id);
+  await removeStopped(root, record);
 }
 
 /** Ends the daemon, and with it the container and its VM; returns when the process is gone. */
@@ -77,17 +76,4 @@ function kill({ pid }: ProcessIdentity): void {
   } catch {
     // It went by itself just now.
   }
-}
-
-/** A killed daemon leaves its cgroup, and in it what it had started and no longer looks after. */
-async function removeCgroup(path: string): Promise<void> {
-  const cgroup = new HostCgroup(path);
-  for (const end = performance.now() + KILL_LIMIT_MS; performance.now() < end; await setTimeout(POLL_MS)) {
-    // The kernel lets go of a cgroup only some time after its last process has ended.
-    if (cgroup.remove()) return;
-    cgroup.kill();
-  }
-  throw new CaissonError("CAISSON_E_CGROUP", `the cgroup ${path} cannot be removed: it is still in use`, {
-    remedy: "Look in its cgroup.procs below /sys/fs/cgroup for what uses it.",
-  });
 }

@@ -4,10 +4,10 @@ import { setTimeout } from "node:timers/promises";
 import type { Command } from "commander";
 import { CaissonError } from "../../protocol/errors.ts";
 import { type Daemon, spawnDaemon } from "../control/spawn.ts";
-import { readState, removeState } from "../state/store.ts";
 import { now, tracePhase } from "../trace.ts";
 import { type Globals, refuse, verb } from "./command.ts";
 import { writePidFile } from "./pid-file.ts";
+import { removeIfOf } from "./remove.ts";
 import type { OwnTerminal } from "./terminal.ts";
 
 export interface LaunchFlags {
@@ -113,15 +113,5 @@ export async function discard({ root }: Globals, id: string, daemon: Daemon): Pr
   await daemon.exited.catch(() => {});
   limit.abort();
   await late;
-  removeOwnState(root, id, daemon.pid);
-}
-
-/** Removes the container's state if it is that daemon's: the id may be another container's, which was there first. */
-function removeOwnState(root: string, id: string, pid: number): void {
-  try {
-    if (readState(root, id).daemon.pid === pid) removeState(root, id);
-  } catch (error) {
-    if (error instanceof CaissonError && ["CAISSON_E_NOT_FOUND", "CAISSON_E_ID_INVALID"].includes(error.code)) return;
-    throw error;
-  }
+  await removeIfOf(daemon.pid, root, id);
 }

@@ -1,10 +1,10 @@
 import type { Command } from "commander";
 import { exitCodeOf } from "../errors.ts";
-import { removeState } from "../state/store.ts";
 import { now, tracePhase } from "../trace.ts";
 import type { Globals } from "./command.ts";
 import { Foreground } from "./foreground.ts";
 import { checkFlags, checkTerminal, createContainer, discard, type LaunchFlags, launchVerb } from "./launch.ts";
+import { removeIfOf } from "./remove.ts";
 import { OwnTerminal } from "./terminal.ts";
 import { readWantsTerminal } from "./wants-terminal.ts";
 
@@ -56,6 +56,6 @@ async function run(globals: Globals, id: string, flags: RunFlags): Promise<numbe
   foreground.forwardTo(daemon.client, undefined, terminal && (() => terminal.size));
   const code = await daemon.exited;
   tracePhase("run", started);
-  if (flags.keep !== true) removeState(globals.root, id);
+  if (flags.keep !== true) await removeIfOf(daemon.pid, globals.root, id);
   return code;
 }

@@ -32,7 +32,7 @@ export function reserveState(root: string, record: StateRecord): void {
   checkId(record.id);
   const { directory } = statePaths(root, record.id);
   try {
-    mkdirSync(root, { recursive: true, mode: 0o700 });
+    makeRoot(root);
     sweep(root);
   } catch (cause) {
     throw storageError(`make the state directory ${root}`, cause);
@@ -49,6 +49,16 @@ export function reserveState(root: string, record: StateRecord): void {
       throw idInUse(root, record.id, cause);
     }
     throw storageError(`make the state directory ${directory}`, cause);
+  }
+}
+
+function makeRoot(root: string): void {
+  try {
+    mkdirSync(root, { recursive: true, mode: 0o700 });
+  } catch (error) {
+    // Node says so of any reason that mkdir(2) had; the call itself tells which.
+    if (isSystemError(error) && error.code === "ENOENT") mkdirSync(root, { mode: 0o700 });
+    throw error;
   }
 }
 

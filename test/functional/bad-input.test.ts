@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { chmodSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { after, test } from "node:test";
+import { after, afterEach, test } from "node:test";
 import type { Spec } from "../../protocol/oci.ts";
 import { Bundle } from "../harness/bundle.ts";
 import { errorOf, Host } from "../harness/host.ts";
@@ -11,6 +11,7 @@ import { errorOf, Host } from "../harness/host.ts";
 const host = new Host();
 const folder = mkdtempSync(join(tmpdir(), "caisson-bad-"));
 const log = join(folder, "log");
+afterEach(() => host.clear());
 after(async () => {
   rmSync(folder, { recursive: true });
   await host[Symbol.asyncDispose]();
@@ -106,9 +107,9 @@ const configurations: [string, (spec: Spec, bundle: Bundle) => void, RegExp][] =
     /root file system: it is not a directory/,
   ],
   [
-    "an unknown capability set",
-    (_, { process }) => Object.assign(process, { capabilities: { all: ["CAP_KILL"] } }),
-    /process\.capabilities/,
+    "capabilities in a list",
+    (_, { process }) => Object.assign(process, { capabilities: ["CAP_KILL"] }),
+    /process\.capabilities: must be an object, not an array/,
   ],
   [
     "a bind mount whose source does not exist",

@@ -9,7 +9,11 @@ import { ConsoleSocket } from "../harness/terminal.ts";
 
 const host = new Host();
 const folder = mkdtempSync(join(tmpdir(), "caisson-create-"));
-afterEach(() => assert.deepEqual(host.leftovers(), []));
+afterEach(async () => {
+  const left = host.leftovers();
+  await host.clear();
+  assert.deepEqual(left, []);
+});
 after(async () => {
   rmSync(folder, { recursive: true });
   await host[Symbol.asyncDispose]();

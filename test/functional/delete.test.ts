@@ -50,7 +50,7 @@ test("delete --force removes a damaged record", async () => {
   writeFileSync(join(host.root, id, "state.json"), "{");
   assert.match(
     errorOf(await host.run(["delete", id])),
-    /it is not JSON\. Remove the container with caisson delete --force/,
+    /it is not JSON: .*\. Remove the container with caisson delete --force/,
   );
   await host.ok(["delete", "--force", id]);
   assert.deepEqual(host.leftovers(), []);

@@ -10,7 +10,11 @@ import { Bundle } from "../harness/bundle.ts";
 import { collect, detached, errorOf, Host, until } from "../harness/host.ts";
 
 const host = new Host();
-afterEach(() => assert.deepEqual(host.leftovers(), []));
+afterEach(async () => {
+  const left = host.leftovers();
+  await host.clear();
+  assert.deepEqual(left, []);
+});
 after(() => host[Symbol.asyncDispose]());
 
 async function daemonOf(id: string): Promise<number> {

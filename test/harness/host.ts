@@ -93,9 +93,14 @@ export class Host implements AsyncDisposable {
     return leftovers(this.root, this.#mark);
   }
 
-  /** Ends whatever still runs. */
+  /** Ends whatever still runs, so that one test's failure is not the next one's. */
+  async clear(): Promise<void> {
+    if (this.leftovers().length === 0) return;
+    for (const id of this.#ids.splice(0)) await this.run(["delete", "--force", id]);
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
-    for (const id of this.#ids) await this.run(["delete", "--force", id]);
+    await this.clear();
     rmSync(this.root, { recursive: true, force: true });
   }
 }
