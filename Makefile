@@ -93,6 +93,10 @@ lint: protocol/generated/agent.ts $(VALIDATOR) ## types, biome, import direction
 test: all lint ## lint, unit tests and tests in real VMs
 	@$(NODE) --test --test-concurrency=$(TEST_JOBS) --test-timeout=600000 $(TEST_FILES)
 
+bench: all ## measure this machine against docs/specification.md; BENCH_RUNS=3 for a quick look
+	@scripts/packages.sh runc crun
+	@$(NODE) test/performance/bench.ts
+
 # --- installation -----------------------------------------------------------------------------------------------------
 
 .PHONY: install uninstall clean

@@ -129,8 +129,9 @@ test("run on a terminal: keys, Ctrl-C, size, exit status, and its modes afterwar
   await screen.shows(/44 111/);
   screen.type("sleep 1000\n");
   await screen.shows(/sleep 1000/);
-  screen.type("\x03");
-  await screen.shows(/# /);
+  // The shell echoes the line before it has started the sleep, and ignores what comes in between.
+  const interrupting = setInterval(() => screen.type("\x03"), 500);
+  await screen.shows(/# /).finally(() => clearInterval(interrupting));
   screen.type("exit 9\n");
   assert.equal((await ended).exitCode, 9);
   assert.equal(terminal.modes(), modes.replace("rows 33; columns 101", "rows 44; columns 111"));
