@@ -64,7 +64,7 @@ include docs/man/man.mk
 
 # --- the commands -----------------------------------------------------------------------------------------------------
 
-bin/caisson: scripts/launcher.sh $(OUT)/caisson.cjs native $(OUT)/node
+bin/caisson: scripts/launcher.sh $(OUT)/caisson.cjs $(NATIVE_TARGETS) $(OUT)/node
 	@mkdir -p bin
 	@install -m 755 $< $@
 
