@@ -61,6 +61,13 @@ test("commandLine emulates with a bounded translation buffer, or has KVM pass th
   assert.deepEqual([...values(kvm, "-accel"), ...values(kvm, "-cpu")], ["kvm", "host"]);
 });
 
+test("commandLine gives an emulated guest no timer that ticks by itself", () => {
+  for (const machine of ["microvm", "q35"] as const) {
+    assert.match(values(run({ machine }), "-machine").join(), /,pit=off/);
+    assert.doesNotMatch(values(run({ machine, accelerator: "kvm" }), "-machine").join(), /pit=/);
+  }
+});
+
 test("commandLine gives the machine its RAM and processors", () => {
   assert.deepEqual(values(run({ memoryMib: 512, vcpus: 3 }), "-m"), ["512M"]);
   assert.deepEqual(values(run({ memoryMib: 512, vcpus: 3 }), "-smp"), ["3"]);

@@ -60,6 +60,8 @@ function machineArguments({ machine, accelerator, vcpus }: VmSpec, { memory }: W
   const options = [
     machine,
     ...MACHINE_OPTIONS[machine],
+    // Firmware leaves it ticking, which wakes QEMU 55 times a second; an emulated guest is told the rates (below).
+    ...(accelerator === "tcg" ? ["pit=off"] : []),
     // Merging equal pages of different sandboxes (KSM) is a side channel between them.
     "mem-merge=off",
     "dump-guest-core=off",
