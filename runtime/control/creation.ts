@@ -81,7 +81,7 @@ export async function createFromBundle(params: CreateParams, signal: AbortSignal
       vm: { ...shape, shareDirectory: paths.share, consoleLog: paths.consoleLog },
       templates: settings.template === "on" ? templateStore(settings) : undefined,
       bootLimitMs: settings.bootTimeoutSeconds * 1000,
-      logLevel: settings.logLevel,
+      logLevel: log.level === "debug" ? "debug" : settings.logLevel,
       signal,
     });
     undo.defer(() => sandbox.kill());

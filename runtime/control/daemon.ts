@@ -110,7 +110,8 @@ class Daemon {
       return {};
     },
     update: async ({ resources }) => {
-      await this.#alive().container.update(resources);
+      const { sandbox, container } = this.#alive();
+      await sandbox.update(container, resources);
       return {};
     },
     stats: async () => ({ stats: toStats(await this.#alive().container.stats()) }),

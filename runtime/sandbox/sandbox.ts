@@ -1,8 +1,9 @@
 import { CaissonError } from "../../protocol/errors.ts";
-import type { Spec } from "../../protocol/oci.ts";
+import type { Resources, Spec } from "../../protocol/oci.ts";
 import { Agent } from "../agent-client/client.ts";
 import { formatError } from "../errors.ts";
 import { log } from "../log.ts";
+import { guestResources } from "../oci/guest-resources.ts";
 import { Share } from "../storage/share.ts";
 import { now, tracePhase } from "../trace.ts";
 import { bootMachine } from "../vm/boot.ts";
@@ -36,8 +37,10 @@ export class Sandbox {
   readonly share: Share;
   readonly machine: Machine;
   readonly agent: Agent;
+  readonly #vcpus: number;
 
-  private constructor(id: string, share: Share, machine: Machine, agent: Agent) {
+  private constructor(id: string, share: Share, machine: Machine, agent: Agent, vcpus: number) {
+    this.#vcpus = vcpus;
     this.id = id;
     this.share = share;
     this.machine = machine;
@@ -76,7 +79,7 @@ export class Sandbox {
     );
     tracePhase("VM ready", starting);
     followGuestLog(agent);
-    return new Sandbox(id, share, machine, agent);
+    return new Sandbox(id, share, machine, agent, vm.vcpus);
   }
 
   /** Resolves when the VM is gone; the containers' processes then end with VM_DEATH_EXIT_CODE. */
@@ -94,13 +97,24 @@ export class Sandbox {
     io: ProcessIo,
     window?: WindowSize,
   ): Promise<Container> {
-    const guestSpec = this.share.addContainer(id, bundle.spec, bundle.directory, bundle.rootfs);
+    const guestSpec = this.#inGuest(this.share.addContainer(id, bundle.spec, bundle.directory, bundle.rootfs));
     try {
       return await Container.create(this.agent, id, guestSpec, io, window);
     } catch (error) {
       this.share.removeContainer(id);
       throw error;
     }
+  }
+
+  /** Changes a container's limits; what is not named stays. */
+  async update(container: Container, resources: Resources): Promise<void> {
+    await container.update(guestResources(resources, this.#vcpus));
+  }
+
+  #inGuest(spec: Spec): Spec {
+    const resources = spec.linux?.resources;
+    if (resources === undefined) return spec;
+    return { ...spec, linux: { ...spec.linux, resources: guestResources(resources, this.#vcpus) } };
   }
 
   /** Ends the VM at once and releases what it held on the host. May be called again. */

@@ -8,11 +8,11 @@ const ROOMY_BYTES = 1024 * MIB;
 /** Device state, manifest and console of a template, at most. */
 const BESIDE_MEMORY_MIB = 8;
 
-/** Where templates go unless configured: their memory belongs on a tmpfs. /run is one on most hosts, /dev/shm on all. */
+/** Where templates go unless configured, apart from the containers' states: their memory belongs on a tmpfs. /run is one on most hosts, /dev/shm on all. */
 export function defaultTemplateDirectory(): string {
   const run = statfsSync("/run");
   const roomy = run.type === TMPFS_MAGIC && run.blocks * run.bsize >= ROOMY_BYTES;
-  return `${roomy ? "/run" : "/dev/shm"}/caisson/templates`;
+  return `${roomy ? "/run" : "/dev/shm"}/caisson-vm/templates`;
 }
 
 /**
