@@ -131,7 +131,7 @@ export class Container {
   async exec({ process: id, processJson, rows, columns }: ExecProcessRequest): Promise<ExecProcessResponse> {
     const execId = id?.execId ?? "";
     checkId("process", execId);
-    const { init } = this.#require("joined by a process", ["created", "running"]);
+    const { init } = this.#require("joined by a process", ["created", "running", "paused"]);
     const process = parse(processJson, "The process") as ProcessConfig;
     const plan = compileExec({
       process,
