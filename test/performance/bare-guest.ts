@@ -1,0 +1,76 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { install, makeSkeleton, packErofs } from "../../guest-image/tree.ts";
+import { sandboxRequest } from "../../runtime/sandbox/request.ts";
+import { bootMachine } from "../../runtime/vm/boot.ts";
+import type { Machine } from "../../runtime/vm/machine.ts";
+import { AGENT_PORT_NAME, SHARE_TAG, type VmSpec } from "../../runtime/vm/spec.ts";
+import { Shell } from "./shell.ts";
+import type { Workspace } from "./workspace.ts";
+
+const BUSYBOX = "/bin/busybox";
+const BOOT_LIMIT_MS = 60_000;
+/** Where the guest has the share, and a file system in its memory. */
+export const BARE_SHARE = "/tmp/share";
+export const BARE_MEMORY = "/tmp";
+
+/** In the agent's place: a shell on the agent's virtio-serial port, with the share mounted as the agent mounts it. */
+function agentScript(shareOptions: string): string {
+  return [
+    "#!/bin/busybox sh",
+    "busybox mkdir /tmp/bin /tmp/share",
+    "busybox --install -s /tmp/bin",
+    "export PATH=/tmp/bin",
+    `mount -t 9p -o ${shareOptions} ${SHARE_TAG} ${BARE_SHARE}`,
+    "for port in /sys/class/virtio-ports/*; do",
+    `  if [ "$(cat "$port/name")" = ${AGENT_PORT_NAME} ]; then exec 3<>"/dev/\${port##*/}"; fi`,
+    "done",
+    "echo up >&3",
+    "exec sh <&3 >&3",
+    "",
+  ].join("\n");
+}
+
+/**
+ * The same VM with the same kernel and devices, and none of Caisson in it: what its virtio-serial port and its 9p mount do
+ * by themselves. The port is virtio-serial even where Caisson uses vsock.
+ */
+export class BareGuest implements AsyncDisposable {
+  readonly shell: Shell;
+  readonly #machine: Machine;
+
+  private constructor(machine: Machine, shell: Shell) {
+    this.#machine = machine;
+    this.shell = shell;
+  }
+
+  static async boot(vm: VmSpec, workspace: Workspace, signal: AbortSignal): Promise<BareGuest> {
+    const image = join(workspace.directory, "bare.erofs");
+    packImage(image, workspace.directory);
+    const { machine, value } = await bootMachine(
+      { ...vm, transport: "virtio-serial", image },
+      async ({ agent }) => {
+        const shell = new Shell(agent, agent, signal);
+        const greeting = await shell.greeting();
+        if (greeting !== "up") throw new Error(`The bare guest says ${greeting}.`);
+        return shell;
+      },
+      { signal, limitMs: BOOT_LIMIT_MS },
+    );
+    return new BareGuest(machine, value);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#machine.kill();
+  }
+}
+
+function packImage(image: string, directory: string): void {
+  const root = mkdtempSync(join(directory, "bare-root-"));
+  makeSkeleton(root);
+  install(BUSYBOX, root, "usr/bin/busybox", { executable: true });
+  const script = agentScript(sandboxRequest("bare", "info").share?.options ?? "");
+  writeFileSync(join(root, "usr/bin/node"), script, { mode: 0o755 });
+  packErofs(root, image);
+  rmSync(root, { recursive: true });
+}

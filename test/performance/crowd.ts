@@ -1,0 +1,110 @@
+import { availableParallelism, freemem } from "node:os";
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Engine } from "./engine.ts";
+import type { Figures } from "./figures.ts";
+import { childrenOf, processorSeconds, pss } from "./process.ts";
+import { CROWDS } from "./things.ts";
+
+/** What a crowd may use in all. */
+const ROOM_MIB = 16 * 1024;
+/** What the host keeps for itself. */
+const RESERVE_MIB = 1024;
+/** Between the last start and a look at memory: what a start leaves behind has been given back. */
+const SETTLE_MS = 3000;
+const IDLE_CROWD = 10;
+const IDLE_MS = 10_000;
+const MIB = 1024 * 1024;
+
+interface Member {
+  id: string;
+  daemon: number;
+  qemu: number;
+}
+
+/**
+ * Sandboxes that only sleep, more and more of them: what they use, and how many fit. Each size is measured once, of every
+ * member; the runs are the members.
+ */
+export class Crowd {
+  readonly #engine: Engine;
+  readonly #bundle: string;
+  readonly #figures: Figures;
+  readonly #signal: AbortSignal;
+  readonly #members: Member[] = [];
+  #starting = 0;
+
+  constructor(engine: Engine, bundle: string, figures: Figures, signal: AbortSignal) {
+    this.#engine = engine;
+    this.#bundle = bundle;
+    this.#figures = figures;
+    this.#signal = signal;
+  }
+
+  /** Grows the crowd to the sizes of CROWDS or to what fits, and then deletes it. */
+  async measure(progress: (text: string) => void): Promise<void> {
+    for (const size of CROWDS) {
+      await this.#grow(size);
+      progress(`${this.#members.length} sandboxes run`);
+      if (this.#members.length < size) break;
+      await sleep(SETTLE_MS, undefined, { signal: this.#signal });
+      this.#weigh(`pss-${size}`);
+      if (size === IDLE_CROWD) await this.#watch();
+    }
+    this.#figures.add("crowd", "caisson", this.#members.length);
+    this.#figures.add("gathering", "caisson", this.#starting);
+    for (const { id } of this.#members) await this.#engine.remove(id);
+  }
+
+  /** As many at a time as there are processors. */
+  async #grow(size: number): Promise<void> {
+    const start = performance.now();
+    while (this.#members.length < size) {
+      const count = Math.min(availableParallelism(), size - this.#members.length);
+      if (!this.#hasRoom(count)) break;
+      const started = await Promise.allSettled(Array.from({ length: count }, () => this.#engine.start(this.#bundle)));
+      for (const each of started) {
+        if (each.status === "rejected") throw each.reason;
+        const { id, pid } = each.value;
+        this.#members.push({ id, daemon: pid, qemu: childrenOf(pid)[0] as number });
+      }
+    }
+    this.#starting += (performance.now() - start) / 1000;
+  }
+
+  /** Each new one is taken to need what those before it do. */
+  #hasRoom(count: number): boolean {
+    if (this.#members.length === 0) return true;
+    const used = this.#members.reduce((sum, member) => sum + weightOf(member).daemon + weightOf(member).qemu, 0);
+    const more = (used / this.#members.length) * count;
+    return used + more <= ROOM_MIB && freemem() / MIB - more >= RESERVE_MIB;
+  }
+
+  #weigh(thing: string): void {
+    const weights = this.#members.map(weightOf);
+    this.#figures.add(thing, "caisson", ...weights.map(({ daemon, qemu }) => daemon + qemu));
+    this.#figures.add(thing, "daemon", ...weights.map(({ daemon }) => daemon));
+    this.#figures.add(thing, "QEMU", ...weights.map(({ qemu }) => qemu));
+  }
+
+  async #watch(): Promise<void> {
+    const used = () => this.#members.map(({ daemon, qemu }) => [processorSeconds(daemon), processorSeconds(qemu)]);
+    const before = used();
+    const start = performance.now();
+    await sleep(IDLE_MS, undefined, { signal: this.#signal });
+    const seconds = (performance.now() - start) / 1000;
+    const percent = used().map((now, index) =>
+      now.map((each, part) => share(each - (before[index]?.[part] ?? 0), seconds)),
+    );
+    this.#figures.add("idle", "caisson", ...percent.map(([daemon = 0, qemu = 0]) => daemon + qemu));
+    this.#figures.add("idle", "daemon", ...percent.map(([daemon = 0]) => daemon));
+    this.#figures.add("idle", "QEMU", ...percent.map(([, qemu = 0]) => qemu));
+  }
+}
+
+function weightOf({ daemon, qemu }: Member): { daemon: number; qemu: number } {
+  return { daemon: pss(daemon), qemu: pss(qemu) };
+}
+
+function share(used: number, seconds: number): number {
+  return (used / seconds) * 100;
+}

@@ -1,0 +1,77 @@
+import type { Unit } from "./promises.ts";
+
+/** Something that is measured, of Caisson and maybe of others. */
+export interface Thing {
+  id: string;
+  title: string;
+  unit: Unit;
+  /** Where the report and the chart show it. */
+  section: Section;
+  /** How its promise in docs/specification.md begins. */
+  promise?: string;
+}
+
+export const SECTIONS = {
+  start: "Start",
+  verbs: "Single commands",
+  memory: "Sandboxes that only sleep",
+  stdio: "Standard streams",
+  files: "Shared file system",
+} as const;
+export type Section = keyof typeof SECTIONS;
+
+/** How many sandboxes run when memory is measured; the last is the most that are tried. */
+export const CROWDS = [1, 10, 20, 40, 100] as const;
+/** The crowd that the promise on memory is about. */
+export const PROMISED_CROWD = 20;
+export const VERBS = ["create", "start", "exec", "kill", "delete"] as const;
+export const SMALL_FILES = 1000;
+
+/** Everything that the bench measures, in the order it is shown. */
+export const THINGS: readonly Thing[] = [
+  { id: "run", title: "run of true", unit: "s", section: "start", promise: "`caisson run` of busybox" },
+  { id: "boot", title: "cold boot to agent ready", unit: "s", section: "start", promise: "`caisson run` cold" },
+  { id: "cold", title: "run of true without a template", unit: "s", section: "start" },
+  { id: "template", title: "building the template", unit: "s", section: "start" },
+  {
+    id: "parallel",
+    title: "20 at once, until all have run true",
+    unit: "s",
+    section: "start",
+    promise: "20 sandboxes at once",
+  },
+  ...VERBS.map((verb) => ({
+    id: verb,
+    title: verb === "exec" ? "exec of true" : verb,
+    unit: "s" as const,
+    section: "verbs" as const,
+    ...(verb === "exec" ? { promise: "`caisson exec` of `true`" } : {}),
+  })),
+  ...CROWDS.map((count) => ({
+    id: `pss-${count}`,
+    title: `PSS of one, ${count} running`,
+    unit: "MiB" as const,
+    section: "memory" as const,
+    ...(count === PROMISED_CROWD ? { promise: "PSS per sandbox" } : {}),
+  })),
+  { id: "idle", title: "CPU of one, idle", unit: "%", section: "memory", promise: "CPU of an idle sandbox" },
+  { id: "crowd", title: "running at once", unit: "sandboxes", section: "memory" },
+  { id: "gathering", title: "starting all of them", unit: "s", section: "memory" },
+  { id: "stdin", title: "stdin", unit: "MiB/s", section: "stdio" },
+  { id: "stdout", title: "stdout", unit: "MiB/s", section: "stdio" },
+  {
+    id: "peak",
+    title: "the daemon's peak memory",
+    unit: "MiB",
+    section: "stdio",
+    promise: "daemon's memory while 1 GiB",
+  },
+  { id: "read", title: "sequential read", unit: "MiB/s", section: "files" },
+  { id: "write", title: "sequential write, flushed", unit: "MiB/s", section: "files" },
+  ...["create", "stat", "read", "remove"].map((what) => ({
+    id: `small-${what}`,
+    title: `${what} ${SMALL_FILES} small files`,
+    unit: "s" as const,
+    section: "files" as const,
+  })),
+];

@@ -1,0 +1,64 @@
+import { randomBytes } from "node:crypto";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { loadSettings, type Settings } from "../../runtime/config.ts";
+import { defaultTemplateDirectory } from "../../runtime/vm/template/space.ts";
+import { leftovers } from "../harness/leftovers.ts";
+import { Commands } from "./command.ts";
+
+const END_LIMIT_MS = 10_000;
+const END_PAUSE_MS = 50;
+
+/**
+ * A folder for all that the bench needs, on the tmpfs where templates are kept, so that no disk is in any figure. Its
+ * templates are its own, made for it from the present build.
+ */
+export class Workspace implements AsyncDisposable {
+  readonly directory: string;
+  readonly commands: Commands;
+  /** In the name of every container, to find what is left of them. */
+  readonly mark = `bench${randomBytes(3).toString("hex")}`;
+  /** The state directory of each runtime is in here. */
+  readonly roots: string;
+  /** Settings files: as installed, but with the templates here; and the same with none. */
+  readonly warm: string;
+  readonly cold: string;
+
+  constructor() {
+    const tmpfs = dirname(dirname(defaultTemplateDirectory()));
+    this.directory = mkdtempSync(join(tmpfs, "caisson-bench-"));
+    this.commands = new Commands(this.directory);
+    this.roots = this.folder("roots");
+    this.warm = join(this.directory, "warm.toml");
+    this.cold = join(this.directory, "cold.toml");
+    const templates = `template_dir = ${JSON.stringify(join(this.directory, "kept", "templates"))}\n`;
+    writeFileSync(this.warm, templates);
+    writeFileSync(this.cold, `${templates}template = "off"\n`);
+  }
+
+  /** Makes a folder in it. */
+  folder(name: string): string {
+    const path = join(this.directory, name);
+    mkdirSync(path, { recursive: true });
+    return path;
+  }
+
+  get settings(): Settings {
+    return loadSettings(this.warm);
+  }
+
+  /**
+   * Removes it.
+   * @throws Error when containers of the bench left something on the host, though they had time to end.
+   */
+  async [Symbol.asyncDispose](): Promise<void> {
+    const left = () => leftovers(join(this.roots, "caisson"), this.mark);
+    for (const end = performance.now() + END_LIMIT_MS; left().length > 0 && performance.now() < end; ) {
+      await sleep(END_PAUSE_MS);
+    }
+    const still = left();
+    rmSync(this.directory, { recursive: true, force: true });
+    if (still.length > 0) throw new Error(`The bench left behind:\n${still.join("\n")}`);
+  }
+}
