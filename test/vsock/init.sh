@@ -32,7 +32,9 @@ busybox mkdir -p dev/pts dev/shm
 busybox mount -t devpts devpts dev/pts
 busybox mount -t tmpfs shm dev/shm
 busybox mount -t tmpfs run run
-busybox mount -t tmpfs tmp tmp
+# Unless the project lies below it.
+folder=$(busybox cat /folder)
+case $folder in /tmp/*) ;; *) busybox mount -t tmpfs tmp tmp ;; esac
 busybox mount -t cgroup2 cgroup2 sys/fs/cgroup
 # In its usual place, so that modprobe, whoever calls it, finds the running kernel's modules.
 busybox mount --bind "/root$(busybox cat /modules/folder)" lib/modules
@@ -49,4 +51,4 @@ stty -F /dev/ttyS1 sane
 /run/busybox reboot -f
 START
 trap - EXIT
-exec busybox switch_root /root /bin/sh /run/start "$(busybox cat /folder)"
+exec busybox switch_root /root /bin/sh /run/start "$folder"
