@@ -70,7 +70,7 @@ export class Container {
 
   /** Runs one more process; it has started when this resolves. */
   async exec(execId: string | undefined, process: Process, io: ProcessIo, window = NO_WINDOW): Promise<GuestProcess> {
-    this.#require("exec in", "running", "paused");
+    this.#require("exec in", "created", "running", "paused");
     this.#lastExec += 1;
     const id: ProcessId = { containerId: this.id, execId: execId ?? `exec-${this.#lastExec}` };
     if (this.#execs.has(id.execId)) {

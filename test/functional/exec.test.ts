@@ -187,6 +187,16 @@ test("exec in a paused container needs --ignore-paused, and then waits for it", 
   assert.deepEqual(await waiting, { exitCode: 0, stdout: "thawed\n", stderr: "" });
 });
 
+test("exec in a created container runs beside the process that waits", async () => {
+  using waiting = new Bundle(["sleep", "1000"]);
+  const created = host.id();
+  await detached(host, ["create", "-b", waiting.directory, created]);
+  assert.equal(await host.ok(["exec", created, "hostname"]), "caisson\n");
+  assert.equal(await host.status(created), "created");
+  await host.ok(["start", created]);
+  await host.ok(["delete", "-f", created]);
+});
+
 test("exec in a stopped container is refused", async () => {
   using short = new Bundle(["true"]);
   const stopped = host.id();

@@ -172,7 +172,7 @@ test("a state directory on a read-only file system", async () => {
   execFileSync("mount", ["-t", "tmpfs", "-o", "ro", "tmpfs", fixed]);
   using bundle = new Bundle();
   try {
-    const result = await host.run(["--root", join(fixed, "root"), "run", "-b", bundle.directory, host.id()]);
+    const result = await host.run(["--root", fixed, "run", "-b", bundle.directory, host.id()]);
     assert.equal(result.exitCode, 1);
     assert.match(errorOf(result), /read-only file system \(EROFS\)/);
   } finally {
