@@ -281,6 +281,7 @@ export class Container {
     const kills = this.#readOomKills();
     if (kills <= this.#oomKills) return;
     this.#oomKills = kills;
+    log("warning", `container ${this.id} is out of memory: the kernel has killed ${kills} of its processes`);
     this.#sandbox.events.publish({ event: { $case: "oom", value: { containerId: this.id } } });
   }
 
