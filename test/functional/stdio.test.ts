@@ -1,0 +1,97 @@
+import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { Readable } from "node:stream";
+import { pipeline } from "node:stream/promises";
+import { after, test } from "node:test";
+import { Bundle } from "../harness/bundle.ts";
+import { Host, until } from "../harness/host.ts";
+
+/** What goes each way: little, since an emulated guest on a busy host is slow. Where there is KVM, set CAISSON_STDIO_MIB=1024. */
+const MEBIBYTES = Number(process.env["CAISSON_STDIO_MIB"] ?? 16);
+const MIB = 1024 * 1024;
+const DAEMON_LIMIT_MIB = 150;
+
+const host = new Host();
+after(() => host[Symbol.asyncDispose]());
+
+/** Pseudo-random mebibytes, the same each time, with their digest. */
+function* mebibytes(count: number): Generator<Buffer> {
+  let state = 0x2545f491;
+  for (let index = 0; index < count; index++) {
+    const words = new Uint32Array(MIB / 4);
+    for (let at = 0; at < words.length; at++) {
+      state ^= state << 13;
+      state ^= state >>> 17;
+      state ^= state << 5;
+      words[at] = state;
+    }
+    yield Buffer.from(words.buffer);
+  }
+}
+
+function digestOf(count: number): string {
+  const hash = createHash("sha256");
+  for (const part of mebibytes(count)) hash.update(part);
+  return hash.digest("hex");
+}
+
+/** The most memory that a process ever had resident (proc(5), VmHWM), MiB. */
+function peakMib(pid: number): number {
+  const [, kilobytes] = /^VmHWM:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, "utf8")) ?? [];
+  return Number(kilobytes) / 1024;
+}
+
+test(`${MEBIBYTES} MiB through stdin and stdout at once arrive whole, and the daemon stays small`, async () => {
+  using bundle = new Bundle(["sh", "-c", "cat; exec sleep 1000"]);
+  const id = host.id();
+  const child = host.spawn(["run", "-b", bundle.directory, id]);
+  const hash = createHash("sha256");
+  let received = 0;
+  child.stdout?.on("data", (chunk: Buffer) => {
+    received += chunk.length;
+    hash.update(chunk);
+  });
+  assert.ok(child.stdin);
+  await pipeline(Readable.from(mebibytes(MEBIBYTES), { objectMode: false }), child.stdin);
+  for (let before = -1; received < MEBIBYTES * MIB && received !== before; ) {
+    before = received;
+    await new Promise((resolve) => setTimeout(resolve, 10_000));
+  }
+  assert.equal(received, MEBIBYTES * MIB);
+  assert.equal(hash.digest("hex"), digestOf(MEBIBYTES));
+  const { pid } = JSON.parse(await host.ok(["state", id])) as { pid: number };
+  const peak = peakMib(pid);
+  assert.ok(peak < DAEMON_LIMIT_MIB, `the daemon had ${peak.toFixed(0)} MiB`);
+  await host.ok(["kill", id, "KILL"]);
+  await until(() => host.leftovers().length === 0);
+});
+
+test("a reader that does not read stops the writer, and nothing in between grows", async () => {
+  using bundle = new Bundle(["sh", "-c", "yes | head -c 8388608; echo done >&2; exec sleep 1000"]);
+  const id = host.id();
+  const child = host.spawn(["run", "-b", bundle.directory, id]);
+  let errors = "";
+  child.stderr?.on("data", (text: Buffer) => {
+    errors += text;
+  });
+  child.stdout?.pause();
+  await until(async () => (await host.run(["state", id])).stdout.includes('"running"'));
+  await new Promise((resolve) => setTimeout(resolve, 5000));
+  assert.equal(errors, "");
+  const { pid } = JSON.parse(await host.ok(["state", id])) as { pid: number };
+  assert.ok(peakMib(pid) < DAEMON_LIMIT_MIB);
+  let received = 0;
+  child.stdout?.on("data", (chunk: Buffer) => {
+    received += chunk.length;
+  });
+  child.stdout?.resume();
+  for (let before = -1; received !== before; await new Promise((resolve) => setTimeout(resolve, 20_000))) {
+    if (errors === "done\n" && received === 8388608) break;
+    before = received;
+  }
+  assert.equal(received, 8388608);
+  await until(() => errors === "done\n");
+  await host.ok(["kill", id, "KILL"]);
+  await until(() => host.leftovers().length === 0);
+});
