@@ -71,14 +71,12 @@ test("a reader that does not read stops the writer, and nothing in between grows
   using bundle = new Bundle(["sh", "-c", "yes | head -c 8388608; echo done >&2; exec sleep 1000"]);
   const id = host.id();
   const child = host.spawn(["run", "-b", bundle.directory, id]);
-  let errors = "";
-  child.stderr?.on("data", (text: Buffer) => {
-    errors += text;
-  });
+  const errors: string[] = [];
+  child.stderr?.on("data", (text: Buffer) => errors.push(text.toString()));
   child.stdout?.pause();
   await until(async () => (await host.run(["state", id])).stdout.includes('"running"'));
   await new Promise((resolve) => setTimeout(resolve, 5000));
-  assert.equal(errors, "");
+  assert.deepEqual(errors, []);
   const { pid } = JSON.parse(await host.ok(["state", id])) as { pid: number };
   assert.ok(peakMib(pid) < DAEMON_LIMIT_MIB);
   let received = 0;
@@ -87,11 +85,11 @@ test("a reader that does not read stops the writer, and nothing in between grows
   });
   child.stdout?.resume();
   for (let before = -1; received !== before; await new Promise((resolve) => setTimeout(resolve, 20_000))) {
-    if (errors === "done\n" && received === 8388608) break;
+    if (errors.join("") === "done\n" && received === 8388608) break;
     before = received;
   }
   assert.equal(received, 8388608);
-  await until(() => errors === "done\n");
+  await until(() => errors.join("") === "done\n");
   await host.ok(["kill", id, "KILL"]);
   await until(() => host.leftovers().length === 0);
 });
