@@ -25,16 +25,21 @@ function reason({ errno, message }: SystemError): string {
   return getSystemErrorMessage(-Math.abs(errno));
 }
 
-/**
- * One line without the code: what failed, what caused it, what to do. Causes that the message already tells are left
- * out; an AggregateError's errors follow each other.
- */
+/** One line without the code: what explainError() tells, and what to do. */
 export function formatError(error: unknown): string {
+  const text = explainError(error);
+  const remedy = findRemedy(error);
+  return remedy === undefined ? text : oneLine(`${text.replace(/[.\s]+$/, "")}. ${remedy}`);
+}
+
+/**
+ * One line: what failed and what caused it. Causes that the message already tells are left out; an AggregateError's
+ * errors follow each other.
+ */
+export function explainError(error: unknown): string {
   const parts: string[] = [];
   collect(error, parts, new Set());
-  const remedy = findRemedy(error);
-  const text = parts.join(": ") || "unknown error";
-  return oneLine(remedy === undefined ? text : `${text.replace(/[.\s]+$/, "")}. ${remedy}`);
+  return oneLine(parts.join(": ") || "unknown error");
 }
 
 function collect(error: unknown, parts: string[], seen: Set<unknown>): void {

@@ -16,8 +16,10 @@ import { clientIo } from "./stdio.ts";
 
 /** Where the daemon finds the connection to the CLI that started it. */
 const INHERITED_FD = 3;
-/** How long a container that is shut down may take to end and flush its files, before its VM is killed under it. */
+/** Sent to the OCI pid, they are meant for the container's process: engines do not always ask the runtime to kill. */
+const FORWARDED = ["SIGHUP", "SIGINT", "SIGQUIT", "SIGTERM", "SIGUSR1", "SIGUSR2"] as const;
 const SIGKILL = constants.signals.SIGKILL;
+/** How long a container that is shut down may take to end and flush its files, before its VM is killed under it. */
 const SHUTDOWN_LIMIT_MS = 10_000;
 /** How long the last answers may take to leave for clients that do not read. */
 const FAREWELL_LIMIT_MS = 200;
@@ -28,8 +30,6 @@ const FAREWELL_LIMIT_MS = 200;
  */
 export async function runDaemon(logging: DaemonLog): Promise<never> {
   enterPrivateMountNamespace();
-  // A terminal's hang-up is the container's business.
-  process.on("SIGHUP", () => {});
   traceTo(logging.trace, "daemon");
   tracePhase("daemon: load", 0);
   log.start(logging);
@@ -61,6 +61,7 @@ class Daemon {
     inherited.once("close", () => {
       if (!this.#detached) this.#abandon();
     });
+    for (const name of FORWARDED) process.on(name, () => this.#signalled(constants.signals[name]));
   }
 
   /** Resolves with the code to exit with, once nothing of the sandbox is left running. */
@@ -194,6 +195,12 @@ class Daemon {
     await creation.end();
     tracePhase("end sandbox", ending);
     await this.#leave(exit.exitCode);
+  }
+
+  #signalled(signal: number): void {
+    const life = this.#life;
+    if (life.phase === "alive") void life.creation.container.kill(signal).catch(() => {});
+    else if (signal !== constants.signals.SIGHUP) this.#abandon();
   }
 
   /** The CLI that the container's life hung on is gone. */

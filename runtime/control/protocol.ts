@@ -9,6 +9,7 @@
  */
 import { CaissonError, ERROR_CODES, type ErrorCode } from "../../protocol/errors.ts";
 import type { Process, Resources } from "../../protocol/oci.ts";
+import { explainError } from "../errors.ts";
 
 /** The longest line either side takes, bytes. */
 export const MAX_LINE = 4 * 1024 * 1024;
@@ -118,15 +119,11 @@ export type Response = { id: number; result: unknown } | { id: number; error: Wi
 /** An error as it crosses the socket. */
 export function toWireError(error: unknown): WireError {
   if (!(error instanceof CaissonError)) {
-    return { code: "CAISSON_E_INTERNAL", message: error instanceof Error ? error.message : String(error) };
+    return { code: "CAISSON_E_INTERNAL", message: explainError(error) };
   }
-  const causes: string[] = [];
-  for (let cause = error.cause; cause instanceof Error && causes.length < 4; cause = cause.cause)
-    causes.push(cause.message);
-  const message = [error.message, ...causes.filter((text) => !error.message.includes(text))].join(": ");
   return {
     code: error.code,
-    message,
+    message: explainError(error),
     ...(error.field === undefined ? {} : { field: error.field }),
     ...(error.remedy === undefined ? {} : { remedy: error.remedy }),
   };

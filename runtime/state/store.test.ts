@@ -124,7 +124,7 @@ test("readState calls a container stopped when its daemon is gone, is another pr
 test("readState names an unknown container", () => {
   const error = refusal(() => readState(root, "nobody"));
   assert.equal(error.code, "CAISSON_E_NOT_FOUND");
-  assert.match(error.message, /no container with the id "nobody"/);
+  assert.match(error.message, /container "nobody" does not exist/);
   refused("CAISSON_E_NOT_FOUND", () => readState(join(root, "no", "root"), "nobody"));
 });
 

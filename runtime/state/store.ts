@@ -46,7 +46,7 @@ export function reserveState(root: string, record: StateRecord): void {
   } catch (cause) {
     rmSync(making, { recursive: true, force: true });
     if (isSystemError(cause) && (cause.code === "ENOTEMPTY" || cause.code === "EEXIST")) {
-      throw idInUse(root, record.id, cause);
+      throw idInUse(root, record.id);
     }
     throw storageError(`make the state directory ${directory}`, cause);
   }
@@ -86,7 +86,7 @@ export function readState(root: string, id: string): StateRecord {
   try {
     text = readFileSync(path, "utf8");
   } catch (cause) {
-    if (isSystemError(cause) && (cause.code === "ENOENT" || cause.code === "ENOTDIR")) throw notFound(root, id, cause);
+    if (isSystemError(cause) && (cause.code === "ENOENT" || cause.code === "ENOTDIR")) throw notFound(root, id);
     throw storageError(`read the state record ${path}`, cause);
   }
   const record = parseRecord(text, path);
@@ -190,16 +190,15 @@ function storageError(doing: string, cause: unknown): CaissonError {
   });
 }
 
-function idInUse(root: string, id: string, cause: unknown): CaissonError {
+function idInUse(root: string, id: string): CaissonError {
   return new CaissonError("CAISSON_E_ID_IN_USE", `a container with the id "${id}" exists already in ${root}`, {
-    cause,
     remedy: `Use another id, or remove that container with caisson delete ${id}.`,
   });
 }
 
-function notFound(root: string, id: string, cause: unknown): CaissonError {
-  return new CaissonError("CAISSON_E_NOT_FOUND", `there is no container with the id "${id}" in ${root}`, {
-    cause,
+/** Engines look for "does not exist" in it, which is what runc says. */
+function notFound(root: string, id: string): CaissonError {
+  return new CaissonError("CAISSON_E_NOT_FOUND", `container "${id}" does not exist in ${root}`, {
     remedy: "See caisson list for those that exist.",
   });
 }

@@ -47,6 +47,18 @@ test("kill sends what it is asked to, by name or number, and SIGTERM by default"
   assert.deepEqual(host.leftovers(), []);
 });
 
+test("a signal to the OCI pid is the container's", async () => {
+  using bundle = new Bundle(["sh", "-c", "trap 'exit 5' USR1; sleep 1000 & wait"]);
+  const id = host.id();
+  const child = host.spawn(["run", "-b", bundle.directory, id]);
+  const ended = collect(child);
+  await until(async () => (await host.run(["state", id])).stdout.includes('"running"'));
+  await until(async () => JSON.parse(await host.ok(["ps", "-f", "json", id])).length === 2);
+  process.kill(JSON.parse(await host.ok(["state", id])).pid, "SIGUSR1");
+  assert.equal((await ended).exitCode, 5);
+  assert.deepEqual(host.leftovers(), []);
+});
+
 test("kill --all reaches every process, and a stopped container none", async () => {
   using bundle = new Bundle([
     "sh",

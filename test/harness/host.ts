@@ -143,7 +143,8 @@ export function errorOf({ stderr }: Result): string {
   return record === undefined ? stderr.trimEnd() : (JSON.parse(record) as string);
 }
 
-const UNTIL_LIMIT_MS = 30_000;
+/** Also the first use of a template, which boots, warms and saves a VM, on a busy machine. */
+const UNTIL_LIMIT_MS = 90_000;
 const UNTIL_PAUSE_MS = 20;
 
 /** Waits until something that others bring about holds. */

@@ -7,7 +7,7 @@ import { openpty, recvFd, setWinsize } from "../../native/posix/index.ts";
 import { PollStream } from "../../native/vsock/index.ts";
 import { PROGRAM } from "./host.ts";
 
-const ANSWER_LIMIT_MS = 30_000;
+const ANSWER_LIMIT_MS = 90_000;
 
 /** The master's end of a pseudo-terminal: what a person at it types and sees. */
 export class Screen implements Disposable {
