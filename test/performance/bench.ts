@@ -7,13 +7,13 @@ import { randomBytes } from "node:crypto";
 import { copyFileSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { constants } from "node:os";
 import { join } from "node:path";
+import { log } from "../../runtime/log.ts";
 import { BARE_MEMORY, BARE_SHARE, BareGuest } from "./bare-guest.ts";
 import { CONTAINER_MEMORY, ContainerShell } from "./container-shell.ts";
 import { Crowd } from "./crowd.ts";
 import { Figures } from "./figures.ts";
 import { timeFiles } from "./files.ts";
 import { currentLoad, type HostFacts, hostFacts } from "./host-facts.ts";
-import { vmOf } from "./limit.ts";
 import { medianPhases, type Phase } from "./phases.ts";
 import { picture } from "./picture.ts";
 import { peakMemory } from "./process.ts";
@@ -64,8 +64,7 @@ async function measure(workspace: Workspace, runs: number, signal: AbortSignal):
   const rootfs = makeRootfs(workspace, "rootfs");
   progress("build the template");
   await using starts = await Starts.prepare(workspace, rootfs, figures, signal);
-  const vm = await vmOf(starts.sleeper, workspace, signal);
-  const facts = hostFacts(vm, load, starts.rivals);
+  const facts = hostFacts(starts.vm, load, starts.rivals);
   for (let run = 0; run < runs; run++) {
     progress(`starts and single commands: run ${run + 1} of ${runs}`);
     await starts.round(run);
@@ -84,8 +83,7 @@ async function measureStreams(
   signal: AbortSignal,
 ): Promise<void> {
   progress("boot a bare guest");
-  const vm = await vmOf(starts.sleeper, workspace, signal);
-  await using bare = await BareGuest.boot(vm, workspace, signal);
+  await using bare = await BareGuest.boot(starts.vm, workspace, signal);
   const rootfs = makeRootfs(workspace, "shell-rootfs");
   await using container = await ContainerShell.start(starts.caisson, rootfs, workspace, signal);
   const data = testData(randomBytes(MIB), STDIO_MIB);
@@ -105,7 +103,7 @@ async function measureStreams(
       memory: CONTAINER_MEMORY,
     } as const;
     await timeFiles(ours, figures);
-    const theirs = { shell: bare.shell, by: "bare", onHost: vm.shareDirectory, inGuest: BARE_SHARE } as const;
+    const theirs = { shell: bare.shell, by: "bare", onHost: starts.vm.shareDirectory, inGuest: BARE_SHARE } as const;
     await timeFiles({ ...theirs, memory: BARE_MEMORY }, figures);
   }
 }
@@ -125,6 +123,8 @@ function publish({ facts, figures, phases }: Outcome): void {
   console.log(`Written: ${join(OUTPUT, "bench.json")} and bench.svg`);
 }
 
+// What the runtime's parts have to say here, `caisson` has said.
+log.level = "error";
 const interruption = new AbortController();
 for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
   process.on(name, () => {

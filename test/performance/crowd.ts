@@ -32,6 +32,8 @@ export class Crowd {
   readonly #signal: AbortSignal;
   readonly #members: Member[] = [];
   #starting = 0;
+  /** MiB that the host had to spare before the first. */
+  #atFirst: number | undefined;
 
   constructor(engine: Engine, bundle: string, figures: Figures, signal: AbortSignal) {
     this.#engine = engine;
@@ -71,12 +73,12 @@ export class Crowd {
     this.#starting += (performance.now() - start) / 1000;
   }
 
-  /** Each new one is taken to need what those before it do. */
+  /** By the memory that the host has less since the first: what the kernel needs for them counts, too. */
   #hasRoom(count: number): boolean {
-    if (this.#members.length === 0) return true;
-    const used = this.#members.reduce((sum, member) => sum + weightOf(member).daemon + weightOf(member).qemu, 0);
-    const more = (used / this.#members.length) * count;
-    return used + more <= ROOM_MIB && freemem() / MIB - more >= RESERVE_MIB;
+    const available = freemem() / MIB;
+    this.#atFirst ??= available;
+    const each = this.#members.length === 0 ? 0 : (this.#atFirst - available) / this.#members.length;
+    return each * (this.#members.length + count) <= ROOM_MIB && available - each * count >= RESERVE_MIB;
   }
 
   #weigh(thing: string): void {

@@ -55,7 +55,7 @@ test("report says when the machine was busy, since its figures then say little",
 
 test("picture has a panel for each section and unit, and one for the phases", () => {
   const svg = picture(FACTS, rows(), PHASES);
-  for (const title of ["Start (s)", "Single commands (s)", "Phases of a warm run (ms)"]) {
+  for (const title of ["Start with a template (s)", "Single commands (s)", "Phases of a warm run (ms)"]) {
     assert.ok(svg.includes(`>${title}<`), title);
   }
   assert.match(svg, /run of true: the limit</);

@@ -1,5 +1,6 @@
 import { readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
+import type { VmSpec } from "../../runtime/vm/spec.ts";
 import { PROGRAM } from "../harness/host.ts";
 import { Engine } from "./engine.ts";
 import type { Figures } from "./figures.ts";
@@ -24,6 +25,8 @@ interface Bundled {
 
 /** Starts of `true` and single commands, of Caisson and of runtimes without a VM, with the same root file system. */
 export class Starts implements AsyncDisposable {
+  /** The VM that all of ours get. */
+  readonly vm: VmSpec;
   /** The phases of each warm start that was traced. */
   readonly traces: Phase[][] = [];
   readonly #workspace: Workspace;
@@ -31,7 +34,14 @@ export class Starts implements AsyncDisposable {
   readonly #signal: AbortSignal;
   readonly #engines: readonly Bundled[];
 
-  private constructor(workspace: Workspace, figures: Figures, signal: AbortSignal, engines: readonly Bundled[]) {
+  private constructor(
+    workspace: Workspace,
+    figures: Figures,
+    signal: AbortSignal,
+    engines: readonly Bundled[],
+    vm: VmSpec,
+  ) {
+    this.vm = vm;
     this.#workspace = workspace;
     this.#figures = figures;
     this.#signal = signal;
@@ -52,15 +62,16 @@ export class Starts implements AsyncDisposable {
       true: engine.bundle("true", rootfs, ["true"]),
       sleep: engine.bundle("sleep", rootfs, ["sleep", "100000"]),
     }));
-    const starts = new Starts(workspace, figures, signal, engines);
-    const argv = caisson.argv("template", "build", "--bundle", starts.#ours.true);
+    const [ours] = engines as [Bundled];
+    const argv = caisson.argv("template", "build", "--bundle", ours.true);
     figures.add("template", "caisson", await workspace.commands.time(argv, { signal }));
     for (const { engine, true: bundle, sleep } of engines) {
       await engine.run(bundle);
       await engine.live(sleep);
     }
+    const vm = await vmOf(ours.true, workspace, signal);
     undo.move();
-    return starts;
+    return new Starts(workspace, figures, signal, engines, vm);
   }
 
   get caisson(): Engine {
@@ -79,9 +90,8 @@ export class Starts implements AsyncDisposable {
 
   /** Measures everything once. What comes first differs from round to round, so that nothing always follows the same. */
   async round(number: number): Promise<void> {
-    const vm = await vmOf(this.#ours.true, this.#workspace, this.#signal);
     const tasks = [
-      async () => this.#figures.add("run", "limit", await timeLimit(vm, this.#workspace, this.#signal)),
+      async () => this.#figures.add("run", "limit", await timeLimit(this.vm, this.#workspace, this.#signal)),
       ...this.#engines.flatMap(({ engine, true: bundle, sleep }) => [
         async () => this.#figures.add("run", engine.by, await engine.run(bundle)),
         () => this.#live(engine, sleep),
