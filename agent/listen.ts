@@ -2,7 +2,7 @@ import { closeSync, constants, openSync, readdirSync, readFileSync } from "node:
 import { createServer as createUnixServer } from "node:net";
 import type { Duplex } from "node:stream";
 import { setTimeout as delay } from "node:timers/promises";
-import { createServer, PollStream, VMADDR_CID_HOST } from "../native/vsock/index.ts";
+import { createServer, discardUntilHungUp, PollStream, VMADDR_CID_HOST } from "../native/vsock/index.ts";
 import { log } from "./log.ts";
 import type { Injector } from "./server.ts";
 
@@ -50,7 +50,8 @@ export async function serveVirtioPort(injector: Injector): Promise<boolean> {
 }
 
 async function serveConnections(fd: number, injector: Injector): Promise<never> {
-  for (;;) {
+  for (let first = true; ; first = false) {
+    if (!first) await discardUntilHungUp(fd);
     // The next connection's session is there before the host is: a clone finds it made.
     const stream = new PollStream({ fd, keepOpen: true, transientChunks: true, awaitHost: true });
     const closed = new Promise((resolve) => stream.once("close", resolve));

@@ -1,13 +1,13 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { closeSync, constants, mkdtempSync, openSync, readdirSync, rmSync, writeSync } from "node:fs";
+import { closeSync, constants, mkdtempSync, openSync, readdirSync, readSync, rmSync, writeSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it, test } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
 import { pipe, recvFd, sendFd, socketpair } from "../posix/index.ts";
-import { PollStream, waitForHost, waitReadable } from "./index.ts";
+import { discardUntilHungUp, PollStream, waitForHost, waitReadable } from "./index.ts";
 
 const NOT_YET = Symbol("not yet");
 
@@ -89,4 +89,19 @@ test("waitReadable() resolves when there is something to take", async () => {
   const { fd, data } = recvFd(there);
   assert.equal(String(data), "stdout");
   for (const each of [here, there, read, write, fd]) closeSync(each);
+});
+
+test("discardUntilHungUp() resolves when the peer is gone, with nothing of what it sent left", async () => {
+  const [blocking, write] = pipe();
+  const read = openSync(`/proc/self/fd/${blocking}`, constants.O_RDONLY | constants.O_NONBLOCK);
+  closeSync(blocking);
+  writeSync(write, Buffer.alloc(10_000, "x"));
+  const waiting = discardUntilHungUp(read);
+  assert.equal(await settled(waiting, 20), NOT_YET);
+  writeSync(write, "the last words");
+  closeSync(write);
+  await waiting;
+  assert.equal(readSync(read, Buffer.alloc(10)), 0);
+  await discardUntilHungUp(read);
+  closeSync(read);
 });

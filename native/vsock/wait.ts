@@ -1,5 +1,6 @@
 import { addon } from "./addon.ts";
 import { watch } from "./poller.ts";
+import { READ_LENGTH } from "./slab.ts";
 
 const { EPOLLIN, EPOLLERR, EPOLLHUP } = addon.constants;
 
@@ -45,6 +46,21 @@ export function waitForEvents(fd: number, signal: AbortSignal | undefined, done:
  */
 export function waitForHost(fd: number, signal?: AbortSignal): Promise<void> {
   return waitForEvents(fd, signal, (events) => (events & EPOLLHUP) === 0);
+}
+
+/**
+ * Resolves when the host side of a virtio-serial port has disconnected, at once if it has, and throws away what it sent
+ * until then: the kernel keeps unread bytes, and the next connection would begin with the end of the last one.
+ * @throws the signal's reason when it is aborted.
+ */
+export function discardUntilHungUp(fd: number, signal?: AbortSignal): Promise<void> {
+  const scratch = Buffer.allocUnsafe(READ_LENGTH);
+  return waitForEvents(fd, signal, (events) => {
+    let count: number;
+    do count = addon.read(fd, scratch, 0, scratch.length);
+    while (count > 0);
+    return (events & EPOLLHUP) !== 0;
+  });
 }
 
 /**
