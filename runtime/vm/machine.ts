@@ -29,7 +29,7 @@ export interface Machine {
 export interface CloneSource {
   /** Guest RAM. */
   memoryFd: number;
-  /** QEMU's device state: a migration stream of its own, read from the start; this descriptor is for one clone. */
+  /** QEMU's device state: a migration stream. */
   stateFd: number;
   /** The root image the guest was saved with: another one under its page cache would be corruption. */
   imageFd: number;
@@ -124,7 +124,7 @@ function launch(spec: VmSpec, options: StartOptions, inheritance: Inheritance, a
     const monitor = inheritance.connect();
     const console = inheritance.connect();
     ours.push(monitor.ours, console.ours);
-    const stateFd = clone === undefined ? undefined : inheritance.lend(clone.stateFd);
+    const stateFd = clone === undefined ? undefined : inheritance.give(reopen(clone.stateFd));
     const argv = commandLine(spec, {
       qmpFd: monitor.child,
       consoleFd: console.child,
@@ -210,6 +210,11 @@ class RunningMachine implements Machine {
     this.agent.destroy();
     await this.#qemu.kill();
   }
+}
+
+/** The same file from its start: an inherited descriptor shares its position with the one it is a copy of. */
+function reopen(fd: number): number {
+  return open(`/proc/self/fd/${fd}`, "r");
 }
 
 function open(path: string, flags: "r" | "r+"): number {
