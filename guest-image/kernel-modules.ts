@@ -2,6 +2,7 @@ import { execFileSync } from "node:child_process";
 import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { zstdDecompressSync } from "node:zlib";
+import { withoutSignature } from "./module-signature.ts";
 import { linesOf, loadOrder, type ModuleIndex, moduleName, parseModuleIndex } from "./modules.ts";
 
 /** A kernel package's modules, unpacked. */
@@ -60,7 +61,7 @@ export function installModules(kernel: KernelModules, names: string[], root: str
     const source = join(kernel.folder, kernel.index.paths.get(name) ?? "");
     const target = join(root, pathInRoot(kernel, name));
     mkdirSync(dirname(target), { recursive: true });
-    writeFileSync(target, readModule(source), { mode: 0o644 });
+    writeFileSync(target, withoutSignature(readModule(source)), { mode: 0o644 });
   }
   const folder = join(root, "usr/lib/modules", kernel.release);
   for (const name of FROM_THE_BUILD) copyFileSync(join(kernel.folder, name), join(folder, name));
