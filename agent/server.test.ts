@@ -190,9 +190,13 @@ test("PauseContainer stops every process until ResumeContainer", async () => {
   const before = reader.text;
   await new Promise((resolve) => setTimeout(resolve, 100));
   assert.equal(reader.text, before);
-  await fails(exec("frozen", "e", ["true"]), "CAISSON_E_STATE");
+  const joining = exec("frozen", "e", ["true"]);
+  const paused = Symbol("paused");
+  assert.equal(await Promise.race([joining, new Promise((resolve) => setTimeout(resolve, 50, paused))]), paused);
   await agent.call("resumeContainer", { containerId: "frozen" });
   await reader.until(`${before}tick\n`);
+  await joining;
+  assert.equal((await wait("frozen", "e")).exitCode, 0, "what joined meanwhile runs now");
   await agent.call("pauseContainer", { containerId: "frozen" });
   await signal("frozen", 9);
   assert.equal((await wait("frozen")).signal, 9, "a frozen process can be killed");
