@@ -10,7 +10,7 @@ const folder = mkdtempSync(join(tmpdir(), "caisson-space-"));
 after(() => rmSync(folder, { recursive: true }));
 
 test("defaultTemplateDirectory is on a tmpfs of the host", () => {
-  assert.match(defaultTemplateDirectory(), /^\/(run|dev\/shm)\/caisson\/templates$/);
+  assert.match(defaultTemplateDirectory(), /^\/(run|dev\/shm)\/caisson-vm\/templates$/);
 });
 
 test("makePrivateFolder makes a folder only its owner can enter, and takes it again", () => {
