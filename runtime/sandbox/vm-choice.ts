@@ -1,8 +1,10 @@
+import { accessSync, constants } from "node:fs";
 import { availableParallelism, totalmem } from "node:os";
 import { dirname, join } from "node:path";
 import { CaissonError } from "../../protocol/errors.ts";
 import type { Settings } from "../config/settings.ts";
 import type { SandboxSize } from "../config/size.ts";
+import { systemErrorSentence } from "../errors.ts";
 import { log } from "../log.ts";
 import { type AcceleratorChoice, chooseAccelerator } from "../vm/accelerator.ts";
 import { findQemu } from "../vm/qemu.ts";
@@ -38,6 +40,7 @@ export async function chooseVm(settings: Settings, size: SandboxSize, signal: Ab
   makePrivateFolder(facts);
   const qemu = await findQemu(facts, settings.qemu);
   const { kernel, initrd, image } = settings;
+  for (const [name, path] of Object.entries({ kernel, initrd, image })) requireReadable(`guest ${name}`, path);
   const choice = await chooseAccelerator(settings.accelerator, { directory: facts, qemu, kernel, signal });
   tellOfEmulation(choice);
   return {
@@ -54,6 +57,17 @@ export async function chooseVm(settings: Settings, size: SandboxSize, signal: Ab
     ...(choice.accelerator === "tcg" ? { tscKhz: await tscKhz(facts) } : {}),
     networks: [],
   };
+}
+
+function requireReadable(what: string, path: string): void {
+  try {
+    accessSync(path, constants.R_OK);
+  } catch (cause) {
+    throw new CaissonError("CAISSON_E_IMAGE", systemErrorSentence(`read the ${what} ${path}`, cause), {
+      cause,
+      remedy: "Build or install the guest image, or correct the settings.",
+    });
+  }
 }
 
 function tellOfEmulation({ reason }: AcceleratorChoice): void {
