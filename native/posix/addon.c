@@ -17,6 +17,7 @@ NAPI_MODULE_INIT() {
       FUNCTION("getWinsize", posix_get_winsize),
       FUNCTION("makeRaw", posix_make_raw),
       FUNCTION("setControllingTerminal", posix_set_controlling_terminal),
+      FUNCTION("unblockSignal", posix_unblock_signal),
       FUNCTION("unshare", posix_unshare),
       FUNCTION("setns", posix_setns),
       FUNCTION("mount", posix_mount),

@@ -271,6 +271,19 @@ describe("loadDeviceFilter() and attachDeviceFilter()", {
   });
 });
 
+test("unblockSignal() lets a signal through that --disable-sigusr1 holds back, also one that came before", () => {
+  const source = `
+    import { unblockSignal } from ${JSON.stringify(join(import.meta.dirname, "index.ts"))};
+    process.kill(process.pid, "SIGUSR1");
+    process.once("SIGUSR1", () => console.log("heard"));
+    setTimeout(() => { console.log("unblocking"); unblockSignal(10); }, 50);`;
+  const child = spawnSync(process.execPath, ["--disable-sigusr1", "--input-type=module", "--eval", source], {
+    encoding: "utf8",
+  });
+  assert.equal(child.stdout, "unblocking\nheard\n");
+  assert.throws(() => posix.unblockSignal(1000), { code: "EINVAL" });
+});
+
 test("wrong arguments are type errors", () => {
   const loose = posix as unknown as Record<string, (...values: unknown[]) => unknown>;
   for (const [name, values] of [

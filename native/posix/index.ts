@@ -84,6 +84,7 @@ interface PosixAddon {
   getWinsize(fd: number): Winsize;
   makeRaw(fd: number): void;
   setControllingTerminal(fd: number): void;
+  unblockSignal(signal: number): void;
   unshare(flags: number): void;
   setns(fd: number, nstype: number): void;
   mount(source: string | null, target: string, fstype: string | null, flags: number, data: string | null): void;
@@ -177,6 +178,15 @@ export function makeRaw(fd: number): void {
 /** Makes a terminal the controlling one of this process, which must lead a session that has none (TIOCSCTTY). */
 export function setControllingTerminal(fd: number): void {
   addon.setControllingTerminal(fd);
+}
+
+/**
+ * Lets the calling thread take a signal that was blocked; what came meanwhile comes now. Node blocks SIGUSR1 when it is
+ * told with --disable-sigusr1 not to start its debugger for it, and a listener alone does not unblock it.
+ * @throws EINVAL when there is no such signal.
+ */
+export function unblockSignal(signal: number): void {
+  addon.unblockSignal(signal);
 }
 
 /**

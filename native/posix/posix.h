@@ -20,6 +20,9 @@ napi_value posix_get_winsize(napi_env env, napi_callback_info info);
 napi_value posix_make_raw(napi_env env, napi_callback_info info);
 napi_value posix_set_controlling_terminal(napi_env env, napi_callback_info info);
 
+/* signals.c */
+napi_value posix_unblock_signal(napi_env env, napi_callback_info info);
+
 /* namespaces.c */
 napi_value posix_unshare(napi_env env, napi_callback_info info);
 napi_value posix_setns(napi_env env, napi_callback_info info);

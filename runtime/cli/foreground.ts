@@ -1,19 +1,16 @@
-import { constants } from "node:os";
 import { CaissonError } from "../../protocol/errors.ts";
 import type { ControlClient } from "../control/client.ts";
 import type { WindowSize } from "../control/protocol.ts";
-
-/** Passed on to the process. Not SIGTSTP and its kin: they stop us, so that a shell's job control works. */
-const FORWARDED = ["SIGHUP", "SIGINT", "SIGQUIT", "SIGTERM", "SIGUSR1", "SIGUSR2", "SIGALRM"] as const;
+import { onForwardedSignals } from "../signals.ts";
 
 /** Holds our signals while a process runs in our foreground: at first they interrupt, then they are its. */
 export class Foreground implements Disposable {
   readonly #interruption = new AbortController();
-  readonly #listeners: [NodeJS.Signals, () => void][] = [];
+  readonly #listening = new DisposableStack();
   #target: { client: ControlClient; execId: string | undefined } | undefined;
 
   constructor() {
-    for (const name of FORWARDED) this.#on(name, () => this.#received(name));
+    this.#listening.use(onForwardedSignals((signal, name) => this.#received(signal, name)));
   }
 
   /** Aborted by a signal that comes before there is a process to take it; sets the exit code, too, as shells do. */
@@ -28,22 +25,17 @@ export class Foreground implements Disposable {
     const resize = () => {
       client.request("resize", { ...windowSize(), ...named(execId) }).catch(ignoreEnded);
     };
-    this.#on("SIGWINCH", resize);
+    process.on("SIGWINCH", resize);
+    this.#listening.defer(() => process.removeListener("SIGWINCH", resize));
     // The size may have changed since it was sent along.
     resize();
   }
 
   [Symbol.dispose](): void {
-    for (const [name, listener] of this.#listeners) process.removeListener(name, listener);
+    this.#listening.dispose();
   }
 
-  #on(name: NodeJS.Signals, listener: () => void): void {
-    process.on(name, listener);
-    this.#listeners.push([name, listener]);
-  }
-
-  #received(name: (typeof FORWARDED)[number]): void {
-    const signal = constants.signals[name];
+  #received(signal: number, name: NodeJS.Signals): void {
     if (this.#target === undefined) {
       process.exitCode = 128 + signal;
       this.#interruption.abort(new CaissonError("CAISSON_E_STATE", `interrupted by ${name} before the process ran`));

@@ -3,6 +3,7 @@ import { constants } from "node:os";
 import { CaissonError } from "../../protocol/errors.ts";
 import { log } from "../log.ts";
 import { type Exit, type GuestProcess, VM_DEATH_EXIT_CODE } from "../sandbox/process.ts";
+import { onForwardedSignals } from "../signals.ts";
 import { socketAddress } from "../state/socket-address.ts";
 import { enterPrivateMountNamespace } from "../storage/share.ts";
 import { now, tracePhase, traceTo, writeTrace } from "../trace.ts";
@@ -16,8 +17,6 @@ import { clientIo } from "./stdio.ts";
 
 /** Where the daemon finds the connection to the CLI that started it. */
 const INHERITED_FD = 3;
-/** Sent to the OCI pid, they are meant for the container's process: engines do not always ask the runtime to kill. */
-const FORWARDED = ["SIGHUP", "SIGINT", "SIGQUIT", "SIGTERM", "SIGUSR1", "SIGUSR2"] as const;
 const SIGKILL = constants.signals.SIGKILL;
 /** How long a container that is shut down may take to end and flush its files, before its VM is killed under it. */
 const SHUTDOWN_LIMIT_MS = 10_000;
@@ -61,7 +60,8 @@ class Daemon {
     inherited.once("close", () => {
       if (!this.#detached) this.#abandon();
     });
-    for (const name of FORWARDED) process.on(name, () => this.#signalled(constants.signals[name]));
+    // Sent to the OCI pid they are meant for the container's process: engines do not always ask the runtime to kill.
+    onForwardedSignals((signal) => this.#signalled(signal));
   }
 
   /** Resolves with the code to exit with, once nothing of the sandbox is left running. */

@@ -109,7 +109,8 @@ for (const afterMs of [60, 150, 400, 900]) {
     // What had begun is taken back by the daemon, or is a stopped container that delete removes.
     await until(async () => {
       const { exitCode, stdout } = await host.run(["state", id]);
-      return exitCode !== 0 || ["stopped", "created"].includes(JSON.parse(stdout).status);
+      if (exitCode !== 0) return !host.leftovers().some((line) => line.startsWith("process"));
+      return ["stopped", "created"].includes(JSON.parse(stdout).status);
     });
     await host.ok(["delete", "--force", id]);
     await until(() => host.leftovers().length === 0);

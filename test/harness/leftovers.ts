@@ -11,19 +11,22 @@ const CGROUPS = "/sys/fs/cgroup";
 export function leftovers(root: string, mark: string): string[] {
   return [
     ...entries(root).map((name) => `state directory ${join(root, name)}`),
-    ...processes(mark),
+    ...processes(root, mark),
     ...lines("/proc/self/mountinfo", root).map((line) => `mount ${line.split(" ")[4]}`),
     ...cgroups(mark),
   ];
 }
 
-/** Daemons and their QEMUs, which are in the container's cgroup. A zombie is only waiting for its parent. */
-function processes(mark: string): string[] {
+/**
+ * Daemons and their QEMUs: those that start name the runtime root, the others are in the container's cgroup. A zombie is
+ * only waiting for its parent.
+ */
+function processes(root: string, mark: string): string[] {
   return entries("/proc")
     .filter((name) => /^\d+$/.test(name))
     .flatMap((pid) => {
       const command = text(`/proc/${pid}/cmdline`).replaceAll("\0", " ").trim();
-      const member = text(`/proc/${pid}/cgroup`).includes(mark);
+      const member = command.includes(`"root":"${root}"`) || text(`/proc/${pid}/cgroup`).includes(mark);
       return command !== "" && member ? [`process ${pid}: ${command.slice(0, 120)}`] : [];
     });
 }
