@@ -276,7 +276,8 @@ test("unblockSignal() lets a signal through that --disable-sigusr1 holds back, a
     import { unblockSignal } from ${JSON.stringify(join(import.meta.dirname, "index.ts"))};
     process.kill(process.pid, "SIGUSR1");
     process.once("SIGUSR1", () => console.log("heard"));
-    setTimeout(() => { console.log("unblocking"); unblockSignal(10); }, 50);`;
+    setTimeout(() => { console.log("unblocking"); unblockSignal(10); }, 50);
+    setTimeout(() => {}, 200);`;
   const child = spawnSync(process.execPath, ["--disable-sigusr1", "--input-type=module", "--eval", source], {
     encoding: "utf8",
   });
