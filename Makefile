@@ -20,7 +20,7 @@ help: ## list the targets
 
 # --- what the build and the product need from Debian ------------------------------------------------------------------
 
-DEBIAN_PACKAGES := ca-certificates nodejs npm gcc libc6-dev make protobuf-compiler qemu-system-x86 erofs-utils cpio kmod xz-utils zstd \
+DEBIAN_PACKAGES := ca-certificates nodejs npm gcc libc6-dev libseccomp-dev make protobuf-compiler qemu-system-x86 erofs-utils cpio kmod xz-utils zstd \
 	busybox-static util-linux iproute2 shellcheck apt-utils
 
 $(OUT)/.packages: Makefile
@@ -39,11 +39,20 @@ setup: $(OUT)/.npm ## install what is missing: Debian packages, npm packages
 .PHONY: protocol bundle
 PROTO_OPTIONS := outputServices=grpc-js,esModuleInterop=true,env=node,forceLong=bigint,importSuffix=.ts,enumsAsLiterals=true,oneof=unions-value,outputJsonMethods=false,outputPartialMethods=false,useOptionals=none
 
-protocol: protocol/generated/agent.ts ## generate the gRPC code
+CONTAINERD_PROTOS := $(wildcard protocol/containerd/*.proto)
+
+protocol: protocol/generated/agent.ts protocol/generated/containerd/task.ts ## generate the code for messages on the wire
 protocol/generated/agent.ts: protocol/agent.proto $(OUT)/.npm
 	@mkdir -p $(@D)
 	@scripts/step.sh "generate the gRPC code" protoc --plugin=node_modules/.bin/protoc-gen-ts_proto \
 		--ts_proto_out=$(@D) $(addprefix --ts_proto_opt=,$(PROTO_OPTIONS)) -I protocol agent.proto
+
+# ttrpc is our own, so these need no service code.
+protocol/generated/containerd/task.ts: $(CONTAINERD_PROTOS) $(OUT)/.npm
+	@mkdir -p $(@D)
+	@scripts/step.sh "generate containerd's messages" protoc --plugin=node_modules/.bin/protoc-gen-ts_proto \
+		--ts_proto_out=protocol/generated $(addprefix --ts_proto_opt=,$(PROTO_OPTIONS),outputServices=none) -I protocol \
+		$(CONTAINERD_PROTOS:protocol/%=%)
 
 VALIDATOR := runtime/oci/generated/validator.js
 $(VALIDATOR): scripts/validator.ts $(wildcard runtime/oci/schema/*.ts) $(OUT)/.npm
