@@ -68,7 +68,10 @@ test("compileCreate forks twice when a user namespace meets joined ones, joining
 
 test("compileCreate has the guest's root do what the container's root may not", () => {
   const process = { ...PROCESS, rlimits: [{ type: "RLIMIT_NOFILE", soft: 1, hard: 2n ** 64n - 1n }] };
-  const mounts = [{ destination: "/m", type: "bind", source: "/s" }];
+  const mounts = [
+    { destination: "/m", type: "bind", source: "/s" },
+    { destination: "/dev", type: "tmpfs" },
+  ];
   const supervised = (steps: Step[]) => new Set(steps.filter((step) => step.supervised).map((step) => step.op));
   assert.deepEqual(supervised(create({ process, mounts })), new Set(["writeProc"]));
   const linux = { namespaces: made(...ALL, "user"), uidMappings: MAPS, gidMappings: MAPS };
@@ -135,14 +138,13 @@ test("compileCreate refuses what no step carries out, naming the field", () => {
     [{ linux: {} }, "linux.namespaces"],
     [{ process: { ...PROCESS, apparmorProfile: "p" } }, "process.apparmorProfile"],
     [{ process: { ...PROCESS, selinuxLabel: "l" } }, "process.selinuxLabel"],
-    [{ process: { ...PROCESS, execCPUAffinity: { initial: "0" } } }, "process.execCPUAffinity"],
     [{ process: { ...PROCESS, user: { username: "u" } } }, "process.user.username"],
     [
       { process: { ...PROCESS, capabilities: { bounding: ["CAP_CHOWN", "CAP_FLY"] } } },
       "process.capabilities.bounding[1]",
     ],
     [{ mounts: [{ destination: "/m", type: "bind", source: "/s", options: ["size=1"] }] }, "mounts[0].options"],
-    [{ mounts: [{ destination: "/m", type: "tmpfs", options: ["iversion"] }] }, "mounts[0].options[0]"],
+    [{ mounts: [{ destination: "/m", type: "tmpfs", options: ["noacl"] }] }, "mounts[0].options[0]"],
     [{ linux: { namespaces: made(...ALL), sysctl: { "kernel.panic": "1" } } }, 'linux.sysctl["kernel.panic"]'],
     [
       { linux: { namespaces: made(...ALL), personality: { domain: "LINUX", flags: ["X"] } } },

@@ -59,7 +59,7 @@ export function compileCreate(input: CreateInput): Plan {
   refuseUnsupportedConfig(config);
   const { process } = config;
   if (process === undefined) throw invalid("process", "is required.");
-  refuseUnsupportedProcess(process, false);
+  refuseUnsupportedProcess(process);
   if (input.stopForHooks !== true && (config.hooks?.createContainer?.length ?? 0) > 0)
     throw unsupported("hooks.createContainer");
   const namespaces = new Namespaces(config);
@@ -82,7 +82,7 @@ export function compileCreate(input: CreateInput): Plan {
  */
 export function compileExec(input: ExecInput): Plan {
   const { config } = input;
-  refuseUnsupportedProcess(input.process, true);
+  refuseUnsupportedProcess(input.process);
   const process: Process = {
     ...input.process,
     capabilities: input.process.capabilities ?? config.process?.capabilities,
@@ -90,11 +90,11 @@ export function compileExec(input: ExecInput): Plan {
     oomScoreAdj: input.process.oomScoreAdj ?? config.process?.oomScoreAdj,
   };
   const namespaces = new Namespaces(config);
-  const { initial, final } = process.execCPUAffinity ?? {};
+  const { initial = "", final = "" } = process.execCPUAffinity ?? {};
   const steps: Step[] = [];
-  if (initial !== undefined) steps.push(affinityStep(initial, "process.execCPUAffinity.initial"));
+  if (initial !== "") steps.push(affinityStep(initial, "process.execCPUAffinity.initial"));
   steps.push(...joinContainerSteps(input.initPid, namespaces, input.cgroupPath, process.oomScoreAdj ?? 0));
-  if (final !== undefined) steps.push(affinityStep(final, "process.execCPUAffinity.final"));
+  if (final !== "") steps.push(affinityStep(final, "process.execCPUAffinity.final"));
   steps.push(NEW_KEYRING, { op: "setSid", field: "process", task: "making a session" });
   if (process.terminal === true) steps.push(consoleStep(process, input.rows, input.columns, false));
   steps.push(

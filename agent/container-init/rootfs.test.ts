@@ -287,11 +287,12 @@ test("default devices, links, and those of the configuration", options, async ()
   assert.equal(output.at(-1), "full");
 });
 
-test("a file in a device's place fails the container", options, async () => {
+test("without a file system of its own /dev gets the guest's devices", options, async () => {
   using rootfs = new Rootfs();
-  rootfs.file("dev/null", "");
-  const { error } = await run(rootfs, configOf("true", { config: { mounts: [PROC] } }));
-  assert.equal(error?.message, `linux.devices "/dev/null": making the device failed: file already exists (EEXIST).`);
+  rootfs.file("dev/null", "image");
+  const script = "echo x > /dev/null; stat -c '%F %t:%T' /dev/null /dev/zero; readlink /dev/stdin";
+  const { stdout } = await run(rootfs, configOf(script, { config: { mounts: [PROC] } }));
+  assert.equal(stdout, "character special file 1:3\ncharacter special file 1:5\n/proc/self/fd/0\n");
 });
 
 test("a bound /dev is left as it is", options, async () => {

@@ -2,6 +2,7 @@ import type { Device, Spec } from "../../protocol/oci.ts";
 import type { Step } from "../steps.ts";
 import { containerPath } from "./paths.ts";
 import { invalid } from "./refusal.ts";
+import { guestId } from "./user.ts";
 
 /** config-linux.md, "Default Devices"; mem(4), null(4), random(4), tty(4). */
 const DEFAULT_DEVICES: readonly Device[] = [
@@ -24,6 +25,9 @@ const LINKS = [
 /** inode(7): the file type's bits of a mode. */
 const FILE_TYPES: Readonly<Record<string, number>> = { c: 0o020000, u: 0o020000, b: 0o060000, p: 0o010000 };
 
+/** Where the guest makes the nodes that it binds into containers: its devtmpfs, as a device on a nodev mount is dead. */
+const NODES = "/dev/caisson";
+
 /**
  * The default devices, those of `linux.devices` (which win), and the links. A container whose /dev is a bind mount has
  * someone else's devices, and keeps them as they are.
@@ -37,10 +41,14 @@ export function deviceSteps(config: Spec, userNamespace: boolean): Step[] {
   const configured = config.linux?.devices ?? [];
   const paths = new Set(configured.map((device) => containerPath(device.path)));
   for (const device of DEFAULT_DEVICES) {
-    if (!paths.has(device.path)) steps.push(...oneDevice(device, userNamespace, "linux.devices"));
+    if (paths.has(device.path)) continue;
+    const bound = userNamespace || !isMadeInGuest(device.path, config);
+    steps.push(...(bound ? boundDevice(device.path, device, "linux.devices") : [madeDevice(device, "linux.devices")]));
   }
   configured.forEach((device, index) => {
-    steps.push(...oneDevice(device, userNamespace, `linux.devices[${index}]`));
+    const field = `linux.devices[${index}]`;
+    if (!userNamespace && isMadeInGuest(containerPath(device.path), config)) steps.push(madeDevice(device, field));
+    else steps.push(...ownNode(device, config, field));
   });
   const about = { field: "linux.devices", task: "linking" };
   for (const [target, path] of LINKS) steps.push({ op: "symlink", target, path, replace: 0, ...about, subject: path });
@@ -48,33 +56,55 @@ export function deviceSteps(config: Spec, userNamespace: boolean): Step[] {
   return steps;
 }
 
-/** A user namespace may not make devices (user_namespaces(7)): there it is the guest's own, bound. */
-function oneDevice(device: Device, userNamespace: boolean, field: string): Step[] {
-  const path = containerPath(device.path);
+/** Whether the path lies on a file system that the guest makes; the rest is the host's, which keeps no devices for us. */
+function isMadeInGuest(path: string, config: Spec): boolean {
+  let longest = "";
+  let made = false;
+  for (const { destination, type, options = [] } of config.mounts ?? []) {
+    const target = containerPath(destination);
+    if (!path.startsWith(`${target}/`) || target.length < longest.length) continue;
+    longest = target;
+    made = type !== "bind" && !options.includes("bind") && !options.includes("rbind");
+  }
+  return made;
+}
+
+/** A user namespace may not make devices (user_namespaces(7)), nor may the share hold them: the guest's is bound. */
+function boundDevice(source: string, device: Device, field: string): Step[] {
+  const about = { field, subject: device.path };
+  return [
+    { op: "openTree", source, recursive: 0, supervised: true, ...about, task: "opening the guest's device" },
+    { op: "attachTree", target: containerPath(device.path), ...about, task: "binding the guest's device" },
+  ];
+}
+
+/** A node with the device's own mode and owner, made by the guest's root and then bound. */
+function ownNode(device: Device, config: Spec, field: string): Step[] {
+  const made = madeDevice(device, field);
+  const { mode, major, minor } = made;
+  const uid = guestId(config.linux?.uidMappings ?? [], made.uid, `${field}.uid`);
+  const gid = guestId(config.linux?.gidMappings ?? [], made.gid, `${field}.gid`);
+  const path = `${NODES}/${mode.toString(8)}-${major}-${minor}-${uid}-${gid}`;
+  return [{ ...made, path, uid, gid, supervised: true }, ...boundDevice(path, device, field)];
+}
+
+function madeDevice(device: Device, field: string): Extract<Step, { op: "makeDevice" }> {
   const fileType = FILE_TYPES[device.type];
   if (fileType === undefined)
     throw invalid(`${field}.type`, `must be one of "c", "u", "b", "p", not "${device.type}".`);
-  const about = { field, subject: device.path };
-  if (userNamespace && device.type !== "p") {
-    return [
-      { op: "openTree", source: path, recursive: 0, supervised: true, ...about, task: "opening the guest's device" },
-      { op: "attachTree", target: path, ...about, task: "binding the guest's device" },
-    ];
-  }
   if (device.type !== "p" && (device.major === undefined || device.minor === undefined)) {
     throw invalid(field, "a device needs its major and minor number.");
   }
-  return [
-    {
-      op: "makeDevice",
-      path,
-      mode: fileType | ((device.fileMode ?? 0o666) & 0o7777),
-      major: device.major ?? 0,
-      minor: device.minor ?? 0,
-      uid: device.uid ?? 0,
-      gid: device.gid ?? 0,
-      ...about,
-      task: "making the device",
-    },
-  ];
+  return {
+    op: "makeDevice",
+    path: containerPath(device.path),
+    mode: fileType | ((device.fileMode ?? 0o666) & 0o7777),
+    major: device.major ?? 0,
+    minor: device.minor ?? 0,
+    uid: device.uid ?? 0,
+    gid: device.gid ?? 0,
+    field,
+    subject: device.path,
+    task: "making the device",
+  };
 }

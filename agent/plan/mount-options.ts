@@ -53,10 +53,13 @@ const CHANGES: Readonly<Record<string, Change>> = {
 
 /** Flags of a file system's superblock that fsconfig(2) knows by name. A bind mount has none of its own. */
 const SUPERBLOCK = ["sync", "async", "dirsync", "lazytime", "nolazytime", "mand", "nomand"];
-/** What a mount is without being told so. */
-const WITHOUT_EFFECT = ["defaults", "loud", "silent", "acl"];
-/** linux/mount.h has no attribute and fsconfig(2) no name for them. */
-const IMPOSSIBLE = ["iversion", "noiversion", "noacl"];
+/**
+ * What a mount is without being told so; and the change counter that only an NFS server and IMA read, neither of which
+ * the guest's kernel has.
+ */
+const WITHOUT_EFFECT = ["defaults", "loud", "silent", "acl", "iversion", "noiversion"];
+/** linux/mount.h has no attribute and fsconfig(2) no name for it. */
+const IMPOSSIBLE = ["noacl"];
 
 export interface MountOptions {
   bind: boolean;

@@ -40,6 +40,8 @@ const PROCESS = [
   "oomScoreAdj",
   "scheduler",
   "ioPriority",
+  // For processes that exec adds; it says nothing about the first one (config.md, Linux Process).
+  "execCPUAffinity",
 ];
 const USER = ["uid", "gid", "umask", "additionalGids"];
 const MOUNT = ["destination", "type", "source", "options", "uidMappings", "gidMappings"];
@@ -57,8 +59,8 @@ export function refuseUnsupportedConfig(config: Spec): void {
 }
 
 /** The same for a process object, the container's first one or one that exec adds. */
-export function refuseUnsupportedProcess(process: Process, added: boolean): void {
-  refuseOthers(process, added ? [...PROCESS, "execCPUAffinity"] : PROCESS, "process.");
+export function refuseUnsupportedProcess(process: Process): void {
+  refuseOthers(process, PROCESS, "process.");
   refuseOthers(process.user ?? {}, USER, "process.user.");
 }
 

@@ -41,9 +41,14 @@ function sysctlPath(name: string): string {
 function refuseForeign(path: string, namespaces: Namespaces, field: string): void {
   if (path.startsWith("net/")) return;
   if (path === "kernel/hostname") throw unsupported(field, `use the field "hostname".`);
-  const type =
-    path === "kernel/domainname" ? "uts" : IPC.includes(path) || path.startsWith("fs/mqueue/") ? "ipc" : undefined;
+  const type = namespaceOf(path);
   if (type === undefined)
     throw unsupported(field, "is no setting of a namespace, so it cannot be set for one container.");
   if (!namespaces.has(type)) throw invalid(field, `needs a namespace of type "${type}" in linux.namespaces.`);
+}
+
+function namespaceOf(path: string): "uts" | "ipc" | "user" | undefined {
+  if (path === "kernel/domainname") return "uts";
+  if (IPC.includes(path) || path.startsWith("fs/mqueue/")) return "ipc";
+  return path.startsWith("user/") ? "user" : undefined;
 }
