@@ -6,6 +6,7 @@ import type {
   ExecProcessRequest,
   ExecProcessResponse,
   ProcessInfo,
+  SeccompFilter,
   SignalProcessRequest,
   StatsResponse,
   WaitProcessResponse,
@@ -17,7 +18,6 @@ import { oomKills, watchFile } from "./cgroups/events.ts";
 import { freeze, thaw } from "./cgroups/freezer.ts";
 import { cgroupPath } from "./cgroups/path.ts";
 import { resourceSettings } from "./cgroups/resources.ts";
-import { refuse } from "./cgroups/setting.ts";
 import { readStats } from "./cgroups/stats.ts";
 import { Execs } from "./execs.ts";
 import type { Feed } from "./feed.ts";
@@ -63,6 +63,8 @@ export class Container {
   readonly #creation = Promise.withResolvers<void>();
   #lifecycle: Lifecycle = { status: "creating" };
   #config: Spec = { ociVersion: "" };
+  /** For the processes that exec adds, too. */
+  #seccomp: SeccompFilter | undefined;
   #cgroup: Cgroup | undefined;
   #oomWatch: FSWatcher | undefined;
   #oomKills = 0;
@@ -86,7 +88,7 @@ export class Container {
   }
 
   /** Sets it up as far as OCI "created"; answers with the init's pid. On failure nothing of it is left. */
-  async create({ configJson, rows, columns }: CreateContainerRequest): Promise<number> {
+  async create({ configJson, rows, columns, seccomp }: CreateContainerRequest): Promise<number> {
     try {
       const config = parse(configJson, "The container's configuration") as Spec;
       const { linux, process, root } = config;
@@ -94,6 +96,7 @@ export class Container {
         config.linux = { ...linux, namespaces: resolveNamespaces(linux.namespaces, this.#sandbox) };
       }
       this.#config = config;
+      this.#seccomp = seccomp;
       const cgroup = this.#createCgroup(linux?.cgroupsPath, linux?.resources ?? {});
       const plan = compileCreate({
         config,
@@ -101,6 +104,7 @@ export class Container {
         cgroupPath: cgroup.path,
         rows,
         columns,
+        seccomp,
       });
       const terminal = process?.terminal === true;
       const init = await Process.launch(`container ${this.id}`, this.#sandbox.reserve.take(), plan, terminal);
@@ -140,6 +144,7 @@ export class Container {
       cgroupPath: this.#cgroup?.path ?? "",
       rows,
       columns,
+      seccomp: this.#seccomp,
     });
     const name = `process ${execId} of container ${this.id}`;
     const added = await this.#execs.add(execId, name, () =>
@@ -208,10 +213,8 @@ export class Container {
     const cgroup = this.#requireCgroup("updated");
     this.#require("updated", ["created", "running", "paused"]);
     const resources = parse(resourcesJson, "The resources") as Resources;
-    if ((resources.devices ?? []).length > 0) {
-      refuse("linux.resources.devices", "the device rules of a container that exists cannot be changed");
-    }
     cgroup.apply(resourceSettings(resources, (file) => cgroup.read(file)));
+    if (resources.devices !== undefined) cgroup.restrictDevices(resources.devices);
   }
 
   processes(): ProcessInfo[] {

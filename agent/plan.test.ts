@@ -111,9 +111,15 @@ test("compileCreate loads the filter before the rights go, or last with no_new_p
     "identity",
     "capabilities",
     "barrier",
-    "seccomp",
+    "seccompAtExecute",
     "execute",
   );
+  for (const length of [0, 7, 8 * 4097]) {
+    assert.throws(() => create({}, { seccomp: { program: new Uint8Array(length), flags: 0 } }), {
+      code: "CAISSON_E_CONFIG_INVALID",
+      field: "linux.seccomp",
+    });
+  }
 });
 
 test("compileCreate stops at createContainer only when told so", () => {

@@ -6,16 +6,9 @@ import { programSteps } from "./plan/program.ts";
 import { invalid, refuseUnsupportedConfig, refuseUnsupportedProcess, unsupported } from "./plan/refusal.ts";
 import { rootfsSteps } from "./plan/rootfs.ts";
 import { affinityStep } from "./plan/scheduling.ts";
+import { checkFilter, type SeccompFilter } from "./plan/seccomp.ts";
 import { sysctlSteps } from "./plan/sysctl.ts";
 import type { Step } from "./steps.ts";
-
-/** A seccomp filter that is ready to load. */
-export interface SeccompFilter {
-  /** struct sock_filter[], as libseccomp exports it. */
-  program: Uint8Array;
-  /** SECCOMP_FILTER_FLAG_*. */
-  flags: number;
-}
 
 export interface CreateInput {
   config: Spec;
@@ -26,7 +19,7 @@ export interface CreateInput {
   /** The terminal's first window size, in characters; 0 means unset. */
   rows: number;
   columns: number;
-  seccomp?: SeccompFilter;
+  seccomp?: SeccompFilter | undefined;
   /** Stop before pivot_root for createContainer hooks: the plan then has a barrier of that name. */
   stopForHooks?: boolean;
 }
@@ -40,7 +33,7 @@ export interface ExecInput {
   cgroupPath: string;
   rows: number;
   columns: number;
-  seccomp?: SeccompFilter;
+  seccomp?: SeccompFilter | undefined;
 }
 
 /** `encodePlan(plan.steps)` (wire.ts) goes to container-init, `describeFailure(plan, report)` reads what comes back. */
@@ -70,7 +63,7 @@ export function compileCreate(input: CreateInput): Plan {
     ...nameSteps(config, namespaces),
     ...sysctlSteps(config, namespaces),
     ...rootfsSteps(input, userNamespace),
-    ...programSteps({ process, config, seccomp: seccompOf(input), userNamespace, stop: true }),
+    ...programSteps({ process, config, seccomp: checkFilter(config, input.seccomp), userNamespace, stop: true }),
   ];
   return { steps };
 }
@@ -98,7 +91,13 @@ export function compileExec(input: ExecInput): Plan {
   steps.push(NEW_KEYRING, { op: "setSid", field: "process", task: "making a session" });
   if (process.terminal === true) steps.push(consoleStep(process, input.rows, input.columns, false));
   steps.push(
-    ...programSteps({ process, config, seccomp: seccompOf(input), userNamespace: namespaces.has("user"), stop: false }),
+    ...programSteps({
+      process,
+      config,
+      seccomp: checkFilter(config, input.seccomp),
+      userNamespace: namespaces.has("user"),
+      stop: false,
+    }),
   );
   return { steps };
 }
@@ -115,9 +114,4 @@ function nameSteps(config: Spec, namespaces: Namespaces): Step[] {
     steps.push({ op: field, name, field, subject: name, task: "setting the name" });
   }
   return steps;
-}
-
-function seccompOf(input: CreateInput | ExecInput): SeccompFilter | undefined {
-  if (input.config.linux?.seccomp !== undefined && input.seccomp === undefined) throw unsupported("linux.seccomp");
-  return input.seccomp;
 }

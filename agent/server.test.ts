@@ -20,7 +20,8 @@ after(() => agent.stop());
 /** Creates a container that runs these words; it still waits to be started. */
 async function create(containerId: string, args: string[], more = {}, process = {}): Promise<number> {
   const configJson = configOf(rootfs, args, more, process);
-  return (await agent.call("createContainer", { containerId, configJson, rows: 0, columns: 0 })).pid;
+  return (await agent.call("createContainer", { containerId, configJson, rows: 0, columns: 0, seccomp: undefined }))
+    .pid;
 }
 
 async function start(containerId: string, args: string[], more = {}, process = {}): Promise<number> {
@@ -112,7 +113,7 @@ test("CreateContainer names what it cannot carry out, and leaves nothing behind"
   const linux = { namespaces: OWN_NAMESPACES, resources };
   await fails(create("none", ["true"], { linux }), "CAISSON_E_CONFIG_UNSUPPORTED", "linux.resources.memory.swappiness");
   await fails(create("../up", ["true"]), "CAISSON_E_ID_INVALID");
-  const noJson = { containerId: "none", configJson: Buffer.from("{"), rows: 0, columns: 0 };
+  const noJson = { containerId: "none", configJson: Buffer.from("{"), rows: 0, columns: 0, seccomp: undefined };
   await fails(agent.call("createContainer", noJson), "CAISSON_E_CONFIG_INVALID");
   await fails(agent.call("startContainer", { containerId: "none" }), "CAISSON_E_NOT_FOUND");
   assert.ok(!existsSync(join(agent.cgroup, "caisson/none")));

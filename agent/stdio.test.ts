@@ -17,7 +17,13 @@ before(async () => {
 after(() => agent.stop());
 
 async function start(containerId: string, args: string[], process = {}, rows = 0, columns = 0): Promise<void> {
-  await agent.call("createContainer", { containerId, configJson: configOf(rootfs, args, {}, process), rows, columns });
+  await agent.call("createContainer", {
+    containerId,
+    configJson: configOf(rootfs, args, {}, process),
+    rows,
+    columns,
+    seccomp: undefined,
+  });
   await agent.call("startContainer", { containerId });
 }
 

@@ -85,6 +85,8 @@ export const FORMS = {
   },
   noNewPrivileges: { code: 65, arguments: {} },
   seccomp: { code: 66, arguments: { flags: "u32", program: "bytes" } },
+  /** Loaded by `execute`, as the last call before execve. */
+  seccompAtExecute: { code: 67, arguments: { flags: "u32", program: "bytes" } },
 
   // The way into the program.
   findProgram: { code: 80, arguments: { name: "string", path: "string" } },

@@ -6,7 +6,7 @@ import { join } from "node:path";
  * run as they are.
  * @throws an Error that names the file, when it is missing or was built for something else.
  */
-export function loadAddon(name: "posix" | "vsock"): unknown {
+export function loadAddon(name: "posix" | "vsock" | "seccomp"): unknown {
   // In a bundle this is the folder of the bundle; it has no import.meta.url, so createRequire() cannot be used.
   const folder = import.meta.dirname;
   const bundled = join(folder, "native", `${name}.node`);

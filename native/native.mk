@@ -1,4 +1,4 @@
-# All the C: two Node-API addons and the two static programs of the guest. Included by the top Makefile, run from the top folder.
+# All the C: three Node-API addons and the two static programs of the guest. Included by the top Makefile, run from the top folder.
 # The addons are compiled straight against the headers of the pinned Node (node-gyp adds nothing but its own dependencies):
 # Node exports the Node-API and libuv symbols they use, so nothing is linked in.
 
@@ -10,13 +10,14 @@ PROGRAM_CFLAGS := $(NATIVE_CFLAGS) -static
 
 POSIX_SOURCES := native/napi.c $(wildcard native/posix/*.c)
 VSOCK_SOURCES := native/napi.c $(wildcard native/vsock/*.c)
+SECCOMP_SOURCES := native/napi.c $(wildcard native/seccomp/*.c)
 CAISSON_INIT_SOURCES := $(wildcard native/caisson-init/*.c)
 CONTAINER_INIT_SOURCES := $(wildcard native/container-init/*.c)
 CAISSON_INIT_HEADERS := $(wildcard native/caisson-init/*.h)
 CONTAINER_INIT_HEADERS := $(wildcard native/container-init/*.h)
 ADDON_HEADERS := $(wildcard native/*.h native/posix/*.h native/vsock/*.h)
 
-NATIVE_TARGETS := $(NATIVE_OUT)/posix.node $(NATIVE_OUT)/vsock.node \
+NATIVE_TARGETS := $(NATIVE_OUT)/posix.node $(NATIVE_OUT)/vsock.node $(NATIVE_OUT)/seccomp.node \
   $(if $(CAISSON_INIT_SOURCES),$(NATIVE_OUT)/caisson-init) \
   $(if $(CONTAINER_INIT_SOURCES),$(NATIVE_OUT)/container-init)
 
@@ -25,7 +26,7 @@ NATIVE_SETUP := $(if $(OUT),$(OUT)/.npm)
 
 .PHONY: native native-analyze
 
-native: $(NATIVE_TARGETS) ## compile the C: two addons and the guest's two static programs
+native: $(NATIVE_TARGETS) ## compile the C: three addons and the guest's two static programs
 
 # Each output is written under another name first: a program that is running cannot be overwritten, and an addon that is
 # mapped must not be.
@@ -39,6 +40,11 @@ $(NATIVE_OUT)/vsock.node: $(VSOCK_SOURCES) $(ADDON_HEADERS) native/native.mk | $
 	@scripts/step.sh "compile the addon vsock" $(CC) $(ADDON_CFLAGS) -shared -o $@.new $(VSOCK_SOURCES)
 	@mv -f $@.new $@
 
+$(NATIVE_OUT)/seccomp.node: $(SECCOMP_SOURCES) $(ADDON_HEADERS) native/native.mk | $(NATIVE_SETUP)
+	@mkdir -p $(@D)
+	@scripts/step.sh "compile the addon seccomp" $(CC) $(ADDON_CFLAGS) -shared -o $@.new $(SECCOMP_SOURCES) -lseccomp
+	@mv -f $@.new $@
+
 $(NATIVE_OUT)/caisson-init: $(CAISSON_INIT_SOURCES) $(CAISSON_INIT_HEADERS) native/native.mk | $(NATIVE_SETUP)
 	@mkdir -p $(@D)
 	@scripts/step.sh "compile caisson-init" $(CC) $(PROGRAM_CFLAGS) -s -o $@.new $(CAISSON_INIT_SOURCES)
@@ -50,7 +56,7 @@ $(NATIVE_OUT)/container-init: $(CONTAINER_INIT_SOURCES) $(CONTAINER_INIT_HEADERS
 	@mv -f $@.new $@
 
 native-analyze: | $(NATIVE_SETUP) ## run GCC's analyzer over the C
-	@for source in $(sort $(POSIX_SOURCES) $(VSOCK_SOURCES)); do \
+	@for source in $(sort $(POSIX_SOURCES) $(VSOCK_SOURCES) $(SECCOMP_SOURCES)); do \
 	  $(CC) $(ADDON_CFLAGS) -fanalyzer -c -o /dev/null "$$source" || exit 1; done
 	@for source in $(CAISSON_INIT_SOURCES) $(CONTAINER_INIT_SOURCES); do \
 	  $(CC) $(NATIVE_CFLAGS) -fanalyzer -c -o /dev/null "$$source" || exit 1; done

@@ -177,14 +177,17 @@ test("stdio belongs to the user", options, async () => {
 
 /** Refuses mkdir with EPERM (x86-64: 83), allows the rest. */
 function refuseMkdir(): Uint8Array {
-  const filter: [number, number, number, number][] = [
+  return instructions([
     [0x20, 0, 0, 0], // load the number
     [0x15, 0, 1, 83], // if it is mkdir
     [0x06, 0, 0, 0x00050001], // errno 1
     [0x06, 0, 0, 0x7fff0000], // allow
-  ];
-  const program = Buffer.alloc(8 * filter.length);
-  filter.forEach(([code, jt, jf, k], index) => {
+  ]);
+}
+
+function instructions(list: readonly (readonly [code: number, jt: number, jf: number, k: number])[]): Uint8Array {
+  const program = Buffer.alloc(8 * list.length);
+  list.forEach(([code, jt, jf, k], index) => {
     program.writeUInt16LE(code, 8 * index);
     program.writeUInt8(jt, 8 * index + 2);
     program.writeUInt8(jf, 8 * index + 3);
@@ -202,8 +205,36 @@ test("a system call filter is loaded, with and without no_new_privs", options, a
     assert.equal(stdout, "Seccomp:\t2\n");
     assert.match(stderr, /mkdir: .*Operation not permitted/);
   }
-  const { error } = await run(rootfs, configOf("true"), { seccomp: { program: Buffer.alloc(7), flags: 0 } });
-  assert.equal(error?.message, "linux.seccomp: loading the system call filter failed: invalid argument (EINVAL).");
+});
+
+test("a filter that the kernel refuses is an error, and nothing runs", options, async () => {
+  using rootfs = new Rootfs();
+  const seccomp = { program: Buffer.alloc(8), flags: 0 };
+  for (const [noNewPrivileges, message] of [
+    [false, "linux.seccomp: loading the system call filter failed: invalid argument (EINVAL)."],
+    [true, /executing the program failed: invalid argument \(EINVAL\): loading the system call filter/],
+  ] as const) {
+    const { error, stdout } = await run(rootfs, configOf("echo ran", { process: { noNewPrivileges } }), { seccomp });
+    if (typeof message === "string") assert.equal(error?.message, message);
+    else assert.match(error?.message ?? "", message);
+    assert.equal(stdout, "");
+  }
+});
+
+test("with no_new_privs a filter need allow no more of the way into the program than execve", options, async () => {
+  using rootfs = new Rootfs();
+  // Everything but execve (59) kills; the program dies of its first call, not container-init of one of its own.
+  const program = instructions([
+    [0x20, 0, 0, 0],
+    [0x15, 0, 1, 59],
+    [0x06, 0, 0, 0x7fff0000],
+    [0x06, 0, 0, 0x80000000],
+  ]);
+  const config = configOf("echo ran", { process: { noNewPrivileges: true } });
+  const { error, stdout, exit } = await run(rootfs, config, { seccomp: { program, flags: 0 } });
+  assert.equal(error, undefined);
+  assert.deepEqual(exit, { exitCode: 128 + 31, signal: 31 });
+  assert.equal(stdout, "");
 });
 
 test(

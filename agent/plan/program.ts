@@ -6,12 +6,13 @@ import { invalid } from "./refusal.ts";
 import { rlimitSteps } from "./rlimits.ts";
 import { barrierStep } from "./rootfs.ts";
 import { schedulingSteps } from "./scheduling.ts";
+import { type SeccompFilter, seccompSteps } from "./seccomp.ts";
 import { identityStep, stdioOwnerSteps, umaskStep } from "./user.ts";
 
 export interface ProgramInput {
   process: Process;
   config: Spec;
-  seccomp: { program: Uint8Array; flags: number } | undefined;
+  seccomp: SeccompFilter | undefined;
   userNamespace: boolean;
   /** Stop before the program, as OCI's create does; hooks of startContainer follow. */
   stop: boolean;
@@ -20,8 +21,7 @@ export interface ProgramInput {
 /**
  * From root in the container to the program: limits, rights, user, the program's file.
  *
- * The order is the kernel's: limits are raised while that is allowed; a filter needs CAP_SYS_ADMIN unless
- * no_new_privs is set (seccomp(2)), with it it comes last, to see as few of our own calls as possible; the bounding set
+ * The order is the kernel's: limits are raised while that is allowed; a filter may need CAP_SYS_ADMIN; the bounding set
  * needs CAP_SETPCAP, which the change of the user takes away, and that change clears the other sets.
  */
 export function programSteps(input: ProgramInput): Step[] {
@@ -49,10 +49,8 @@ export function programSteps(input: ProgramInput): Step[] {
   if (noNewPrivileges) {
     steps.push({ op: "noNewPrivileges", field: "process.noNewPrivileges", task: "giving up new privileges" });
   }
-  const filter: Step[] = [];
-  if (seccomp !== undefined)
-    filter.push({ op: "seccomp", ...seccomp, field: "linux.seccomp", task: "loading the system call filter" });
-  if (!noNewPrivileges) steps.push(...filter);
+  const filter = seccompSteps(seccomp, noNewPrivileges);
+  steps.push(...filter.privileged);
   steps.push(capabilities.bounding);
   steps.push(...stdioOwnerSteps(process, config));
   steps.push(identityStep(process.user), capabilities.sets);
@@ -70,7 +68,7 @@ export function programSteps(input: ProgramInput): Step[] {
   const program = { field: "process.args[0]", subject: name };
   steps.push({ op: "findProgram", name, path: environment.path, ...program, task: "finding the program" });
   if (input.stop) steps.push(barrierStep("created"), ...hookSteps(config.hooks?.startContainer ?? []));
-  if (noNewPrivileges) steps.push(...filter);
+  steps.push(...filter.last);
   steps.push({ op: "execute", args, env: environment.entries, ...program, task: "executing the program" });
   return steps;
 }

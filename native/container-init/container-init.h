@@ -2,6 +2,7 @@
 #ifndef CONTAINER_INIT_H
 #define CONTAINER_INIT_H
 
+#include <linux/filter.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -46,6 +47,13 @@ struct plan {
 
 int parse_plan(struct plan *plan, const uint8_t *bytes, size_t length);
 
+/* A program for the kernel to run at every system call. */
+struct filter {
+  uint32_t flags;
+  unsigned short count;
+  struct sock_filter instructions[];
+};
+
 /* What one of our processes knows; a fork hands it down. */
 struct context {
   struct plan plan;
@@ -59,6 +67,7 @@ struct context {
   int process;        /* pidfd of a process whose namespaces are joined, or -1 */
   int namespaces[NAMESPACE_SLOTS];
   bool directory_refused; /* the working directory could not be entered as root */
+  struct filter *filter;  /* loaded by execute, or NULL */
   char *program;          /* where execute goes, once found */
   char *home;             /* "HOME=...", or NULL */
   char *state;            /* for hooks; `state_length` bytes */
@@ -78,8 +87,11 @@ operation set_propagation, mount_root, open_source, open_filesystem, set_tree_at
     make_symlink, change_root;
 operation make_session, make_keyring, open_console, chown_descriptor, set_limit, set_scheduler, set_io_priority,
     set_personality, set_affinity, change_directory, change_directory_as_user, set_umask, drop_bounding_set,
-    set_identity, set_capabilities, forbid_new_privileges, load_filter;
+    set_identity, set_capabilities, forbid_new_privileges, filter_calls, filter_calls_at_execute;
 operation find_program, find_home, wait_at_barrier, run_hook, execute;
+
+/* 0, or -1 and errno. */
+int load_filter(struct filter *filter);
 
 /* Packets on the link, all but the reply with a head of this form. */
 enum packet { PACKET_REQUEST = 1, PACKET_FORKED, PACKET_REACHED, PACKET_EXECUTING, PACKET_FAILED };

@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/capability.h>
-#include <linux/filter.h>
 #include <linux/keyctl.h>
 #include <linux/sched/types.h>
 #include <linux/seccomp.h>
@@ -147,8 +146,9 @@ int set_identity(struct context *context, struct arguments *arguments) {
   int result = all_taken(arguments);
   if (result == 0) result = prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0);
   if (result == 0) result = setgroups(count, groups);
-  if (result == 0) result = setresgid(gid, gid, gid);
-  if (result == 0) result = setresuid(uid, uid, uid);
+  /* As root these set the saved ids, too, and are what a filter that was written for other runtimes lets through. */
+  if (result == 0) result = setgid(gid);
+  if (result == 0) result = setuid(uid);
   if (result == 0) result = prctl(PR_SET_KEEPCAPS, 0, 0, 0, 0);
   free(groups);
   return result;
@@ -180,24 +180,45 @@ int forbid_new_privileges(struct context *context, struct arguments *arguments) 
   return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
 }
 
-int load_filter(struct context *context, struct arguments *arguments) {
-  (void)context;
+/* NULL and errno for what is no list of instructions. */
+static struct filter *take_filter(struct arguments *arguments) {
   uint32_t flags = take_u32(arguments);
   uint32_t length;
   const uint8_t *bytes = take_bytes(arguments, &length);
-  if (all_taken(arguments) < 0) return -1;
+  if (all_taken(arguments) < 0) return NULL;
   size_t count = length / sizeof(struct sock_filter);
   if (length % sizeof(struct sock_filter) != 0 || count > BPF_MAXINSNS) {
     errno = EINVAL;
-    return -1;
+    return NULL;
   }
-  struct sock_filter *filter = calloc(count + 1, sizeof *filter);
+  struct filter *filter = malloc(sizeof *filter + length);
+  if (filter == NULL) return NULL;
+  filter->flags = flags;
+  filter->count = (unsigned short)count;
+  memcpy(filter->instructions, bytes, length);
+  return filter;
+}
+
+int load_filter(struct filter *filter) {
+  struct sock_fprog program = {.len = filter->count, .filter = filter->instructions};
+  long result = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, filter->flags, &program);
+  /* The pid of a thread that it could not be given to. */
+  if (result > 0) errno = ESRCH;
+  return result == 0 ? 0 : -1;
+}
+
+int filter_calls(struct context *context, struct arguments *arguments) {
+  (void)context;
+  struct filter *filter = take_filter(arguments);
   if (filter == NULL) return -1;
-  memcpy(filter, bytes, length);
-  struct sock_fprog program = {.len = (unsigned short)count, .filter = filter};
-  long result = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, &program);
-  int error = result > 0 ? ESRCH : errno;
+  int result = load_filter(filter);
+  int error = errno;
   free(filter);
   errno = error;
-  return result == 0 ? 0 : -1;
+  return result;
+}
+
+int filter_calls_at_execute(struct context *context, struct arguments *arguments) {
+  context->filter = take_filter(arguments);
+  return context->filter == NULL ? -1 : 0;
 }

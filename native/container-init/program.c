@@ -140,5 +140,11 @@ int execute(struct context *context, struct arguments *arguments) {
   sigemptyset(&none);
   if (sigprocmask(SIG_SETMASK, &none, NULL) < 0 || prctl(PR_SET_PDEATHSIG, 0) < 0) return -1;
   if (send_packet(context, PACKET_EXECUTING, 0) < 0) return -1;
-  return execve(context->program, args, with_home(env, context->home));
+  env = with_home(env, context->home);
+  /* From here on the filter sees every call: it need allow no more than execve. */
+  if (context->filter != NULL && load_filter(context->filter) < 0) {
+    snprintf(context->detail, MAX_DETAIL, "loading the system call filter");
+    return -1;
+  }
+  return execve(context->program, args, env);
 }

@@ -3,6 +3,7 @@ import { CAPABILITIES } from "../../protocol/capabilities.ts";
 import type { HookName, NamespaceType, Spec } from "../../protocol/oci.ts";
 import { OCI_VERSION } from "../../protocol/oci.ts";
 import { MOUNT_OPTIONS } from "../oci/mount-options.ts";
+import { SECCOMP_ACTIONS, SECCOMP_ARCHITECTURES, SECCOMP_FLAGS, SECCOMP_OPERATORS } from "../oci/seccomp/actions.ts";
 import { refuseUnsupported } from "../oci/unsupported.ts";
 import { verb } from "./command.ts";
 import { print } from "./output.ts";
@@ -39,7 +40,14 @@ export function features() {
       namespaces: NAMESPACES,
       capabilities: CAPABILITIES,
       cgroup: { v1: false, v2: true, systemd: false, systemdUser: false, rdma: false },
-      seccomp: { enabled: carriedOut({ linux: { seccomp: { defaultAction: "SCMP_ACT_ALLOW" } } }) },
+      seccomp: {
+        enabled: carriedOut({ linux: { seccomp: { defaultAction: "SCMP_ACT_ALLOW" } } }),
+        actions: SECCOMP_ACTIONS,
+        operators: SECCOMP_OPERATORS,
+        archs: SECCOMP_ARCHITECTURES,
+        knownFlags: SECCOMP_FLAGS,
+        supportedFlags: SECCOMP_FLAGS,
+      },
       apparmor: { enabled: false },
       selinux: { enabled: false },
       intelRdt: { enabled: false },

@@ -7,7 +7,7 @@ import { log } from "../log.ts";
 import { loadBundle } from "../oci/bundle.ts";
 import { HostCgroup, hostCgroupPath } from "../sandbox/cgroup.ts";
 import type { Container } from "../sandbox/container.ts";
-import { Sandbox } from "../sandbox/sandbox.ts";
+import { compileFilter, Sandbox } from "../sandbox/sandbox.ts";
 import { chooseVm, hostSize, templateStore } from "../sandbox/vm-choice.ts";
 import { statePaths } from "../state/paths.ts";
 import { processIdentity } from "../state/process-identity.ts";
@@ -76,6 +76,9 @@ export async function createFromBundle(params: CreateParams, signal: AbortSignal
     const choosing = now();
     const shape = await chooseVm(settings, sandboxSize(config, settings, hostSize()), signal);
     tracePhase("choose the VM", choosing);
+    const seccomp = compileFilter(config);
+    // It is waited for later than the VM, which may fail first.
+    seccomp.catch(() => {});
     const sandbox = await Sandbox.start({
       id,
       vm: { ...shape, shareDirectory: paths.share, consoleLog: paths.consoleLog },
@@ -87,7 +90,12 @@ export async function createFromBundle(params: CreateParams, signal: AbortSignal
     undo.defer(() => sandbox.kill());
     const creating = now();
     const { io, window, follow } = openInitIo(params, config.process?.terminal === true);
-    const container = await sandbox.createContainer(id, { spec: config, directory: bundle, rootfs }, io, window);
+    const container = await sandbox.createContainer(
+      id,
+      { spec: config, directory: bundle, rootfs, seccomp },
+      io,
+      window,
+    );
     signal.throwIfAborted();
     follow(container);
     tracePhase("create container", creating);

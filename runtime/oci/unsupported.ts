@@ -52,14 +52,14 @@ const CONFIG: readonly Refusal<Spec>[] = [
     asked: ({ linux }) => some(linux?.netDevices),
   },
   {
-    field: "linux.seccomp",
-    reason: "system call filters are not applied yet",
-    asked: ({ linux }) => linux?.seccomp !== undefined,
-  },
-  {
     field: "linux.seccomp.listenerPath",
     reason: "a notification descriptor of the guest's kernel cannot be sent to the host",
     asked: ({ linux }) => some(linux?.seccomp?.listenerPath),
+  },
+  {
+    field: "linux.seccomp.flags",
+    reason: "SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV is about notifications, which are not supported",
+    asked: ({ linux }) => linux?.seccomp?.flags?.includes("SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV") ?? false,
   },
   {
     field: "linux.intelRdt",

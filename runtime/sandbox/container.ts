@@ -3,6 +3,7 @@ import type { ListProcessesResponse, ProcessId, StatsResponse } from "../../prot
 import { stringifyJson } from "../../protocol/json.ts";
 import type { Process, Resources, Spec } from "../../protocol/oci.ts";
 import type { Agent } from "../agent-client/client.ts";
+import type { SeccompFilter } from "../oci/seccomp.ts";
 import { type Exit, GuestProcess } from "./process.ts";
 import type { ProcessIo } from "./stdio.ts";
 
@@ -42,16 +43,18 @@ export class Container {
   /**
    * Creates the container in the guest, its init waiting to be started.
    * @param guestSpec the configuration with guest paths (Share.addContainer).
+   * @param seccomp its `linux.seccomp`, compiled.
    * @throws CaissonError as the agent reports it, naming the configuration's field.
    */
   static async create(
     agent: Agent,
     id: string,
     guestSpec: Spec,
+    seccomp: SeccompFilter | undefined,
     io: ProcessIo,
     window = NO_WINDOW,
   ): Promise<Container> {
-    const request = { containerId: id, configJson: Buffer.from(stringifyJson(guestSpec)), ...window };
+    const request = { containerId: id, configJson: Buffer.from(stringifyJson(guestSpec)), seccomp, ...window };
     const { pid } = await agent.call("createContainer", request, { timeoutMs: CALL_LIMIT_MS });
     const init = new GuestProcess(agent, { containerId: id, execId: "" }, pid, io);
     return new Container(agent, id, guestSpec, init);

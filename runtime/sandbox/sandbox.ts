@@ -4,6 +4,7 @@ import { Agent } from "../agent-client/client.ts";
 import { formatError } from "../errors.ts";
 import { log } from "../log.ts";
 import { guestResources } from "../oci/guest-resources.ts";
+import { compileSeccomp, type SeccompFilter } from "../oci/seccomp.ts";
 import { Share } from "../storage/share.ts";
 import { now, tracePhase } from "../trace.ts";
 import { bootMachine } from "../vm/boot.ts";
@@ -29,6 +30,15 @@ export interface SandboxOptions {
   bootLimitMs: number;
   logLevel: "error" | "warning" | "info" | "debug";
   signal: AbortSignal;
+}
+
+/** What a container is made of. */
+export interface ContainerBundle {
+  spec: Spec;
+  directory: string;
+  rootfs: string;
+  /** The result of compileFilter, if the caller began it while the VM was starting. */
+  seccomp?: Promise<SeccompFilter | undefined>;
 }
 
 /** One microVM with its agent, and the containers in it. Needs a private mount namespace (storage/share.ts). */
@@ -91,15 +101,11 @@ export class Sandbox {
    * Creates a container, its init waiting to be started.
    * @throws CaissonError naming the configuration's field that could not be carried out; nothing of the container is left.
    */
-  async createContainer(
-    id: string,
-    bundle: { spec: Spec; directory: string; rootfs: string },
-    io: ProcessIo,
-    window?: WindowSize,
-  ): Promise<Container> {
+  async createContainer(id: string, bundle: ContainerBundle, io: ProcessIo, window?: WindowSize): Promise<Container> {
     const guestSpec = this.#inGuest(this.share.addContainer(id, bundle.spec, bundle.directory, bundle.rootfs));
     try {
-      return await Container.create(this.agent, id, guestSpec, io, window);
+      const seccomp = await (bundle.seccomp ?? compileFilter(bundle.spec));
+      return await Container.create(this.agent, id, guestSpec, seccomp, io, window);
     } catch (error) {
       this.share.removeContainer(id);
       throw error;
@@ -145,4 +151,9 @@ async function createSandbox(agent: Agent, options: SandboxOptions, signal: Abor
   const request = sandboxRequest(options.id, options.logLevel);
   await agent.call("createSandbox", request, { signal });
   tracePhase("agent: create sandbox", start);
+}
+
+/** The configuration's system call filter; it is compiled beside whatever else goes on. Rejects as compileSeccomp does. */
+export async function compileFilter({ linux }: Spec): Promise<SeccompFilter | undefined> {
+  return linux?.seccomp === undefined ? undefined : compileSeccomp(linux.seccomp);
 }

@@ -50,7 +50,7 @@ export async function warm(machine: Machine, signal: AbortSignal): Promise<void>
 
 async function exercise(agent: Agent, id: string): Promise<void> {
   const spec = warmSpec(["/bin/busybox", "sleep", "1000"]);
-  const container = await Container.create(agent, id, spec, silentIo());
+  const container = await Container.create(agent, id, spec, undefined, silentIo());
   await container.start();
   const words = await container.exec(undefined, processOf(["/bin/busybox", "cat"]), silentIo("warm"));
   await words.exit;
