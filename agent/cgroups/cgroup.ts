@@ -1,34 +1,17 @@
 import { closeSync, constants, mkdirSync, openSync, readdirSync, readFileSync, rmdirSync, writeSync } from "node:fs";
 import { dirname } from "node:path";
-import { attachDeviceFilter, loadDeviceFilter } from "../../native/posix/index.ts";
+import { attachDeviceFilter } from "../../native/posix/index.ts";
 import { CaissonError } from "../../protocol/errors.ts";
 import type { DeviceRule } from "../../protocol/oci.ts";
+import { type LoadedFilter, releaseFilter, takeFilter } from "./device-filters.ts";
 import { deviceFilter } from "./devices.ts";
 import { waitForLine } from "./events.ts";
 import type { Setting } from "./setting.ts";
 
-/** Loaded device filters by their instructions: verifying one costs the kernel more than all else of a cgroup. */
-const loadedFilters = new Map<string, number>();
-/** Different filters that are kept; engines have one or two. */
-const LOADED_LIMIT = 8;
-
-function loadedFilter(program: Uint8Array): number {
-  const key = Buffer.from(program).toString("latin1");
-  let filter = loadedFilters.get(key);
-  if (filter !== undefined) return filter;
-  for (const [oldest, fd] of loadedFilters) {
-    if (loadedFilters.size < LOADED_LIMIT) break;
-    loadedFilters.delete(oldest);
-    closeSync(fd);
-  }
-  filter = loadDeviceFilter(program);
-  loadedFilters.set(key, filter);
-  return filter;
-}
-
 /** One directory of the guest's cgroup v2 hierarchy (Documentation/admin-guide/cgroup-v2.rst). */
 export class Cgroup {
   readonly path: string;
+  #filter: LoadedFilter | undefined;
 
   constructor(path: string) {
     this.path = path;
@@ -105,11 +88,15 @@ export class Cgroup {
     }
   }
 
-  /** Lets its processes use only the devices that the rules and the always allowed ones name. */
+  /**
+   * Lets its processes use only the devices that the rules and the always allowed ones name, in place of what an earlier
+   * call let them use. A device that a process has open stays open.
+   */
   restrictDevices(rules: readonly DeviceRule[]): void {
+    const program = deviceFilter(rules);
     const fd = openSync(this.path, constants.O_RDONLY | constants.O_DIRECTORY);
     try {
-      attachDeviceFilter(fd, loadedFilter(deviceFilter(rules)));
+      this.#replaceFilter(fd, takeFilter(program));
     } catch (cause) {
       const field = "linux.resources.devices";
       throw new CaissonError("CAISSON_E_CGROUP", `${field}: the device filter was not taken: ${reason(cause)}`, {
@@ -119,6 +106,19 @@ export class Cgroup {
     } finally {
       closeSync(fd);
     }
+  }
+
+  #replaceFilter(fd: number, filter: LoadedFilter): void {
+    const former = this.#filter;
+    try {
+      // The kernel refuses to replace a program by itself.
+      if (filter !== former) attachDeviceFilter(fd, filter.fd, former?.fd);
+    } catch (error) {
+      releaseFilter(filter);
+      throw error;
+    }
+    this.#filter = filter;
+    if (former !== undefined) releaseFilter(former);
   }
 
   /** The processes in it and in the cgroups below it, as the guest's root pid namespace numbers them. */
@@ -145,6 +145,8 @@ export class Cgroup {
 
   /** Removes it, the cgroups below it and the emptied ones above it, up to `root`; one that is gone is no failure. */
   remove(root: string): void {
+    if (this.#filter !== undefined) releaseFilter(this.#filter);
+    this.#filter = undefined;
     for (const directory of descendants(this.path).reverse()) removeDirectory(directory);
     removeDirectory(this.path);
     for (let parent = dirname(this.path); parent.length > root.length; parent = dirname(parent)) {

@@ -264,6 +264,24 @@ describe("loadDeviceFilter() and attachDeviceFilter()", {
     }
   });
 
+  it("replaces a filter by another", () => {
+    const allowAll = Buffer.from("b700000001000000" + "9500000000000000", "hex");
+    const cgroup = join(cgroups as string, `caisson-posix-${process.pid}`);
+    mkdirSync(cgroup);
+    try {
+      const fd = openSync(cgroup, "r");
+      const [deny, allow] = [posix.loadDeviceFilter(denyAll), posix.loadDeviceFilter(allowAll)];
+      posix.attachDeviceFilter(fd, deny);
+      posix.attachDeviceFilter(fd, allow, deny);
+      assert.throws(() => posix.attachDeviceFilter(fd, allow, deny), { syscall: "bpf" });
+      for (const each of [fd, deny, allow]) closeSync(each);
+      const child = spawnSync("sh", ["-c", `echo $$ >${cgroup}/cgroup.procs; exec 3</dev/null && echo open`]);
+      assert.equal(child.stdout.toString(), "open\n");
+    } finally {
+      rmdirSync(cgroup);
+    }
+  });
+
   it("reports what the verifier says about a program", () => {
     // Returns r0 unset.
     assert.throws(() => posix.loadDeviceFilter(denyAll.subarray(8)), { code: "EACCES", message: /R0 !read_ok/ });

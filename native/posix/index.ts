@@ -92,7 +92,7 @@ interface PosixAddon {
   clockSettime(realtimeNs: bigint): void;
   addEntropy(data: Uint8Array): void;
   loadDeviceFilter(program: Uint8Array): number;
-  attachDeviceFilter(cgroupFd: number, filterFd: number): void;
+  attachDeviceFilter(cgroupFd: number, filterFd: number, replacedFd: number): void;
   readTsc(): bigint;
 }
 
@@ -244,11 +244,11 @@ export function loadDeviceFilter(program: Uint8Array): number {
 }
 
 /**
- * Attaches a loaded device filter to a cgroup v2 folder, in addition to those already there; a device is allowed when all
- * of them allow it.
+ * Attaches a loaded device filter to a cgroup v2 folder, in the place of the one `replacedFd` or else in addition to those
+ * already there; a device is allowed when all of them allow it.
  */
-export function attachDeviceFilter(cgroupFd: number, filterFd: number): void {
-  addon.attachDeviceFilter(cgroupFd, filterFd);
+export function attachDeviceFilter(cgroupFd: number, filterFd: number, replacedFd = -1): void {
+  addon.attachDeviceFilter(cgroupFd, filterFd, replacedFd);
 }
 
 /** The processor's time stamp counter (RDTSC), which an emulated guest reads as well, whatever its rate. */

@@ -94,10 +94,10 @@ napi_value posix_load_device_filter(napi_env env, napi_callback_info info) {
 }
 
 napi_value posix_attach_device_filter(napi_env env, napi_callback_info info) {
-  napi_value arguments[2];
-  int cgroup_fd, filter_fd;
-  if (!read_arguments(env, info, 2, arguments) || !read_int(env, arguments[0], &cgroup_fd) ||
-      !read_int(env, arguments[1], &filter_fd))
+  napi_value arguments[3];
+  int cgroup_fd, filter_fd, replaced_fd;
+  if (!read_arguments(env, info, 3, arguments) || !read_int(env, arguments[0], &cgroup_fd) ||
+      !read_int(env, arguments[1], &filter_fd) || !read_int(env, arguments[2], &replaced_fd))
     return NULL;
   union bpf_attr attributes;
   memset(&attributes, 0, sizeof attributes);
@@ -105,6 +105,10 @@ napi_value posix_attach_device_filter(napi_env env, napi_callback_info info) {
   attributes.attach_bpf_fd = (uint32_t)filter_fd;
   attributes.attach_type = BPF_CGROUP_DEVICE;
   attributes.attach_flags = BPF_F_ALLOW_MULTI;
+  if (replaced_fd >= 0) {
+    attributes.attach_flags |= BPF_F_REPLACE;
+    attributes.replace_bpf_fd = (uint32_t)replaced_fd;
+  }
   if (syscall(SYS_bpf, BPF_PROG_ATTACH, &attributes, sizeof attributes) < 0)
     return throw_errno(env, errno, "bpf", "BPF_PROG_ATTACH");
   return make_undefined(env);

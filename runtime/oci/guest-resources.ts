@@ -1,5 +1,5 @@
 /** A container's resources in the guest's own terms: its CPUs and memory nodes have other numbers than the host's. */
-import type { Resources } from "../../protocol/oci.ts";
+import type { Process, Resources } from "../../protocol/oci.ts";
 import { parseCpuList } from "./cpu-list.ts";
 
 /**
@@ -10,15 +10,29 @@ import { parseCpuList } from "./cpu-list.ts";
 export function guestResources(resources: Resources, vcpus: number): Resources {
   if (resources.cpu === undefined) return resources;
   const { cpus = "", mems = "", ...cpu } = resources.cpu;
-  const list = parseCpuList(cpus) ?? [];
   return {
     ...resources,
     cpu: {
       ...cpu,
-      ...(list.length > 0 && { cpus: (list.at(-1) ?? 0) < vcpus ? cpus : firstCpus(Math.min(list.length, vcpus)) }),
+      ...(cpus !== "" && { cpus: guestCpus(cpus, vcpus) }),
       ...(mems !== "" && { mems: "0" }),
     },
   };
+}
+
+/** The process with an execCPUAffinity of CPUs that the guest has, by the same rule. */
+export function guestProcess(process: Process, vcpus: number): Process {
+  if (process.execCPUAffinity === undefined) return process;
+  const { initial = "", final = "" } = process.execCPUAffinity;
+  return {
+    ...process,
+    execCPUAffinity: { initial: guestCpus(initial, vcpus), final: guestCpus(final, vcpus) },
+  };
+}
+
+function guestCpus(cpus: string, vcpus: number): string {
+  const list = parseCpuList(cpus) ?? [];
+  return (list.at(-1) ?? 0) < vcpus ? cpus : firstCpus(Math.min(list.length, vcpus));
 }
 
 function firstCpus(count: number): string {

@@ -3,7 +3,7 @@
 const FLAGS: readonly string[] = [
   ..."async atime bind defaults dev diratime dirsync exec lazytime loud mand noatime nodev nodiratime".split(" "),
   ..."noexec nolazytime nomand norelatime nostrictatime nosuid nosymfollow rbind relatime remount ro".split(" "),
-  ..."rw silent strictatime suid symfollow sync".split(" "),
+  ..."iversion noiversion rw silent strictatime suid symfollow sync".split(" "),
 ];
 
 const RECURSIVE: readonly string[] = [

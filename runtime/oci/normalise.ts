@@ -1,7 +1,7 @@
 /** Makes a valid configuration explicit, so that nothing after it needs the bundle's path or a default rule. */
 import { resolve } from "node:path";
 import { CAPABILITIES } from "../../protocol/capabilities.ts";
-import { CAPABILITY_SETS, type Capabilities, type Spec } from "../../protocol/oci.ts";
+import { CAPABILITY_SETS, type Capabilities, type Process, type Spec } from "../../protocol/oci.ts";
 import { isBindMount } from "./checks/mounts.ts";
 
 const KNOWN_CAPABILITIES: ReadonlySet<string> = new Set(CAPABILITIES);
@@ -28,7 +28,8 @@ export function normalise(config: Spec, bundle: string): { config: Spec; warning
   return { config: { ...config, mounts, process: normalProcess(config.process, warnings) }, warnings };
 }
 
-function normalProcess(process: Spec["process"], warnings: string[]): Spec["process"] {
+/** The process with known capabilities only; what was left out is told in `warnings`. */
+export function normalProcess<P extends Process | undefined>(process: P, warnings: string[]): P {
   if (process?.capabilities === undefined) return process;
   const capabilities: Capabilities = {};
   for (const set of CAPABILITY_SETS) {

@@ -12,6 +12,7 @@ import { resourceProblems, resources } from "./checks/resources.ts";
 import { annotations, names, root } from "./checks/root.ts";
 import { seccomp } from "./checks/seccomp.ts";
 import { sysctl } from "./checks/sysctl.ts";
+import { normalProcess } from "./normalise.ts";
 import { invalidConfig, type Problem } from "./problem.ts";
 import { type DocumentKind, structureProblems } from "./structure.ts";
 import { removeUnknown } from "./unknown.ts";
@@ -54,12 +55,18 @@ export function validateConfig(document: unknown, source: string): Spec {
   return config;
 }
 
-/** The document as a process that `exec` can add; errors as for validateConfig, fields named `process.args[0]`. */
+/**
+ * The document as a process that `exec` can add, without capabilities that do not exist, of which the log warns; errors as
+ * for validateConfig, fields named `process.args[0]`.
+ */
 export function validateProcess(document: unknown, source: string): Process {
   const process = structured<Process>(document, "process", source);
   refuseUnsupportedProcess(process, source);
   refuseIfAny(source, [...processProblems(process, "process")]);
-  return process;
+  const warnings: string[] = [];
+  const normal = normalProcess(process, warnings);
+  for (const warning of warnings) log.warning(`${source}: ${warning}`);
+  return normal;
 }
 
 /** The document as resources that `update` can set; errors as for validateConfig, fields named `memory.limit`. */
