@@ -3,6 +3,7 @@ import type { ListProcessesResponse, ProcessId, StatsResponse } from "../../prot
 import { stringifyJson } from "../../protocol/json.ts";
 import type { Process, Resources, Spec } from "../../protocol/oci.ts";
 import type { Agent } from "../agent-client/client.ts";
+import { guestProcess } from "../oci/guest-resources.ts";
 import type { SeccompFilter } from "../oci/seccomp.ts";
 import { type Exit, GuestProcess } from "./process.ts";
 import type { ProcessIo } from "./stdio.ts";
@@ -26,12 +27,14 @@ export class Container {
   readonly spec: Spec;
   readonly init: GuestProcess;
   readonly #agent: Agent;
+  readonly #vcpus: number;
   readonly #execs = new Map<string, GuestProcess>();
   #lifecycle: Lifecycle = "created";
   #lastExec = 0;
 
-  private constructor(agent: Agent, id: string, spec: Spec, init: GuestProcess) {
+  private constructor(agent: Agent, id: string, spec: Spec, init: GuestProcess, vcpus: number) {
     this.#agent = agent;
+    this.#vcpus = vcpus;
     this.id = id;
     this.spec = spec;
     this.init = init;
@@ -44,6 +47,7 @@ export class Container {
    * Creates the container in the guest, its init waiting to be started.
    * @param guestSpec the configuration with guest paths (Share.addContainer).
    * @param seccomp its `linux.seccomp`, compiled.
+   * @param vcpus how many CPUs the guest has.
    * @throws CaissonError as the agent reports it, naming the configuration's field.
    */
   static async create(
@@ -53,11 +57,12 @@ export class Container {
     seccomp: SeccompFilter | undefined,
     io: ProcessIo,
     window = NO_WINDOW,
+    vcpus = 1,
   ): Promise<Container> {
     const request = { containerId: id, configJson: Buffer.from(stringifyJson(guestSpec)), seccomp, ...window };
     const { pid } = await agent.call("createContainer", request, { timeoutMs: CALL_LIMIT_MS });
     const init = new GuestProcess(agent, { containerId: id, execId: "" }, pid, io);
-    return new Container(agent, id, guestSpec, init);
+    return new Container(agent, id, guestSpec, init, vcpus);
   }
 
   get lifecycle(): Lifecycle {
@@ -79,7 +84,8 @@ export class Container {
     if (this.#execs.has(id.execId)) {
       throw new CaissonError("CAISSON_E_ID_IN_USE", `container ${this.id} already has a process "${id.execId}"`);
     }
-    const request = { process: id, processJson: Buffer.from(stringifyJson(process)), ...window };
+    const processJson = Buffer.from(stringifyJson(guestProcess(process, this.#vcpus)));
+    const request = { process: id, processJson, ...window };
     // In a paused container it starts when the container is resumed: no limit.
     const limits = this.#lifecycle === "paused" ? {} : { timeoutMs: CALL_LIMIT_MS };
     const { pid } = await this.#agent.call("execProcess", request, limits);

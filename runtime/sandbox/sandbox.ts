@@ -105,7 +105,7 @@ export class Sandbox {
     const guestSpec = this.#inGuest(this.share.addContainer(id, bundle.spec, bundle.directory, bundle.rootfs));
     try {
       const seccomp = await (bundle.seccomp ?? compileFilter(bundle.spec));
-      return await Container.create(this.agent, id, guestSpec, seccomp, io, window);
+      return await Container.create(this.agent, id, guestSpec, seccomp, io, window, this.#vcpus);
     } catch (error) {
       this.share.removeContainer(id);
       throw error;
