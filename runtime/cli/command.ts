@@ -8,6 +8,8 @@ export interface Globals extends DaemonLog {
   root: string;
   /** Settings file, absolute; the default one when undefined. */
   config: string | undefined;
+  /** Cgroups are systemd's. */
+  systemdCgroup: boolean;
 }
 
 /** What commander would print about wrong usage is thrown instead, so that it reaches `--log`, too. */

@@ -8,7 +8,7 @@ import type { Globals } from "./command.ts";
 import { programCommand, VERBS } from "./program.ts";
 
 const TOP = join(import.meta.dirname, "../..");
-const globals: Globals = { root: "/r", config: undefined, logFormat: "text", debug: false };
+const globals: Globals = { root: "/r", config: undefined, logFormat: "text", debug: false, systemdCgroup: false };
 const completion = readFileSync(join(TOP, "deploy/completion/caisson.bash"), "utf8");
 
 function manual(name: string): string {

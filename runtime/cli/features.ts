@@ -39,7 +39,7 @@ export function features() {
     linux: {
       namespaces: NAMESPACES,
       capabilities: CAPABILITIES,
-      cgroup: { v1: false, v2: true, systemd: false, systemdUser: false, rdma: false },
+      cgroup: { v1: false, v2: true, systemd: true, systemdUser: false, rdma: false },
       seccomp: {
         enabled: carriedOut({ linux: { seccomp: { defaultAction: "SCMP_ACT_ALLOW" } } }),
         actions: SECCOMP_ACTIONS,

@@ -90,6 +90,7 @@ export async function createContainer(
       consoleSocket: flags.consoleSocket === undefined ? undefined : resolve(flags.consoleSocket),
       ownTerminal: terminal?.size,
       config: globals.config,
+      systemdCgroup: globals.systemdCgroup,
     });
     if (flags.pidFile !== undefined) writePidFile(flags.pidFile, pid);
     tracePhase("create", start);

@@ -87,7 +87,7 @@ export function programCommand(): Command {
     .option("--config <file>", "settings file (default: /etc/caisson/config.toml)")
     .option("--trace <file>", "append how long each phase took, as Chrome trace events")
     .option("--rootless <value>", "auto or false; true is refused: a VM per container needs root", "auto")
-    .option("--systemd-cgroup", "refused: cgroups are made directly")
+    .option("--systemd-cgroup", "systemd looks after cgroups: linux.cgroupsPath has the form slice:prefix:name")
     .version(versionText(), "-v, --version", "print the version")
     .configureHelp({ visibleArguments: () => [] })
     .addHelpText("after", `\nCommands:\n${verbs.join("\n")}\n\n"caisson <command> --help" tells about one of them.`);
@@ -107,14 +107,6 @@ function globalsOf(flags: GlobalFlags): Globals {
   if (logFormat !== "text" && logFormat !== "json") {
     throw new CaissonError("CAISSON_E_USAGE", `invalid log-format: ${logFormat}`, { remedy: "Give text or json." });
   }
-  if (flags.systemdCgroup === true) {
-    refuse(
-      "--systemd-cgroup",
-      "caisson makes its cgroups directly, without asking systemd",
-      "Leave the flag out and tell the engine so: podman --cgroup-manager=cgroupfs, " +
-        'Docker "exec-opts": ["native.cgroupdriver=cgroupfs"], containerd SystemdCgroup = false.',
-    );
-  }
   if (flags.rootless !== "auto" && flags.rootless !== "false") {
     refuse(`--rootless ${flags.rootless}`, "a VM per container needs root", "Give auto or false, and run as root.");
   }
@@ -124,6 +116,7 @@ function globalsOf(flags: GlobalFlags): Globals {
     log: absolute(flags.log),
     logFormat,
     debug: flags.debug === true,
+    systemdCgroup: flags.systemdCgroup === true,
     trace: absolute(flags.trace),
   };
 }

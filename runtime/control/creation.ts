@@ -60,7 +60,7 @@ export async function createFromBundle(params: CreateParams, signal: AbortSignal
   const { config, bundle, rootfs, warnings } = loadBundle(params.bundle);
   for (const warning of warnings) log.warning(warning);
   const settings = applyAnnotations(loadSettings(params.config), config.annotations);
-  const cgroup = new HostCgroup(hostCgroupPath(id, config.linux?.cgroupsPath));
+  const cgroup = new HostCgroup(hostCgroupPath(id, config.linux?.cgroupsPath, params.systemdCgroup));
   const record = newRecord(id, bundle, rootfs, cgroup.path, config.annotations);
   reserveState(root, record);
   tracePhase("read bundle", start);

@@ -42,6 +42,8 @@ export interface CreateParams {
   ownTerminal?: WindowSize | undefined;
   /** Settings file, absolute; the default one when missing. */
   config?: string | undefined;
+  /** `linux.cgroupsPath` is in systemd's form, or empty. */
+  systemdCgroup?: boolean | undefined;
 }
 
 export interface ExitStatus {

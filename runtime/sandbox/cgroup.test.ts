@@ -15,10 +15,12 @@ test("cgroupMounts finds the unified hierarchy first and v1 controllers by their
   ]);
 });
 
-test("hostCgroupPath keeps a relative path below the root and refuses systemd's form by name", () => {
+test("hostCgroupPath keeps a relative path below the root and takes systemd's form", () => {
   assert.equal(hostCgroupPath("a", undefined), "/caisson/a");
   assert.equal(hostCgroupPath("a", "/libpod_parent/libpod-a"), "/libpod_parent/libpod-a");
   assert.equal(hostCgroupPath("a", "../../x"), "/x");
   assert.throws(() => hostCgroupPath("a", "/x/.."), { code: "CAISSON_E_CONFIG_INVALID" });
-  assert.throws(() => hostCgroupPath("a", "system.slice:docker:a"), { field: "linux.cgroupsPath" });
+  assert.equal(hostCgroupPath("a", "system.slice:docker:a"), "/system.slice/docker-a.scope");
+  assert.equal(hostCgroupPath("a", "", true), "/system.slice/caisson-a.scope");
+  assert.throws(() => hostCgroupPath("a", "/x/y", true), { field: "linux.cgroupsPath" });
 });

@@ -1,6 +1,7 @@
 import { existsSync, mkdirSync, readFileSync, rmdirSync, writeFileSync } from "node:fs";
 import { join, posix } from "node:path";
 import { CaissonError } from "../../protocol/errors.ts";
+import { isSystemdForm, isSystemdsOwn, joinScope, scopePath } from "./systemd.ts";
 
 /** Where the host's cgroup hierarchies are mounted: one of v2, or several of v1, or both (hybrid). */
 export interface CgroupMount {
@@ -24,19 +25,14 @@ export function cgroupMounts(mountinfo: string): CgroupMount[] {
 }
 
 /**
- * The sandbox's cgroup path on the host below every hierarchy's root: `linux.cgroupsPath`, or `/caisson/<id>`. It only
- * accounts for the daemon and QEMU; the container's limits are kept by cgroups inside the VM.
- * @throws CaissonError CAISSON_E_CONFIG_UNSUPPORTED for systemd's `slice:prefix:name` form.
+ * The sandbox's cgroup path on the host below every hierarchy's root: `linux.cgroupsPath`, in systemd's form or not, or
+ * `/caisson/<id>`. It only accounts for the daemon and QEMU; the container's limits are kept by cgroups inside the VM.
+ * @param systemd whether the engine said that systemd looks after cgroups: then only its form will do.
+ * @throws CaissonError CAISSON_E_CONFIG_INVALID for what names no cgroup of its own.
  */
-export function hostCgroupPath(id: string, cgroupsPath: string | undefined): string {
-  if (cgroupsPath === undefined || cgroupsPath === "") return `/caisson/${id}`;
-  if (/^[^/]*:[^/]*:[^/]*$/.test(cgroupsPath)) {
-    throw new CaissonError(
-      "CAISSON_E_CONFIG_UNSUPPORTED",
-      `linux.cgroupsPath: "${cgroupsPath}" has systemd's form, and cgroups are made without systemd here`,
-      { field: "linux.cgroupsPath", remedy: "set the engine's cgroup manager to cgroupfs" },
-    );
-  }
+export function hostCgroupPath(id: string, cgroupsPath = "", systemd = false): string {
+  if (systemd || isSystemdForm(cgroupsPath)) return scopePath(cgroupsPath === "" ? `:caisson:${id}` : cgroupsPath);
+  if (cgroupsPath === "") return `/caisson/${id}`;
   const path = posix.join("/", cgroupsPath);
   if (path === "/") {
     throw new CaissonError(
@@ -74,6 +70,8 @@ export class HostCgroup {
         remedy: "Give each container a cgroup of its own.",
       });
     }
+    // It would take a scope that it did not make itself away again.
+    if (isSystemdsOwn(this.path)) joinScope(this.path);
     for (const { kind, directory } of this.#mounts) {
       const own = join(directory, this.path);
       try {

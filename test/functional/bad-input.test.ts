@@ -132,8 +132,8 @@ const configurations: [string, (spec: Spec, bundle: Bundle) => void, RegExp][] =
     /linux\.sysctl\["vm\.swappiness"\]/,
   ],
   [
-    "a systemd cgroup path",
-    (spec) => Object.assign(spec.linux ?? {}, { cgroupsPath: "system.slice:a:b" }),
+    "a cgroup path in no slice of systemd's",
+    (spec) => Object.assign(spec.linux ?? {}, { cgroupsPath: "system:a:b" }),
     /linux\.cgroupsPath/,
   ],
 ];

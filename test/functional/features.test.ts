@@ -13,7 +13,7 @@ test("features prints JSON of what is carried out", async () => {
   assert.deepEqual(features.linux.capabilities, CAPABILITIES);
   assert.deepEqual(features.linux.namespaces, ["cgroup", "ipc", "mount", "network", "pid", "time", "user", "uts"]);
   assert.equal(features.linux.cgroup.v2, true);
-  assert.equal(features.linux.cgroup.systemd, false);
+  assert.equal(features.linux.cgroup.systemd, true);
 });
 
 test("features takes no arguments", async () => {

@@ -38,7 +38,6 @@ const wrong: [string[], RegExp][] = [
   [["--nope", "list"], /caisson: unknown option '--nope'/],
   [["create", "--bundle"], /argument missing/],
   [["--log-format", "xml", "list"], /invalid log-format: xml/],
-  [["--systemd-cgroup", "list"], /--systemd-cgroup is not supported: .*--cgroup-manager=cgroupfs/],
   [["--rootless", "true", "list"], /--rootless true is not supported: a VM per container needs root/],
   [["--log", "/nonexistent/log", "list"], /cannot open the log file \/nonexistent\/log/],
   [["checkpoint", "--image-path", "x", "a"], /checkpoint is not supported: QEMU does not save a VM while/],
