@@ -13,6 +13,7 @@ import { collectGarbage } from "./engine.ts";
 import { Feed } from "./feed.ts";
 import { checkId } from "./id.ts";
 import { isLogLevel, log, setLogLevel } from "./log.ts";
+import { applyNetwork } from "./network.ts";
 import type { Places } from "./places.ts";
 import { Reserve } from "./reserve.ts";
 
@@ -61,6 +62,7 @@ export class Sandbox implements Surroundings {
     if (isLogLevel(request.logLevel)) setLogLevel(request.logLevel);
     if (request.hostname !== "") writeFileSync("/proc/sys/kernel/hostname", request.hostname);
     if (request.share !== undefined) this.#mountShare(request.share);
+    if (request.networkRequests.length > 0) applyNetwork(request.networkRequests, 0);
     this.#lifecycle = { status: "created", id: request.sandboxId };
     log("info", `this is sandbox ${request.sandboxId}`);
   }

@@ -20,8 +20,16 @@ after(() => agent.stop());
 /** Creates a container that runs these words; it still waits to be started. */
 async function create(containerId: string, args: string[], more = {}, process = {}): Promise<number> {
   const configJson = configOf(rootfs, args, more, process);
-  return (await agent.call("createContainer", { containerId, configJson, rows: 0, columns: 0, seccomp: undefined }))
-    .pid;
+  return (
+    await agent.call("createContainer", {
+      containerId,
+      configJson,
+      rows: 0,
+      columns: 0,
+      seccomp: undefined,
+      bundle: "",
+    })
+  ).pid;
 }
 
 async function start(containerId: string, args: string[], more = {}, process = {}): Promise<number> {
@@ -113,7 +121,14 @@ test("CreateContainer names what it cannot carry out, and leaves nothing behind"
   const linux = { namespaces: OWN_NAMESPACES, resources };
   await fails(create("none", ["true"], { linux }), "CAISSON_E_CONFIG_UNSUPPORTED", "linux.resources.memory.swappiness");
   await fails(create("../up", ["true"]), "CAISSON_E_ID_INVALID");
-  const noJson = { containerId: "none", configJson: Buffer.from("{"), rows: 0, columns: 0, seccomp: undefined };
+  const noJson = {
+    containerId: "none",
+    configJson: Buffer.from("{"),
+    rows: 0,
+    columns: 0,
+    seccomp: undefined,
+    bundle: "",
+  };
   await fails(agent.call("createContainer", noJson), "CAISSON_E_CONFIG_INVALID");
   await fails(agent.call("startContainer", { containerId: "none" }), "CAISSON_E_NOT_FOUND");
   assert.ok(!existsSync(join(agent.cgroup, "caisson/none")));
@@ -254,7 +269,8 @@ test("a container joins the namespaces of another one, and no others", async () 
 
 test("CreateSandbox works once, sets the host name and starts the log; DestroySandbox ends every container", async () => {
   await start("last", ["sleep", "1000"]);
-  const request = { realtimeNs: 0n, entropy: Buffer.alloc(0), share: undefined, logLevel: "debug" };
+  const none = { entropy: Buffer.alloc(0), share: undefined, networkRequests: Buffer.alloc(0) };
+  const request = { ...none, realtimeNs: 0n, logLevel: "debug" };
   const log = agent.log();
   await fails(agent.call("createSandbox", { ...request, sandboxId: "a/b", hostname: "" }), "CAISSON_E_ID_INVALID");
   await agent.call("createSandbox", { ...request, sandboxId: "pod", hostname: "sandbox" });

@@ -11,6 +11,7 @@ import { type AgentServer, AgentService, type ProcessId, Stream } from "../proto
 import { decodeWriteStdin, encodeOutputChunk } from "./chunks.ts";
 import { toStatus } from "./failure.ts";
 import { logFeed } from "./log.ts";
+import { applyNetwork, networkDevices } from "./network.ts";
 import type { Process } from "./process.ts";
 import type { Sandbox } from "./sandbox.ts";
 
@@ -57,10 +58,12 @@ function handlers(sandbox: Sandbox): AgentServer {
       protocolMinor: PROTOCOL.minor,
       agentVersion: typeof CAISSON_VERSION === "string" ? CAISSON_VERSION : "unbundled",
       kernelRelease: release(),
+      networkDevices: networkDevices(),
     })),
 
     createSandbox: action((request) => sandbox.create(request)),
     destroySandbox: action(() => sandbox.destroy()),
+    updateNetwork: action(({ requests, pid }) => applyNetwork(requests, pid)),
 
     createContainer: unary((request) => sandbox.createContainer(request)),
     startContainer: action(({ containerId }) => sandbox.container(containerId).start()),

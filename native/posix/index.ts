@@ -23,6 +23,14 @@ export interface ReceivedFd {
   data: Buffer;
 }
 
+export interface Tap {
+  /** Non-blocking. The interface goes when the last copy of it is closed. */
+  fd: number;
+  name: string;
+  /** The interface's index in its network namespace. */
+  index: number;
+}
+
 /** Flags of unshare(2), setns(2), mount(2), umount2(2) and flock(2), named as in their manual pages. */
 export interface PosixConstants {
   readonly CLONE_FS: number;
@@ -87,6 +95,8 @@ interface PosixAddon {
   unblockSignal(signal: number): void;
   unshare(flags: number): void;
   setns(fd: number, nstype: number): void;
+  netlinkSocket(protocol: number): number;
+  openTap(name: string): Tap;
   mount(source: string | null, target: string, fstype: string | null, flags: number, data: string | null): void;
   umount(target: string, flags: number): void;
   clockSettime(realtimeNs: bigint): void;
@@ -204,6 +214,23 @@ export function unshare(flags: number): void {
  */
 export function setns(fd: number, nstype: number): void {
   addon.setns(fd, nstype);
+}
+
+/**
+ * A netlink socket (netlink(7)) in the calling thread's network namespace, where it stays. Its answers leave the request
+ * out and end with the kernel's own words, where it has some; reading gives up after 5 s with EAGAIN.
+ * @param protocol 0 for rtnetlink(7).
+ */
+export function netlinkSocket(protocol: number): number {
+  return addon.netlinkSocket(protocol);
+}
+
+/**
+ * A new tap interface with offload headers (IFF_TAP, IFF_NO_PI, IFF_VNET_HDR) in the calling thread's network namespace.
+ * @param name at most 15 characters; "%d" in it becomes the first free number.
+ */
+export function openTap(name: string): Tap {
+  return addon.openTap(name);
 }
 
 export function mount(

@@ -29,6 +29,10 @@ napi_value posix_setns(napi_env env, napi_callback_info info);
 napi_value posix_mount(napi_env env, napi_callback_info info);
 napi_value posix_umount(napi_env env, napi_callback_info info);
 
+/* network.c */
+napi_value posix_netlink_socket(napi_env env, napi_callback_info info);
+napi_value posix_open_tap(napi_env env, napi_callback_info info);
+
 /* kernel.c */
 napi_value posix_clock_settime(napi_env env, napi_callback_info info);
 napi_value posix_add_entropy(napi_env env, napi_callback_info info);

@@ -1,6 +1,7 @@
 /** What a container whose daemon has ended leaves on the host. */
 import { setTimeout } from "node:timers/promises";
 import { CaissonError } from "../../protocol/errors.ts";
+import { restoreNetwork } from "../network/restore.ts";
 import { HostCgroup } from "../sandbox/cgroup.ts";
 import type { StateRecord } from "../state/record.ts";
 import { readState, removeState } from "../state/store.ts";
@@ -8,10 +9,19 @@ import { readState, removeState } from "../state/store.ts";
 const CGROUP_LIMIT_MS = 5000;
 const POLL_MS = 5;
 
-/** Removes the cgroup, with whatever a killed daemon left running in it, and the state directory. */
-export async function removeStopped(root: string, { id, cgroup }: StateRecord): Promise<void> {
+/**
+ * Removes the cgroup, with whatever a killed daemon left running in it, what the VM's network needed in the container's
+ * network namespace, and the state directory; then the poststop hooks run.
+ */
+export async function removeStopped(root: string, record: StateRecord): Promise<void> {
+  const { id, cgroup, network, poststop = [] } = record;
   await removeCgroup(cgroup);
+  if (network !== undefined) restoreNetwork(network);
   removeState(root, id);
+  if (poststop.length === 0) return;
+  // Loading what starts programs takes longer than all of a removal without hooks.
+  const { runPoststopHooks } = await import("../sandbox/hooks.ts");
+  await runPoststopHooks(poststop, record);
 }
 
 /** Does so if the container is that daemon's: the id may be another container's, which was there first. */

@@ -4,14 +4,16 @@ import type { ContainerStatus } from "../../protocol/oci.ts";
 import { sandboxSize } from "../config/size.ts";
 import { applyAnnotations, loadSettings } from "../config.ts";
 import { log } from "../log.ts";
+import { SandboxNetwork } from "../network/network.ts";
 import { loadBundle } from "../oci/bundle.ts";
 import { HostCgroup, hostCgroupPath } from "../sandbox/cgroup.ts";
 import type { Container } from "../sandbox/container.ts";
+import { HostHooks } from "../sandbox/hooks.ts";
 import { compileFilter, Sandbox } from "../sandbox/sandbox.ts";
 import { chooseVm, hostSize, templateStore } from "../sandbox/vm-choice.ts";
 import { statePaths } from "../state/paths.ts";
 import { processIdentity } from "../state/process-identity.ts";
-import type { StateRecord } from "../state/record.ts";
+import type { NetworkChanges, StateRecord } from "../state/record.ts";
 import { removeState, reserveState, writeState } from "../state/store.ts";
 import { now, tracePhase } from "../trace.ts";
 import type { CreateParams } from "./protocol.ts";
@@ -24,10 +26,20 @@ export class Creation {
   readonly controlSocket: string;
   readonly #root: string;
   readonly #cgroup: HostCgroup;
+  readonly #hooks: HostHooks;
   #record: StateRecord;
+  #starting: Promise<void> | undefined;
 
-  constructor(root: string, record: StateRecord, cgroup: HostCgroup, sandbox: Sandbox, container: Container) {
+  constructor(
+    root: string,
+    record: StateRecord,
+    hooks: HostHooks,
+    cgroup: HostCgroup,
+    sandbox: Sandbox,
+    container: Container,
+  ) {
     this.#root = root;
+    this.#hooks = hooks;
     this.#record = record;
     this.#cgroup = cgroup;
     this.sandbox = sandbox;
@@ -39,6 +51,34 @@ export class Creation {
   record(status: ContainerStatus, exitCode?: number): void {
     this.#record = { ...this.#record, status, ...(exitCode === undefined ? {} : { exitCode }) };
     writeState(this.#root, this.#record);
+  }
+
+  /** Records what is about to be changed in the container's network namespace. */
+  recordNetwork(network: NetworkChanges): void {
+    this.#record = { ...this.#record, network };
+    writeState(this.#root, this.#record);
+  }
+
+  /** Lets the init process go; resolves when the poststart hooks have run. Throws as Container.start does. */
+  start(): Promise<void> {
+    this.#starting = this.#start();
+    return this.#starting;
+  }
+
+  /** Resolves when no start is under way any more. */
+  async settled(): Promise<void> {
+    await this.#starting?.catch(() => {});
+  }
+
+  /** Lets nobody wait for a hook any more. */
+  abortHooks(): void {
+    this.#hooks.abort();
+  }
+
+  async #start(): Promise<void> {
+    await this.container.start();
+    this.record("running");
+    await this.#hooks.poststart();
   }
 
   /** Ends the VM and leaves the host as it was, but for the record, which `delete` removes. May be called again. */
@@ -62,10 +102,13 @@ export async function createFromBundle(params: CreateParams, signal: AbortSignal
   const settings = applyAnnotations(loadSettings(params.config), config.annotations);
   const cgroup = new HostCgroup(hostCgroupPath(id, config.linux?.cgroupsPath, params.systemdCgroup));
   const record = newRecord(id, bundle, rootfs, cgroup.path, config.annotations);
+  record.poststop = config.hooks?.poststop;
+  const hooks = new HostHooks(config.hooks, record);
   reserveState(root, record);
   tracePhase("read bundle", start);
 
   const paths = statePaths(root, id);
+  let creation: Creation | undefined;
   const undo = new AsyncDisposableStack();
   try {
     cgroup.join();
@@ -73,6 +116,14 @@ export async function createFromBundle(params: CreateParams, signal: AbortSignal
       cgroup.leave();
       cgroup.remove();
     });
+    const network = SandboxNetwork.enter(config, (changes) => {
+      record.network = changes;
+      if (creation === undefined) writeState(root, record);
+      else creation.recordNetwork(changes);
+    });
+    undo.defer(() => network.close());
+    // The network namespace is there and may be given interfaces; the VM starts with those that are there then.
+    await hooks.create(signal);
     const choosing = now();
     const shape = await chooseVm(settings, sandboxSize(config, settings, hostSize()), signal);
     tracePhase("choose the VM", choosing);
@@ -85,6 +136,7 @@ export async function createFromBundle(params: CreateParams, signal: AbortSignal
       templates: settings.template === "on" ? templateStore(settings) : undefined,
       bootLimitMs: settings.bootTimeoutSeconds * 1000,
       logLevel: log.level === "debug" ? "debug" : settings.logLevel,
+      network,
       signal,
     });
     undo.defer(() => sandbox.kill());
@@ -99,14 +151,17 @@ export async function createFromBundle(params: CreateParams, signal: AbortSignal
     signal.throwIfAborted();
     follow(container);
     tracePhase("create container", creating);
-    const creation = new Creation(root, { ...record, guestPid: container.init.pid }, cgroup, sandbox, container);
+    creation = new Creation(root, { ...record, guestPid: container.init.pid }, hooks, cgroup, sandbox, container);
     creation.record("created");
     undo.move();
     return creation;
   } catch (error) {
     await undo.disposeAsync();
     if (signal.aborted) writeState(root, { ...record, status: "stopped" });
-    else removeState(root, id);
+    else {
+      removeState(root, id);
+      await hooks.poststop();
+    }
     throw error;
   }
 }

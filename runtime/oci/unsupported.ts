@@ -3,7 +3,7 @@
  * A field that comes to be carried out loses its line here.
  */
 import { CaissonError } from "../../protocol/errors.ts";
-import { HOOK_NAMES, type Process, type Resources, type Spec } from "../../protocol/oci.ts";
+import type { Process, Resources, Spec } from "../../protocol/oci.ts";
 
 interface Refusal<Part> {
   field: string;
@@ -28,13 +28,12 @@ const CONFIG: readonly Refusal<Spec>[] = [
     reason: "the VM is set up by config.toml and io.caisson.* annotations",
     asked: ({ vm }) => vm !== undefined,
   },
-  ...HOOK_NAMES.map((name) => ({
-    field: `hooks.${name}`,
-    reason: "hooks are not run yet",
-    asked: ({ hooks }: Spec) => some(hooks?.[name]),
-  })),
   ...(["pid", "ipc", "uts", "mount", "user", "cgroup", "time"] as const).map((type) => joined(type, HOST_NAMESPACE)),
-  joined("network", "network namespaces are not connected to the VM yet"),
+  {
+    field: "linux.namespaces",
+    reason: "it has no network namespace, and a VM cannot share the host's own network",
+    asked: ({ linux }) => !linux?.namespaces?.some(({ type }) => type === "network"),
+  },
   {
     field: "linux.namespaces",
     reason: "it has no mount namespace, and a container without one would mount over the guest's own files",

@@ -1,7 +1,7 @@
 import { CaissonError } from "../../protocol/errors.ts";
 import type { ListProcessesResponse, ProcessId, StatsResponse } from "../../protocol/generated/agent.ts";
 import { stringifyJson } from "../../protocol/json.ts";
-import type { Process, Resources, Spec } from "../../protocol/oci.ts";
+import type { Hook, Process, Resources, Spec } from "../../protocol/oci.ts";
 import type { Agent } from "../agent-client/client.ts";
 import { guestProcess } from "../oci/guest-resources.ts";
 import type { SeccompFilter } from "../oci/seccomp.ts";
@@ -16,16 +16,34 @@ export interface WindowSize {
   columns: number;
 }
 
+/** What the guest needs of a bundle. */
+export interface GuestBundle {
+  /** The configuration with guest paths (Share.addContainer). */
+  spec: Spec;
+  /** Its `linux.seccomp`, compiled. */
+  seccomp: SeccompFilter | undefined;
+  /** The bundle's directory on the host. */
+  bundle: string;
+}
+
 const NO_WINDOW: WindowSize = { rows: 0, columns: 0 };
 
 /** How long the agent may take for a call that does not wait for the container: it does no more than system calls. */
 const CALL_LIMIT_MS = 30_000;
+
+/** Hooks in the guest may take what they are given; the call has no limit when one of them has none. */
+function callLimit(hooks: readonly Hook[] = []): { timeoutMs?: number } {
+  const seconds = hooks.reduce((sum, { timeout }) => sum + (timeout ?? Number.POSITIVE_INFINITY), 0);
+  return Number.isFinite(seconds) ? { timeoutMs: CALL_LIMIT_MS + seconds * 1000 } : {};
+}
 
 /** A container in a sandbox's VM. Every method throws CAISSON_E_STATE where the lifecycle does not allow it. */
 export class Container {
   readonly id: string;
   readonly spec: Spec;
   readonly init: GuestProcess;
+  /** What start() waits for before it lets the init process go. */
+  beforeStart: () => Promise<void> = async () => {};
   readonly #agent: Agent;
   readonly #vcpus: number;
   readonly #execs = new Map<string, GuestProcess>();
@@ -45,24 +63,22 @@ export class Container {
 
   /**
    * Creates the container in the guest, its init waiting to be started.
-   * @param guestSpec the configuration with guest paths (Share.addContainer).
-   * @param seccomp its `linux.seccomp`, compiled.
    * @param vcpus how many CPUs the guest has.
    * @throws CaissonError as the agent reports it, naming the configuration's field.
    */
   static async create(
     agent: Agent,
     id: string,
-    guestSpec: Spec,
-    seccomp: SeccompFilter | undefined,
+    guest: GuestBundle,
     io: ProcessIo,
     window = NO_WINDOW,
     vcpus = 1,
   ): Promise<Container> {
-    const request = { containerId: id, configJson: Buffer.from(stringifyJson(guestSpec)), seccomp, ...window };
-    const { pid } = await agent.call("createContainer", request, { timeoutMs: CALL_LIMIT_MS });
+    const { spec, seccomp, bundle } = guest;
+    const request = { containerId: id, configJson: Buffer.from(stringifyJson(spec)), seccomp, bundle, ...window };
+    const { pid } = await agent.call("createContainer", request, callLimit(spec.hooks?.createContainer));
     const init = new GuestProcess(agent, { containerId: id, execId: "" }, pid, io);
-    return new Container(agent, id, guestSpec, init, vcpus);
+    return new Container(agent, id, spec, init, vcpus);
   }
 
   get lifecycle(): Lifecycle {
@@ -72,7 +88,8 @@ export class Container {
   /** Lets the init process go. */
   async start(): Promise<void> {
     this.#require("start", "created");
-    await this.#agent.call("startContainer", { containerId: this.id }, { timeoutMs: CALL_LIMIT_MS });
+    await this.beforeStart();
+    await this.#agent.call("startContainer", { containerId: this.id }, callLimit(this.spec.hooks?.startContainer));
     this.#lifecycle = "running";
   }
 

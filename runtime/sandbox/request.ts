@@ -6,8 +6,11 @@ import { SHARE_TAG } from "../vm/spec.ts";
 const SHARE_OPTIONS = "trans=virtio,version=9p2000.L,cache=loose,msize=512000,access=any";
 const ENTROPY_BYTES = 64;
 
-/** What makes a guest a sandbox, as of now: its clock and its random numbers are in it. */
-export function sandboxRequest(sandboxId: string, logLevel: string): CreateSandboxRequest {
+/**
+ * What makes a guest a sandbox, as of now: its clock and its random numbers are in it.
+ * @param network requests for the guest's kernel (network/message.ts).
+ */
+export function sandboxRequest(sandboxId: string, logLevel: string, network: Buffer): CreateSandboxRequest {
   return {
     sandboxId,
     realtimeNs: BigInt(Math.round((performance.timeOrigin + performance.now()) * 1e6)),
@@ -15,5 +18,6 @@ export function sandboxRequest(sandboxId: string, logLevel: string): CreateSandb
     hostname: "",
     share: { type: "9p", tag: SHARE_TAG, options: SHARE_OPTIONS },
     logLevel,
+    networkRequests: network,
   };
 }

@@ -3,6 +3,8 @@ import type { Resources, Spec } from "../../protocol/oci.ts";
 import { Agent } from "../agent-client/client.ts";
 import { formatError } from "../errors.ts";
 import { log } from "../log.ts";
+import { encodeBatch, type Request } from "../network/message.ts";
+import type { SandboxNetwork } from "../network/network.ts";
 import { guestResources } from "../oci/guest-resources.ts";
 import { compileSeccomp, type SeccompFilter } from "../oci/seccomp.ts";
 import { Share } from "../storage/share.ts";
@@ -15,6 +17,7 @@ import type { TemplateStore } from "../vm/template/store.ts";
 import type { Template } from "../vm/template/template.ts";
 import { Container, type WindowSize } from "./container.ts";
 import { followGuestLog } from "./guest-log.ts";
+import { explained, updateNetwork } from "./guest-network.ts";
 import { sandboxRequest } from "./request.ts";
 import type { ProcessIo } from "./stdio.ts";
 import { greet, warm } from "./warm.ts";
@@ -24,11 +27,14 @@ const WARM_LIMIT_FACTOR = 2;
 
 export interface SandboxOptions {
   id: string;
+  /** But for its network devices. */
   vm: VmSpec;
   /** Where to find or build a warm template to clone; undefined boots. */
   templates: TemplateStore | undefined;
   bootLimitMs: number;
   logLevel: "error" | "warning" | "info" | "debug";
+  /** The namespace that this process is in already; closed with the sandbox, also when it does not start. */
+  network?: SandboxNetwork | undefined;
   signal: AbortSignal;
 }
 
@@ -48,9 +54,12 @@ export class Sandbox {
   readonly machine: Machine;
   readonly agent: Agent;
   readonly #vcpus: number;
+  readonly #network: SandboxNetwork | undefined;
+  #hasContainer = false;
 
-  private constructor(id: string, share: Share, machine: Machine, agent: Agent, vcpus: number) {
-    this.#vcpus = vcpus;
+  private constructor(id: string, share: Share, machine: Machine, agent: Agent, options: SandboxOptions) {
+    this.#vcpus = options.vm.vcpus;
+    this.#network = options.network;
     this.id = id;
     this.share = share;
     this.machine = machine;
@@ -61,18 +70,28 @@ export class Sandbox {
    * Starts the VM, as a clone if a template is wanted and can be had, and makes its guest this sandbox.
    * @throws CaissonError CAISSON_E_VM_START with the console's last lines when it does not come up. Nothing is left then.
    */
-  static async start(options: SandboxOptions): Promise<Sandbox> {
-    const share = new Share(options.vm.shareDirectory);
-    try {
-      using template = await openTemplate(options);
-      return await Sandbox.#boot(options, share, template);
-    } catch (error) {
-      share.close();
-      throw error;
-    }
+  static async start(given: SandboxOptions): Promise<Sandbox> {
+    using undo = new DisposableStack();
+    const { network } = given;
+    undo.defer(() => network?.close());
+    const share = undo.adopt(new Share(given.vm.shareDirectory), (each) => each.close());
+    const connecting = now();
+    const requests = network?.connect() ?? [];
+    tracePhase("connect the network", connecting);
+    const options = { ...given, vm: { ...given.vm, networks: network?.devices ?? [] } };
+    using template = await openTemplate(options);
+    const sandbox = await Sandbox.#boot(options, share, template, requests);
+    network?.release();
+    undo.move();
+    return sandbox;
   }
 
-  static async #boot(options: SandboxOptions, share: Share, template: Template | undefined): Promise<Sandbox> {
+  static async #boot(
+    options: SandboxOptions,
+    share: Share,
+    template: Template | undefined,
+    network: readonly Request[],
+  ): Promise<Sandbox> {
     const { id, vm, signal } = options;
     const starting = now();
     const trace = (phase: string) => tracePhase(`VM: ${phase}`, starting);
@@ -82,14 +101,14 @@ export class Sandbox {
         const client = new Agent(started.agent);
         // A template's agent was checked when the template was made.
         if (template === undefined) await greet(client, limit);
-        await createSandbox(client, options, limit);
+        await createSandbox(client, options, network, limit);
         return client;
       },
       { signal, limitMs: options.bootLimitMs, trace, clone: template },
     );
     tracePhase("VM ready", starting);
     followGuestLog(agent);
-    return new Sandbox(id, share, machine, agent, vm.vcpus);
+    return new Sandbox(id, share, machine, agent, options);
   }
 
   /** Resolves when the VM is gone; the containers' processes then end with VM_DEATH_EXIT_CODE. */
@@ -102,10 +121,22 @@ export class Sandbox {
    * @throws CaissonError naming the configuration's field that could not be carried out; nothing of the container is left.
    */
   async createContainer(id: string, bundle: ContainerBundle, io: ProcessIo, window?: WindowSize): Promise<Container> {
-    const guestSpec = this.#inGuest(this.share.addContainer(id, bundle.spec, bundle.directory, bundle.rootfs));
+    const isFirst = !this.#hasContainer;
+    const spec = this.#inGuest(bundle.spec, isFirst);
+    const guestSpec = this.share.addContainer(id, spec, bundle.directory, bundle.rootfs);
     try {
       const seccomp = await (bundle.seccomp ?? compileFilter(bundle.spec));
-      return await Container.create(this.agent, id, guestSpec, seccomp, io, window, this.#vcpus);
+      const container = await Container.create(
+        this.agent,
+        id,
+        { spec: guestSpec, seccomp, bundle: bundle.directory },
+        io,
+        window,
+        this.#vcpus,
+      );
+      if (isFirst) container.beforeStart = () => this.#refreshNetwork(container.init.pid);
+      this.#hasContainer = true;
+      return container;
     } catch (error) {
       this.share.removeContainer(id);
       throw error;
@@ -117,16 +148,23 @@ export class Sandbox {
     await container.update(guestResources(resources, this.#vcpus));
   }
 
-  #inGuest(spec: Spec): Spec {
+  #inGuest(given: Spec, isFirst: boolean): Spec {
+    const spec = this.#network?.inGuest(given, isFirst) ?? given;
     const resources = spec.linux?.resources;
     if (resources === undefined) return spec;
     return { ...spec, linux: { ...spec.linux, resources: guestResources(resources, this.#vcpus) } };
+  }
+
+  /** Engines may connect the network namespace between create and start, as `ctr run --cni` does. */
+  async #refreshNetwork(pid: number): Promise<void> {
+    for (const step of this.#network?.refresh(pid) ?? []) await updateNetwork(this.agent, step);
   }
 
   /** Ends the VM at once and releases what it held on the host. May be called again. */
   async kill(): Promise<void> {
     this.agent.close();
     await this.machine.kill();
+    this.#network?.close();
     this.share.close();
   }
 }
@@ -146,10 +184,19 @@ async function openTemplate({ templates, vm, signal, bootLimitMs }: SandboxOptio
   }
 }
 
-async function createSandbox(agent: Agent, options: SandboxOptions, signal: AbortSignal): Promise<void> {
+async function createSandbox(
+  agent: Agent,
+  options: SandboxOptions,
+  network: readonly Request[],
+  signal: AbortSignal,
+): Promise<void> {
   const start = now();
-  const request = sandboxRequest(options.id, options.logLevel);
-  await agent.call("createSandbox", request, { signal });
+  const request = sandboxRequest(options.id, options.logLevel, encodeBatch(network));
+  try {
+    await agent.call("createSandbox", request, { signal });
+  } catch (error) {
+    throw explained(error, network);
+  }
   tracePhase("agent: create sandbox", start);
 }
 

@@ -1,12 +1,18 @@
 import { Readable, Writable } from "node:stream";
 import { CaissonError } from "../../protocol/errors.ts";
+import type { NetworkDevice } from "../../protocol/generated/agent.ts";
 import type { Process, Spec } from "../../protocol/oci.ts";
 import { Agent, PROTOCOL_MAJOR } from "../agent-client/client.ts";
+import { FIRST_GUEST_INDEX } from "../network/guest.ts";
+import { encodeBatch } from "../network/message.ts";
 import { defaultSpec } from "../oci/default-spec.ts";
 import type { Machine } from "../vm/machine.ts";
+import { initialMac } from "../vm/spec.ts";
 import { Container } from "./container.ts";
+import { updateNetwork } from "./guest-network.ts";
 import { sandboxRequest } from "./request.ts";
 import type { ProcessIo } from "./stdio.ts";
+import { WARM_NETWORK, WARM_NETWORK_UNDONE } from "./warm-network.ts";
 
 /** A root file system in the guest image with busybox in /bin. */
 const WARM_ROOTFS = "/usr/lib/caisson/warm";
@@ -14,16 +20,32 @@ const WARM_ROOTFS = "/usr/lib/caisson/warm";
 const ROUNDS = 6;
 
 /**
- * Makes sure that the agent speaks our protocol.
- * @throws CaissonError CAISSON_E_AGENT when it does not.
+ * Makes sure that the agent speaks our protocol, and that the guest has numbered its network devices as we do.
+ * @returns how many network devices it has.
+ * @throws CaissonError CAISSON_E_AGENT when it does not, CAISSON_E_NETWORK when it has not.
  */
-export async function greet(agent: Agent, signal: AbortSignal): Promise<void> {
-  const { protocolMajor, agentVersion } = await agent.call("check", {}, { signal });
-  if (protocolMajor === PROTOCOL_MAJOR) return;
+export async function greet(agent: Agent, signal: AbortSignal): Promise<number> {
+  const { protocolMajor, agentVersion, networkDevices } = await agent.call("check", {}, { signal });
+  if (protocolMajor === PROTOCOL_MAJOR) {
+    for (const device of networkDevices) checkNumber(device);
+    return networkDevices.length;
+  }
   throw new CaissonError(
     "CAISSON_E_AGENT",
     `the guest's agent ${agentVersion} speaks protocol ${protocolMajor}, and this host speaks ${PROTOCOL_MAJOR}`,
     { remedy: "Use the guest image that was built with this version." },
+  );
+}
+
+function checkNumber({ index, mac }: NetworkDevice): void {
+  const found = mac.toString("hex", 0, 6).replace(/(..)(?!$)/g, "$1:");
+  if (found === initialMac(index - FIRST_GUEST_INDEX)) return;
+  throw new CaissonError(
+    "CAISSON_E_NETWORK",
+    `the guest's network interface ${index} is the device ${found}, not its own`,
+    {
+      remedy: "Use the guest image that was built with this version.",
+    },
   );
 }
 
@@ -34,12 +56,14 @@ export async function greet(agent: Agent, signal: AbortSignal): Promise<void> {
 export async function warm(machine: Machine, signal: AbortSignal): Promise<void> {
   const agent = new Agent(machine.agent);
   try {
-    await greet(agent, signal);
+    const devices = await greet(agent, signal);
     const log = agent.watchLog().on("error", () => {});
     log.resume();
     for (let round = 0; round < ROUNDS; round++) {
-      await agent.call("createSandbox", sandboxRequest("warm", "info"), { signal });
+      const network = devices > 0 ? WARM_NETWORK : [];
+      await agent.call("createSandbox", sandboxRequest("warm", "info", encodeBatch(network)), { signal });
       await exercise(agent, "warm");
+      if (devices > 0) await updateNetwork(agent, { pid: 0, requests: WARM_NETWORK_UNDONE });
       await agent.call("destroySandbox", {}, { signal });
     }
   } finally {
@@ -50,7 +74,7 @@ export async function warm(machine: Machine, signal: AbortSignal): Promise<void>
 
 async function exercise(agent: Agent, id: string): Promise<void> {
   const spec = warmSpec(["/bin/busybox", "sleep", "1000"]);
-  const container = await Container.create(agent, id, spec, undefined, silentIo());
+  const container = await Container.create(agent, id, { spec, seccomp: undefined, bundle: "/" }, silentIo());
   await container.start();
   const words = await container.exec(undefined, processOf(["/bin/busybox", "cat"]), silentIo("warm"));
   await words.exit;

@@ -1,10 +1,24 @@
 /** What the runtime remembers of a container between verbs: `<root>/<id>/state.json`. */
 import { CaissonError } from "../../protocol/errors.ts";
-import { type ContainerStatus, OCI_VERSION, type State } from "../../protocol/oci.ts";
+import { type ContainerStatus, type Hook, OCI_VERSION, type State } from "../../protocol/oci.ts";
 import type { ProcessIdentity } from "./process-identity.ts";
 
 /** Of the record's own form. A runtime refuses records of a form that it does not know. */
 const FORMAT = 1;
+
+/** Interfaces of a network namespace that were connected with a VM. */
+export interface NetworkChanges {
+  /** Path of the namespace. */
+  namespace: string;
+  interfaces: ConnectedInterface[];
+}
+
+export interface ConnectedInterface {
+  index: number;
+  name: string;
+  /** Whether the hook for incoming packets (tc qdisc ingress) is the sandbox's too; else somebody had put one there. */
+  ownsIngress: boolean;
+}
 
 export interface StateRecord {
   id: string;
@@ -21,6 +35,10 @@ export interface StateRecord {
   daemon: ProcessIdentity;
   /** The sandbox's cgroup on the host, below the root of every hierarchy. */
   cgroup: string;
+  /** What the sandbox changed in the container's network namespace. */
+  network?: NetworkChanges | undefined;
+  /** What `delete` runs at last: the configuration may have changed since (runtime.md, Lifecycle). */
+  poststop?: Hook[] | undefined;
   /** The container's init as the guest's root pid namespace sees it. */
   guestPid?: number | undefined;
   /** How the container's init ended, 0 to 255. */
@@ -82,6 +100,8 @@ const FIELDS: Record<keyof StateRecord, (value: unknown) => boolean> = {
   owner: isString,
   daemon: isIdentity,
   cgroup: isString,
+  network: (value) => value === undefined || isNetwork(value),
+  poststop: (value) => value === undefined || Array.isArray(value),
   guestPid: isOptionalInteger,
   exitCode: isOptionalInteger,
 };
@@ -89,6 +109,16 @@ const FIELDS: Record<keyof StateRecord, (value: unknown) => boolean> = {
 function isIdentity(value: unknown): boolean {
   const { pid, startTime, bootId } = (value ?? {}) as Partial<Record<keyof ProcessIdentity, unknown>>;
   return Number.isSafeInteger(pid) && (pid as number) > 0 && Number.isSafeInteger(startTime) && isString(bootId);
+}
+
+function isNetwork(value: unknown): boolean {
+  const { namespace, interfaces } = (value ?? {}) as Partial<Record<keyof NetworkChanges, unknown>>;
+  return isString(namespace) && Array.isArray(interfaces) && interfaces.every(isConnectedInterface);
+}
+
+function isConnectedInterface(value: unknown): boolean {
+  const { index, name, ownsIngress } = (value ?? {}) as Partial<Record<keyof ConnectedInterface, unknown>>;
+  return Number.isSafeInteger(index) && isString(name) && typeof ownsIngress === "boolean";
 }
 
 function isStringMap(value: unknown): boolean {

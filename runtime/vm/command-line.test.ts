@@ -26,7 +26,7 @@ const WIRING: Wiring = {
   imageFd: 5,
   agent: { kind: "virtio-serial", fd: 6 },
   memory: { kind: "anonymous" },
-  tapFds: [],
+  networks: [],
 };
 
 /** The values given to an option, in order. */
@@ -101,9 +101,9 @@ test("commandLine has a clone wait for its state in place of loading a kernel", 
 });
 
 test("commandLine gives a clone the devices of its template, in its order", () => {
-  const networks = [{ tapFd: 20, mac: "02:00:00:00:00:01", mtu: 1500 }];
+  const networks = [{ tapFd: 7 }];
   for (const machine of ["microvm", "q35"] as const) {
-    const of = (kind: "template" | "clone") => run({ machine, networks }, { memory: { kind, fd: 9 }, tapFds: [7] });
+    const of = (kind: "template" | "clone") => run({ machine }, { memory: { kind, fd: 9 }, networks });
     assert.deepEqual(values(of("clone"), "-device"), values(of("template"), "-device"));
     assert.deepEqual(values(of("clone"), "-machine"), values(of("template"), "-machine"));
   }
@@ -144,18 +144,15 @@ test("commandLine exports the share with its inode numbers remapped", () => {
   assert.ok(values(run(), "-device").some((device) => device.includes("mount_tag=caisson-share")));
 });
 
-test("commandLine puts each network on its own tap with its address and MTU", () => {
-  const networks = [
-    { tapFd: 20, mac: "02:00:00:00:00:01", mtu: 1500 },
-    { tapFd: 21, mac: "02:00:00:00:00:02", mtu: 9000 },
-  ];
-  const argv = run({ networks }, { tapFds: [7, 8] });
-  assert.deepEqual(values(argv, "-netdev"), ["tap,id=tap0,fd=7", "tap,id=tap1,fd=8"]);
+test("commandLine puts each network device on its own tap, with the host's kernel behind it where it can be", () => {
+  const networks = [{ tapFd: 7 }, { tapFd: 8, vhostFd: 9 }];
+  const argv = run({}, { networks });
+  assert.deepEqual(values(argv, "-netdev"), ["tap,id=tap0,fd=7", "tap,id=tap1,fd=8,vhost=on,vhostfd=9"]);
   assert.deepEqual(values(argv, "-device").slice(-2), [
-    "virtio-net-device,id=net0,netdev=tap0,mac=02:00:00:00:00:01,host_mtu=1500",
-    "virtio-net-device,id=net1,netdev=tap1,mac=02:00:00:00:00:02,host_mtu=9000",
+    "virtio-net-device,id=net0,netdev=tap0,mac=02:ca:15:00:00:00,guest_announce=off",
+    "virtio-net-device,id=net1,netdev=tap1,mac=02:ca:15:00:00:01,guest_announce=off",
   ]);
-  assert.match(values(run({ machine: "q35", networks }, { tapFds: [7, 8] }), "-device").at(-1) ?? "", /romfile=,/);
+  assert.match(values(run({ machine: "q35" }, { networks }), "-device").at(-1) ?? "", /romfile=,/);
 });
 
 test("kernelParameters tell an emulated guest the rates it cannot measure", () => {

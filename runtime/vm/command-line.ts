@@ -1,5 +1,5 @@
 import { compareVersions, type QemuVersion } from "./qemu.ts";
-import { AGENT_PORT_NAME, type NetworkDevice, SHARE_TAG, type VmSpec } from "./spec.ts";
+import { AGENT_PORT_NAME, initialMac, type NetworkDevice, SHARE_TAG, type VmSpec } from "./spec.ts";
 
 /**
  * QEMU's buffer for translated code, which takes memory only as it fills: its default of 1 GiB would let one busy sandbox
@@ -21,8 +21,8 @@ export interface Wiring {
    * private, copy-on-write mapping of such a file. Files are descriptors, so that a removed template does no harm.
    */
   memory: { kind: "anonymous" } | { kind: "template" | "clone"; fd: number };
-  /** The open tap of each of `spec.networks`, in its order. */
-  tapFds: readonly number[];
+  /** The open descriptors of each of `spec.networks`, in its order. */
+  networks: readonly NetworkDevice[];
 }
 
 /**
@@ -41,7 +41,7 @@ export function commandLine(spec: VmSpec, wiring: Wiring): string[] {
     ...agentArguments(spec, wiring),
     ...shareArguments(spec),
     ...randomArguments(spec),
-    ...spec.networks.flatMap((network, index) => networkArguments(spec, wiring, network, index)),
+    ...wiring.networks.flatMap((network, index) => networkArguments(spec, network, index)),
   ];
 }
 
@@ -191,11 +191,13 @@ function randomArguments(spec: VmSpec): string[] {
   return ["-object", "rng-random,id=rng,filename=/dev/urandom", "-device", virtio(spec, "rng", "id=rng,rng=rng")];
 }
 
-function networkArguments(spec: VmSpec, { tapFds }: Wiring, network: NetworkDevice, index: number): string[] {
-  const device = `id=net${index},netdev=tap${index},mac=${network.mac},host_mtu=${network.mtu}`;
+/** A clone's guest does not announce itself: it would do so under the template's address. */
+function networkArguments(spec: VmSpec, { tapFd, vhostFd }: NetworkDevice, index: number): string[] {
+  const vhost = vhostFd === undefined ? "" : `,vhost=on,vhostfd=${vhostFd}`;
+  const device = `id=net${index},netdev=tap${index},mac=${initialMac(index)},guest_announce=off`;
   return [
     "-netdev",
-    `tap,id=tap${index},fd=${tapFds[index]}`,
+    `tap,id=tap${index},fd=${tapFd}${vhost}`,
     "-device",
     // The option ROM is for booting from the network.
     virtio(spec, "net", spec.machine === "q35" ? `${device},romfile=` : device),

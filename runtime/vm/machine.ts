@@ -131,7 +131,10 @@ function launch(spec: VmSpec, options: StartOptions, inheritance: Inheritance, a
       imageFd: inheritance.lend(imageFd),
       agent,
       memory: memoryOf(clone?.memoryFd, templateMemoryFd, inheritance),
-      tapFds: spec.networks.map(({ tapFd }) => inheritance.lend(tapFd)),
+      networks: spec.networks.map(({ tapFd, vhostFd }) => ({
+        tapFd: inheritance.lend(tapFd),
+        ...(vhostFd === undefined ? {} : { vhostFd: inheritance.lend(vhostFd) }),
+      })),
     });
     ours.length = 0;
     const qemu = new QemuProcess({
@@ -144,7 +147,7 @@ function launch(spec: VmSpec, options: StartOptions, inheritance: Inheritance, a
       consoleFd: console.ours,
     });
     trace?.("qemu started");
-    configure(qemu, stateFd, trace);
+    configure(qemu, stateFd, options);
     return qemu;
   } finally {
     for (const fd of ours) closeSync(fd);
@@ -160,15 +163,17 @@ function memoryOf(clone: number | undefined, template: number | undefined, inher
 
 /**
  * Writes QEMU all it needs in one go. A clone loads its state (RAM, being shared, is not part of it) and then runs by
- * itself, since it was saved running. A refusal ends QEMU: a VM half set up has no use.
+ * itself, since it was saved running. A refusal ends QEMU: a VM half set up has no use. How long it may take is the start's
+ * own limit: on a busy host QEMU is slow to answer at all.
  */
-function configure(qemu: QemuProcess, stateFd: number | undefined, trace: Trace | undefined): void {
-  const commands = [qemu.qmp.execute("qmp_capabilities")];
+function configure(qemu: QemuProcess, stateFd: number | undefined, { signal, trace }: StartOptions): void {
+  const within = { signal, limitMs: Number.POSITIVE_INFINITY };
+  const commands = [qemu.qmp.execute("qmp_capabilities", undefined, within)];
   if (stateFd !== undefined) {
     const capabilities = [{ capability: "x-ignore-shared", state: true }];
     commands.push(
-      qemu.qmp.execute("migrate-set-capabilities", { capabilities }),
-      qemu.qmp.execute("migrate-incoming", { uri: `fd:${stateFd}` }),
+      qemu.qmp.execute("migrate-set-capabilities", { capabilities }, within),
+      qemu.qmp.execute("migrate-incoming", { uri: `fd:${stateFd}` }, within),
     );
     if (trace !== undefined) {
       const resumed = qemu.qmp.nextEvent(({ name }) => name === "RESUME");

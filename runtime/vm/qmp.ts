@@ -19,7 +19,7 @@ export interface QmpOptions {
 
 export interface ExecuteOptions {
   signal?: AbortSignal;
-  /** 10 s by default. */
+  /** 10 s by default; Infinity leaves it to the signal. */
   limitMs?: number;
 }
 
@@ -121,10 +121,11 @@ export class QmpClient {
       if (this.#closed) throw new Error(`QEMU's monitor is closed, so ${command} cannot be run.`);
       if (this.#pending.size >= PENDING_LIMIT) throw new Error(`Too many commands wait for QEMU to run ${command}.`);
       const id = this.#nextId++;
-      const limit = setTimeout(() => {
+      const expire = () => {
         settle();
         reject(new DOMException(`QEMU did not answer ${command} within ${limitMs} ms.`, "TimeoutError"));
-      }, limitMs);
+      };
+      const limit = limitMs === Number.POSITIVE_INFINITY ? undefined : setTimeout(expire, limitMs);
       const abort = () => {
         settle();
         reject(signal?.reason as Error);

@@ -4,14 +4,17 @@ export type MachineType = "microvm" | "q35";
 export type Accelerator = "kvm" | "tcg";
 export type Transport = "vsock" | "virtio-serial";
 
-/** A network interface of the guest on a tap that the host opened and configured. */
+/** A network device on a tap that the host opened. Its address and MTU are set in the guest: those of a template are its own. */
 export interface NetworkDevice {
-  /** Descriptor of the open tap queue; the caller keeps and closes its own copy. */
+  /** Descriptor of the open tap, with offload headers; the caller keeps and closes its own copy. */
   tapFd: number;
-  /** Six hex octets with colons. */
-  mac: string;
-  /** Bytes, 68 to 65535. */
-  mtu: number;
+  /** An open /dev/vhost-net, by which the host's kernel moves the packets and not QEMU. */
+  vhostFd?: number | undefined;
+}
+
+/** The address that network device number `index`, from 0, begins with: by it the guest's interfaces are told apart. */
+export function initialMac(index: number): string {
+  return `02:ca:15:00:${[index >> 8, index & 0xff].map((byte) => byte.toString(16).padStart(2, "0")).join(":")}`;
 }
 
 /** One VM. What a template is keyed by is all of it but the last group. */

@@ -69,7 +69,7 @@ function packImage(image: string, directory: string): void {
   const root = mkdtempSync(join(directory, "bare-root-"));
   makeSkeleton(root);
   install(BUSYBOX, root, "usr/bin/busybox", { executable: true });
-  const script = agentScript(sandboxRequest("bare", "info").share?.options ?? "");
+  const script = agentScript(sandboxRequest("bare", "info", Buffer.alloc(0)).share?.options ?? "");
   writeFileSync(join(root, "usr/bin/node"), script, { mode: 0o755 });
   packErofs(root, image);
   rmSync(root, { recursive: true });

@@ -8,6 +8,7 @@ import type { Machine } from "../machine.ts";
 import type { Trace, VmSpec } from "../spec.ts";
 import { templateInputs, templateKey } from "./key.ts";
 import { type Manifest, seal } from "./manifest.ts";
+import { ScratchTaps } from "./scratch-taps.ts";
 import { MANIFEST_FILE, MEMORY_FILE, STATE_FILE } from "./template.ts";
 
 /** Talks to the booted guest's agent until it is as a clone should find it, and ends its own use of `machine.agent`. */
@@ -50,7 +51,8 @@ export async function buildTemplate(folder: string, spec: VmSpec, warm: Warm, op
     const inputs = templateInputs(spec, imageFd);
     const memoryFd = open(join(folder, MEMORY_FILE), "wx+");
     const stateFd = open(join(folder, STATE_FILE), "wx+");
-    const source = { ...spec, shareDirectory: share, consoleLog: join(folder, "console.log") };
+    using taps = new ScratchTaps(spec.networks.length);
+    const source = { ...spec, networks: taps.devices, shareDirectory: share, consoleLog: join(folder, "console.log") };
     const { machine } = await bootMachine(source, warm, { ...options, templateMemoryFd: memoryFd });
     try {
       options.trace?.("template warm");

@@ -36,14 +36,13 @@ export function templateKey(spec: VmSpec, inputs: TemplateInputs): string {
     imageFd: 0,
     agent: spec.transport === "vsock" ? { kind: "vsock", vhostFd: 0, cid: 0 } : { kind: "virtio-serial", fd: 0 },
     memory: { kind: "template", fd: 0 },
-    tapFds: spec.networks.map(() => 0),
+    networks: spec.networks.map(() => ({ tapFd: 0 })),
   });
   const all = JSON.stringify([FORMAT, inputs, spec.qemu.version, shape]);
   return createHash("sha256").update(all).digest("hex").slice(0, 32);
 }
 
-/** What each clone has of its own: the devices' backends, and the addresses it is given after the clone. */
+/** What each clone has of its own: the devices' back ends. */
 function withoutIdentity(spec: VmSpec): VmSpec {
-  const networks = spec.networks.map(({ mtu }) => ({ tapFd: 0, mac: "00:00:00:00:00:00", mtu }));
-  return { ...spec, networks, shareDirectory: "", consoleLog: "" };
+  return { ...spec, shareDirectory: "", consoleLog: "" };
 }

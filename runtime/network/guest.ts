@@ -1,0 +1,88 @@
+/** The requests that give the guest's interfaces what those of the network namespace have. A pure function. */
+import { CaissonError } from "../../protocol/errors.ts";
+import { number, text } from "./attributes.ts";
+import { IFF_NOARP, IFF_UP, IFLA, ifinfomsg, NO_OWN_ADDRESS, RTM_NEWLINK } from "./link.ts";
+import type { Request } from "./message.ts";
+import { guestAddress, guestNeighbour, guestRoutes, guestRule } from "./objects.ts";
+import { isLoopback, isUp } from "./selection.ts";
+import type { Link, Survey } from "./survey.ts";
+
+/**
+ * The guest numbers its interfaces by the order of their devices, after loopback (1). The agent tells when that is not so
+ * (protocol/agent.proto, CheckResponse.network_macs).
+ */
+export const FIRST_GUEST_INDEX = 2;
+const LOOPBACK_INDEX = 1;
+
+/** Which of the VM's network devices, from 0, an interface of the namespace has; by its index there. */
+export type Devices = ReadonlyMap<number, number>;
+
+/** The links themselves: address, MTU and name. They are down before and after. */
+export function linkRequests(links: readonly Link[], devices: Devices): Request[] {
+  return connected(links, devices).map(({ link, index }) => ({
+    type: RTM_NEWLINK,
+    flags: 0,
+    header: ifinfomsg(index),
+    attributes: [
+      { type: IFLA.ADDRESS, value: link.mac },
+      number(IFLA.MTU, link.mtu),
+      text(IFLA.IFNAME, link.name),
+      number(IFLA.TXQLEN, link.txQueueLength),
+      // The namespace's link-local address is among those that are copied; a second one of the guest's own would be wrong.
+      NO_OWN_ADDRESS,
+    ],
+    doing: `make ${link.name} with MTU ${link.mtu}`,
+  }));
+}
+
+/** Moves the links into the network namespace of a process of the guest. */
+export function moveRequests(links: readonly Link[], devices: Devices, pid: number): Request[] {
+  return connected(links, devices).map(({ link, index }) => ({
+    type: RTM_NEWLINK,
+    flags: 0,
+    header: ifinfomsg(index),
+    attributes: [number(IFLA.NET_NS_PID, pid)],
+    doing: `move ${link.name} into the container's network namespace`,
+  }));
+}
+
+/** What the links carry: that they are up, addresses, routes, rules and static neighbours, in an order that works. */
+export function contentRequests(survey: Survey, devices: Devices): Request[] {
+  const links = connected(survey.links, devices);
+  const indexes = new Map(links.map(({ link, index }) => [link.index, index]));
+  for (const link of survey.links) if (isLoopback(link)) indexes.set(link.index, LOOPBACK_INDEX);
+  const names = new Map(survey.links.map(({ index, name }) => [index, name]));
+  const guestIndex = (index: number, what: string): number => {
+    const found = indexes.get(index);
+    if (found !== undefined) return found;
+    throw new CaissonError(
+      "CAISSON_E_NETWORK",
+      `cannot copy ${what} into the VM: it belongs to ${names.get(index) ?? `interface ${index}`}, which the VM does not get`,
+    );
+  };
+  return [
+    ...links.filter(({ link }) => isUp(link)).map(({ link, index }) => upRequest(link, index)),
+    ...survey.addresses.flatMap((entry) => guestAddress(entry, guestIndex)),
+    ...guestRoutes(survey.routes, guestIndex),
+    ...survey.rules.flatMap(guestRule),
+    ...survey.neighbours.flatMap((entry) => guestNeighbour(entry, guestIndex)),
+  ];
+}
+
+function upRequest({ name, flags }: Link, index: number): Request {
+  const change = IFF_UP | IFF_NOARP;
+  return {
+    type: RTM_NEWLINK,
+    flags: 0,
+    header: ifinfomsg(index, flags & change, change),
+    attributes: [],
+    doing: `bring ${name} up`,
+  };
+}
+
+function connected(links: readonly Link[], devices: Devices): { link: Link; index: number }[] {
+  return links.flatMap((link) => {
+    const device = devices.get(link.index);
+    return device === undefined ? [] : [{ link, index: FIRST_GUEST_INDEX + device }];
+  });
+}

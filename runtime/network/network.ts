@@ -1,0 +1,198 @@
+import { NetlinkSocket } from "../../native/posix/netlink.ts";
+import { CaissonError } from "../../protocol/errors.ts";
+import type { Spec } from "../../protocol/oci.ts";
+import type { ConnectedInterface, NetworkChanges } from "../state/record.ts";
+import type { NetworkDevice } from "../vm/spec.ts";
+import { assignDevices } from "./assignment.ts";
+import { connect, disconnect, planConnections } from "./connection.ts";
+import { contentRequests, linkRequests, moveRequests } from "./guest.ts";
+import { encodeBatch, type Request } from "./message.ts";
+import { enterNetworkNamespace, isCurrentNamespace } from "./namespace.ts";
+import { selectLinks } from "./selection.ts";
+import { type Link, readNamespace, type Survey } from "./survey.ts";
+import { closeDeviceTap, type DeviceTap, openDeviceTap } from "./taps.ts";
+
+/** Requests for the guest's kernel, in one network namespace of the guest. */
+export interface GuestRequests {
+  /** 0: the sandbox's own; else the one of this process of the guest. */
+  pid: number;
+  requests: readonly Request[];
+}
+
+/** Called with what must be on record before interfaces are changed. */
+export type Save = (changes: NetworkChanges) => void;
+
+/** A namespace of another container of the sandbox, as the guest has it (sandbox/pod-namespaces.ts). */
+const GUEST_PATHS = "/run/caisson/containers/";
+
+/** For an interface that comes after the VM was started: devices cannot be added then. */
+const SPARE_DEVICES = 1;
+
+/**
+ * A sandbox's network: the namespace that the engine made, whose interfaces the VM gets. The main thread is in it from
+ * enter() on.
+ */
+export class SandboxNetwork {
+  /** What the configuration names; undefined when it asked for a new namespace, which goes with the daemon. */
+  readonly #path: string | undefined;
+  readonly #hasUserNamespace: boolean;
+  readonly #socket = new NetlinkSocket();
+  readonly #save: Save;
+  readonly #taps: DeviceTap[] = [];
+  /** By index of the interface: the VM's device that it has. */
+  #devices = new Map<number, number>();
+  readonly #connected: ConnectedInterface[] = [];
+  /** Interfaces that are in the container's own network namespace in the guest. */
+  readonly #moved = new Set<number>();
+  /** What the guest was told already. */
+  readonly #told = new Set<string>();
+  /** Whether the interfaces belong to the guest's own network namespace, or to the container's in it. */
+  #shared = false;
+  #released = false;
+  #open = true;
+
+  private constructor(spec: Spec, save: Save) {
+    this.#path = networkPath(spec);
+    this.#hasUserNamespace = spec.linux?.namespaces?.some(({ type }) => type === "user") ?? false;
+    this.#save = save;
+  }
+
+  /**
+   * Moves the process's main thread into the network namespace of the sandbox's first container, or into a new empty one.
+   * @throws CAISSON_E_NETWORK when that cannot be done, CAISSON_E_CONFIG_UNSUPPORTED when it is the host's own.
+   */
+  static enter(spec: Spec, save: Save): SandboxNetwork {
+    enterNetworkNamespace(networkPath(spec));
+    return new SandboxNetwork(spec, save);
+  }
+
+  /**
+   * Connects the interfaces that are there with taps for the VM: from here on it has their traffic.
+   * @returns what CreateSandbox tells the guest's kernel.
+   * @throws CAISSON_E_NETWORK naming the interface and what the kernel refused.
+   */
+  connect(): readonly Request[] {
+    const survey = readNamespace(this.#socket);
+    const links = selectLinks(survey.links);
+    const count = Math.max(links.length, SPARE_DEVICES);
+    while (this.#taps.length < count) this.#taps.push(openDeviceTap());
+    this.#shared = this.#path !== undefined || (links.length > 0 && !this.#hasUserNamespace);
+    this.#connect(survey, links);
+    return this.#shared ? this.#tell(survey, 0).flatMap(({ requests }) => requests) : [];
+  }
+
+  /** The VM's network devices. Their descriptors stay ours. */
+  get devices(): NetworkDevice[] {
+    return this.#taps.map(({ device }) => device);
+  }
+
+  /** Closes the taps here, once QEMU has them: they then go with QEMU. May be called again. */
+  release(): void {
+    if (this.#released) return;
+    this.#released = true;
+    for (const tap of this.#taps) closeDeviceTap(tap);
+  }
+
+  /**
+   * Connects what came into the namespace since, before a container starts.
+   * @param pid the container's init in the guest, whose network namespace gets it if that is the container's own.
+   * @returns what the guest's kernel is to be told, in this order.
+   * @throws CAISSON_E_NETWORK as connect() does, or when the VM has no device left.
+   */
+  refresh(pid: number): GuestRequests[] {
+    const survey = readNamespace(this.#socket);
+    const links = selectLinks(survey.links);
+    const late = links.filter(({ index }) => !this.#devices.has(index));
+    if (this.#devices.size + late.length > this.#taps.length) {
+      const names = late.map(({ name }) => name).join(", ");
+      throw new CaissonError(
+        "CAISSON_E_NETWORK",
+        `cannot connect ${names} to the VM: its network devices (${this.#taps.length}) are all in use, and a running VM gets no more`,
+        { remedy: "Put the interfaces into the network namespace before the container is created." },
+      );
+    }
+    this.#connect(survey, late);
+    return this.#tell(survey, this.#shared ? 0 : pid);
+  }
+
+  /**
+   * A container's configuration as the guest needs it: without the network namespace if it has the sandbox's, which in
+   * the guest is the guest's own.
+   * @throws CAISSON_E_CONFIG_UNSUPPORTED when it names another one.
+   */
+  inGuest(spec: Spec, isFirst: boolean): Spec {
+    const namespaces = spec.linux?.namespaces ?? [];
+    const path = networkPath(spec);
+    if (path?.startsWith(GUEST_PATHS) === true) return spec;
+    if (path !== undefined && !isCurrentNamespace(path)) {
+      throw new CaissonError(
+        "CAISSON_E_CONFIG_UNSUPPORTED",
+        `linux.namespaces[network].path: ${path} is not the network namespace of this sandbox`,
+        {
+          field: "linux.namespaces[network].path",
+          remedy: "The containers of a sandbox share its network or have a new, empty one.",
+        },
+      );
+    }
+    if (path === undefined && !(isFirst && this.#shared)) return spec;
+    return { ...spec, linux: { ...spec.linux, namespaces: namespaces.filter(({ type }) => type !== "network") } };
+  }
+
+  /** Puts the namespace back as it was, when QEMU is gone. May be called again. */
+  close(): void {
+    if (!this.#open) return;
+    this.#open = false;
+    this.release();
+    try {
+      disconnect(this.#socket, this.#connected, this.#tapIndexes());
+    } finally {
+      this.#socket.close();
+    }
+  }
+
+  #connect(survey: Survey, links: readonly Link[]): void {
+    if (links.length === 0) return;
+    this.#connected.push(...planConnections(this.#socket, links));
+    if (this.#path !== undefined) this.#save({ namespace: this.#path, interfaces: [...this.#connected] });
+    this.#devices = assignDevices(links, this.#devices, this.#taps.length);
+    for (const link of links) {
+      connect(this.#socket, link, this.#taps[this.#devices.get(link.index) ?? -1] as DeviceTap, survey.links);
+    }
+  }
+
+  /** What the guest does not know yet, in the network namespace of that process (0: the guest's own). */
+  #tell(survey: Survey, pid: number): GuestRequests[] {
+    const present = survey.links.filter(({ index }) => this.#devices.has(index));
+    const toMove = pid === 0 ? [] : present.filter(({ index }) => !this.#moved.has(index));
+    for (const { index } of toMove) this.#moved.add(index);
+    const staying = present.filter((link) => !toMove.includes(link));
+    const steps: GuestRequests[] = [
+      {
+        pid: 0,
+        requests: [...this.#untold(linkRequests(toMove, this.#devices)), ...moveRequests(toMove, this.#devices, pid)],
+      },
+      {
+        pid,
+        requests: this.#untold([...linkRequests(staying, this.#devices), ...contentRequests(survey, this.#devices)]),
+      },
+    ];
+    return steps.filter(({ requests }) => requests.length > 0);
+  }
+
+  #untold(requests: readonly Request[]): Request[] {
+    return requests.filter((request) => {
+      const bytes = encodeBatch([request]).toString("latin1");
+      const known = this.#told.has(bytes);
+      this.#told.add(bytes);
+      return !known;
+    });
+  }
+
+  #tapIndexes(): number[] {
+    return this.#taps.map(({ index }) => index);
+  }
+}
+
+function networkPath({ linux }: Spec): string | undefined {
+  return linux?.namespaces?.find(({ type }) => type === "network")?.path || undefined;
+}

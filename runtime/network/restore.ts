@@ -1,0 +1,12 @@
+import { existsSync } from "node:fs";
+import { NetlinkSocket } from "../../native/posix/netlink.ts";
+import type { NetworkChanges } from "../state/record.ts";
+import { disconnect } from "./connection.ts";
+import { inNetworkNamespace } from "./namespace.ts";
+
+/** Puts a network namespace back as it was, after its sandbox was killed. Nothing to do for one that is gone. */
+export function restoreNetwork({ namespace, interfaces }: NetworkChanges): void {
+  if (!existsSync(namespace)) return;
+  using socket = inNetworkNamespace(namespace, () => new NetlinkSocket());
+  disconnect(socket, interfaces, []);
+}

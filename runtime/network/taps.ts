@@ -1,0 +1,46 @@
+/** The taps through which the VM's network devices reach a network namespace. */
+import { closeSync, openSync } from "node:fs";
+import { openTap, type Tap } from "../../native/posix/index.ts";
+import { CaissonError } from "../../protocol/errors.ts";
+import { systemErrorSentence } from "../errors.ts";
+import type { NetworkDevice } from "../vm/spec.ts";
+import { TAP_PREFIX } from "./selection.ts";
+
+export const VHOST_NET = "/dev/vhost-net";
+
+/** One device's tap. It goes with its last descriptor: ours, or QEMU's. */
+export interface DeviceTap extends Tap {
+  device: NetworkDevice;
+}
+
+/**
+ * A tap in the calling thread's network namespace, not up yet.
+ * @throws CAISSON_E_NETWORK when the host gives none.
+ */
+export function openDeviceTap(): DeviceTap {
+  let tap: Tap;
+  try {
+    tap = openTap(`${TAP_PREFIX}%d`);
+  } catch (cause) {
+    throw new CaissonError("CAISSON_E_NETWORK", systemErrorSentence("make a tap interface", cause), {
+      cause,
+      remedy: "Load the module with `modprobe tun`.",
+    });
+  }
+  const vhostFd = openVhostNet();
+  return { ...tap, device: { tapFd: tap.fd, ...(vhostFd === undefined ? {} : { vhostFd }) } };
+}
+
+export function closeDeviceTap({ device: { tapFd, vhostFd } }: DeviceTap): void {
+  closeSync(tapFd);
+  if (vhostFd !== undefined) closeSync(vhostFd);
+}
+
+/** The kernel's own virtio-net back end, where there is one: without it QEMU copies the packets. */
+function openVhostNet(): number | undefined {
+  try {
+    return openSync(VHOST_NET, "r+");
+  } catch {
+    return undefined;
+  }
+}
