@@ -7,19 +7,61 @@ import { systemErrorSentence } from "../errors.ts";
 const FIELD = "linux.namespaces[network].path";
 const OWN = "/proc/thread-self/ns/net";
 
+/** The one that this process was started in, once it has left it. */
+let callers: number | undefined;
+
 /**
  * Moves the main thread into the network namespace at `path`, or into a new one, for good: children start there, and
  * /proc/<our pid>/ns/net is it. libuv's threads may stay behind: they open no sockets.
  * @throws CAISSON_E_NETWORK when it cannot be entered, CAISSON_E_CONFIG_UNSUPPORTED when it is the host's own.
  */
 export function enterNetworkNamespace(path: string | undefined): void {
+  const before = open(OWN);
+  try {
+    enter(path, true);
+    callers = before;
+  } catch (error) {
+    closeSync(before);
+    throw error;
+  }
+}
+
+/** Runs something synchronous in the network namespace that this process was started in: a child started there stays there. */
+export function inCallersNetworkNamespace<T>(run: () => T): T {
+  const namespace = callers;
+  return namespace === undefined ? run() : visiting(() => setns(namespace, constants.CLONE_NEWNET), run);
+}
+
+/**
+ * Runs something synchronous in the network namespace at `path`, or in a new one, and comes back. Sockets and taps that it
+ * opens stay there.
+ */
+export function inNetworkNamespace<T>(path: string | undefined, run: () => T): T {
+  return visiting(() => enter(path, false), run);
+}
+
+function visiting<T>(go: () => void, run: () => T): T {
+  const own = open(OWN);
+  try {
+    go();
+    try {
+      return run();
+    } finally {
+      setns(own, constants.CLONE_NEWNET);
+    }
+  } finally {
+    closeSync(own);
+  }
+}
+
+function enter(path: string | undefined, refuseHosts: boolean): void {
   if (path === undefined) {
     attempt("make a network namespace", () => unshare(constants.CLONE_NEWNET));
     return;
   }
   const fd = open(path);
   try {
-    if (isHosts(fd)) {
+    if (refuseHosts && isHosts(fd)) {
       throw new CaissonError(
         "CAISSON_E_CONFIG_UNSUPPORTED",
         `${FIELD}: ${path} is the host's own network, which a VM cannot share`,
@@ -32,32 +74,6 @@ export function enterNetworkNamespace(path: string | undefined): void {
     attempt(`enter the network namespace ${path}`, () => setns(fd, constants.CLONE_NEWNET));
   } finally {
     closeSync(fd);
-  }
-}
-
-/**
- * Runs something synchronous in the network namespace at `path`, or in a new one, and comes back. Sockets and taps that it
- * opens stay there.
- */
-export function inNetworkNamespace<T>(path: string | undefined, run: () => T): T {
-  const own = open(OWN);
-  try {
-    if (path === undefined) attempt("make a network namespace", () => unshare(constants.CLONE_NEWNET));
-    else {
-      const fd = open(path);
-      try {
-        attempt(`enter the network namespace ${path}`, () => setns(fd, constants.CLONE_NEWNET));
-      } finally {
-        closeSync(fd);
-      }
-    }
-    try {
-      return run();
-    } finally {
-      setns(own, constants.CLONE_NEWNET);
-    }
-  } finally {
-    closeSync(own);
   }
 }
 
