@@ -13,7 +13,7 @@ NODE := node_modules/.bin/node
 ARGS ?=
 
 .PHONY: all run test help setup
-all: bin/caisson guest-image ## build everything: bin/caisson and the guest image
+all: bin/caisson bin/containerd-shim-caisson-v2 guest-image ## build everything: the commands and the guest image
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | column -t -s "$$(printf '\t')"
@@ -61,7 +61,7 @@ $(VALIDATOR): scripts/validator.ts $(wildcard runtime/oci/schema/*.ts) $(OUT)/.n
 sources = $(shell find $(1) -name '*.ts' ! -name '*.test.ts' ! -path '*/generated/*' 2>/dev/null)
 
 bundle: $(OUT)/caisson.cjs $(OUT)/agent.cjs ## bundle the host's and the guest's program
-$(OUT)/caisson.cjs: scripts/bundle.ts protocol/generated/agent.ts $(VALIDATOR) $(call sources,protocol native runtime)
+$(OUT)/caisson.cjs: scripts/bundle.ts protocol/generated/agent.ts protocol/generated/containerd/task.ts $(VALIDATOR) $(call sources,protocol native runtime)
 	@scripts/step.sh "bundle the host program" $(NODE) scripts/bundle.ts caisson
 $(OUT)/agent.cjs: scripts/bundle.ts protocol/generated/agent.ts $(call sources,protocol native agent)
 	@scripts/step.sh "bundle the agent" $(NODE) scripts/bundle.ts agent
@@ -73,7 +73,7 @@ include docs/man/man.mk
 
 # --- the commands -----------------------------------------------------------------------------------------------------
 
-bin/caisson: scripts/launcher.sh $(OUT)/caisson.cjs $(NATIVE_TARGETS) $(OUT)/node
+bin/caisson bin/containerd-shim-caisson-v2: scripts/launcher.sh $(OUT)/caisson.cjs $(NATIVE_TARGETS) $(OUT)/node
 	@mkdir -p bin
 	@install -m 755 $< $@
 
@@ -92,7 +92,7 @@ TEST_FILES = $(shell find protocol native runtime agent guest-image test -name '
 # Test files that run at once: a VM without KVM keeps a core busy.
 TEST_JOBS ?= 2
 
-lint: protocol/generated/agent.ts $(VALIDATOR) ## types, biome, import direction, C warnings, shell scripts
+lint: protocol/generated/agent.ts protocol/generated/containerd/task.ts $(VALIDATOR) ## types, biome, import direction, C warnings, shell scripts
 	@scripts/step.sh "lint: types" node_modules/.bin/tsc
 	@scripts/step.sh "lint: biome" node_modules/.bin/biome check --error-on-warnings
 	@scripts/step.sh "lint: imports run downward, no circles" $(NODE) scripts/imports.ts

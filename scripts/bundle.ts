@@ -47,7 +47,14 @@ const programs: Record<string, Record<string, Bundle>> = {
   caisson: {
     caisson: {
       entry: "runtime/main.ts",
-      plugins: [leaveOut({ "./cli/main.ts": "./cli.cjs", "./whole.ts": "./whole.cjs" })],
+      plugins: [
+        leaveOut({
+          "./cli/main.ts": "./cli.cjs",
+          "./whole.ts": "./whole.cjs",
+          "./shim/main.ts": "./shim.cjs",
+          "./shim/daemon.ts": "./shim-daemon.cjs",
+        }),
+      ],
     },
     cli: {
       entry: "runtime/cli/main.ts",
@@ -55,6 +62,8 @@ const programs: Record<string, Record<string, Bundle>> = {
       plugins: [noSubprograms, leaveOut({ "./check.ts": "./whole.cjs", "./template.ts": "./whole.cjs" })],
     },
     whole: { entry: "runtime/whole.ts", plugins: [noSubprograms] },
+    shim: { entry: "runtime/shim/main.ts", plugins: [noSubprograms] },
+    "shim-daemon": { entry: "runtime/shim/daemon.ts", plugins: [noSubprograms] },
   },
   agent: { agent: { entry: "agent/main.ts", plugins: [grpcServerHalf] } },
 };

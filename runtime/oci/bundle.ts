@@ -20,14 +20,15 @@ export interface Bundle {
 }
 
 /**
- * Reads and checks a bundle. Throws CAISSON_E_BUNDLE when the directory, its config.json or the root file system is
- * missing or of the wrong kind, CAISSON_E_CONFIG_INVALID and CAISSON_E_CONFIG_UNSUPPORTED as validateConfig does.
+ * Reads and checks a bundle; `adapt` may change the document before it is checked. Throws CAISSON_E_BUNDLE when the
+ * directory, its config.json or the root file system is missing or of the wrong kind, CAISSON_E_CONFIG_INVALID and
+ * CAISSON_E_CONFIG_UNSUPPORTED as validateConfig does.
  */
-export function loadBundle(directory: string): Bundle {
+export function loadBundle(directory: string, adapt = (document: unknown) => document): Bundle {
   const bundle = resolve(directory);
   requireDirectory(bundle, `use ${bundle} as a bundle`, "Give the bundle's directory with --bundle.");
   const path = join(bundle, "config.json");
-  const valid = validateConfig(readDocument(path, "CAISSON_E_BUNDLE"), path);
+  const valid = validateConfig(adapt(readDocument(path, "CAISSON_E_BUNDLE")), path);
   const { config, warnings } = normalise(valid, bundle);
   const rootPath = resolve(bundle, config.root?.path ?? "");
   requireDirectory(

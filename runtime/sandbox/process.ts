@@ -20,6 +20,8 @@ export class GuestProcess {
   /** As the guest's root pid namespace sees it. */
   readonly pid: number;
   readonly #outputs: OutputPump[] = [];
+  /** Settles once the process has ended; its output may still be on its way. Never rejects. */
+  readonly over: Promise<Exit>;
   /** Settles once the process has ended and its output is delivered. Never rejects. */
   readonly exit: Promise<Exit>;
   ended = false;
@@ -29,19 +31,24 @@ export class GuestProcess {
     this.pid = pid;
     if (io.stdout) this.#outputs.push(new OutputPump(agent, id, Stream.STREAM_STDOUT, io.stdout));
     if (io.stderr) this.#outputs.push(new OutputPump(agent, id, Stream.STREAM_STDERR, io.stderr));
-    this.exit = this.#follow(agent, io);
+    this.over = this.#end(agent);
+    this.exit = this.#deliver(io);
     if (io.stdin) pumpInput(agent, id, io.stdin);
   }
 
-  async #follow(agent: Agent, io: ProcessIo): Promise<Exit> {
-    let exit: Exit;
+  async #end(agent: Agent): Promise<Exit> {
     try {
       const answer = await agent.call("waitProcess", { process: this.id });
-      exit = { exitCode: answer.exitCode & 0xff, exitedAt: Date.now(), oomKilled: answer.oomKilled };
+      return { exitCode: answer.exitCode & 0xff, exitedAt: Date.now(), oomKilled: answer.oomKilled };
     } catch {
-      exit = { exitCode: VM_DEATH_EXIT_CODE, exitedAt: Date.now(), oomKilled: false };
+      return { exitCode: VM_DEATH_EXIT_CODE, exitedAt: Date.now(), oomKilled: false };
+    } finally {
+      this.ended = true;
     }
-    this.ended = true;
+  }
+
+  async #deliver(io: ProcessIo): Promise<Exit> {
+    const exit = await this.over;
     await Promise.all(this.#outputs.map((output) => output.drained()));
     io.stdin?.destroy();
     await Promise.all([io.stdout, io.stderr].map(finished));

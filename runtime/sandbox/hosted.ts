@@ -1,0 +1,60 @@
+import type { SandboxSize } from "../config/size.ts";
+import type { Settings } from "../config.ts";
+import { log } from "../log.ts";
+import { now, tracePhase } from "../trace.ts";
+import type { HostCgroup } from "./cgroup.ts";
+import { Sandbox } from "./sandbox.ts";
+import { chooseVm, templateStore } from "./vm-choice.ts";
+
+export interface HostedOptions {
+  id: string;
+  settings: Settings;
+  size: SandboxSize;
+  /** Not joined yet. */
+  cgroup: HostCgroup;
+  /** Mount point of what the guest sees, and the file for the last part of its serial console. */
+  share: string;
+  consoleLog: string;
+  signal: AbortSignal;
+}
+
+/** A sandbox with what is its own on the host: this process and QEMU are in its cgroup. */
+export class HostedSandbox {
+  readonly sandbox: Sandbox;
+  readonly #cgroup: HostCgroup;
+
+  private constructor(sandbox: Sandbox, cgroup: HostCgroup) {
+    this.sandbox = sandbox;
+    this.#cgroup = cgroup;
+  }
+
+  /** @throws CaissonError as HostCgroup.join, chooseVm and Sandbox.start do; nothing is left then. */
+  static async start({ id, settings, size, cgroup, share, consoleLog, signal }: HostedOptions): Promise<HostedSandbox> {
+    await using undo = new AsyncDisposableStack();
+    cgroup.join();
+    undo.defer(() => {
+      cgroup.leave();
+      cgroup.remove();
+    });
+    const choosing = now();
+    const shape = await chooseVm(settings, size, signal);
+    tracePhase("choose the VM", choosing);
+    const sandbox = await Sandbox.start({
+      id,
+      vm: { ...shape, shareDirectory: share, consoleLog },
+      templates: settings.template === "on" ? templateStore(settings) : undefined,
+      bootLimitMs: settings.bootTimeoutSeconds * 1000,
+      logLevel: log.level === "debug" ? "debug" : settings.logLevel,
+      signal,
+    });
+    undo.move();
+    return new HostedSandbox(sandbox, cgroup);
+  }
+
+  /** Ends the VM and leaves the host as it was. May be called again. */
+  async end(): Promise<void> {
+    await this.sandbox.kill();
+    this.#cgroup.leave();
+    this.#cgroup.remove();
+  }
+}

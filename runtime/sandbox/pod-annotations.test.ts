@@ -1,0 +1,54 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { Spec } from "../../protocol/oci.ts";
+import { parseSettings } from "../config.ts";
+import { isPodItself, podOf, podSize } from "./pod-annotations.ts";
+
+const settings = parseSettings("", "none");
+const host = { memoryMib: 65_536, vcpus: 16 };
+
+function pod(annotations: Record<string, string>): Spec {
+  return { ociVersion: "1.0.2", annotations: { "io.kubernetes.cri.sandbox-id": "p", ...annotations } };
+}
+
+test("podOf reads containerd's and CRI-O's annotation", () => {
+  assert.equal(podOf({ "io.kubernetes.cri.sandbox-id": "abc" }), "abc");
+  assert.equal(podOf({ "io.kubernetes.cri-o.SandboxID": "def" }), "def");
+  assert.equal(podOf({ "io.kubernetes.cri.sandbox-id": "" }), undefined);
+  assert.equal(podOf({ other: "x" }), undefined);
+  assert.equal(podOf(undefined), undefined);
+});
+
+test("isPodItself: everything but a container of a pod", () => {
+  assert.equal(isPodItself({ "io.kubernetes.cri.container-type": "sandbox" }), true);
+  assert.equal(isPodItself({ "io.kubernetes.cri-o.ContainerType": "container" }), false);
+  assert.equal(isPodItself({ "io.kubernetes.cri.container-type": "container" }), false);
+  assert.equal(isPodItself(undefined), true);
+});
+
+test("podSize takes the pod's sums, with room for the guest itself", () => {
+  const size = podSize(
+    pod({
+      "io.kubernetes.cri.sandbox-cpu-quota": "250000",
+      "io.kubernetes.cri.sandbox-cpu-period": "100000",
+      "io.kubernetes.cri.sandbox-memory": String(3 * 1024 ** 3),
+    }),
+    settings,
+    host,
+  );
+  assert.deepEqual(size, { vcpus: 4, memoryMib: 4096 });
+});
+
+test("podSize: no limit, no number and no annotation give the default", () => {
+  const plain = podSize(pod({}), settings, host);
+  assert.deepEqual(plain, { vcpus: settings.defaultVcpus, memoryMib: settings.defaultMemoryMib });
+  for (const nothing of ["0", "-1", "", "many", "1e9", "99999999999999999999"]) {
+    const annotations = { "io.kubernetes.cri.sandbox-memory": nothing, "io.kubernetes.cri.sandbox-cpu-quota": nothing };
+    assert.deepEqual(podSize(pod(annotations), settings, host), plain);
+  }
+});
+
+test("podSize of a container on its own is by its own limits", () => {
+  const config: Spec = { ociVersion: "1.0.2", linux: { resources: { memory: { limit: 200 * 1024 ** 2 } } } };
+  assert.deepEqual(podSize(config, settings, host), { vcpus: 1, memoryMib: 512 });
+});

@@ -1,0 +1,32 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { Namespace } from "../../protocol/oci.ts";
+import { isInGuest, podNamespaces } from "./pod-namespaces.ts";
+
+const containerOf = (pid: number) => (pid === 42 ? "pause" : undefined);
+
+test("podNamespaces turns the host's path of a pod's container into the guest's", () => {
+  const given: Namespace[] = [
+    { type: "ipc", path: "/proc/42/ns/ipc" },
+    { type: "network", path: "/proc/42/ns/net" },
+    { type: "mount" },
+  ];
+  const turned = podNamespaces(given, containerOf);
+  assert.deepEqual(turned, [
+    { type: "ipc", path: "/run/caisson/containers/pause/ns/ipc" },
+    { type: "network", path: "/run/caisson/containers/pause/ns/network" },
+    { type: "mount" },
+  ]);
+  assert.equal(isInGuest(turned[0]?.path ?? ""), true);
+});
+
+test("podNamespaces leaves other paths as they are", () => {
+  const others: Namespace[] = [
+    { type: "ipc", path: "/proc/43/ns/ipc" },
+    { type: "ipc", path: "/proc/42/ns/uts" },
+    { type: "network", path: "/var/run/netns/cni-1" },
+    { type: "pid", path: "/proc/42/ns/../ns/pid" },
+    { type: "uts", path: "" },
+  ];
+  assert.deepEqual(podNamespaces(others, containerOf), others);
+});

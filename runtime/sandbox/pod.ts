@@ -1,0 +1,180 @@
+import { join } from "node:path";
+import { CaissonError } from "../../protocol/errors.ts";
+import type { Event } from "../../protocol/generated/agent.ts";
+import type { Resources, Spec } from "../../protocol/oci.ts";
+import { applyAnnotations, type Settings } from "../config.ts";
+import { log } from "../log.ts";
+import { type Bundle, loadBundle } from "../oci/bundle.ts";
+import { mountRootfs, type RootfsMount, unmountRootfs } from "../storage/rootfs-mounts.ts";
+import { diedError } from "../vm/death.ts";
+import { HostCgroup, hostCgroupPath } from "./cgroup.ts";
+import type { Container, WindowSize } from "./container.ts";
+import { HostedSandbox } from "./hosted.ts";
+import { podSize } from "./pod-annotations.ts";
+import { podDocument } from "./pod-document.ts";
+import type { ProcessIo } from "./stdio.ts";
+import { hostSize } from "./vm-choice.ts";
+
+export interface PodOptions {
+  id: string;
+  settings: Settings;
+  /** Mount point of what the guest sees, and the file for the last part of its serial console. */
+  share: string;
+  consoleLog: string;
+  /** Called with the pod's cgroup before anything is in it, for whoever cleans up after this process. */
+  onCgroup(path: string): void;
+  /** The kernel's OOM killer has killed in a container. */
+  onOom(containerId: string): void;
+}
+
+export interface PodContainer {
+  /** The bundle's directory. */
+  bundle: string;
+  /** To be mounted on its root file system's directory; none when that is there already. */
+  rootfs: readonly RootfsMount[];
+  io: ProcessIo;
+  window?: WindowSize | undefined;
+}
+
+interface Member {
+  container: Container;
+  bundle: Bundle;
+  rootfs: readonly RootfsMount[];
+}
+
+/**
+ * Containers that share one VM. The first stands for the pod: the VM starts with it, and ends when it and all others
+ * have. Needs a private mount namespace (storage/share.ts).
+ */
+export class Pod {
+  readonly #options: PodOptions;
+  readonly #members = new Map<string, Member>();
+  /** Those being created, which have no Container yet. */
+  readonly #creating = new Set<string>();
+  readonly #abort = new AbortController();
+  #hosted: Promise<HostedSandbox> | undefined;
+  #main: string | undefined;
+  #ended: Promise<void> | undefined;
+
+  constructor(options: PodOptions) {
+    this.#options = options;
+  }
+
+  /** Whether no container is in it or on its way. */
+  get empty(): boolean {
+    return this.#members.size === 0 && this.#creating.size === 0;
+  }
+
+  /** The container that stands for the pod. */
+  get main(): string | undefined {
+    return this.#main;
+  }
+
+  /**
+   * Creates a container up to where its init waits to be started; the first one starts the VM.
+   * @throws CaissonError with whatever is wrong; nothing of the container is left then.
+   */
+  async create(id: string, { bundle: directory, rootfs, io, window }: PodContainer): Promise<Container> {
+    this.#reserve(id);
+    await using undo = new AsyncDisposableStack();
+    undo.defer(() => void this.#creating.delete(id));
+    const rootfsDirectory = join(directory, "rootfs");
+    mountRootfs(rootfsDirectory, rootfs);
+    undo.defer(() => unmountRootfs(rootfsDirectory, rootfs));
+    const bundle = loadBundle(directory, (document) => podDocument(document, (pid) => this.#containerOf(pid)));
+    for (const warning of bundle.warnings) log.warning(warning);
+    const first = this.#main === undefined;
+    if (first) {
+      this.#main = id;
+      undo.defer(() => this.end());
+    }
+    this.#hosted ??= this.#start(bundle.config);
+    const { sandbox } = await this.#hosted;
+    const parts = { spec: bundle.config, directory: bundle.bundle, rootfs: bundle.rootfs };
+    const container = await sandbox.createContainer(id, parts, io, window);
+    this.#members.set(id, { container, bundle, rootfs });
+    undo.move();
+    this.#creating.delete(id);
+    void container.init.exit.then(() => this.#endIfOver());
+    return container;
+  }
+
+  /** Changes a container's limits; what is not named stays. */
+  async update(container: Container, resources: Resources): Promise<void> {
+    const hosted = await this.#hosted;
+    await hosted?.sandbox.update(container, resources);
+  }
+
+  /** Removes a container, killing what is left of it. Does nothing for one that is not there. */
+  async remove(id: string): Promise<void> {
+    const member = this.#members.get(id);
+    if (member === undefined) return;
+    const others = [...this.#members.values()].filter((other) => other !== member);
+    const othersRun = this.#creating.size > 0 || others.some(({ container }) => container.lifecycle !== "stopped");
+    // Without others what is still in the guest goes with it.
+    if (!othersRun) await this.end();
+    const hosted = await this.#hosted?.catch(() => undefined);
+    if (this.#ended === undefined) {
+      await member.container.delete();
+      hosted?.sandbox.share.removeContainer(id);
+    }
+    this.#members.delete(id);
+    unmountRootfs(join(member.bundle.bundle, "rootfs"), member.rootfs);
+  }
+
+  /** Ends the VM and releases what the pod held on the host. May be called again. */
+  end(): Promise<void> {
+    this.#ended ??= this.#end();
+    return this.#ended;
+  }
+
+  async #end(): Promise<void> {
+    this.#abort.abort(new CaissonError("CAISSON_E_STATE", `the sandbox ${this.#options.id} is being ended`));
+    const hosted = await this.#hosted?.catch(() => undefined);
+    await hosted?.end();
+  }
+
+  async #start(config: Spec): Promise<HostedSandbox> {
+    const { id, share, consoleLog, onCgroup } = this.#options;
+    const settings = applyAnnotations(this.#options.settings, config.annotations);
+    const cgroup = new HostCgroup(hostCgroupPath(id, config.linux?.cgroupsPath));
+    onCgroup(cgroup.path);
+    const size = podSize(config, settings, hostSize());
+    const signal = this.#abort.signal;
+    const hosted = await HostedSandbox.start({ id, settings, size, cgroup, share, consoleLog, signal });
+    const { sandbox } = hosted;
+    sandbox.agent
+      .watchEvents()
+      .on("data", ({ event }: Event) => {
+        // The guest's word: believed only about containers that are there.
+        if (event?.$case === "oom" && this.#members.has(event.value.containerId)) {
+          this.#options.onOom(event.value.containerId);
+        }
+      })
+      .on("error", () => {});
+    void sandbox.died.then((death) => {
+      if (death.reason !== "killed") log.error(diedError(`Sandbox ${id} is lost`, death).message);
+    });
+    return hosted;
+  }
+
+  #reserve(id: string): void {
+    if (this.#members.has(id) || this.#creating.has(id)) {
+      throw new CaissonError("CAISSON_E_ID_IN_USE", `there is a container ${id} in this sandbox already`);
+    }
+    if (this.#ended !== undefined) {
+      throw new CaissonError("CAISSON_E_STATE", `container ${id} cannot be created: its sandbox has ended`);
+    }
+    this.#creating.add(id);
+  }
+
+  /** Every container has this process's pid on the host, and the one that namespaces are joined of is the pod's own. */
+  #containerOf(pid: number): string | undefined {
+    return pid === process.pid ? this.#main : undefined;
+  }
+
+  async #endIfOver(): Promise<void> {
+    const over = [...this.#members.values()].every(({ container }) => container.lifecycle === "stopped");
+    if (over && this.#creating.size === 0) await this.end();
+  }
+}

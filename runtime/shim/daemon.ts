@@ -1,0 +1,137 @@
+import { createServer, type Server, Socket } from "node:net";
+import { userInfo } from "node:os";
+import { CaissonError } from "../../protocol/errors.ts";
+import { formatError } from "../errors.ts";
+import { log } from "../log.ts";
+import { processIdentity } from "../state/process-identity.ts";
+import type { StateRecord } from "../state/record.ts";
+import { removeState, reserveState, writeState } from "../state/store.ts";
+import { enterPrivateMountNamespace } from "../storage/mount-namespace.ts";
+import { serve } from "../ttrpc/server.ts";
+import type { ShimDaemonParams } from "./daemon-word.ts";
+import { Publisher } from "./events.ts";
+import { SHIM_ROOT, shimPlaces } from "./places.ts";
+import { taskServices } from "./service.ts";
+import { Tasks } from "./tasks.ts";
+
+/** Where the daemon tells who started it that it serves, or why not. */
+const READY_FD = 3;
+/** How long the last events may take to reach containerd. */
+const FAREWELL_LIMIT_MS = 5000;
+/** A daemon without tasks that nobody is connected to for so long was forgotten by a containerd that died. */
+const FORGOTTEN_AFTER_MS = 60_000;
+
+/** Runs a pod for containerd until it is shut down, and ends this process. */
+export async function runShimDaemon(params: ShimDaemonParams): Promise<never> {
+  enterPrivateMountNamespace();
+  log.start({ log: params.log, logFormat: "text", debug: params.debug });
+  const starter = new Socket({ fd: READY_FD });
+  starter.on("error", () => {});
+  try {
+    const daemon = new ShimDaemon(params);
+    await daemon.listen();
+    starter.end("ready\n");
+    await daemon.ended;
+    process.exit(0);
+  } catch (error) {
+    log.error(formatError(error));
+    starter.end(`${formatError(error)}\n`, () => process.exit(1));
+    return await new Promise<never>(() => {});
+  }
+}
+
+class ShimDaemon {
+  readonly #places: ReturnType<typeof shimPlaces>;
+  readonly #publisher: Publisher;
+  readonly #tasks: Tasks;
+  readonly #connections = new Set<Socket>();
+  readonly #ended = Promise.withResolvers<void>();
+  #record: StateRecord;
+  #server: Server | undefined;
+  #leaving = false;
+  #lonelySince: number | undefined = performance.now();
+
+  constructor({ address, namespace, group, ttrpcAddress, bundle }: ShimDaemonParams) {
+    this.#places = shimPlaces(address, namespace, group);
+    this.#publisher = new Publisher(ttrpcAddress, namespace);
+    this.#record = newRecord(this.#places.key, bundle, {
+      "io.caisson.shim.namespace": namespace,
+      "io.caisson.shim.group": group,
+    });
+    this.#tasks = new Tasks({
+      places: this.#places,
+      namespace,
+      publisher: this.#publisher,
+      onCgroup: (cgroup) => {
+        this.#record = { ...this.#record, cgroup };
+        writeState(SHIM_ROOT, this.#record);
+      },
+    });
+  }
+
+  /** Resolves when nothing of the pod is left. */
+  get ended(): Promise<void> {
+    return this.#ended.promise;
+  }
+
+  /** @throws CaissonError CAISSON_E_ID_IN_USE when another daemon has the pod. */
+  async listen(): Promise<void> {
+    reserveState(SHIM_ROOT, this.#record);
+    const services = taskServices(this.#tasks, () => void this.#leave());
+    const server = createServer((connection) => {
+      this.#connections.add(connection);
+      this.#lonelySince = undefined;
+      connection.once("close", () => {
+        this.#connections.delete(connection);
+        if (this.#connections.size === 0) this.#lonelySince = performance.now();
+      });
+      serve(connection, services);
+    });
+    this.#server = server;
+    const listening = Promise.withResolvers<void>();
+    server.once("error", listening.reject);
+    server.listen(this.#places.socket, listening.resolve);
+    await listening.promise;
+    for (const signal of ["SIGTERM", "SIGINT"] as const) process.on(signal, () => void this.#leave());
+    setInterval(() => this.#leaveIfForgotten(), FORGOTTEN_AFTER_MS / 4).unref();
+  }
+
+  #leaveIfForgotten(): void {
+    const since = this.#lonelySince;
+    if (since === undefined || !this.#tasks.empty || performance.now() - since < FORGOTTEN_AFTER_MS) return;
+    log.info("nobody is connected and there are no tasks: the daemon ends");
+    void this.#leave();
+  }
+
+  async #leave(): Promise<void> {
+    if (this.#leaving) return;
+    this.#leaving = true;
+    try {
+      await this.#tasks.end();
+      await this.#publisher.close(FAREWELL_LIMIT_MS);
+      this.#server?.close();
+      for (const connection of this.#connections) connection.end();
+      removeState(SHIM_ROOT, this.#places.key);
+    } catch (error) {
+      log.error(formatError(error));
+    }
+    this.#ended.resolve();
+  }
+}
+
+function newRecord(id: string, bundle: string, annotations: Record<string, string>): StateRecord {
+  const daemon = processIdentity();
+  if (daemon === undefined)
+    throw new CaissonError("CAISSON_E_HOST", "/proc does not show this process: is it mounted?");
+  return {
+    id,
+    status: "running",
+    bundle,
+    rootfs: bundle,
+    annotations,
+    created: new Date().toISOString(),
+    owner: userInfo().username,
+    daemon,
+    cgroup: `/caisson/${id}`,
+  };
+}

@@ -1,0 +1,25 @@
+import { createHash } from "node:crypto";
+import { join } from "node:path";
+import { statePaths } from "../state/paths.ts";
+
+/** Where the states of containerd's sandboxes are; `caisson` and its verbs have their own. */
+export const SHIM_ROOT = "/run/caisson-shim";
+
+export interface ShimPlaces {
+  /** Names the sandbox among all that shims have: its state's id. */
+  key: string;
+  /** The Task service's socket. */
+  socket: string;
+  share: string;
+  consoleLog: string;
+}
+
+/**
+ * The places of the sandbox `group` in a containerd's namespace. The same for every call, so that shims of one pod find
+ * each other; another's for another containerd (`address`).
+ */
+export function shimPlaces(address: string, namespace: string, group: string): ShimPlaces {
+  const key = createHash("sha256").update([address, namespace, group].join("\0")).digest("hex").slice(0, 32);
+  const { directory, share, consoleLog } = statePaths(SHIM_ROOT, key);
+  return { key, socket: join(directory, "shim.sock"), share, consoleLog };
+}

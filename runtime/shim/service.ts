@@ -1,0 +1,112 @@
+import type { BinaryWriter } from "@bufbuild/protobuf/wire";
+import {
+  CheckpointTaskRequest,
+  CloseIORequest,
+  ConnectRequest,
+  ConnectResponse,
+  CreateTaskRequest,
+  CreateTaskResponse,
+  DeleteRequest,
+  DeleteResponse,
+  ExecProcessRequest,
+  KillRequest,
+  PauseRequest,
+  PidsRequest,
+  PidsResponse,
+  ResizePtyRequest,
+  ResumeRequest,
+  ShutdownRequest,
+  StartRequest,
+  StartResponse,
+  StateRequest,
+  StateResponse,
+  StatsRequest,
+  StatsResponse,
+  UpdateTaskRequest,
+  WaitRequest,
+  WaitResponse,
+} from "../../protocol/generated/containerd/task.ts";
+import { Empty } from "../../protocol/generated/containerd/types.ts";
+import type { Method, Services } from "../ttrpc/server.ts";
+import { StatusCode, StatusError } from "../ttrpc/status.ts";
+import { TASK_SERVICES } from "./service-names.ts";
+import { toStatus } from "./status.ts";
+import { noCheckpoints, type Tasks } from "./tasks.ts";
+
+/**
+ * The Task service: what a request asks for, done by `tasks`.
+ * @param shutDown ends the daemon; called once no task is left.
+ */
+export function taskServices(tasks: Tasks, shutDown: () => void): Services {
+  const methods = {
+    State: method(StateRequest, StateResponse, (request) => tasks.state(request)),
+    Create: method(CreateTaskRequest, CreateTaskResponse, async (request) => ({ pid: await tasks.create(request) })),
+    Start: method(StartRequest, StartResponse, async ({ id, execId }) => ({ pid: await tasks.get(id).start(execId) })),
+    Delete: method(DeleteRequest, DeleteResponse, (request) => tasks.delete(request)),
+    Pids: method(PidsRequest, PidsResponse, ({ id }) => tasks.pids(id)),
+    Pause: action(PauseRequest, ({ id }) => tasks.pause(id)),
+    Resume: action(ResumeRequest, ({ id }) => tasks.resume(id)),
+    Checkpoint: action(CheckpointTaskRequest, ({ id }) => {
+      tasks.get(id);
+      throw noCheckpoints();
+    }),
+    Kill: action(KillRequest, ({ id, signal, execId, all }) => tasks.get(id).kill(signal, execId, all)),
+    Exec: action(ExecProcessRequest, (request) => tasks.exec(request)),
+    ResizePty: action(ResizePtyRequest, ({ id, execId, width: columns, height: rows }) =>
+      tasks.get(id).resize({ rows, columns }, execId),
+    ),
+    CloseIO: action(CloseIORequest, ({ id, execId, stdin }) => {
+      const task = tasks.get(id);
+      if (stdin) task.closeInput(execId);
+    }),
+    Update: action(UpdateTaskRequest, (request) => tasks.update(request)),
+    Wait: method(WaitRequest, WaitResponse, (request) => tasks.wait(request)),
+    Stats: method(StatsRequest, StatsResponse, ({ id }) => tasks.stats(id)),
+    Connect: method(ConnectRequest, ConnectResponse, ({ id }) => ({
+      shimPid: process.pid,
+      taskPid: tasks.pidOf(id),
+      version: "",
+    })),
+    Shutdown: action(ShutdownRequest, () => {
+      if (tasks.empty) setImmediate(shutDown);
+    }),
+  };
+  return Object.fromEntries(TASK_SERVICES.map((service) => [service, methods]));
+}
+
+interface Message<T> {
+  encode(message: T): BinaryWriter;
+  decode(input: Uint8Array): T;
+}
+
+function method<Request, Response>(
+  request: Message<Request>,
+  response: Message<Response>,
+  handle: (request: Request) => Response | Promise<Response>,
+): Method {
+  return async (payload) => {
+    try {
+      return response.encode(await handle(decode(request, payload))).finish();
+    } catch (error) {
+      throw toStatus(error);
+    }
+  };
+}
+
+/** A method without an answer. */
+function action<Request>(request: Message<Request>, handle: (request: Request) => void | Promise<void>): Method {
+  return method(request, Empty, async (message) => {
+    await handle(message);
+    return {};
+  });
+}
+
+function decode<T>(message: Message<T>, payload: Uint8Array): T {
+  try {
+    return message.decode(payload);
+  } catch (cause) {
+    throw new StatusError(StatusCode.invalidArgument, `the request cannot be read: ${(cause as Error).message}`, {
+      cause,
+    });
+  }
+}

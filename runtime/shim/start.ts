@@ -1,0 +1,108 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { statSync, writeFileSync } from "node:fs";
+import { connect, type Socket } from "node:net";
+import { join } from "node:path";
+import { text } from "node:stream/consumers";
+import { setTimeout as delay } from "node:timers/promises";
+import { CaissonError } from "../../protocol/errors.ts";
+import { removeStopped } from "../cli/remove.ts";
+import { readDocument } from "../oci/document.ts";
+import { podOf } from "../sandbox/pod-annotations.ts";
+import { readState } from "../state/store.ts";
+import { formatStartAnswer, readStartInput } from "./bootstrap.ts";
+import { SHIM_DAEMON_WORD, type ShimDaemonParams } from "./daemon-word.ts";
+import type { ShimFlags } from "./flags.ts";
+import { SHIM_ROOT, shimPlaces } from "./places.ts";
+
+/** How long two starts of one pod's daemon may take to agree which one is it. */
+const START_LIMIT_MS = 10_000;
+const RETRY_MS = 20;
+
+/**
+ * Makes sure that the pod's daemon serves.
+ * @param input standard input, as containerd writes it.
+ * @returns what to print: where the daemon serves.
+ */
+export async function start(flags: ShimFlags, input: Uint8Array): Promise<string> {
+  const bundle = process.cwd();
+  const { version } = readStartInput(input, flags, process.env["MAX_SHIM_VERSION"]);
+  const group = groupOf(bundle) ?? flags.id;
+  const { address, namespace, debug } = flags;
+  const places = shimPlaces(address, namespace, group);
+  const ttrpcAddress = process.env["TTRPC_ADDRESS"] ?? "";
+  const params = { address, namespace, group, ttrpcAddress, bundle, log: logFifo(bundle), debug };
+  await ensureDaemon(places.socket, places.key, params);
+  const socket = `unix://${places.socket}`;
+  // containerd 1.6 finds the daemon by it after a restart; later ones write their own.
+  writeFileSync(join(bundle, "address"), socket);
+  return formatStartAnswer(socket, version);
+}
+
+/** The pod that the bundle's container is in. Throws as readDocument. */
+export function groupOf(bundle: string): string | undefined {
+  const document = readDocument(join(bundle, "config.json"), "CAISSON_E_BUNDLE");
+  const annotations = (document as { annotations?: unknown } | null)?.annotations;
+  if (typeof annotations !== "object" || annotations === null) return undefined;
+  return podOf(annotations as Record<string, string>);
+}
+
+async function ensureDaemon(socket: string, key: string, params: ShimDaemonParams): Promise<void> {
+  const end = performance.now() + START_LIMIT_MS;
+  while (!(await answers(socket))) {
+    const answer = await spawnDaemon(params);
+    if (answer === "ready") return;
+    // Another has it: a daemon that is just starting, or one that is dead.
+    const state = stateOf(key);
+    if (state === undefined || performance.now() > end) {
+      throw new CaissonError("CAISSON_E_HOST", `the pod's daemon could not be started: ${answer}`);
+    }
+    if (state.status === "stopped") await removeStopped(SHIM_ROOT, state);
+    await delay(RETRY_MS);
+  }
+}
+
+function stateOf(key: string): ReturnType<typeof readState> | undefined {
+  try {
+    return readState(SHIM_ROOT, key);
+  } catch {
+    return undefined;
+  }
+}
+
+/** Whether a daemon serves there. */
+export async function answers(socket: string): Promise<boolean> {
+  const connection = connect(socket);
+  try {
+    await once(connection, "connect");
+    return true;
+  } catch {
+    return false;
+  } finally {
+    connection.destroy();
+  }
+}
+
+/** @returns "ready", or why not. */
+async function spawnDaemon(params: ShimDaemonParams): Promise<string> {
+  const script = process.argv[1];
+  if (script === undefined) throw new CaissonError("CAISSON_E_INTERNAL", "the program's own file is unknown");
+  const child = spawn(process.execPath, [...process.execArgv, script, SHIM_DAEMON_WORD, JSON.stringify(params)], {
+    stdio: ["ignore", "ignore", "ignore", "pipe"],
+    detached: true,
+    cwd: "/",
+  });
+  child.unref();
+  const failed = once(child, "error").then(([cause]) => {
+    throw new CaissonError("CAISSON_E_HOST", "the pod's daemon could not be started", { cause });
+  });
+  failed.catch(() => {});
+  const answer = (await Promise.race([text(child.stdio[3] as Socket), failed])).trim();
+  return answer === "" ? "it has ended without a word" : answer;
+}
+
+/** containerd's end of the shim's log, if there is one. */
+function logFifo(bundle: string): string | undefined {
+  const path = join(bundle, "log");
+  return statSync(path, { throwIfNoEntry: false })?.isFIFO() ? path : undefined;
+}

@@ -1,0 +1,106 @@
+import { createWriteStream, mkdirSync } from "node:fs";
+import { dirname } from "node:path";
+import { type Readable, Writable } from "node:stream";
+import type { GuestProcess } from "../sandbox/process.ts";
+import type { ProcessIo } from "../sandbox/stdio.ts";
+import { openFifoInput, openFifoOutput } from "./fifo.ts";
+import { startLogger } from "./logger.ts";
+import { parseStdio } from "./stdio-uri.ts";
+
+/** The standard streams of a process as containerd names them. */
+export interface StdioPaths {
+  stdin: string;
+  stdout: string;
+  stderr: string;
+  terminal: boolean;
+}
+
+export interface ShimIo {
+  io: ProcessIo;
+  /** Lets the input end once its writers are gone (CloseIO). */
+  closeInput(): void;
+  /** Closes everything, for a process that did not come to be. */
+  discard(): void;
+}
+
+/** How long an output that nobody reads keeps the process's end from being told. */
+const STALL_LIMIT_MS = 10_000;
+const STALL_POLL_MS = 1000;
+
+/** Opens a process's standard streams. @throws CaissonError naming the one that cannot be opened; all are closed then. */
+export async function openStdio(
+  { stdin, stdout, stderr, terminal }: StdioPaths,
+  container: { id: string; namespace: string },
+): Promise<ShimIo> {
+  const opened: (Readable | Writable)[] = [];
+  const discard = () => {
+    for (const stream of opened) stream.on("error", () => {}).destroy();
+  };
+  const keep = <S extends Readable | Writable>(stream: S): S => {
+    opened.push(stream);
+    return stream;
+  };
+  try {
+    const input = parseStdio(stdin);
+    const fifo = input.kind === "none" ? undefined : openFifoInput(input.path);
+    const source = fifo === undefined ? undefined : keep(fifo.stream);
+    const out = parseStdio(stdout);
+    let io: ProcessIo;
+    if (out.kind === "binary") {
+      const logger = await startLogger(out.path, out.args, container);
+      keep(logger.stdout);
+      keep(logger.stderr);
+      // A logger reads two streams; the other one ends at once.
+      if (terminal) logger.stderr.end();
+      io = { stdin: source, stdout: logger.stdout, stderr: terminal ? undefined : logger.stderr };
+    } else {
+      const outputs = [openOutput(stdout).then(keep), terminal ? undefined : openOutput(stderr).then(keep)] as const;
+      const [first, second] = await settled(outputs);
+      io = { stdin: source, stdout: first, stderr: second };
+    }
+    return { io, discard, closeInput: () => fifo?.letEnd() };
+  } catch (error) {
+    discard();
+    throw error;
+  }
+}
+
+/** Both, or the first one's error once both have settled, so that none is opened after its clean-up. */
+async function settled<A, B>(promises: readonly [Promise<A>, Promise<B> | undefined]): Promise<[A, B | undefined]> {
+  await Promise.allSettled(promises);
+  return await Promise.all(promises);
+}
+
+async function openOutput(uri: string): Promise<Writable> {
+  const target = parseStdio(uri);
+  switch (target.kind) {
+    case "fifo":
+      return await openFifoOutput(target.path);
+    case "file":
+      mkdirSync(dirname(target.path), { recursive: true });
+      return createWriteStream(target.path, { flags: "a", mode: 0o644 });
+    default:
+      // The guest's pipe must be emptied, as /dev/null would.
+      return new Writable({ write: (_chunk, _encoding, done) => done() });
+  }
+}
+
+/** After the process's end: gives up on outputs that have not moved for a while, so that its end can be told. */
+export function abandonStalled(process: GuestProcess, { stdout, stderr }: ProcessIo): void {
+  const outputs = [stdout, stderr].filter((stream) => stream !== undefined);
+  const progress = () => outputs.map((stream) => (stream as { bytesWritten?: number }).bytesWritten ?? 0).join();
+  void process.over.then(() => {
+    let before = progress();
+    let since = performance.now();
+    const poll = setInterval(() => {
+      const now = progress();
+      if (now !== before) {
+        before = now;
+        since = performance.now();
+      } else if (performance.now() - since > STALL_LIMIT_MS) {
+        for (const stream of outputs) stream.destroy(new Error("nobody reads it"));
+      }
+    }, STALL_POLL_MS);
+    void process.exit.then(() => clearInterval(poll));
+  });
+}

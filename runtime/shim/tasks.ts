@@ -1,0 +1,188 @@
+import { CaissonError } from "../../protocol/errors.ts";
+import { Metrics } from "../../protocol/generated/containerd/metrics.ts";
+import { ProcessDetails } from "../../protocol/generated/containerd/options.ts";
+import type {
+  CreateTaskRequest,
+  DeleteRequest,
+  DeleteResponse,
+  ExecProcessRequest,
+  PidsResponse,
+  StateRequest,
+  StateResponse,
+  StatsResponse,
+  UpdateTaskRequest,
+  WaitRequest,
+  WaitResponse,
+} from "../../protocol/generated/containerd/task.ts";
+import { validateProcess, validateResources } from "../oci/validate.ts";
+import { Pod } from "../sandbox/pod.ts";
+import type { Exit } from "../sandbox/process.ts";
+import { TaskEvents } from "./announce.ts";
+import { packAny, timestamp, unpackOci } from "./any.ts";
+import type { Publisher } from "./events.ts";
+import { toMetrics } from "./metrics.ts";
+import { settingsOf } from "./options.ts";
+import type { ShimPlaces } from "./places.ts";
+import { openStdio } from "./stdio.ts";
+import { Task } from "./task.ts";
+
+export interface TasksOptions {
+  places: ShimPlaces;
+  namespace: string;
+  publisher: Publisher;
+  /** Called with the pod's cgroup before anything is in it. */
+  onCgroup(path: string): void;
+}
+
+/** The tasks of one pod. */
+export class Tasks {
+  readonly #options: TasksOptions;
+  readonly #events: TaskEvents;
+  readonly #tasks = new Map<string, Task>();
+  #pod: Pod | undefined;
+
+  constructor(options: TasksOptions) {
+    this.#options = options;
+    this.#events = new TaskEvents(options.publisher);
+  }
+
+  get empty(): boolean {
+    return this.#tasks.size === 0 && (this.#pod?.empty ?? true);
+  }
+
+  /** @throws CaissonError CAISSON_E_NOT_FOUND. */
+  get(id: string): Task {
+    const task = this.#tasks.get(id);
+    if (task === undefined) throw new CaissonError("CAISSON_E_NOT_FOUND", `there is no container ${id}`);
+    return task;
+  }
+
+  /** The container's pid on the host; 0 for one that is not there. */
+  pidOf(id: string): number {
+    return this.#tasks.get(id)?.pid ?? 0;
+  }
+
+  async create(request: CreateTaskRequest): Promise<number> {
+    const { id, bundle, rootfs, terminal, stdin, stdout, stderr, checkpoint } = request;
+    if (checkpoint !== "") throw noCheckpoints();
+    const { places, namespace, onCgroup } = this.#options;
+    this.#pod ??= new Pod({
+      id: places.key,
+      settings: settingsOf(request.options),
+      share: places.share,
+      consoleLog: places.consoleLog,
+      onCgroup,
+      onOom: (containerId) => this.#tasks.get(containerId)?.tellOom(),
+    });
+    const stdio = { stdin, stdout, stderr, terminal };
+    const streams = await openStdio(stdio, { id, namespace });
+    try {
+      const container = await this.#pod.create(id, { bundle, rootfs, io: streams.io });
+      const pid = process.pid;
+      const about = { bundle, stdio, pid, namespace };
+      this.#events.created({ containerId: id, bundle, rootfs, io: stdio, checkpoint, pid });
+      this.#tasks.set(id, new Task(container, about, streams, this.#events));
+      return pid;
+    } catch (error) {
+      streams.discard();
+      throw error;
+    }
+  }
+
+  /** Removes a process that has ended, or a container with all that is left of it. */
+  async delete({ id, execId }: DeleteRequest): Promise<DeleteResponse> {
+    const task = this.get(id);
+    if (execId !== "") {
+      const { pid, exit } = task.removeExec(execId);
+      return { pid, exitStatus: exit?.exitCode ?? 0, exitedAt: exit && timestamp(exit.exitedAt) };
+    }
+    const { lifecycle } = task.container;
+    if (lifecycle === "running" || lifecycle === "paused") {
+      throw new CaissonError("CAISSON_E_STATE", `container ${id} cannot be deleted: it is ${lifecycle}`, {
+        remedy: "Kill it first.",
+      });
+    }
+    await this.#pod?.remove(id);
+    const exit = await task.ended;
+    this.#tasks.delete(id);
+    this.#events.deleted(id, task.pid, exit);
+    return { pid: task.pid, ...exitOf(exit) };
+  }
+
+  exec({ id, execId, terminal, stdin, stdout, stderr, spec }: ExecProcessRequest): void {
+    const task = this.get(id);
+    const process = validateProcess(unpackOci("Process", spec), "the process");
+    task.addExec(execId, { ...process, terminal }, { stdin, stdout, stderr, terminal });
+  }
+
+  state({ id, execId }: StateRequest): StateResponse {
+    const task = this.get(id);
+    const { pid, status, stdio, exit } = task.state(execId);
+    return {
+      id: execId || id,
+      bundle: task.bundle,
+      pid,
+      status,
+      ...stdio,
+      exitStatus: exit?.exitCode ?? 0,
+      exitedAt: exit && timestamp(exit.exitedAt),
+      execId,
+    };
+  }
+
+  async wait({ id, execId }: WaitRequest): Promise<WaitResponse> {
+    return exitOf(await this.get(id).wait(execId));
+  }
+
+  async pause(id: string): Promise<void> {
+    await this.get(id).container.pause();
+    this.#events.paused(id);
+  }
+
+  async resume(id: string): Promise<void> {
+    await this.get(id).container.resume();
+    this.#events.resumed(id);
+  }
+
+  async pids(id: string): Promise<PidsResponse> {
+    const task = this.get(id);
+    const { processes } = await task.container.processes();
+    const execs = task.execIds();
+    return {
+      processes: processes.map(({ pid }) => {
+        const execId = execs.get(pid);
+        const info = execId && packAny("containerd.runc.v1.ProcessDetails", ProcessDetails, { execId });
+        return { pid, info: info || undefined };
+      }),
+    };
+  }
+
+  async stats(id: string): Promise<StatsResponse> {
+    const stats = await this.get(id).container.stats();
+    return { stats: packAny("io.containerd.cgroups.v2.Metrics", Metrics, toMetrics(stats)) };
+  }
+
+  async update({ id, resources }: UpdateTaskRequest): Promise<void> {
+    const task = this.get(id);
+    const wanted = validateResources(unpackOci("LinuxResources", resources), "the resources");
+    await this.#pod?.update(task.container, wanted);
+  }
+
+  /** Ends the VM, if there is one. */
+  async end(): Promise<void> {
+    await this.#pod?.end();
+    await Promise.all([...this.#tasks.values()].map(({ ended }) => ended));
+  }
+}
+
+/** Checkpoint, and Create from one. */
+export function noCheckpoints(): CaissonError {
+  return new CaissonError(
+    "CAISSON_E_CONFIG_UNSUPPORTED",
+    "containers cannot be checkpointed or restored: the VM's devices have no state that could be moved",
+  );
+}
+
+function exitOf({ exitCode, exitedAt }: Exit): WaitResponse {
+  return { exitStatus: exitCode, exitedAt: timestamp(exitedAt) };
+}

@@ -1,0 +1,106 @@
+import { lstatSync, mkdirSync } from "node:fs";
+import { join, normalize } from "node:path";
+import { constants, mount, umount } from "../../native/posix/index.ts";
+import { CaissonError } from "../../protocol/errors.ts";
+import { systemErrorSentence } from "../errors.ts";
+import { compactOverlay, LONGEST_DATA, mountArguments } from "./mount-options.ts";
+
+/** One of the mounts that make a root file system, as a snapshotter names them. */
+export interface RootfsMount {
+  /** File system type, or "bind". */
+  type: string;
+  source: string;
+  /** Below the root file system's directory; empty: that directory. */
+  target: string;
+  /** As mount(8) takes them. */
+  options: readonly string[];
+}
+
+/**
+ * Makes the mounts on `rootfs`, the first at the bottom. Only to be used in a private mount namespace: they end with it.
+ * @throws CaissonError CAISSON_E_STORAGE naming the mount that failed, CAISSON_E_CONFIG_UNSUPPORTED for an option that
+ *   would need more than mount(2); the mounts made before are taken back.
+ */
+export function mountRootfs(rootfs: string, mounts: readonly RootfsMount[]): void {
+  const made: string[] = [];
+  try {
+    for (const [index, entry] of mounts.entries()) {
+      const target = inside(rootfs, entry.target, index);
+      mkdirSync(target, { recursive: true, mode: 0o755 });
+      mountOne(entry, target, index);
+      made.push(target);
+    }
+  } catch (error) {
+    for (const target of made.reverse()) umount(target, constants.MNT_DETACH | constants.UMOUNT_NOFOLLOW);
+    throw error;
+  }
+}
+
+/** Takes the mounts of mountRootfs() back, whichever of them are there. */
+export function unmountRootfs(rootfs: string, mounts: readonly RootfsMount[]): void {
+  for (const [index, { target }] of [...mounts.entries()].reverse()) {
+    try {
+      umount(inside(rootfs, target, index), constants.MNT_DETACH | constants.UMOUNT_NOFOLLOW);
+    } catch {
+      // Not mounted, or gone with what it was mounted on.
+    }
+  }
+}
+
+function mountOne({ type, source, options }: RootfsMount, target: string, index: number): void {
+  const field = `rootfs[${index}]`;
+  // loop, and what later snapshotters write for containerd's own mount code: a device or an id map to be made first.
+  const beyond = options.find((option) => /^(loop$|loop=|uidmap=|gidmap=|X-containerd\.)/.test(option));
+  if (beyond !== undefined || type.includes("/")) {
+    const what = beyond === undefined ? `type "${type}"` : `option "${beyond}"`;
+    throw new CaissonError("CAISSON_E_CONFIG_UNSUPPORTED", `${field}: the mount ${what} is not supported`, {
+      field,
+      remedy: "Use the overlayfs or the native snapshotter.",
+    });
+  }
+  const { flags, data } = mountArguments(options);
+  try {
+    if (type === "bind" || flags & constants.MS_BIND) bind(source, target, flags);
+    else if (type === "overlay") overlay(source, target, flags, data);
+    else mount(source, target, type, flags, data.length === 0 ? null : data.join(","));
+  } catch (cause) {
+    const doing = `mount ${source} as ${type} on ${target}`;
+    throw new CaissonError("CAISSON_E_STORAGE", `${field}: ${systemErrorSentence(doing, cause)}`, { cause, field });
+  }
+}
+
+/** A bind mount takes other flags only afterwards (mount(2), MS_REMOUNT). */
+function bind(source: string, target: string, flags: number): void {
+  mount(source, target, null, constants.MS_BIND | (flags & constants.MS_REC), null);
+  const rest = flags & ~constants.MS_REC & ~constants.MS_BIND;
+  if (rest !== 0) mount(null, target, null, constants.MS_REMOUNT | constants.MS_BIND | rest, null);
+}
+
+function overlay(source: string, target: string, flags: number, options: readonly string[]): void {
+  const { data, folder } = compactOverlay(options);
+  if (data.length > LONGEST_DATA)
+    throw new Error(`its options have ${data.length} bytes, and mount(2) takes ${LONGEST_DATA}`);
+  const back = process.cwd();
+  if (folder !== undefined) process.chdir(folder);
+  try {
+    mount(source, target, "overlay", flags, data);
+  } finally {
+    process.chdir(back);
+  }
+}
+
+/** The directory of a mount; not outside the root file system, and not through a link that an image brought. */
+function inside(rootfs: string, target: string, index: number): string {
+  const names = normalize(`/${target}`)
+    .split("/")
+    .filter((name) => name !== "");
+  let path = rootfs;
+  for (const name of names) {
+    path = join(path, name);
+    const kind = lstatSync(path, { throwIfNoEntry: false });
+    if (kind === undefined || kind.isDirectory()) continue;
+    const field = `rootfs[${index}].target`;
+    throw new CaissonError("CAISSON_E_STORAGE", `${field}: ${path} is not a directory`, { field });
+  }
+  return path;
+}
