@@ -13,4 +13,4 @@ export {
   type VsockConnectOptions,
   VsockSocket,
 } from "./socket.ts";
-export { discardUntilHungUp, waitForHost, waitReadable } from "./wait.ts";
+export { discardUntilHungUp } from "./wait.ts";

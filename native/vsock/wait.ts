@@ -2,7 +2,7 @@ import { addon } from "./addon.ts";
 import { watch } from "./poller.ts";
 import { READ_LENGTH } from "./slab.ts";
 
-const { EPOLLIN, EPOLLERR, EPOLLHUP } = addon.constants;
+const { EPOLLHUP } = addon.constants;
 
 /**
  * Waits until `done` says yes to the EPOLL* bits of a descriptor that no one else here is watching.
@@ -37,18 +37,6 @@ export function waitForEvents(fd: number, signal: AbortSignal | undefined, done:
 }
 
 /**
- * Resolves when the host side of a virtio-serial port (open in the guest as `fd`) is connected, at once if it is.
- * No timer is involved: the kernel wakes the port's waiters when the host connects.
- *
- * Use it in a loop with a PollStream of the same descriptor and `keepOpen`: wait for the host, serve until the stream
- * ends (it reads as ended when the host disconnects), repeat.
- * @throws the signal's reason when it is aborted.
- */
-export function waitForHost(fd: number, signal?: AbortSignal): Promise<void> {
-  return waitForEvents(fd, signal, (events) => (events & EPOLLHUP) === 0);
-}
-
-/**
  * Resolves when the host side of a virtio-serial port has disconnected, at once if it has, and throws away what it sent
  * until then: the kernel keeps unread bytes, and the next connection would begin with the end of the last one.
  * @throws the signal's reason when it is aborted.
@@ -61,12 +49,4 @@ export function discardUntilHungUp(fd: number, signal?: AbortSignal): Promise<vo
     while (count > 0);
     return (events & EPOLLHUP) !== 0;
   });
-}
-
-/**
- * Resolves when reading `fd` would not wait: there is data, the end, or an error to be had.
- * @throws the signal's reason when it is aborted.
- */
-export function waitReadable(fd: number, signal?: AbortSignal): Promise<void> {
-  return waitForEvents(fd, signal, (events) => (events & (EPOLLIN | EPOLLHUP | EPOLLERR)) !== 0);
 }

@@ -34,7 +34,7 @@ async function receive(socket: Socket, length: number): Promise<string> {
   return hash.digest("hex");
 }
 
-test("PollStream and waitForHost() serve a virtio-serial port, connection after connection, idle in between", async (t) => {
+test("PollStream serves a virtio-serial port, connection after connection, idle in between", async (t) => {
   const folder = mkdtempSync(join(tmpdir(), "caisson-port-"));
   try {
     const path = join(folder, "port");
