@@ -1,4 +1,5 @@
-import { closeSync, type FSWatcher, openSync } from "node:fs";
+import { closeSync, type FSWatcher, openSync, readFileSync } from "node:fs";
+import { dirname } from "node:path";
 import { CaissonError } from "../protocol/errors.ts";
 import type {
   CreateContainerRequest,
@@ -12,7 +13,7 @@ import type {
   WaitProcessResponse,
 } from "../protocol/generated/agent.ts";
 import { parseJson } from "../protocol/json.ts";
-import type { Process as ProcessConfig, Resources, Spec } from "../protocol/oci.ts";
+import type { ContainerStatus, Process as ProcessConfig, Resources, Spec, State } from "../protocol/oci.ts";
 import { Cgroup } from "./cgroups/cgroup.ts";
 import { oomKills, watchFile } from "./cgroups/events.ts";
 import { freeze, thaw } from "./cgroups/freezer.ts";
@@ -63,6 +64,8 @@ export class Container {
   readonly #creation = Promise.withResolvers<void>();
   #lifecycle: Lifecycle = { status: "creating" };
   #config: Spec = { ociVersion: "" };
+  /** On the host. */
+  #bundle = "";
   /** For the processes that exec adds, too. */
   #seccomp: SeccompFilter | undefined;
   #cgroup: Cgroup | undefined;
@@ -88,7 +91,7 @@ export class Container {
   }
 
   /** Sets it up as far as OCI "created"; answers with the init's pid. On failure nothing of it is left. */
-  async create({ configJson, rows, columns, seccomp }: CreateContainerRequest): Promise<number> {
+  async create({ configJson, rows, columns, seccomp, bundle }: CreateContainerRequest): Promise<number> {
     try {
       const config = parse(configJson, "The container's configuration") as Spec;
       const { linux, process, root } = config;
@@ -97,6 +100,7 @@ export class Container {
       }
       this.#config = config;
       this.#seccomp = seccomp;
+      this.#bundle = bundle;
       const cgroup = this.#createCgroup(linux?.cgroupsPath, linux?.resources ?? {});
       const plan = compileCreate({
         config,
@@ -107,7 +111,10 @@ export class Container {
         seccomp,
       });
       const terminal = process?.terminal === true;
-      const init = await Process.launch(`container ${this.id}`, this.#sandbox.reserve.take(), plan, terminal);
+      const hooks = (config.hooks?.createContainer ?? []).length > 0;
+      const state = hooks ? (pid: number) => this.#stateJson("creating", pid, dirname(root?.path ?? "/")) : undefined;
+      const launcher = this.#sandbox.reserve.take();
+      const init = await Process.launch(`container ${this.id}`, launcher, plan, terminal, state);
       this.#lifecycle = { status: "created", init };
       this.#network = openSync(`/proc/${init.pid}/ns/net`, "r");
       this.#exit = this.#finish(init, cgroup);
@@ -128,7 +135,8 @@ export class Container {
   async start(): Promise<void> {
     const { init } = this.#require("started", ["created"]);
     this.#lifecycle = { status: "running", init };
-    await init.proceed(this.#stateJson(init));
+    const hooks = (this.#config.hooks?.startContainer ?? []).length > 0;
+    await init.proceed(hooks ? this.#stateJson("created", init.pid, this.#bundle) : "");
   }
 
   /** Adds a process; answers once its program runs. */
@@ -309,19 +317,18 @@ export class Container {
     throw new CaissonError("CAISSON_E_STATE", `Container ${this.id} cannot be ${what}: it is not set up.`);
   }
 
-  /** The OCI state (runtime.md, "State") as startContainer hooks get it. */
-  #stateJson(init: Process): string {
-    const { annotations = {}, root } = this.#config;
-    const bundle = root?.path ?? "/";
-    return JSON.stringify({
-      ociVersion: this.#config.ociVersion,
-      id: this.id,
-      status: "created",
-      pid: init.pid,
-      bundle,
-      annotations,
-    });
+  /** The OCI state (runtime.md, State) as hooks in the container get it; the pid is the one that they see. */
+  #stateJson(status: ContainerStatus, pid: number, bundle: string): string {
+    const { annotations = {}, ociVersion } = this.#config;
+    const state: State = { ociVersion, id: this.id, status, pid: ownPid(pid), bundle, annotations };
+    return JSON.stringify(state);
   }
+}
+
+/** A process's pid in its own pid namespace (proc(5), NSpid). */
+function ownPid(pid: number): number {
+  const pids = /^NSpid:(.*)$/m.exec(readFileSync(`/proc/${pid}/status`, "latin1"))?.[1] ?? "";
+  return Number(pids.trim().split("\t").at(-1));
 }
 
 function parse(json: Uint8Array, what: string): unknown {

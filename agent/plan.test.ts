@@ -122,15 +122,21 @@ test("compileCreate loads the filter before the rights go, or last with no_new_p
   }
 });
 
-test("compileCreate stops at createContainer only when told so", () => {
+test("compileCreate stops at createContainer only when there are such hooks", () => {
   const barriers = (steps: Step[]) => steps.filter((step) => step.op === "barrier").map((step) => step.barrier);
   const hooks = { createContainer: [{ path: "/h" }], startContainer: [{ path: "/s", timeout: 2 }] };
-  assert.deepEqual(barriers(create({ hooks }, { stopForHooks: true })), ["createContainer", "created"]);
   assert.deepEqual(barriers(create()), ["created"]);
-  assert.throws(() => create({ hooks }), { code: "CAISSON_E_CONFIG_UNSUPPORTED", field: "hooks.createContainer" });
-  const steps = create({ hooks }, { stopForHooks: true });
-  order(steps, "rootfs", "barrier", "pivotRoot", "hook", "execute");
-  assert.equal(steps.find((step) => step.op === "hook")?.timeoutMs, 2000);
+  const steps = create({ hooks });
+  assert.deepEqual(barriers(steps), ["createContainer", "created"]);
+  order(steps, "rootfs", "barrier", "hook", "pivotRoot");
+  const ran = steps.filter((step) => step.op === "hook");
+  assert.deepEqual(
+    ran.map(({ args, timeoutMs }) => ({ args, timeoutMs })),
+    [
+      { args: ["/h"], timeoutMs: 0 },
+      { args: ["/s"], timeoutMs: 2000 },
+    ],
+  );
 });
 
 test("compileCreate refuses what no step carries out, naming the field", () => {

@@ -3,7 +3,7 @@ import type { Process, Spec } from "../protocol/oci.ts";
 import { consoleStep } from "./plan/console.ts";
 import { enterNamespacesSteps, joinContainerSteps, Namespaces } from "./plan/namespaces.ts";
 import { programSteps } from "./plan/program.ts";
-import { invalid, refuseUnsupportedConfig, refuseUnsupportedProcess, unsupported } from "./plan/refusal.ts";
+import { invalid, refuseUnsupportedConfig, refuseUnsupportedProcess } from "./plan/refusal.ts";
 import { rootfsSteps } from "./plan/rootfs.ts";
 import { affinityStep } from "./plan/scheduling.ts";
 import { checkFilter, type SeccompFilter } from "./plan/seccomp.ts";
@@ -20,8 +20,6 @@ export interface CreateInput {
   rows: number;
   columns: number;
   seccomp?: SeccompFilter | undefined;
-  /** Stop before pivot_root for createContainer hooks: the plan then has a barrier of that name. */
-  stopForHooks?: boolean;
 }
 
 export interface ExecInput {
@@ -53,8 +51,6 @@ export function compileCreate(input: CreateInput): Plan {
   const { process } = config;
   if (process === undefined) throw invalid("process", "is required.");
   refuseUnsupportedProcess(process);
-  if (input.stopForHooks !== true && (config.hooks?.createContainer?.length ?? 0) > 0)
-    throw unsupported("hooks.createContainer");
   const namespaces = new Namespaces(config);
   const userNamespace = namespaces.has("user");
   const steps: Step[] = [

@@ -47,10 +47,20 @@ export class Process {
     });
   }
 
-  /** Carries out a plan to its first barrier, or to the running program if it has none; throws as Launcher.run() does. */
-  static async launch(name: string, launcher: Launcher, plan: Plan, withTerminal: boolean): Promise<Process> {
+  /**
+   * Carries out a plan to its first barrier, or to the running program if it has none; throws as Launcher.run() does.
+   * @param state what createContainer hooks read: then the plan has a barrier before them, and another one after.
+   */
+  static async launch(
+    name: string,
+    launcher: Launcher,
+    plan: Plan,
+    withTerminal: boolean,
+    state?: (pid: number) => string,
+  ): Promise<Process> {
     try {
-      const pid = await launcher.run(plan);
+      let pid = await launcher.run(plan);
+      if (state !== undefined) pid = await launcher.proceed(state(pid));
       return new Process(name, pid, launcher, withTerminal ? launcher.takeTerminal() : undefined);
     } catch (error) {
       launcher.discard();

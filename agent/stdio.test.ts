@@ -23,6 +23,7 @@ async function start(containerId: string, args: string[], process = {}, rows = 0
     rows,
     columns,
     seccomp: undefined,
+    bundle: "",
   });
   await agent.call("startContainer", { containerId });
 }

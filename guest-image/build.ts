@@ -118,6 +118,8 @@ function programOf(packages: string, name: string): string {
 function makeWarmRootfs(root: string, packages: string): void {
   for (const folder of ["proc", "dev", "sys"]) mkdirSync(join(root, WARM_ROOTFS, folder), { recursive: true });
   install(programOf(packages, "busybox"), root, `${WARM_ROOTFS}/bin/busybox`, { executable: true });
+  // Scripts among createContainer hooks run in the guest's own root; its applets need no names of their own.
+  symlinkSync(`/${WARM_ROOTFS}/bin/busybox`, join(root, "usr/bin/sh"));
 }
 
 /** PID 1, the modules that it loads, and a console for what it has to say. */

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { test } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
 import { compileCreate, describeFailure } from "../plan.ts";
@@ -74,10 +75,15 @@ test("output ends when the container has closed it, though container-init lives"
   assert.equal(trial.child.exitCode, null);
 });
 
-test("the barrier for createContainer hooks lies before the root is changed", options, async () => {
+test("createContainer hooks run in the container's namespaces, before the root is changed", options, async () => {
   using rootfs = new Rootfs();
-  const config = configOf("true", { config: { hooks: { createContainer: [{ path: "/x" }] } } });
-  await using trial = new Trial(compileCreate({ ...createInput(config, rootfs.path), stopForHooks: true }));
+  const seen = join(rootfs.folder("seen"), "state");
+  const script = `cat > ${seen}; hostname >> ${seen}; test -d ${rootfs.path}/proc/self`;
+  const hooks = {
+    createContainer: [{ path: "/bin/busybox", args: ["sh", "-c", script], env: ["PATH=/bin:/usr/bin"] }],
+  };
+  const config = configOf("echo ran", { config: { hooks } });
+  await using trial = new Trial(compileCreate(createInput(config, rootfs.path)));
   const report = await trial.next();
   assert.equal(report?.type, "reached");
   assert.equal(trial.plan.steps[report.index]?.barrier, "createContainer");
@@ -85,8 +91,11 @@ test("the barrier for createContainer hooks lies before the root is changed", op
     .split("\n")
     .map((line) => line.split(" ")[4]);
   assert.ok(points.includes(`${rootfs.path}/proc`) && points.includes(rootfs.path), String(points));
-  trial.proceed();
-  assert.equal((await trial.finish()).exit?.exitCode, 0);
+  trial.proceed('{"id":"x"}\n');
+  const { error, stdout } = await trial.finish();
+  assert.equal(error, undefined);
+  assert.equal(readFileSync(seen, "utf8"), '{"id":"x"}\ntrial\n');
+  assert.equal(stdout, "ran\n");
 });
 
 test("startContainer hooks run in the container, with the state on stdin, before the program", options, async () => {

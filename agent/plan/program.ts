@@ -1,10 +1,10 @@
-import type { Hook, Process, Spec } from "../../protocol/oci.ts";
+import type { Process, Spec } from "../../protocol/oci.ts";
 import type { Step } from "../steps.ts";
 import { capabilitySteps } from "./capabilities.ts";
 import { parseEnvironment } from "./environment.ts";
+import { startContainerSteps } from "./hooks.ts";
 import { invalid } from "./refusal.ts";
 import { rlimitSteps } from "./rlimits.ts";
-import { barrierStep } from "./rootfs.ts";
 import { schedulingSteps } from "./scheduling.ts";
 import { type SeccompFilter, seccompSteps } from "./seccomp.ts";
 import { identityStep, stdioOwnerSteps, umaskStep } from "./user.ts";
@@ -67,22 +67,8 @@ export function programSteps(input: ProgramInput): Step[] {
   }
   const program = { field: "process.args[0]", subject: name };
   steps.push({ op: "findProgram", name, path: environment.path, ...program, task: "finding the program" });
-  if (input.stop) steps.push(barrierStep("created"), ...hookSteps(config.hooks?.startContainer ?? []));
+  if (input.stop) steps.push(...startContainerSteps(config));
   steps.push(...filter.last);
   steps.push({ op: "execute", args, env: environment.entries, ...program, task: "executing the program" });
   return steps;
-}
-
-/** config.md, "StartContainer Hooks": in the container, after start, before the program. */
-function hookSteps(hooks: readonly Hook[]): Step[] {
-  return hooks.map((hook, index) => ({
-    op: "hook",
-    path: hook.path,
-    args: hook.args ?? [hook.path],
-    env: hook.env ?? [],
-    timeoutMs: (hook.timeout ?? 0) * 1000,
-    field: `hooks.startContainer[${index}]`,
-    subject: hook.path,
-    task: "running the hook",
-  }));
 }

@@ -1,8 +1,9 @@
 import type { Spec } from "../../protocol/oci.ts";
 import { mountSteps, readonlyStep } from "../mounts.ts";
-import type { Barrier, Step } from "../steps.ts";
+import type { Step } from "../steps.ts";
 import { consoleStep } from "./console.ts";
 import { deviceSteps } from "./devices.ts";
+import { createContainerSteps } from "./hooks.ts";
 import { own, PROPAGATION } from "./mount-options.ts";
 import { containerPath } from "./paths.ts";
 import { invalid } from "./refusal.ts";
@@ -12,7 +13,6 @@ export interface RootfsInput {
   rootfs: string;
   rows: number;
   columns: number;
-  stopForHooks?: boolean;
 }
 
 /** Builds the container's file system in its mount namespace and moves into it. */
@@ -53,7 +53,7 @@ export function rootfsSteps(input: RootfsInput, userNamespace: boolean): Step[] 
       task: "making the working directory",
     });
   }
-  if (input.stopForHooks === true) steps.push(barrierStep("createContainer"));
+  steps.push(...createContainerSteps(config));
   linux?.maskedPaths?.forEach((path, index) => {
     const field = `linux.maskedPaths[${index}]`;
     steps.push({ op: "mask", path: containerPath(path), field, subject: path, task: "masking the path" });
@@ -79,10 +79,6 @@ export function rootfsSteps(input: RootfsInput, userNamespace: boolean): Step[] 
     steps.push({ op: "targetAttributes", target: "/", ...attributes, ...about });
   }
   return steps;
-}
-
-export function barrierStep(barrier: Barrier): Step {
-  return { op: "barrier", barrier, field: barrier === "created" ? "process" : `hooks.${barrier}`, task: "waiting" };
 }
 
 function parsePropagation(name: string | undefined): { value: bigint; recursive: boolean } | undefined {

@@ -20,6 +20,7 @@ NAPI_MODULE_INIT() {
       FUNCTION("unblockSignal", posix_unblock_signal),
       FUNCTION("unshare", posix_unshare),
       FUNCTION("setns", posix_setns),
+      FUNCTION("chroot", posix_chroot),
       FUNCTION("netlinkSocket", posix_netlink_socket),
       FUNCTION("openTap", posix_open_tap),
       FUNCTION("mount", posix_mount),

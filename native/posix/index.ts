@@ -95,6 +95,7 @@ interface PosixAddon {
   unblockSignal(signal: number): void;
   unshare(flags: number): void;
   setns(fd: number, nstype: number): void;
+  chroot(fd: number): void;
   netlinkSocket(protocol: number): number;
   openTap(name: string): Tap;
   mount(source: string | null, target: string, fstype: string | null, flags: number, data: string | null): void;
@@ -214,6 +215,11 @@ export function unshare(flags: number): void {
  */
 export function setns(fd: number, nstype: number): void {
   addon.setns(fd, nstype);
+}
+
+/** chroot(2) to an open directory, which becomes the working directory, too; of the calling thread only after unshare(CLONE_FS). */
+export function chroot(fd: number): void {
+  addon.chroot(fd);
 }
 
 /**

@@ -4,6 +4,7 @@
 #include <sched.h>
 #include <stdlib.h>
 #include <sys/mount.h>
+#include <unistd.h>
 
 napi_value posix_unshare(napi_env env, napi_callback_info info) {
   napi_value argument;
@@ -21,6 +22,15 @@ napi_value posix_setns(napi_env env, napi_callback_info info) {
       !read_flags(env, arguments[1], &type))
     return NULL;
   if (setns(fd, (int)type) < 0) return throw_errno(env, errno, "setns", NULL);
+  return make_undefined(env);
+}
+
+napi_value posix_chroot(napi_env env, napi_callback_info info) {
+  napi_value argument;
+  int fd;
+  if (!read_arguments(env, info, 1, &argument) || !read_int(env, argument, &fd)) return NULL;
+  if (fchdir(fd) < 0) return throw_errno(env, errno, "fchdir", NULL);
+  if (chroot(".") < 0) return throw_errno(env, errno, "chroot", NULL);
   return make_undefined(env);
 }
 

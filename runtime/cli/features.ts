@@ -29,6 +29,9 @@ export function command(): Command {
   });
 }
 
+/** Without these a configuration is refused whatever else it asks for. */
+const NEEDED: readonly NamespaceType[] = ["mount", "network"];
+
 /** Asks the check that refuses a configuration, so that the answer cannot differ from what `create` does. */
 export function features() {
   return {
@@ -61,7 +64,10 @@ export function features() {
 
 function carriedOut({ linux, ...part }: Partial<Spec>): boolean {
   try {
-    refuseUnsupported({ ociVersion: OCI_VERSION, ...part, linux: { namespaces: [{ type: "mount" }], ...linux } }, "");
+    refuseUnsupported(
+      { ociVersion: OCI_VERSION, ...part, linux: { namespaces: NEEDED.map((type) => ({ type })), ...linux } },
+      "",
+    );
     return true;
   } catch {
     return false;

@@ -5,7 +5,7 @@ import { log } from "../log.ts";
 import { type Exit, type GuestProcess, VM_DEATH_EXIT_CODE } from "../sandbox/process.ts";
 import { onForwardedSignals } from "../signals.ts";
 import { socketAddress } from "../state/socket-address.ts";
-import { enterPrivateMountNamespace } from "../storage/share.ts";
+import { enterPrivateMountNamespace } from "../storage/mount-namespace.ts";
 import { now, tracePhase, traceTo, writeTrace } from "../trace.ts";
 import { diedError } from "../vm/death.ts";
 import { type Creation, createFromBundle } from "./creation.ts";
@@ -78,9 +78,7 @@ class Daemon {
   readonly #handlers: Handlers = {
     create: (params) => this.#create(params),
     start: async () => {
-      const creation = this.#alive();
-      await creation.container.start();
-      creation.record("running");
+      await this.#alive().start();
       return {};
     },
     detach: async () => {
@@ -184,6 +182,7 @@ class Daemon {
   async #follow(creation: Creation): Promise<void> {
     const { sandbox, container } = creation;
     const exit = await container.wait();
+    await creation.settled();
     if (exit.exitCode === VM_DEATH_EXIT_CODE) {
       const death = await Promise.race([sandbox.died, delay(FAREWELL_LIMIT_MS)]);
       if (death !== undefined && death.reason !== "killed") {
@@ -215,6 +214,7 @@ class Daemon {
   async #shutDown(): Promise<void> {
     const creation = this.#alive();
     const { container } = creation;
+    creation.abortHooks();
     if (container.lifecycle !== "stopped") {
       const killed = container.kill(SIGKILL, { all: true }).then(() => container.wait());
       await Promise.race([killed.catch(() => {}), delay(SHUTDOWN_LIMIT_MS)]);

@@ -29,9 +29,6 @@ const REFUSED: [field: string, config: unknown][] = [
   ["zos", { ...spec, zos: {} }],
   ["freebsd", { ...spec, freebsd: {} }],
   ["vm", { ...spec, vm: { kernel: { path: "/vmlinuz" } } }],
-  ...(["prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop"] as const).map(
-    (name): [string, unknown] => [`hooks.${name}`, { ...spec, hooks: { [name]: [{ path: "/bin/true" }] } }],
-  ),
   ...(["pid", "ipc", "uts", "mount", "user", "cgroup", "time", "network"] as const).map((type): [string, unknown] => [
     `linux.namespaces[${type}].path`,
     joining(type),

@@ -1,24 +1,14 @@
 import { closeSync, mkdirSync, openSync, readFileSync, rmSync, statSync } from "node:fs";
-import { isAbsolute, join } from "node:path";
-import { constants, mount, umount, unshare } from "../../native/posix/index.ts";
+import { basename, isAbsolute, join } from "node:path";
+import { constants, mount, umount } from "../../native/posix/index.ts";
 import { CaissonError } from "../../protocol/errors.ts";
-import type { Mount, Spec } from "../../protocol/oci.ts";
+import type { Hooks, Mount, Spec } from "../../protocol/oci.ts";
 
 /** Where the guest's agent mounts the shared directory. */
 export const GUEST_SHARE = "/run/caisson/share";
 
 /** Room for the share's own directories and mount points: all that a hostile guest could write beside the volumes. */
 const SHARE_TMPFS = "mode=0700,size=1m,nr_inodes=4096";
-
-/**
- * Moves this process into a mount namespace of its own, which still receives the host's mounts. Every mount made from now
- * on goes with the process, whatever ends it. Call it before anything starts libuv's thread pool: threads keep the
- * namespace they were born in (unshare(2), CLONE_NEWNS).
- */
-export function enterPrivateMountNamespace(): void {
-  unshare(constants.CLONE_NEWNS);
-  mount(null, "/", null, constants.MS_REC | constants.MS_SLAVE, null);
-}
 
 /**
  * The one directory that the sandbox's VM can see. Root file systems and volumes are bind mounts below it:
@@ -52,7 +42,13 @@ export class Share {
         addBind(entry, bundle, join(own, "mounts", String(index)), index);
         return { ...entry, source: `${GUEST_SHARE}/${id}/mounts/${index}` };
       });
-      return { ...spec, root: { ...spec.root, path: `${GUEST_SHARE}/${id}/rootfs` }, ...(mounts ? { mounts } : {}) };
+      const hooks = addHooks(spec.hooks, bundle, own, `${GUEST_SHARE}/${id}`);
+      return {
+        ...spec,
+        root: { ...spec.root, path: `${GUEST_SHARE}/${id}/rootfs` },
+        ...(mounts && { mounts }),
+        ...(hooks && { hooks }),
+      };
     } catch (error) {
       this.#remove(own);
       throw error;
@@ -119,6 +115,29 @@ function addBind(entry: Mount, bundle: string, target: string, index: number): v
   else closeSync(openSync(target, "wx"));
   const options = new Set(entry.options);
   bind(source, target, options.has("rbind"), options.has("ro") || options.has("rro"), field);
+}
+
+/**
+ * Brings the programs of createContainer hooks into the share, since they run in the guest but are the host's (config.md,
+ * CreateContainer Hooks), and beside the root file system the configuration that they look for in the bundle.
+ */
+function addHooks(hooks: Hooks | undefined, bundle: string, own: string, guest: string): Hooks | undefined {
+  const programs = hooks?.createContainer ?? [];
+  if (programs.length === 0) return hooks;
+  addFile(join(bundle, "config.json"), join(own, "config.json"), "hooks.createContainer");
+  const createContainer = programs.map((hook, index) => {
+    const field = `hooks.createContainer[${index}]`;
+    const name = join("hooks", String(index), basename(hook.path));
+    mkdirSync(join(own, "hooks", String(index)), { recursive: true });
+    addFile(hook.path, join(own, name), field);
+    return { ...hook, args: hook.args ?? [hook.path], path: join(guest, name) };
+  });
+  return { ...hooks, createContainer };
+}
+
+function addFile(source: string, target: string, field: string): void {
+  closeSync(openSync(target, "wx"));
+  bind(source, target, false, true, field);
 }
 
 /** Read-only is kept by the host as well: the guest's own flag is in the guest's power. */

@@ -1,0 +1,187 @@
+/** The hooks that run on the host (config.md, POSIX-platform Hooks). Those in the container run in the guest (agent/plan). */
+import { type ChildProcess, spawn } from "node:child_process";
+import { existsSync } from "node:fs";
+import type { Readable } from "node:stream";
+import { CaissonError } from "../../protocol/errors.ts";
+import { type Hook, type HookName, type Hooks, OCI_VERSION, type State } from "../../protocol/oci.ts";
+import { log } from "../log.ts";
+import { inCallersNetworkNamespace } from "../network/namespace.ts";
+import { inCallersMountNamespace } from "../storage/mount-namespace.ts";
+
+type HostHookName = Extract<HookName, "prestart" | "createRuntime" | "poststart" | "poststop">;
+
+/** Those of one container over its life. The OCI pid is this process's. */
+export class HostHooks {
+  readonly #hooks: Hooks;
+  readonly #container: Pick<State, "id" | "bundle" | "annotations">;
+  readonly #abort = new AbortController();
+  #begun = false;
+
+  constructor(hooks: Hooks | undefined, { id, bundle, annotations }: Pick<State, "id" | "bundle" | "annotations">) {
+    this.#hooks = hooks ?? {};
+    this.#container = { id, bundle, annotations };
+  }
+
+  /** @throws CaissonError CAISSON_E_HOOK naming the hook that failed: the container must not be. The signal's reason. */
+  async create(signal: AbortSignal): Promise<void> {
+    this.#begun = true;
+    const state = this.#state("creating");
+    await runHooks("prestart", this.#hooks.prestart, state, signal);
+    await runHooks("createRuntime", this.#hooks.createRuntime, state, signal);
+  }
+
+  /** Resolves when they have run, well or not (runtime.md 1.2, Lifecycle). */
+  async poststart(): Promise<void> {
+    await runHooksAndWarn("poststart", this.#hooks.poststart, this.#state("running"), this.#abort.signal);
+  }
+
+  /** Ends a poststart hook that runs: nobody waits for the container any more. */
+  abort(): void {
+    this.#abort.abort();
+  }
+
+  /** For a container that never came to be. Does nothing when create() had not been called. */
+  async poststop(): Promise<void> {
+    if (this.#begun) await runPoststopHooks(this.#hooks.poststop, this.#container);
+  }
+
+  #state(status: "creating" | "running"): State {
+    const { id, bundle, annotations } = this.#container;
+    return { ociVersion: OCI_VERSION, id, status, pid: process.pid, bundle, ...(annotations && { annotations }) };
+  }
+}
+
+/** Runs them once the container is gone; their failures are warnings (runtime.md, Lifecycle). */
+export async function runPoststopHooks(
+  hooks: readonly Hook[] | undefined,
+  { id, bundle, annotations }: Pick<State, "id" | "bundle" | "annotations">,
+): Promise<void> {
+  const state: State = { ociVersion: OCI_VERSION, id, status: "stopped", bundle, ...(annotations && { annotations }) };
+  await runHooksAndWarn("poststop", hooks, state);
+}
+
+/** How much of what a failed hook printed is told, in characters. */
+const MAX_OUTPUT = 1000;
+/** How long after its end what a hook printed may take to arrive: something it left behind may hold its output open. */
+const OUTPUT_LIMIT_MS = 100;
+
+/**
+ * Runs the hooks of one name in their order, the state on their stdin.
+ * @throws CaissonError CAISSON_E_HOOK naming the first hook that failed; those after it have not run. The signal's reason.
+ */
+async function runHooks(
+  name: HostHookName,
+  hooks: readonly Hook[] | undefined,
+  state: State,
+  signal?: AbortSignal,
+): Promise<void> {
+  for (const [index, hook] of (hooks ?? []).entries()) {
+    signal?.throwIfAborted();
+    await runHook(`hooks.${name}[${index}]`, hook, state, signal);
+  }
+}
+
+/** The same for hooks whose failure only deserves a warning (runtime.md, Lifecycle): the ones after it run, too. */
+async function runHooksAndWarn(
+  name: HostHookName,
+  hooks: readonly Hook[] | undefined,
+  state: State,
+  signal?: AbortSignal,
+): Promise<void> {
+  for (const [index, hook] of (hooks ?? []).entries()) {
+    if (signal?.aborted) return;
+    await runHook(`hooks.${name}[${index}]`, hook, state, signal).catch((error: Error) => log.warning(error.message));
+  }
+}
+
+async function runHook(field: string, hook: Hook, state: State, signal?: AbortSignal): Promise<void> {
+  const { path, args = [path], timeout } = hook;
+  const failed = (how: string, cause?: unknown) =>
+    new CaissonError("CAISSON_E_HOOK", `${field} ${JSON.stringify(path)} ${how}`, { cause, field });
+  const child = inCallersNamespaces(() =>
+    spawn(path, args.slice(1), {
+      argv0: args[0] ?? path,
+      // Without `env` the runtime's own, as with runc.
+      env: hook.env === undefined ? process.env : environmentOf(hook.env),
+      cwd: existsSync(state.bundle) ? state.bundle : "/",
+      stdio: ["pipe", "pipe", "pipe"],
+    }),
+  );
+  const output = Promise.all([child.stdout, child.stderr].map(tailOf));
+  // One that does not read its state, and one that closes its output, are no failures.
+  child.stdin.on("error", () => {});
+  child.stdin.end(JSON.stringify(state));
+  const late = AbortSignal.timeout(Math.min(timeout ?? MAX_SECONDS, MAX_SECONDS) * 1000);
+  const kill = () => child.kill("SIGKILL");
+  late.addEventListener("abort", kill);
+  signal?.addEventListener("abort", kill);
+  try {
+    const how = await endOf(child);
+    signal?.throwIfAborted();
+    if (late.aborted) throw failed(`took longer than its timeout of ${timeout} s`);
+    if (how === undefined) return;
+    const said = (await within(output, OUTPUT_LIMIT_MS))?.join("").trim();
+    throw failed(said ? `${how}: ${said}` : how);
+  } catch (error) {
+    if (error instanceof CaissonError || signal?.aborted) throw error;
+    throw failed("cannot be run", error);
+  } finally {
+    late.removeEventListener("abort", kill);
+    signal?.removeEventListener("abort", kill);
+    child.stdout.destroy();
+    child.stderr.destroy();
+  }
+}
+
+/** Hooks see the host as the caller does (config.md, POSIX-platform Hooks: the runtime namespace). */
+function inCallersNamespaces<T>(run: () => T): T {
+  return inCallersNetworkNamespace(() => inCallersMountNamespace(run));
+}
+
+/** What a timer can count: three weeks. */
+const MAX_SECONDS = 2_000_000;
+
+/** `environ`'s entries; of several with one name the last. */
+function environmentOf(entries: readonly string[]): Record<string, string> {
+  return Object.fromEntries(
+    entries.map((entry) => {
+      const equals = entry.indexOf("=");
+      return [entry.slice(0, equals), entry.slice(equals + 1)];
+    }),
+  );
+}
+
+/** Undefined for success, else how it failed. Rejects when it could not be started. */
+function endOf(child: ChildProcess): Promise<string | undefined> {
+  return new Promise((resolve, reject) => {
+    child.once("error", reject);
+    child.once("exit", (status, signal) => {
+      if (signal !== null) resolve(`was killed by ${signal}`);
+      else resolve(status === 0 ? undefined : `ended with status ${status}`);
+    });
+  });
+}
+
+/** The last part of what comes, once all has come. */
+function tailOf(stream: Readable): Promise<string> {
+  return new Promise((resolve) => {
+    let tail = "";
+    stream.setEncoding("utf8").on("data", (text: string) => {
+      tail = (tail + text).slice(-MAX_OUTPUT);
+    });
+    stream.once("close", () => resolve(tail));
+    stream.once("error", () => resolve(tail));
+  });
+}
+
+async function within<T>(promise: Promise<T>, limitMs: number): Promise<T | undefined> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<undefined>((resolve) => {
+    timer = setTimeout(resolve, limitMs, undefined);
+  });
+  try {
+    return await Promise.race([promise, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
