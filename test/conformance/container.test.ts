@@ -1,0 +1,243 @@
+/** config.md and config-linux.md: what a container is made of, the same as under runc. A bundle for each subject. */
+import { mkdirSync, symlinkSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { after, test } from "node:test";
+import type { Linux, Mount, NamespaceType } from "../../protocol/oci.ts";
+import { Bundle } from "../harness/bundle.ts";
+import { sameAnswer } from "./compare.ts";
+import { Pair, runcMissing } from "./pair.ts";
+
+const options = { skip: runcMissing() ?? false };
+const pair = new Pair();
+after(() => pair[Symbol.asyncDispose]());
+
+interface Subject {
+  /** What the container's shell does. */
+  script: string;
+  change?: (bundle: Bundle) => void;
+}
+
+/** Mount points below /m with their options, propagation and type. */
+const MOUNTED = "grep ' /m' /proc/self/mountinfo | cut -d' ' -f5-";
+
+function linux(bundle: Bundle): Linux {
+  return bundle.spec.linux as Linux;
+}
+
+function add(bundle: Bundle, ...mounts: Mount[]): void {
+  bundle.spec.mounts?.push(...mounts);
+}
+
+function without(bundle: Bundle, ...types: NamespaceType[]): void {
+  linux(bundle).namespaces = linux(bundle).namespaces?.filter(({ type }) => !types.includes(type)) ?? [];
+}
+
+/** A folder beside the root file system with a file "a" in it. */
+function source(bundle: Bundle): string {
+  const folder = join(bundle.directory, "src");
+  mkdirSync(join(folder, "sub"), { recursive: true });
+  writeFileSync(join(folder, "a"), "A\n");
+  return folder;
+}
+
+function bind(folder: string, destination: string, ...more: string[]): Mount {
+  return { destination, source: folder, options: ["bind", ...more] };
+}
+
+const subjects: Readonly<Record<string, Subject>> = {
+  "bind mounts and their options": {
+    script: `${MOUNTED}; touch /m/ro/x; touch /m/rw/x && echo written; cat /m/file /m/made/for/it; cat /m/rel/a; echo B > /m/file; cat /m/file`,
+    change: (bundle) => {
+      const folder = source(bundle);
+      add(
+        bundle,
+        { destination: "/m/ro", type: "bind", source: "src", options: ["bind", "ro"] },
+        bind(folder, "/m/rw", "nosuid", "noexec", "nodev"),
+        bind(join(folder, "a"), "/m/file"),
+        bind(join(folder, "a"), "/m/made/for/it", "ro"),
+        bind(folder, "m/rel"),
+        bind(folder, "/m/noatime", "noatime", "nosymfollow"),
+        bind(folder, "/m/strict", "strictatime", "nodiratime"),
+        {
+          destination: "/m/rro",
+          source: folder,
+          options: ["rbind", "rro", "rnosuid", "rnodev", "rnoexec", "rnoatime"],
+        },
+        { destination: "/m/off", source: folder, options: ["rbind", "ro", "rrw", "rsuid", "rdev", "rexec", "rw"] },
+        bind(folder, "/m/unbindable", "unbindable"),
+        bind(folder, "/m/slave", "rslave"),
+        bind(folder, "/m/private", "rprivate"),
+        { destination: "/m/shared", source: folder, options: ["rbind", "rshared"] },
+      );
+    },
+  },
+  "file systems of the kernel and their options": {
+    script: `${MOUNTED}; ls -ld /m/tmp /m/up /m/deep/er; ls /m/up; cat /m/up/f`,
+    change: (bundle) => {
+      mkdirSync(join(bundle.rootfs, "m/up"), { recursive: true, mode: 0o750 });
+      writeFileSync(join(bundle.rootfs, "m/up/f"), "image\n");
+      add(
+        bundle,
+        { destination: "/m/tmp", type: "tmpfs", source: "tmpfs", options: ["mode=1777", "size=1m", "uid=5", "gid=6"] },
+        { destination: "/m/ro", type: "tmpfs", source: "name", options: ["ro", "noexec", "nosuid"] },
+        { destination: "/m/up", type: "tmpfs", source: "tmpfs", options: ["tmpcopyup"] },
+        { destination: "/m/flags", type: "tmpfs", source: "tmpfs", options: ["dirsync", "sync", "async", "iversion"] },
+        { destination: "/m/deep/er", type: "tmpfs", source: "tmpfs", options: ["mode=0711"] },
+      );
+    },
+  },
+  "links in the image never lead out of the root": {
+    script: "ls -R /tmp /abs /run; cat /etc/resolv.conf; cut -d' ' -f5 /proc/self/mountinfo | grep -E 'abs|tmp|resolv'",
+    change: (bundle) => {
+      const folder = source(bundle);
+      symlinkSync("../../../../../tmp/escape", join(bundle.rootfs, "up"));
+      symlinkSync("/abs/new", join(bundle.rootfs, "absolute"));
+      mkdirSync(join(bundle.rootfs, "run"));
+      symlinkSync("/run/rc/resolv.conf", join(bundle.rootfs, "etc/resolv.conf"));
+      writeFileSync(join(bundle.rootfs, "tmp/plain"), "");
+      add(bundle, bind(folder, "/up"), bind(folder, "/absolute"), bind(join(folder, "a"), "/etc/resolv.conf"));
+    },
+  },
+  "a read-only root": {
+    script: "touch /x; touch /tmp/x; touch /dev/shm/x && echo shm; mkdir /y; pwd",
+    change: (bundle) => {
+      bundle.spec.root = { path: "rootfs", readonly: true };
+      bundle.process.cwd = "/made/for/it";
+    },
+  },
+  "masked and read-only paths": {
+    script:
+      "ls /root /etc; cat /etc/secret; touch /tmp/x; touch /etc/y; echo 1 > /proc/sys/vm/swappiness",
+    change: (bundle) => {
+      writeFileSync(join(bundle.rootfs, "etc/secret"), "s");
+      writeFileSync(join(bundle.rootfs, "root/file"), "s");
+      linux(bundle).maskedPaths = ["/etc/secret", "/root", "/not/there"];
+      linux(bundle).readonlyPaths = ["/tmp", "/not/there", "/proc/sys"];
+    },
+  },
+  "devices by default and by configuration": {
+    script:
+      "stat -c '%n %F %t:%T %a %u:%g' /dev/* /dev/x/y; readlink /dev/fd /dev/stdin /dev/stdout /dev/stderr /dev/ptmx; echo w > /dev/x/y && echo usable; cat /dev/loop9",
+    change: (bundle) => {
+      linux(bundle).devices = [
+        { path: "/dev/fuse", type: "c", major: 10, minor: 229, fileMode: 0o640, uid: 3, gid: 4 },
+        { path: "/dev/x/y", type: "c", major: 1, minor: 3, fileMode: 0o622 },
+        { path: "/dev/pipe", type: "p", fileMode: 0o600 },
+        { path: "/dev/loop9", type: "b", major: 7, minor: 9 },
+      ];
+    },
+  },
+  "devices without a file system on /dev": {
+    script:
+      "ls /dev; stat -c '%n %F %t:%T' /dev/null /dev/zero /dev/odd; echo x > /dev/null && echo usable; head -c 3 /dev/odd | wc -c",
+    change: (bundle) => {
+      bundle.spec.mounts = bundle.spec.mounts?.filter(({ destination }) => !destination.startsWith("/dev"));
+      linux(bundle).devices = [{ path: "/dev/odd", type: "c", major: 1, minor: 5, fileMode: 0o640 }];
+    },
+  },
+  "rules for devices": {
+    script:
+      "cat /dev/kmsg2 > /dev/null && echo read; echo x > /dev/odd && echo written; mknod /dev/z c 1 5 && echo made; cat /dev/odd",
+    change: (bundle) => {
+      const capabilities = ["CAP_MKNOD"];
+      bundle.process.capabilities = { bounding: capabilities, effective: capabilities, permitted: capabilities };
+      linux(bundle).devices = [{ path: "/dev/odd", type: "c", major: 4, minor: 64 }];
+      linux(bundle).resources = {
+        devices: [
+          { allow: false, access: "rwm" },
+          { allow: true, type: "c", major: 1, minor: 5, access: "m" },
+        ],
+      };
+    },
+  },
+  "a user namespace": {
+    script:
+      "id -u; cat /proc/self/uid_map /proc/self/gid_map; stat -c %u:%g /bin /tmp; touch /tmp/x && stat -c %u:%g /tmp/x; echo x > /dev/null && echo usable; cat /proc/sys/kernel/hostname; grep Cap /proc/self/status",
+    change: (bundle) => {
+      const mapping = [
+        { containerID: 0, hostID: 0, size: 1 },
+        { containerID: 1, hostID: 100000, size: 1000 },
+      ];
+      linux(bundle).namespaces?.push({ type: "user" });
+      Object.assign(linux(bundle), { uidMappings: mapping, gidMappings: mapping });
+    },
+  },
+  "only the namespaces it must have": {
+    script: "readlink /proc/self/ns/uts | cut -c1-4; test $$ -gt 1 && echo shared",
+    change: (bundle) => {
+      without(bundle, "pid", "ipc", "uts", "cgroup");
+      bundle.spec.hostname = undefined;
+      const types = ["mqueue", "cgroup"];
+      bundle.spec.mounts = bundle.spec.mounts?.filter(({ type = "" }) => !types.includes(type));
+    },
+  },
+  "kernel parameters of its namespaces": {
+    script:
+      "cd /proc/sys; cat kernel/shmmax kernel/msgmax net/ipv4/ip_forward fs/mqueue/msg_max net/ipv4/ping_group_range",
+    change: (bundle) => {
+      linux(bundle).sysctl = {
+        "kernel.shmmax": "123456",
+        "kernel/msgmax": "9000",
+        "net.ipv4.ip_forward": "1",
+        "fs.mqueue.msg_max": "20",
+        "net.ipv4.ping_group_range": "0 5",
+      };
+    },
+  },
+  hostname: { script: "hostname; uname -n", change: (bundle) => Object.assign(bundle.spec, { hostname: "a.b" }) },
+  domainname: {
+    script: "cat /proc/sys/kernel/domainname",
+    change: (bundle) => Object.assign(bundle.spec, { domainname: "d.e" }),
+  },
+  personality: {
+    script: "uname -m",
+    change: (bundle) => Object.assign(linux(bundle), { personality: { domain: "LINUX32" } }),
+  },
+  "a command that is not there": { script: "", change: (bundle) => Object.assign(bundle.process, { args: ["nope"] }) },
+  "a file that cannot be run": { script: "", change: (bundle) => Object.assign(bundle.process, { args: ["/etc"] }) },
+  "the exit status": { script: "echo out; echo err >&2; exit 3" },
+  "a bind mount of nothing": { script: "true", change: (bundle) => add(bundle, bind("/nowhere/at/all", "/m")) },
+  "a file on a folder": { script: "true", change: (bundle) => add(bundle, bind("/etc/passwd", "/tmp")) },
+  "an unknown file system": {
+    script: "true",
+    change: (bundle) => add(bundle, { destination: "/m", type: "nosuchfs", source: "x" }),
+  },
+  "a wrong file system option": {
+    script: "true",
+    change: (bundle) => add(bundle, { destination: "/m", type: "tmpfs", source: "x", options: ["size=abc"] }),
+  },
+  "a mount below /proc": {
+    script: "true",
+    change: (bundle) => add(bundle, { destination: "/proc/sys", type: "tmpfs", source: "x" }),
+  },
+  "a parameter of the whole kernel": {
+    script: "true",
+    change: (bundle) => Object.assign(linux(bundle), { sysctl: { "vm.swappiness": "1" } }),
+  },
+  "a parameter that is not there": {
+    script: "true",
+    change: (bundle) => Object.assign(linux(bundle), { sysctl: { "net.ipv4.nope": "1" } }),
+  },
+  "no mount namespace": { script: "true", change: (bundle) => without(bundle, "mount") },
+};
+
+for (const [name, { script, change }] of Object.entries(subjects)) {
+  test(`run: ${name}`, options, async () => {
+    using ours = bundleOf(script, change);
+    using theirs = bundleOf(script, change);
+    const id = pair.id();
+    const [caisson, runc] = await Promise.all([
+      pair.host.run(["run", "--bundle", ours.directory, id]),
+      pair.runc(["run", "--bundle", theirs.directory, id]),
+    ]);
+    sameAnswer(`run: ${name}`, { caisson, runc });
+  });
+}
+
+/** Each runtime gets a bundle of its own, since containers write into their root. */
+function bundleOf(script: string, change: Subject["change"]): Bundle {
+  const bundle = new Bundle(["sh", "-c", `(${script || ":"}); exit $?`]);
+  for (const applet of ["cut", "mknod", "readlink", "sort"]) symlinkSync("busybox", join(bundle.rootfs, "bin", applet));
+  change?.(bundle);
+  return bundle.write();
+}
