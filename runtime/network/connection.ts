@@ -5,7 +5,7 @@ import type { NetlinkSocket } from "../../native/posix/netlink.ts";
 import { CaissonError } from "../../protocol/errors.ts";
 import type { ConnectedInterface } from "../state/record.ts";
 import { number } from "./attributes.ts";
-import { IFF_UP, IFLA, ifinfomsg, NO_OWN_ADDRESS, RTM_NEWLINK } from "./link.ts";
+import { addressMode, IFF_UP, IFLA, IN6_ADDR_GEN_MODE_NONE, ifinfomsg, RTM_NEWLINK } from "./link.ts";
 import { encodeBatch, type Request } from "./message.ts";
 import { addIngress, readFilters, readIngress, redirect, removeIngress, removeRedirect } from "./redirection.ts";
 import { isTap } from "./selection.ts";
@@ -95,7 +95,7 @@ function withoutAddresses({ index, name }: Tap): Request {
     type: RTM_NEWLINK,
     flags: 0,
     header: ifinfomsg(index),
-    attributes: [NO_OWN_ADDRESS],
+    attributes: [addressMode(IN6_ADDR_GEN_MODE_NONE)],
     doing: `keep ${name} without addresses`,
   };
 }

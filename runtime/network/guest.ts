@@ -1,9 +1,18 @@
 /** The requests that give the guest's interfaces what those of the network namespace have. A pure function. */
 import { CaissonError } from "../../protocol/errors.ts";
 import { number, text } from "./attributes.ts";
-import { IFF_NOARP, IFF_UP, IFLA, ifinfomsg, NO_OWN_ADDRESS, RTM_NEWLINK } from "./link.ts";
+import {
+  addressMode,
+  IFF_NOARP,
+  IFF_UP,
+  IFLA,
+  IN6_ADDR_GEN_MODE_EUI64,
+  IN6_ADDR_GEN_MODE_NONE,
+  ifinfomsg,
+  RTM_NEWLINK,
+} from "./link.ts";
 import type { Request } from "./message.ts";
-import { guestAddress, guestNeighbour, guestRoutes, guestRule } from "./objects.ts";
+import { guestAddress, guestNeighbour, guestRoutes, guestRule, isLinkLocal } from "./objects.ts";
 import { isLoopback, isUp } from "./selection.ts";
 import type { Link, Survey } from "./survey.ts";
 
@@ -17,8 +26,12 @@ const LOOPBACK_INDEX = 1;
 /** Which of the VM's network devices, from 0, an interface of the namespace has; by its index there. */
 export type Devices = ReadonlyMap<number, number>;
 
-/** The links themselves: address, MTU and name. They are down before and after. */
-export function linkRequests(links: readonly Link[], devices: Devices): Request[] {
+/**
+ * The links themselves: address, MTU and name. They are down before and after. Their link-local addresses are among those that
+ * are copied; a link that has none yet, since it has only just come up, makes the same in the guest by itself.
+ */
+export function linkRequests({ links, addresses }: Pick<Survey, "links" | "addresses">, devices: Devices): Request[] {
+  const known = new Set(addresses.filter(isLinkLocal).map(({ header }) => header.readUInt32LE(4)));
   return connected(links, devices).map(({ link, index }) => ({
     type: RTM_NEWLINK,
     flags: 0,
@@ -28,8 +41,9 @@ export function linkRequests(links: readonly Link[], devices: Devices): Request[
       number(IFLA.MTU, link.mtu),
       text(IFLA.IFNAME, link.name),
       number(IFLA.TXQLEN, link.txQueueLength),
-      // The namespace's link-local address is among those that are copied; a second one of the guest's own would be wrong.
-      NO_OWN_ADDRESS,
+      addressMode(
+        link.ownAddress === undefined || known.has(link.index) ? IN6_ADDR_GEN_MODE_NONE : IN6_ADDR_GEN_MODE_EUI64,
+      ),
     ],
     doing: `make ${link.name} with MTU ${link.mtu}`,
   }));
@@ -51,19 +65,20 @@ export function contentRequests(survey: Survey, devices: Devices): Request[] {
   const links = connected(survey.links, devices);
   const indexes = new Map(links.map(({ link, index }) => [link.index, index]));
   for (const link of survey.links) if (isLoopback(link)) indexes.set(link.index, LOOPBACK_INDEX);
-  const names = new Map(survey.links.map(({ index, name }) => [index, name]));
-  const guestIndex = (index: number, what: string): number => {
+  const guestIndex = (index: number): number | undefined => indexes.get(index);
+  const throughIndex = (index: number, what: string): number => {
     const found = indexes.get(index);
     if (found !== undefined) return found;
+    const name = survey.links.find((link) => link.index === index)?.name ?? `interface ${index}`;
     throw new CaissonError(
       "CAISSON_E_NETWORK",
-      `cannot copy ${what} into the VM: it belongs to ${names.get(index) ?? `interface ${index}`}, which the VM does not get`,
+      `cannot copy ${what} into the VM: it leads through ${name}, which the VM does not get`,
     );
   };
   return [
     ...links.filter(({ link }) => isUp(link)).map(({ link, index }) => upRequest(link, index)),
     ...survey.addresses.flatMap((entry) => guestAddress(entry, guestIndex)),
-    ...guestRoutes(survey.routes, guestIndex),
+    ...guestRoutes(survey.routes, throughIndex),
     ...survey.rules.flatMap(guestRule),
     ...survey.neighbours.flatMap((entry) => guestNeighbour(entry, guestIndex)),
   ];

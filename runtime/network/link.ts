@@ -18,14 +18,16 @@ export const IFF_UP = 0x1;
 export const IFF_LOOPBACK = 0x8;
 export const IFF_NOARP = 0x80;
 
-const AF_INET6 = 10;
-const IFLA_INET6_ADDR_GEN_MODE = 8;
-const IN6_ADDR_GEN_MODE_NONE = 1;
+export const AF_INET6 = 10;
+export const IFLA_INET6_ADDR_GEN_MODE = 8;
+/** Made from the MAC, and not made. */
+export const IN6_ADDR_GEN_MODE_EUI64 = 0;
+export const IN6_ADDR_GEN_MODE_NONE = 1;
 
-/** The kernel shall not make up a link-local address; to be sent before the link is up. */
-export const NO_OWN_ADDRESS: Attribute = nested(IFLA.AF_SPEC, [
-  nested(AF_INET6, [byte(IFLA_INET6_ADDR_GEN_MODE, IN6_ADDR_GEN_MODE_NONE)]),
-]);
+/** How the kernel makes the link-local address; to be sent before the link is up. */
+export function addressMode(mode: number): Attribute {
+  return nested(IFLA.AF_SPEC, [nested(AF_INET6, [byte(IFLA_INET6_ADDR_GEN_MODE, mode)])]);
+}
 
 /** @param change which of the flags are meant. */
 export function ifinfomsg(index: number, flags = 0, change = 0): Buffer {

@@ -169,11 +169,17 @@ export class SandboxNetwork {
     const steps: GuestRequests[] = [
       {
         pid: 0,
-        requests: [...this.#untold(linkRequests(toMove, this.#devices)), ...moveRequests(toMove, this.#devices, pid)],
+        requests: [
+          ...this.#untold(linkRequests({ ...survey, links: toMove }, this.#devices)),
+          ...moveRequests(toMove, this.#devices, pid),
+        ],
       },
       {
         pid,
-        requests: this.#untold([...linkRequests(staying, this.#devices), ...contentRequests(survey, this.#devices)]),
+        requests: this.#untold([
+          ...linkRequests({ ...survey, links: staying }, this.#devices),
+          ...contentRequests(survey, this.#devices),
+        ]),
       },
     ];
     return steps.filter(({ requests }) => requests.length > 0);

@@ -5,8 +5,10 @@ import { NLM_F_CREATE, NLM_F_REPLACE, type Request } from "./message.ts";
 import type { Entry } from "./survey.ts";
 import { addressText } from "./text.ts";
 
-/** The guest's index of an interface; throws naming `what` when the guest does not have that interface. */
-export type GuestIndex = (index: number, what: string) => number;
+/** The guest's index of an interface, if it has that one. */
+export type GuestIndex = (index: number) => number | undefined;
+/** The same, for `what` cannot do without; throws when the guest does not have that interface. */
+export type ThroughIndex = (index: number, what: string) => number;
 
 const RTM = { NEWADDR: 20, NEWROUTE: 24, NEWNEIGH: 28, NEWRULE: 32 } as const;
 const NLM_F_APPEND = 0x800;
@@ -15,6 +17,7 @@ const AF_INET6 = 10;
 
 const IFA = { ADDRESS: 1, LOCAL: 2, LABEL: 3, BROADCAST: 4, CACHEINFO: 6, FLAGS: 8, RT_PRIORITY: 9 } as const;
 const IFA_F = { NODAD: 0x02, DADFAILED: 0x08, PERMANENT: 0x80, NOPREFIXROUTE: 0x200, MCAUTOJOIN: 0x400 } as const;
+const RT_SCOPE_LINK = 253;
 const RT_SCOPE_HOST = 254;
 
 /** linux/rtnetlink.h */
@@ -50,14 +53,15 @@ const FIB_RULE_CONFIGURED = 0x2 | 0x10000;
 const NUD_PERMANENT = 0x80;
 const NDA = { DST: 1, LLADDR: 2 } as const;
 
-/** Nothing for an address that the guest has by itself or that its owner found taken. */
+/** Nothing for an address of an interface that is left out, one that the guest has by itself or that was found taken. */
 export function guestAddress({ header, attributes }: Entry, guestIndex: GuestIndex): Request[] {
   const family = header.readUInt8(0);
   const prefix = header.readUInt8(1);
   const scope = header.readUInt8(3);
   const flags = numberOf(attributes, IFA.FLAGS) ?? header.readUInt8(2);
   const address = bytesOf(attributes, IFA.LOCAL) ?? bytesOf(attributes, IFA.ADDRESS);
-  if (!isIp(family) || address === undefined || isOwnLoopback(family, scope, address)) return [];
+  const index = guestIndex(header.readUInt32LE(4));
+  if (index === undefined || !isIp(family) || address === undefined || isOwnLoopback(family, scope, address)) return [];
   if ((flags & IFA_F.DADFAILED) !== 0) return [];
   const what = `the address ${addressText(address)}/${prefix}`;
   // The owner of the namespace has made sure that nobody else has it, and a program may bind to it at once.
@@ -75,7 +79,7 @@ export function guestAddress({ header, attributes }: Entry, guestIndex: GuestInd
   request.writeUInt8(family, 0);
   request.writeUInt8(prefix, 1);
   request.writeUInt8(scope, 3);
-  request.writeUInt32LE(guestIndex(header.readUInt32LE(4), what), 4);
+  request.writeUInt32LE(index, 4);
   return [
     {
       type: RTM.NEWADDR,
@@ -87,8 +91,13 @@ export function guestAddress({ header, attributes }: Entry, guestIndex: GuestInd
   ];
 }
 
+/** An IPv6 address that is valid on its link only (fe80::). */
+export function isLinkLocal({ header }: Entry): boolean {
+  return header.readUInt8(0) === AF_INET6 && header.readUInt8(3) === RT_SCOPE_LINK;
+}
+
 /** Those that somebody configured. The kernel's own come with the addresses, a router's by its advertisements. */
-export function guestRoutes(routes: readonly Entry[], guestIndex: GuestIndex): Request[] {
+export function guestRoutes(routes: readonly Entry[], guestIndex: ThroughIndex): Request[] {
   // A gateway must be reachable when its route is added.
   const last = ({ attributes }: Entry) =>
     [RTA.GATEWAY, RTA_LATER.VIA, RTA.MULTIPATH].some((type) => bytesOf(attributes, type) !== undefined) ? 1 : 0;
@@ -111,7 +120,7 @@ function isConfigured({ header, attributes }: Entry): boolean {
   );
 }
 
-function guestRoute({ header, attributes }: Entry, guestIndex: GuestIndex): Request {
+function guestRoute({ header, attributes }: Entry, guestIndex: ThroughIndex): Request {
   const destination = bytesOf(attributes, RTA.DST);
   const what = `the route to ${destination === undefined ? "default" : `${addressText(destination)}/${header.readUInt8(1)}`}`;
   if (bytesOf(attributes, RTA_LATER.ENCAP) !== undefined) {
@@ -174,17 +183,17 @@ export function guestRule({ header, attributes }: Entry): Request[] {
 export function guestNeighbour({ header, attributes }: Entry, guestIndex: GuestIndex): Request[] {
   const address = bytesOf(attributes, NDA.DST);
   const permanent = (header.readUInt16LE(8) & NUD_PERMANENT) !== 0;
-  if (!isIp(header.readUInt8(0)) || !permanent || address === undefined) return [];
-  const what = `the neighbour ${addressText(address)}`;
+  const index = guestIndex(header.readInt32LE(4));
+  if (index === undefined || !isIp(header.readUInt8(0)) || !permanent || address === undefined) return [];
   const request = Buffer.from(header);
-  request.writeInt32LE(guestIndex(header.readInt32LE(4), what), 4);
+  request.writeInt32LE(index, 4);
   return [
     {
       type: RTM.NEWNEIGH,
       flags: NLM_F_CREATE | NLM_F_REPLACE,
       header: request,
       attributes: only(attributes, [NDA.DST, NDA.LLADDR]),
-      doing: `add ${what}`,
+      doing: `add the neighbour ${addressText(address)}`,
     },
   ];
 }

@@ -1,7 +1,7 @@
 /** What is in a network namespace, as rtnetlink(7) lists it. */
 import type { NetlinkSocket } from "../../native/posix/netlink.ts";
 import { type Attribute, bytesOf, numberOf, parseAttributes, textOf } from "./attributes.ts";
-import { IFLA, RTM_NEWLINK } from "./link.ts";
+import { AF_INET6, IFLA, IFLA_INET6_ADDR_GEN_MODE, IN6_ADDR_GEN_MODE_NONE, RTM_NEWLINK } from "./link.ts";
 import { encodeDump } from "./message.ts";
 
 /** A listed object: the fixed part of its message and its attributes. */
@@ -20,6 +20,8 @@ export interface Link {
   mac: Buffer;
   mtu: number;
   txQueueLength: number;
+  /** How the kernel makes its IPv6 link-local address (IN6_ADDR_GEN_MODE_*); undefined where it makes none. */
+  ownAddress: number | undefined;
   /** "veth", "macvlan", "tun" ...; absent for hardware. */
   kind: string | undefined;
   /** The bridge, bond or vrf that it is part of. */
@@ -44,6 +46,9 @@ const RTM_GETRULE = 34;
 /** struct ifinfomsg, ifaddrmsg, rtmsg, ndmsg, fib_rule_hdr. */
 const HEADER_BYTES = { link: 16, address: 8, route: 12, neighbour: 12, rule: 12 } as const;
 const IFLA_INFO_KIND = 1;
+/** The interface's settings below /proc/sys/net/ipv6/conf, by number (linux/ipv6.h, DEVCONF_*). */
+const IFLA_INET6_CONF = 2;
+const DISABLE_IPV6 = 26;
 
 /** Reads the namespace that the socket is in. A few system calls. */
 export function readNamespace(socket: NetlinkSocket): Survey {
@@ -86,9 +91,21 @@ export function parseLink({ header, attributes }: Entry): Link {
     mac: bytesOf(attributes, IFLA.ADDRESS) ?? Buffer.alloc(0),
     mtu: numberOf(attributes, IFLA.MTU) ?? 0,
     txQueueLength: numberOf(attributes, IFLA.TXQLEN) ?? 0,
+    ownAddress: ownAddress(bytesOf(attributes, IFLA.AF_SPEC)),
     kind,
     master: numberOf(attributes, IFLA.MASTER),
     // The peer of a veth is told in the same field.
     lower: elsewhere || kind === "veth" || parent === 0 ? undefined : parent,
   };
+}
+
+function ownAddress(families: Buffer | undefined): number | undefined {
+  const ipv6 = families === undefined ? undefined : bytesOf(parseAttributes(families), AF_INET6);
+  if (ipv6 === undefined) return undefined;
+  const attributes = parseAttributes(ipv6);
+  const settings = bytesOf(attributes, IFLA_INET6_CONF);
+  const isOff =
+    settings === undefined || settings.length < 4 * (DISABLE_IPV6 + 1) || settings.readInt32LE(4 * DISABLE_IPV6) !== 0;
+  const mode = bytesOf(attributes, IFLA_INET6_ADDR_GEN_MODE)?.readUInt8(0);
+  return isOff || mode === IN6_ADDR_GEN_MODE_NONE ? undefined : mode;
 }

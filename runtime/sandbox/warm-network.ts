@@ -28,6 +28,7 @@ const LINK: Link = {
   mac: Buffer.from(initialMac(0).replaceAll(":", ""), "hex"),
   mtu: 1500,
   txQueueLength: 1000,
+  ownAddress: undefined,
   kind: undefined,
   master: undefined,
   lower: undefined,
@@ -47,10 +48,7 @@ const SURVEY: Survey = {
 };
 const DEVICES = new Map([[LINK.index, 0]]);
 
-export const WARM_NETWORK: readonly Request[] = [
-  ...linkRequests(SURVEY.links, DEVICES),
-  ...contentRequests(SURVEY, DEVICES),
-];
+export const WARM_NETWORK: readonly Request[] = [...linkRequests(SURVEY, DEVICES), ...contentRequests(SURVEY, DEVICES)];
 
 export const WARM_NETWORK_UNDONE: readonly Request[] = [
   {
