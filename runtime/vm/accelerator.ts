@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { accessSync, constants, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -58,13 +59,18 @@ export async function chooseAccelerator(
 export async function judgeKvm({ directory, qemu, kernel, signal }: ProbeOptions): Promise<KvmVerdict> {
   const missing = kvmMissing();
   if (missing !== undefined) return { usable: false, why: missing };
-  const file = join(directory, "kvm.json");
-  const key = [bootId(), fileIdentity(qemu.path), fileIdentity(kernel)].join(" ");
+  const { file, key } = verdictPlace(directory, qemu, kernel);
   const known = recall(file, key, toVerdict);
   if (known !== undefined) return known;
   const verdict = await probe(qemu, kernel, signal);
   remember(file, key, verdict);
   return verdict;
+}
+
+/** Where a verdict is remembered, and as what: one file each, so that two kernels in use do not make each other forgotten. */
+export function verdictPlace(directory: string, qemu: Qemu, kernel: string): { file: string; key: string } {
+  const key = [bootId(), fileIdentity(qemu.path), fileIdentity(kernel)].join(" ");
+  return { file: join(directory, `kvm-${createHash("sha256").update(key).digest("hex").slice(0, 16)}.json`), key };
 }
 
 function kvmMissing(): string | undefined {
