@@ -87,7 +87,7 @@ run: all ## run a demo container in a microVM; ARGS="sh -c '...'" runs that inst
 
 # --- checks -----------------------------------------------------------------------------------------------------------
 
-.PHONY: lint test bench
+.PHONY: lint test fuzz bench
 TEST_FILES = $(shell find protocol native runtime agent guest-image test -name '*.test.ts' ! -path 'test/vsock/*')
 # Test files that run at once: a VM without KVM keeps a core busy.
 TEST_JOBS ?= 2
@@ -101,6 +101,9 @@ lint: protocol/generated/agent.ts protocol/generated/containerd/task.ts $(VALIDA
 
 test: all lint ## lint, unit tests and tests in real VMs
 	@$(NODE) --test --test-concurrency=$(TEST_JOBS) --test-timeout=600000 $(TEST_FILES)
+
+fuzz: protocol/generated/agent.ts $(VALIDATOR) ## mutated configurations; FUZZ_RUNS=1000000 FUZZ_SEED=1 for more
+	@$(NODE) test/fuzz/run.ts
 
 bench: all ## measure this machine against docs/specification.md; BENCH_RUNS=3 for a quick look
 	@scripts/packages.sh runc crun

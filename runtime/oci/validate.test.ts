@@ -145,6 +145,10 @@ const INVALID: [changes: object, problem: string][] = [
     { mounts: [{ destination: "/a", source: "/b", options: ["bind", "size=1m"] }] },
     'mounts[0].options: has "size=1m", which a bind mount cannot have',
   ],
+  [
+    { mounts: [{ destination: "/m", type: "9p", source: "caisson-share" }] },
+    'mounts[0].type: is "9p": what of the host a container sees is shared by bind mounts, and the VM has no other',
+  ],
   // namespaces and mappings
   [
     { linux: { namespaces: [...namespaces("mount", "uts", "pid", "pid")] } },

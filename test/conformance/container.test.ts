@@ -106,8 +106,7 @@ const subjects: Readonly<Record<string, Subject>> = {
     },
   },
   "masked and read-only paths": {
-    script:
-      "ls /root /etc; cat /etc/secret; touch /tmp/x; touch /etc/y; echo 1 > /proc/sys/vm/swappiness",
+    script: "ls /root /etc; cat /etc/secret; touch /tmp/x; touch /etc/y; echo 1 > /proc/sys/vm/swappiness",
     change: (bundle) => {
       writeFileSync(join(bundle.rootfs, "etc/secret"), "s");
       writeFileSync(join(bundle.rootfs, "root/file"), "s");

@@ -20,9 +20,16 @@ export const mounts: Check = function* ({ mounts }) {
     for (const [at, option] of options.entries()) yield* noNulByte(`${field}.options[${at}]`, option);
     if (isBindMount(mount)) yield* bindMount(mount, field);
     else if (type === "") yield { field: `${field}.type`, message: "is required unless the mount is a bind mount" };
+    if (SHARED.includes(type) && !isBindMount(mount)) {
+      const message = `is "${type}": what of the host a container sees is shared by bind mounts, and the VM has no other`;
+      yield { field: `${field}.type`, message };
+    }
     yield* idMapped(mount, field);
   }
 };
+
+/** Mounted as such they would show a container what the sandbox's other containers have of the host. */
+const SHARED: readonly string[] = ["9p", "virtiofs"];
 
 /** The kernel ignores file system options of a bind mount, so to accept them would be to drop them. */
 function* bindMount({ source = "", options = [] }: Mount, field: string): Iterable<Problem> {
