@@ -29,11 +29,12 @@ const REFUSED: [field: string, config: unknown][] = [
   ["zos", { ...spec, zos: {} }],
   ["freebsd", { ...spec, freebsd: {} }],
   ["vm", { ...spec, vm: { kernel: { path: "/vmlinuz" } } }],
-  ...(["pid", "ipc", "uts", "mount", "user", "cgroup", "time", "network"] as const).map((type): [string, unknown] => [
+  ...(["pid", "ipc", "uts", "mount", "user", "cgroup", "time"] as const).map((type): [string, unknown] => [
     `linux.namespaces[${type}].path`,
     joining(type),
   ]),
   ["linux.namespaces", withLinux({ namespaces: namespaces.filter(({ type }) => type !== "mount") })],
+  ["linux.namespaces", withLinux({ namespaces: namespaces.filter(({ type }) => type !== "network") })],
   ["mounts[].uidMappings", { ...spec, mounts: [{ destination: "/a", source: "/b", options: ["bind", "idmap"] }] }],
   ["linux.mountLabel", withLinux({ mountLabel: "system_u:object_r:svirt_sandbox_file_t:s0" })],
   ["linux.netDevices", withLinux({ netDevices: { eth0: {} } })],

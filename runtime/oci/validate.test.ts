@@ -341,7 +341,7 @@ test("validateConfig takes what engines write beyond the letter of the specifica
         { destination: "/a", type: "none", source: "/b", options: ["bind", "rro", "nosuid"] },
       ],
       linux: {
-        namespaces: [...namespaces("mount", "uts", "network"), { type: "ipc", path: "" }],
+        namespaces: [...namespaces("mount", "uts"), { type: "ipc", path: "" }],
         rootfsPropagation: "rprivate",
         devices: [{ path: "/dev/fuse", type: "c", major: 10, minor: 229, fileMode: 0o20666 }],
         resources: {
