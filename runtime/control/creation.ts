@@ -4,13 +4,13 @@ import type { ContainerStatus } from "../../protocol/oci.ts";
 import { sandboxSize } from "../config/size.ts";
 import { applyAnnotations, loadSettings } from "../config.ts";
 import { log } from "../log.ts";
-import { SandboxNetwork } from "../network/network.ts";
 import { loadBundle } from "../oci/bundle.ts";
 import { HostCgroup, hostCgroupPath } from "../sandbox/cgroup.ts";
 import type { Container } from "../sandbox/container.ts";
 import { HostHooks } from "../sandbox/hooks.ts";
-import { compileFilter, Sandbox } from "../sandbox/sandbox.ts";
-import { chooseVm, hostSize, templateStore } from "../sandbox/vm-choice.ts";
+import { HostedSandbox } from "../sandbox/hosted.ts";
+import { compileFilter, type Sandbox } from "../sandbox/sandbox.ts";
+import { hostSize } from "../sandbox/vm-choice.ts";
 import { statePaths } from "../state/paths.ts";
 import { processIdentity } from "../state/process-identity.ts";
 import type { NetworkChanges, StateRecord } from "../state/record.ts";
@@ -21,30 +21,25 @@ import { openInitIo } from "./stdio.ts";
 
 /** A created container and all that is its on the host. */
 export class Creation {
-  readonly sandbox: Sandbox;
   readonly container: Container;
   readonly controlSocket: string;
   readonly #root: string;
-  readonly #cgroup: HostCgroup;
+  readonly #hosted: HostedSandbox;
   readonly #hooks: HostHooks;
   #record: StateRecord;
   #starting: Promise<void> | undefined;
 
-  constructor(
-    root: string,
-    record: StateRecord,
-    hooks: HostHooks,
-    cgroup: HostCgroup,
-    sandbox: Sandbox,
-    container: Container,
-  ) {
+  constructor(root: string, record: StateRecord, hooks: HostHooks, hosted: HostedSandbox, container: Container) {
     this.#root = root;
     this.#hooks = hooks;
     this.#record = record;
-    this.#cgroup = cgroup;
-    this.sandbox = sandbox;
+    this.#hosted = hosted;
     this.container = container;
     this.controlSocket = statePaths(root, record.id).controlSocket;
+  }
+
+  get sandbox(): Sandbox {
+    return this.#hosted.sandbox;
   }
 
   /** Records the container's new status, and the exit code once it has one. */
@@ -83,9 +78,7 @@ export class Creation {
 
   /** Ends the VM and leaves the host as it was, but for the record, which `delete` removes. May be called again. */
   async end(): Promise<void> {
-    await this.sandbox.kill();
-    this.#cgroup.leave();
-    this.#cgroup.remove();
+    await this.#hosted.end();
   }
 }
 
@@ -111,47 +104,39 @@ export async function createFromBundle(params: CreateParams, signal: AbortSignal
   let creation: Creation | undefined;
   const undo = new AsyncDisposableStack();
   try {
-    cgroup.join();
-    undo.defer(() => {
-      cgroup.leave();
-      cgroup.remove();
-    });
-    const network = SandboxNetwork.enter(config, (changes) => {
-      record.network = changes;
-      if (creation === undefined) writeState(root, record);
-      else creation.recordNetwork(changes);
-    });
-    undo.defer(() => network.close());
-    // The network namespace is there and may be given interfaces; the VM starts with those that are there then.
-    await hooks.create(signal);
-    const choosing = now();
-    const shape = await chooseVm(settings, sandboxSize(config, settings, hostSize()), signal);
-    tracePhase("choose the VM", choosing);
-    const seccomp = compileFilter(config);
-    // It is waited for later than the VM, which may fail first.
-    seccomp.catch(() => {});
-    const sandbox = await Sandbox.start({
+    let seccomp: ReturnType<typeof compileFilter> | undefined;
+    const hosted = await HostedSandbox.start({
       id,
-      vm: { ...shape, shareDirectory: paths.share, consoleLog: paths.consoleLog },
-      templates: settings.template === "on" ? templateStore(settings) : undefined,
-      bootLimitMs: settings.bootTimeoutSeconds * 1000,
-      logLevel: log.level === "debug" ? "debug" : settings.logLevel,
-      network,
+      config,
+      settings,
+      size: sandboxSize(config, settings, hostSize()),
+      cgroup,
+      share: paths.share,
+      consoleLog: paths.consoleLog,
+      onNetwork: (changes) => {
+        record.network = changes;
+        if (creation === undefined) writeState(root, record);
+        else creation.recordNetwork(changes);
+      },
+      prepare: async () => {
+        // The network namespace is there and may be given interfaces; the VM starts with those that are there then.
+        await hooks.create(signal);
+        seccomp = compileFilter(config);
+        // It is waited for later than the VM, which may fail first.
+        seccomp.catch(() => {});
+      },
       signal,
     });
-    undo.defer(() => sandbox.kill());
+    undo.defer(() => hosted.end());
+    const { sandbox } = hosted;
     const creating = now();
     const { io, window, follow } = openInitIo(params, config.process?.terminal === true);
-    const container = await sandbox.createContainer(
-      id,
-      { spec: config, directory: bundle, rootfs, seccomp },
-      io,
-      window,
-    );
+    const parts = { spec: config, directory: bundle, rootfs, ...(seccomp && { seccomp }) };
+    const container = await sandbox.createContainer(id, parts, io, window);
     signal.throwIfAborted();
     follow(container);
     tracePhase("create container", creating);
-    creation = new Creation(root, { ...record, guestPid: container.init.pid }, hooks, cgroup, sandbox, container);
+    creation = new Creation(root, { ...record, guestPid: container.init.pid }, hooks, hosted, container);
     creation.record("created");
     undo.move();
     return creation;

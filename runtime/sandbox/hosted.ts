@@ -1,6 +1,9 @@
+import type { Spec } from "../../protocol/oci.ts";
 import type { SandboxSize } from "../config/size.ts";
 import type { Settings } from "../config.ts";
 import { log } from "../log.ts";
+import { SandboxNetwork } from "../network/network.ts";
+import type { NetworkChanges } from "../state/record.ts";
 import { now, tracePhase } from "../trace.ts";
 import type { HostCgroup } from "./cgroup.ts";
 import { Sandbox } from "./sandbox.ts";
@@ -8,6 +11,8 @@ import { chooseVm, templateStore } from "./vm-choice.ts";
 
 export interface HostedOptions {
   id: string;
+  /** Of the first container, whose network namespace the VM gets. */
+  config: Spec;
   settings: Settings;
   size: SandboxSize;
   /** Not joined yet. */
@@ -15,10 +20,14 @@ export interface HostedOptions {
   /** Mount point of what the guest sees, and the file for the last part of its serial console. */
   share: string;
   consoleLog: string;
+  /** Called with what is about to be changed in the network namespace, for whoever cleans up after this process. */
+  onNetwork(changes: NetworkChanges): void;
+  /** What is done in the cgroup and the network namespace before the VM starts with what it finds in them. */
+  prepare?: () => Promise<void>;
   signal: AbortSignal;
 }
 
-/** A sandbox with what is its own on the host: this process and QEMU are in its cgroup. */
+/** A sandbox with what is its own on the host: this process and QEMU are in its cgroup and its network namespace. */
 export class HostedSandbox {
   readonly sandbox: Sandbox;
   readonly #cgroup: HostCgroup;
@@ -28,14 +37,18 @@ export class HostedSandbox {
     this.#cgroup = cgroup;
   }
 
-  /** @throws CaissonError as HostCgroup.join, chooseVm and Sandbox.start do; nothing is left then. */
-  static async start({ id, settings, size, cgroup, share, consoleLog, signal }: HostedOptions): Promise<HostedSandbox> {
+  /** @throws CaissonError as HostCgroup.join, SandboxNetwork, chooseVm and Sandbox.start do; nothing is left then. */
+  static async start(options: HostedOptions): Promise<HostedSandbox> {
+    const { id, config, settings, size, cgroup, share, consoleLog, signal } = options;
     await using undo = new AsyncDisposableStack();
     cgroup.join();
     undo.defer(() => {
       cgroup.leave();
       cgroup.remove();
     });
+    const network = SandboxNetwork.enter(config, options.onNetwork);
+    undo.defer(() => network.close());
+    await options.prepare?.();
     const choosing = now();
     const shape = await chooseVm(settings, size, signal);
     tracePhase("choose the VM", choosing);
@@ -45,6 +58,7 @@ export class HostedSandbox {
       templates: settings.template === "on" ? templateStore(settings) : undefined,
       bootLimitMs: settings.bootTimeoutSeconds * 1000,
       logLevel: log.level === "debug" ? "debug" : settings.logLevel,
+      network,
       signal,
     });
     undo.move();

@@ -3,15 +3,19 @@ import { CaissonError } from "../../protocol/errors.ts";
 import type { Event } from "../../protocol/generated/agent.ts";
 import type { Resources, Spec } from "../../protocol/oci.ts";
 import { applyAnnotations, type Settings } from "../config.ts";
+import { formatError } from "../errors.ts";
 import { log } from "../log.ts";
 import { type Bundle, loadBundle } from "../oci/bundle.ts";
+import type { StateRecord } from "../state/record.ts";
 import { mountRootfs, type RootfsMount, unmountRootfs } from "../storage/rootfs-mounts.ts";
 import { diedError } from "../vm/death.ts";
 import { HostCgroup, hostCgroupPath } from "./cgroup.ts";
 import type { Container, WindowSize } from "./container.ts";
+import { HostHooks } from "./hooks.ts";
 import { HostedSandbox } from "./hosted.ts";
 import { podSize } from "./pod-annotations.ts";
 import { podDocument } from "./pod-document.ts";
+import type { Sandbox } from "./sandbox.ts";
 import type { ProcessIo } from "./stdio.ts";
 import { hostSize } from "./vm-choice.ts";
 
@@ -21,8 +25,8 @@ export interface PodOptions {
   /** Mount point of what the guest sees, and the file for the last part of its serial console. */
   share: string;
   consoleLog: string;
-  /** Called with the pod's cgroup before anything is in it, for whoever cleans up after this process. */
-  onCgroup(path: string): void;
+  /** Called with what is about to be changed on the host, for whoever cleans up after this process. */
+  record(changes: Pick<StateRecord, "network" | "poststop"> | Pick<StateRecord, "cgroup">): void;
   /** The kernel's OOM killer has killed in a container. */
   onOom(containerId: string): void;
 }
@@ -34,17 +38,20 @@ export interface PodContainer {
   rootfs: readonly RootfsMount[];
   io: ProcessIo;
   window?: WindowSize | undefined;
+  /** Takes the creation back. */
+  signal: AbortSignal;
 }
 
 interface Member {
   container: Container;
   bundle: Bundle;
   rootfs: readonly RootfsMount[];
+  hooks: HostHooks;
 }
 
 /**
  * Containers that share one VM. The first stands for the pod: the VM starts with it, and ends when it and all others
- * have. Needs a private mount namespace (storage/share.ts).
+ * have. Needs a private mount namespace (storage/mount-namespace.ts).
  */
 export class Pod {
   readonly #options: PodOptions;
@@ -60,21 +67,12 @@ export class Pod {
     this.#options = options;
   }
 
-  /** Whether no container is in it or on its way. */
-  get empty(): boolean {
-    return this.#members.size === 0 && this.#creating.size === 0;
-  }
-
-  /** The container that stands for the pod. */
-  get main(): string | undefined {
-    return this.#main;
-  }
-
   /**
    * Creates a container up to where its init waits to be started; the first one starts the VM.
    * @throws CaissonError with whatever is wrong; nothing of the container is left then.
    */
-  async create(id: string, { bundle: directory, rootfs, io, window }: PodContainer): Promise<Container> {
+  async create(id: string, { bundle: directory, rootfs, io, window, signal }: PodContainer): Promise<Container> {
+    signal.throwIfAborted();
     this.#reserve(id);
     await using undo = new AsyncDisposableStack();
     undo.defer(() => void this.#creating.delete(id));
@@ -83,20 +81,36 @@ export class Pod {
     undo.defer(() => unmountRootfs(rootfsDirectory, rootfs));
     const bundle = loadBundle(directory, (document) => podDocument(document, (pid) => this.#containerOf(pid)));
     for (const warning of bundle.warnings) log.warning(warning);
-    const first = this.#main === undefined;
-    if (first) {
+    const { config } = bundle;
+    const hooks = new HostHooks(config.hooks, { id, bundle: directory, annotations: config.annotations });
+    undo.defer(() => hooks.poststop());
+    if (this.#main === undefined) {
       this.#main = id;
       undo.defer(() => this.end());
+      this.#hosted = this.#start(config, () => hooks.create(AbortSignal.any([signal, this.#abort.signal])), signal);
+    } else {
+      await hooks.create(signal);
     }
-    this.#hosted ??= this.#start(bundle.config);
-    const { sandbox } = await this.#hosted;
-    const parts = { spec: bundle.config, directory: bundle.bundle, rootfs: bundle.rootfs };
-    const container = await sandbox.createContainer(id, parts, io, window);
-    this.#members.set(id, { container, bundle, rootfs });
+    const hosted = await this.#hosted;
+    if (hosted === undefined)
+      throw new CaissonError("CAISSON_E_STATE", `the sandbox of container ${id} has not started`);
+    const parts = { spec: config, directory: bundle.bundle, rootfs: bundle.rootfs };
+    const container = await hosted.sandbox.createContainer(id, parts, io, window);
+    undo.defer(() => this.#discard(container));
+    signal.throwIfAborted();
+    this.#members.set(id, { container, bundle, rootfs, hooks });
     undo.move();
     this.#creating.delete(id);
     void container.init.exit.then(() => this.#endIfOver());
     return container;
+  }
+
+  /** Lets a container's init go; resolves when its poststart hooks have run. Throws as Container.start does. */
+  async start(id: string): Promise<void> {
+    const member = this.#members.get(id);
+    if (member === undefined) throw new CaissonError("CAISSON_E_NOT_FOUND", `there is no container ${id}`);
+    await member.container.start();
+    await member.hooks.poststart();
   }
 
   /** Changes a container's limits; what is not named stays. */
@@ -109,17 +123,16 @@ export class Pod {
   async remove(id: string): Promise<void> {
     const member = this.#members.get(id);
     if (member === undefined) return;
+    const { container, bundle, rootfs, hooks } = member;
     const others = [...this.#members.values()].filter((other) => other !== member);
-    const othersRun = this.#creating.size > 0 || others.some(({ container }) => container.lifecycle !== "stopped");
+    const othersRun = this.#creating.size > 0 || others.some((other) => other.container.lifecycle !== "stopped");
+    hooks.abort();
     // Without others what is still in the guest goes with it.
     if (!othersRun) await this.end();
-    const hosted = await this.#hosted?.catch(() => undefined);
-    if (this.#ended === undefined) {
-      await member.container.delete();
-      hosted?.sandbox.share.removeContainer(id);
-    }
+    else await this.#discard(container).catch((error: unknown) => log.error(formatError(error)));
     this.#members.delete(id);
-    unmountRootfs(join(member.bundle.bundle, "rootfs"), member.rootfs);
+    unmountRootfs(join(bundle.bundle, "rootfs"), rootfs);
+    await hooks.poststop();
   }
 
   /** Ends the VM and releases what the pod held on the host. May be called again. */
@@ -134,28 +147,46 @@ export class Pod {
     await hosted?.end();
   }
 
-  async #start(config: Spec): Promise<HostedSandbox> {
-    const { id, share, consoleLog, onCgroup } = this.#options;
+  async #discard(container: Container): Promise<void> {
+    await container.delete();
+    const hosted = await this.#hosted;
+    hosted?.sandbox.share.removeContainer(container.id);
+  }
+
+  async #start(config: Spec, prepare: () => Promise<void>, creation: AbortSignal): Promise<HostedSandbox> {
+    const { id, share, consoleLog, record } = this.#options;
     const settings = applyAnnotations(this.#options.settings, config.annotations);
     const cgroup = new HostCgroup(hostCgroupPath(id, config.linux?.cgroupsPath));
-    onCgroup(cgroup.path);
+    record({ cgroup: cgroup.path });
     const size = podSize(config, settings, hostSize());
-    const signal = this.#abort.signal;
-    const hosted = await HostedSandbox.start({ id, settings, size, cgroup, share, consoleLog, signal });
-    const { sandbox } = hosted;
-    sandbox.agent
-      .watchEvents()
-      .on("data", ({ event }: Event) => {
-        // The guest's word: believed only about containers that are there.
-        if (event?.$case === "oom" && this.#members.has(event.value.containerId)) {
-          this.#options.onOom(event.value.containerId);
-        }
-      })
-      .on("error", () => {});
-    void sandbox.died.then((death) => {
-      if (death.reason !== "killed") log.error(diedError(`Sandbox ${id} is lost`, death).message);
+    const hosted = await HostedSandbox.start({
+      id,
+      config,
+      settings,
+      size,
+      cgroup,
+      share,
+      consoleLog,
+      onNetwork: (network) => record({ network, poststop: config.hooks?.poststop }),
+      prepare,
+      signal: AbortSignal.any([creation, this.#abort.signal]),
     });
+    this.#follow(hosted.sandbox);
     return hosted;
+  }
+
+  #follow({ agent, died }: Sandbox): void {
+    const events = agent.watchEvents();
+    events.on("error", () => {});
+    events.on("data", ({ event }: Event) => {
+      // The guest's word: believed only about containers that are there.
+      if (event?.$case === "oom" && this.#members.has(event.value.containerId)) {
+        this.#options.onOom(event.value.containerId);
+      }
+    });
+    void died.then((death) => {
+      if (death.reason !== "killed") log.error(diedError(`Sandbox ${this.#options.id} is lost`, death).message);
+    });
   }
 
   #reserve(id: string): void {

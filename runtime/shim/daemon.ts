@@ -62,8 +62,8 @@ class ShimDaemon {
       places: this.#places,
       namespace,
       publisher: this.#publisher,
-      onCgroup: (cgroup) => {
-        this.#record = { ...this.#record, cgroup };
+      record: (changes) => {
+        this.#record = { ...this.#record, ...changes };
         writeState(SHIM_ROOT, this.#record);
       },
     });

@@ -65,7 +65,8 @@ export class ExecEntry {
         throw error;
       }
       this.#phase = { name: "running", process, streams };
-      if (this.#closeInput) streams.closeInput();
+      if (this.#closeInput) streams.input.letEnd();
+      streams.input.open();
       abandonStalled(process, streams.io);
       void process.exit.then((exit) => {
         this.#phase = { name: "stopped", exit, pid: process.pid };
@@ -86,7 +87,7 @@ export class ExecEntry {
 
   closeInput(): void {
     this.#closeInput = true;
-    if (this.#phase.name === "running") this.#phase.streams.closeInput();
+    if (this.#phase.name === "running") this.#phase.streams.input.letEnd();
   }
 
   /** It is removed: nobody can wait for what was never started. */

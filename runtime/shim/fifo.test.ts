@@ -29,7 +29,7 @@ function fifo(): string {
 }
 
 // The first stream opens what all have in common.
-openFifoInput(fifo()).stream.destroy();
+await once(openFifoInput(fifo()).stream.destroy(), "close");
 
 const openFds = () => readdirSync("/proc/self/fd").length;
 const NONBLOCK = constants.O_NONBLOCK;

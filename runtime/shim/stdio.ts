@@ -3,7 +3,8 @@ import { dirname } from "node:path";
 import { type Readable, Writable } from "node:stream";
 import type { GuestProcess } from "../sandbox/process.ts";
 import type { ProcessIo } from "../sandbox/stdio.ts";
-import { openFifoInput, openFifoOutput } from "./fifo.ts";
+import { openFifoOutput } from "./fifo.ts";
+import { LateInput } from "./input.ts";
 import { startLogger } from "./logger.ts";
 import { parseStdio } from "./stdio-uri.ts";
 
@@ -17,8 +18,7 @@ export interface StdioPaths {
 
 export interface ShimIo {
   io: ProcessIo;
-  /** Lets the input end once its writers are gone (CloseIO). */
-  closeInput(): void;
+  input: LateInput;
   /** Closes everything, for a process that did not come to be. */
   discard(): void;
 }
@@ -41,9 +41,9 @@ export async function openStdio(
     return stream;
   };
   try {
-    const input = parseStdio(stdin);
-    const fifo = input.kind === "none" ? undefined : openFifoInput(input.path);
-    const source = fifo === undefined ? undefined : keep(fifo.stream);
+    const from = parseStdio(stdin);
+    const input = new LateInput(from.kind === "none" ? undefined : from.path);
+    const source = keep(input.stream);
     const out = parseStdio(stdout);
     let io: ProcessIo;
     if (out.kind === "binary") {
@@ -58,7 +58,7 @@ export async function openStdio(
       const [first, second] = await settled(outputs);
       io = { stdin: source, stdout: first, stderr: second };
     }
-    return { io, discard, closeInput: () => fifo?.letEnd() };
+    return { io, input, discard };
   } catch (error) {
     discard();
     throw error;

@@ -44,6 +44,7 @@ export class Task {
   readonly #namespace: string;
   readonly #events: TaskEvents;
   readonly #streams: ShimIo;
+  readonly #start: () => Promise<void>;
   readonly #execs = new Map<string, ExecEntry>();
   readonly #announced = new Set<Promise<unknown>>();
   #exit: Exit | undefined;
@@ -54,6 +55,7 @@ export class Task {
     about: { bundle: string; stdio: StdioPaths; pid: number; namespace: string },
     streams: ShimIo,
     events: TaskEvents,
+    start: () => Promise<void>,
   ) {
     this.container = container;
     this.bundle = about.bundle;
@@ -62,6 +64,7 @@ export class Task {
     this.#namespace = about.namespace;
     this.#streams = streams;
     this.#events = events;
+    this.#start = start;
     abandonStalled(container.init, streams.io);
     this.ended = this.#follow();
   }
@@ -79,7 +82,8 @@ export class Task {
   /** Starts the container, or a process that was added. @returns its pid. */
   async start(execId: string): Promise<number> {
     if (execId !== "") return await this.#startExec(this.#exec(execId));
-    const starting = this.container.start();
+    const starting = this.#start();
+    this.#streams.input.open();
     // The end is told after the start, also when it comes first.
     const announced = starting.then(() => this.#events.started(this.container.id, this.pid));
     this.#announceBefore(announced);
@@ -123,7 +127,7 @@ export class Task {
   }
 
   closeInput(execId: string): void {
-    if (execId === "") this.#streams.closeInput();
+    if (execId === "") this.#streams.input.letEnd();
     else this.#exec(execId).closeInput();
   }
 

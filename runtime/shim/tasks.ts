@@ -15,7 +15,7 @@ import type {
   WaitResponse,
 } from "../../protocol/generated/containerd/task.ts";
 import { validateProcess, validateResources } from "../oci/validate.ts";
-import { Pod } from "../sandbox/pod.ts";
+import { Pod, type PodOptions } from "../sandbox/pod.ts";
 import type { Exit } from "../sandbox/process.ts";
 import { TaskEvents } from "./announce.ts";
 import { packAny, timestamp, unpackOci } from "./any.ts";
@@ -30,8 +30,7 @@ export interface TasksOptions {
   places: ShimPlaces;
   namespace: string;
   publisher: Publisher;
-  /** Called with the pod's cgroup before anything is in it. */
-  onCgroup(path: string): void;
+  record: PodOptions["record"];
 }
 
 /** The tasks of one pod. */
@@ -39,6 +38,7 @@ export class Tasks {
   readonly #options: TasksOptions;
   readonly #events: TaskEvents;
   readonly #tasks = new Map<string, Task>();
+  readonly #creating = new Map<string, { abort: AbortController; done: Promise<Task> }>();
   #pod: Pod | undefined;
 
   constructor(options: TasksOptions) {
@@ -47,7 +47,7 @@ export class Tasks {
   }
 
   get empty(): boolean {
-    return this.#tasks.size === 0 && (this.#pod?.empty ?? true);
+    return this.#tasks.size === 0 && this.#creating.size === 0;
   }
 
   /** @throws CaissonError CAISSON_E_NOT_FOUND. */
@@ -62,27 +62,46 @@ export class Tasks {
     return this.#tasks.get(id)?.pid ?? 0;
   }
 
+  /** Creates a container up to where it waits to be started. @returns its pid. */
   async create(request: CreateTaskRequest): Promise<number> {
+    const { id } = request;
+    if (this.#tasks.has(id) || this.#creating.has(id)) {
+      throw new CaissonError("CAISSON_E_ID_IN_USE", `there is a container ${id} already`);
+    }
+    const abort = new AbortController();
+    const done = this.#create(request, abort.signal);
+    this.#creating.set(id, { abort, done });
+    try {
+      const task = await done;
+      this.#tasks.set(id, task);
+      return task.pid;
+    } finally {
+      this.#creating.delete(id);
+    }
+  }
+
+  async #create(request: CreateTaskRequest, signal: AbortSignal): Promise<Task> {
     const { id, bundle, rootfs, terminal, stdin, stdout, stderr, checkpoint } = request;
     if (checkpoint !== "") throw noCheckpoints();
-    const { places, namespace, onCgroup } = this.#options;
-    this.#pod ??= new Pod({
-      id: places.key,
-      settings: settingsOf(request.options),
-      share: places.share,
-      consoleLog: places.consoleLog,
-      onCgroup,
-      onOom: (containerId) => this.#tasks.get(containerId)?.tellOom(),
-    });
+    const { places, namespace, record } = this.#options;
+    const pod =
+      this.#pod ??
+      new Pod({
+        id: places.key,
+        settings: settingsOf(request.options),
+        share: places.share,
+        consoleLog: places.consoleLog,
+        record,
+        onOom: (containerId) => this.#tasks.get(containerId)?.tellOom(),
+      });
+    this.#pod = pod;
     const stdio = { stdin, stdout, stderr, terminal };
     const streams = await openStdio(stdio, { id, namespace });
     try {
-      const container = await this.#pod.create(id, { bundle, rootfs, io: streams.io });
-      const pid = process.pid;
-      const about = { bundle, stdio, pid, namespace };
-      this.#events.created({ containerId: id, bundle, rootfs, io: stdio, checkpoint, pid });
-      this.#tasks.set(id, new Task(container, about, streams, this.#events));
-      return pid;
+      const container = await pod.create(id, { bundle, rootfs, io: streams.io, signal });
+      const about = { bundle, stdio, pid: process.pid, namespace };
+      this.#events.created({ containerId: id, bundle, rootfs, io: stdio, checkpoint, pid: about.pid });
+      return new Task(container, about, streams, this.#events, () => pod.start(id));
     } catch (error) {
       streams.discard();
       throw error;
@@ -91,6 +110,7 @@ export class Tasks {
 
   /** Removes a process that has ended, or a container with all that is left of it. */
   async delete({ id, execId }: DeleteRequest): Promise<DeleteResponse> {
+    await this.#abandon(id);
     const task = this.get(id);
     if (execId !== "") {
       const { pid, exit } = task.removeExec(execId);
@@ -107,6 +127,15 @@ export class Tasks {
     this.#tasks.delete(id);
     this.#events.deleted(id, task.pid, exit);
     return { pid: task.pid, ...exitOf(exit) };
+  }
+
+  /** Whoever wanted a container that is still being created has gone, and cleans up. */
+  async #abandon(id: string): Promise<void> {
+    const creating = this.#creating.get(id);
+    creating?.abort.abort(
+      new CaissonError("CAISSON_E_STATE", `container ${id} was deleted while it was being created`),
+    );
+    await creating?.done.catch(() => {});
   }
 
   exec({ id, execId, terminal, stdin, stdout, stderr, spec }: ExecProcessRequest): void {
