@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { after, afterEach, beforeEach, test } from "node:test";
 import { HOOK_NAMES, type Hook, type HookName, type State } from "../../protocol/oci.ts";
 import { Bundle } from "../harness/bundle.ts";
-import { detached, errorOf, Host } from "../harness/host.ts";
+import { detached, errorOf, Host, until } from "../harness/host.ts";
 
 const host = new Host();
 let folder: string;
@@ -133,7 +133,7 @@ test("a startContainer hook that fails fails start, and the process never runs",
   const result = await host.run(["start", id]);
   assert.equal(result.exitCode, 1);
   assert.match(errorOf(result), /hooks\.startContainer\[0\] "\/hook": running the hook failed: exit status 6/);
-  assert.equal(await host.status(id), "stopped");
+  await until(async () => (await host.status(id)) === "stopped");
   assert.equal(existsSync(join(bundle.rootfs, "ran")), false);
   await host.ok(["delete", id]);
   assert.deepEqual(journal(), ["poststop"]);
