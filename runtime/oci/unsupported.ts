@@ -15,6 +15,8 @@ interface Refusal<Part> {
 
 const NO_LABELS = "the guest's kernel runs without that security module";
 const HOST_NAMESPACE = "a namespace of the host cannot be joined from inside a VM";
+/** Namespaces of the sandbox's other containers, which engines name by their pids (sandbox/pod-namespaces.ts). */
+const GUEST_CONTAINERS = "/run/caisson/containers/";
 const CGROUP_V1 = "it exists only in cgroup v1, and the guest has cgroup v2";
 
 const CONFIG: readonly Refusal<Spec>[] = [
@@ -141,7 +143,9 @@ function joined(type: string, reason: string): Refusal<Spec> {
     field: `linux.namespaces[${type}].path`,
     reason,
     asked: ({ linux }) =>
-      linux?.namespaces?.some((namespace) => namespace.type === type && some(namespace.path)) ?? false,
+      linux?.namespaces?.some(
+        ({ type: other, path = "" }) => other === type && path !== "" && !path.startsWith(GUEST_CONTAINERS),
+      ) ?? false,
   };
 }
 

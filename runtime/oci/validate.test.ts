@@ -341,7 +341,13 @@ test("validateConfig takes what engines write beyond the letter of the specifica
         { destination: "/a", type: "none", source: "/b", options: ["bind", "rro", "nosuid"] },
       ],
       linux: {
-        namespaces: [...namespaces("mount", "uts"), { type: "ipc", path: "" }],
+        namespaces: [
+          ...namespaces("mount", "uts"),
+          { type: "ipc", path: "" },
+          { type: "pid", path: "/run/caisson/containers/pause/ns/pid" },
+          { type: "user", path: "/run/caisson/containers/pause/ns/user" },
+        ],
+        uidMappings: [{ containerID: 0, hostID: 100000, size: 65536 }],
         rootfsPropagation: "rprivate",
         devices: [{ path: "/dev/fuse", type: "c", major: 10, minor: 229, fileMode: 0o20666 }],
         resources: {

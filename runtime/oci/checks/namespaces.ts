@@ -21,7 +21,10 @@ export const namespaces: Check = function* ({ linux }) {
   }
 };
 
-/** A list absent and an empty one mean the same. */
+/**
+ * A list absent and an empty one mean the same. Engines give a joined namespace's mappings, too, which say what ids mean
+ * in it.
+ */
 export const userMappings: Check = function* (config) {
   const uids = config.linux?.uidMappings ?? [];
   const gids = config.linux?.gidMappings ?? [];
@@ -35,9 +38,6 @@ export const userMappings: Check = function* (config) {
   }
   const joined = namespacePath(config, "user") !== "";
   for (const [name, list] of Object.entries({ uidMappings: uids, gidMappings: gids })) {
-    if (joined && list.length > 0) {
-      yield { field: `linux.${name}`, message: "must be absent when the user namespace is joined by its path" };
-    }
     if (!joined && list.length === 0) {
       yield { field: `linux.${name}`, message: "needs at least one mapping for the new user namespace" };
     }
