@@ -105,6 +105,10 @@ test: all lint ## lint, unit tests and tests in real VMs
 fuzz: protocol/generated/agent.ts $(VALIDATOR) ## mutated configurations; FUZZ_RUNS=1000000 FUZZ_SEED=1 for more
 	@$(NODE) test/fuzz/run.ts
 
+test-engines: all ## only test/engines, with the engines installed
+	@scripts/packages.sh podman conmon catatonit
+	@$(NODE) --test --test-concurrency=1 --test-timeout=600000 test/engines/*.test.ts
+
 bench: all ## measure this machine against docs/specification.md; BENCH_RUNS=3 for a quick look
 	@scripts/packages.sh runc crun
 	@$(NODE) test/performance/bench.ts
