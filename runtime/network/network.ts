@@ -46,6 +46,7 @@ export class SandboxNetwork {
   readonly #moved = new Set<number>();
   /** What the guest was told already. */
   readonly #told = new Set<string>();
+  readonly #links = new Map<number, string>();
   /** Whether the interfaces belong to the guest's own network namespace, or to the container's in it. */
   #shared = false;
   #released = false;
@@ -164,8 +165,11 @@ export class SandboxNetwork {
   #tell(survey: Survey, pid: number): GuestRequests[] {
     const present = survey.links.filter(({ index }) => this.#devices.has(index));
     const toMove = pid === 0 ? [] : present.filter(({ index }) => !this.#moved.has(index));
-    for (const { index } of toMove) this.#moved.add(index);
-    const staying = present.filter((link) => !toMove.includes(link));
+    for (const link of toMove) {
+      this.#moved.add(link.index);
+      this.#changed(link);
+    }
+    const staying = present.filter((link) => !toMove.includes(link) && this.#changed(link));
     const steps: GuestRequests[] = [
       {
         pid: 0,
@@ -183,6 +187,18 @@ export class SandboxNetwork {
       },
     ];
     return steps.filter(({ requests }) => requests.length > 0);
+  }
+
+  /**
+   * Whether the link itself is other than the guest was told, which refuses most changes of a link that is up. What we have
+   * changed ourselves does not count (connecting one gives it a queue's length), nor does a link-local address, which comes
+   * only after the link is up: the guest has made the same by itself.
+   */
+  #changed({ index, name, mac, mtu }: Link): boolean {
+    const shape = JSON.stringify([name, mac, mtu]);
+    const changed = this.#links.get(index) !== shape;
+    this.#links.set(index, shape);
+    return changed;
   }
 
   #untold(requests: readonly Request[]): Request[] {
