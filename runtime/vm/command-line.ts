@@ -123,6 +123,8 @@ export function kernelParameters(spec: VmSpec): string[] {
     // Restart at once, with no reset through a keyboard controller that is not there.
     "panic=-1",
     "reboot=t",
+    // No policy is loaded for the others that Debian's kernel has, and their hooks are in the way of every exec and open.
+    "lsm=landlock,yama",
     ...(spec.accelerator === "tcg" ? emulationParameters(spec.tscKhz) : []),
     ...spec.kernelParams,
   ];
@@ -130,11 +132,12 @@ export function kernelParameters(spec: VmSpec): string[] {
 
 /**
  * microvm has neither HPET nor PM timer; calibration against the PIT fails on a busy host and the boot then hangs, so
- * the kernel is told the rates. No mitigation of speculation works through an emulator, each costs time in it.
+ * the kernel is told the rates. No mitigation of speculation works through an emulator, and each costs time in it, as accounting of
+ * stalls (PSI) at every switch does.
  */
 function emulationParameters(tscKhz: number | undefined): string[] {
   const known = tscKhz === undefined ? [] : [`tsc_early_khz=${tscKhz}`, `lpj=${(tscKhz * 1000) / KERNEL_HZ}`];
-  return [...known, "tsc=reliable", "no_timer_check", "mitigations=off"];
+  return [...known, "tsc=reliable", "no_timer_check", "mitigations=off", "psi=0"];
 }
 
 /** CONFIG_HZ of Debian's kernels, which loops per jiffy count in. */
