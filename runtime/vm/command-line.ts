@@ -132,12 +132,11 @@ export function kernelParameters(spec: VmSpec): string[] {
 
 /**
  * microvm has neither HPET nor PM timer; calibration against the PIT fails on a busy host and the boot then hangs, so
- * the kernel is told the rates. No mitigation of speculation works through an emulator, and each costs time in it, as accounting of
- * stalls (PSI) at every switch does.
+ * the kernel is told the rates. No mitigation of speculation works through an emulator, each costs time in it.
  */
 function emulationParameters(tscKhz: number | undefined): string[] {
   const known = tscKhz === undefined ? [] : [`tsc_early_khz=${tscKhz}`, `lpj=${(tscKhz * 1000) / KERNEL_HZ}`];
-  return [...known, "tsc=reliable", "no_timer_check", "mitigations=off", "psi=0"];
+  return [...known, "tsc=reliable", "no_timer_check", "mitigations=off"];
 }
 
 /** CONFIG_HZ of Debian's kernels, which loops per jiffy count in. */
