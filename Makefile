@@ -87,7 +87,7 @@ run: all ## run a demo container in a microVM; ARGS="sh -c '...'" runs that inst
 
 # --- checks -----------------------------------------------------------------------------------------------------------
 
-.PHONY: lint test fuzz bench
+.PHONY: lint test test-engines fuzz bench
 TEST_FILES = $(shell find protocol native runtime agent guest-image test -name '*.test.ts' ! -path 'test/vsock/*')
 # Test files that run at once: a VM without KVM keeps a core busy.
 TEST_JOBS ?= 2

@@ -1,8 +1,13 @@
-import { closeSync, mkdirSync, openSync, readFileSync, rmSync, statSync } from "node:fs";
-import { basename, isAbsolute, join } from "node:path";
+import { closeSync, mkdirSync, openSync, readFileSync, realpathSync, rmSync, statSync } from "node:fs";
+import { basename, join, relative, resolve } from "node:path";
 import { constants, mount, umount } from "../../native/posix/index.ts";
-import { CaissonError } from "../../protocol/errors.ts";
+import { CaissonError, type ErrorCode } from "../../protocol/errors.ts";
 import type { Hooks, Mount, Spec } from "../../protocol/oci.ts";
+import { type BindOptions, bind } from "./bind.ts";
+import { Volumes } from "./volumes.ts";
+
+/** Not in any container's id. */
+const VOLUMES = "~volumes";
 
 /** Where the guest's agent mounts the shared directory. */
 export const GUEST_SHARE = "/run/caisson/share";
@@ -12,15 +17,17 @@ const SHARE_TMPFS = "mode=0700,size=1m,nr_inodes=4096";
 
 /**
  * The one directory that the sandbox's VM can see. Root file systems and volumes are bind mounts below it:
- * `<container>/rootfs` and `<container>/mounts/<index>`. Only to be used in a private mount namespace.
+ * `<container>/rootfs`, `<container>/mounts/<index>` for files and `~volumes/<n>` for directories. Only to be used in a private mount namespace.
  */
 export class Share {
   readonly directory: string;
+  readonly #volumes: Volumes;
   #open = true;
 
   /** Mounts the share's own small tmpfs on `directory`, which it makes if need be. */
   constructor(directory: string) {
     this.directory = directory;
+    this.#volumes = new Volumes(join(directory, VOLUMES));
     mkdirSync(directory, { recursive: true, mode: 0o700 });
     mount("caisson-share", directory, "tmpfs", constants.MS_NOSUID | constants.MS_NODEV, SHARE_TMPFS);
   }
@@ -36,11 +43,11 @@ export class Share {
     try {
       mkdirSync(join(own, "mounts"), { recursive: true });
       mkdirSync(join(own, "rootfs"), { recursive: true });
-      bind(rootfs, join(own, "rootfs"), true, false, "root.path");
+      bind(rootfs, join(own, "rootfs"), { recursive: true, readOnly: false, field: "root.path" });
+      const sources = this.#addBinds(id, spec.mounts ?? [], bundle);
       const mounts = spec.mounts?.map((entry, index) => {
-        if (!isBind(entry)) return entry;
-        addBind(entry, bundle, join(own, "mounts", String(index)), index);
-        return { ...entry, source: `${GUEST_SHARE}/${id}/mounts/${index}` };
+        const source = sources.get(index);
+        return source === undefined ? entry : { ...entry, source: join(GUEST_SHARE, relative(this.directory, source)) };
       });
       const hooks = addHooks(spec.hooks, bundle, own, `${GUEST_SHARE}/${id}`);
       return {
@@ -50,7 +57,7 @@ export class Share {
         ...(hooks && { hooks }),
       };
     } catch (error) {
-      this.#remove(own);
+      this.#remove(id);
       throw error;
     } finally {
       this.#writable(false);
@@ -61,7 +68,7 @@ export class Share {
   removeContainer(id: string): void {
     this.#writable(true);
     try {
-      this.#remove(join(this.directory, id));
+      this.#remove(id);
     } finally {
       this.#writable(false);
     }
@@ -74,8 +81,29 @@ export class Share {
     umount(this.directory, constants.MNT_DETACH | constants.UMOUNT_NOFOLLOW);
   }
 
+  /** Where in the share the source of each bind mount is, by the mount's index. */
+  #addBinds(id: string, mounts: readonly Mount[], bundle: string): Map<number, string> {
+    const targets = new Map<number, string>();
+    const binds = mounts.flatMap((entry, index) => (isBind(entry) ? [new BindSource(entry, index, bundle)] : []));
+    // A directory comes before those below it.
+    binds.sort((one, other) => one.path.length - other.path.length);
+    for (const source of binds) {
+      if (source.isDirectory) {
+        targets.set(source.index, this.#volumes.add(id, source.path, source.options));
+        continue;
+      }
+      const target = join(this.directory, id, "mounts", String(source.index));
+      closeSync(openSync(target, "wx"));
+      bind(source.path, target, source.options);
+      targets.set(source.index, target);
+    }
+    return targets;
+  }
+
   /** The mount points are removed only once nothing is mounted below them: what they showed is the user's. */
-  #remove(own: string): void {
+  #remove(id: string): void {
+    const own = join(this.directory, id);
+    this.#volumes.remove(id);
     for (const target of mountPoints(own)) umount(target, constants.MNT_DETACH | constants.UMOUNT_NOFOLLOW);
     rmSync(own, { recursive: true, force: true });
   }
@@ -91,30 +119,35 @@ export function isBind(entry: Mount): boolean {
   return entry.type === "bind" || (entry.options ?? []).some((option) => option === "bind" || option === "rbind");
 }
 
-function addBind(entry: Mount, bundle: string, target: string, index: number): void {
-  const field = `mounts[${index}].source`;
-  const given = entry.source ?? "";
-  const source = isAbsolute(given) ? given : join(bundle, given);
-  let kind: ReturnType<typeof statSync>;
-  try {
-    kind = statSync(source);
-  } catch (cause) {
-    throw new CaissonError("CAISSON_E_STORAGE", `${field}: ${source} cannot be bound to ${entry.destination}`, {
-      cause,
-      field,
-    });
+/** What a bind mount shows. */
+class BindSource {
+  readonly index: number;
+  /** Absolute, without symbolic links. */
+  readonly path: string;
+  readonly isDirectory: boolean;
+  readonly options: BindOptions;
+
+  /** @throws CaissonError when it is not there, or cannot be shared. */
+  constructor(entry: Mount, index: number, bundle: string) {
+    const field = `mounts[${index}].source`;
+    const source = resolve(bundle, entry.source ?? "");
+    const cannot = (code: ErrorCode, message: string, more: object) =>
+      new CaissonError(code, message, { ...more, field });
+    try {
+      this.path = realpathSync(source);
+    } catch (cause) {
+      throw cannot("CAISSON_E_STORAGE", `${field}: ${source} cannot be bound to ${entry.destination}`, { cause });
+    }
+    const kind = statSync(this.path);
+    if (kind.isBlockDevice() || kind.isCharacterDevice()) {
+      const remedy = "name devices in linux.devices; the guest has its own";
+      throw cannot("CAISSON_E_CONFIG_UNSUPPORTED", `${field}: ${source} is a device of the host`, { remedy });
+    }
+    this.index = index;
+    this.isDirectory = kind.isDirectory();
+    const options = new Set(entry.options);
+    this.options = { recursive: options.has("rbind"), readOnly: options.has("ro") || options.has("rro"), field };
   }
-  if (kind.isBlockDevice() || kind.isCharacterDevice()) {
-    const remedy = "name devices in linux.devices; the guest has its own";
-    throw new CaissonError("CAISSON_E_CONFIG_UNSUPPORTED", `${field}: ${source} is a device of the host`, {
-      field,
-      remedy,
-    });
-  }
-  if (kind.isDirectory()) mkdirSync(target);
-  else closeSync(openSync(target, "wx"));
-  const options = new Set(entry.options);
-  bind(source, target, options.has("rbind"), options.has("ro") || options.has("rro"), field);
 }
 
 /**
@@ -137,17 +170,7 @@ function addHooks(hooks: Hooks | undefined, bundle: string, own: string, guest: 
 
 function addFile(source: string, target: string, field: string): void {
   closeSync(openSync(target, "wx"));
-  bind(source, target, false, true, field);
-}
-
-/** Read-only is kept by the host as well: the guest's own flag is in the guest's power. */
-function bind(source: string, target: string, recursive: boolean, readOnly: boolean, field: string): void {
-  try {
-    mount(source, target, null, constants.MS_BIND | (recursive ? constants.MS_REC : 0), null);
-    if (readOnly) mount(null, target, null, constants.MS_REMOUNT | constants.MS_BIND | constants.MS_RDONLY, null);
-  } catch (cause) {
-    throw new CaissonError("CAISSON_E_STORAGE", `${field}: ${source} cannot be shared with the VM`, { cause, field });
-  }
+  bind(source, target, { recursive: false, readOnly: true, field });
 }
 
 /** The mounts below a container's directory in the share, deepest last added first (proc(5), mountinfo: field 5). */
