@@ -1,0 +1,78 @@
+/** docs/spec-conformance.md says something about every property, names tests that exist, and quotes errors that are told. */
+import assert from "node:assert/strict";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { test } from "node:test";
+import { MOUNT_OPTIONS } from "../../runtime/oci/mount-options.ts";
+import { sections } from "../../runtime/oci/schema/config.ts";
+import type { Schema } from "../../runtime/oci/schema/parts.ts";
+
+const TOP = join(import.meta.dirname, "../..");
+const PAGE = readFileSync(join(TOP, "docs/spec-conformance.md"), "utf8");
+const VERDICTS = ["works", "refused", "no meaning in a VM"];
+
+interface Row {
+  name: string;
+  verdict: string;
+  shown: string;
+  note: string;
+}
+
+function rowsBelow(heading: string): Row[] {
+  const [, section = ""] = PAGE.split(`\n## ${heading}\n`);
+  const [table = ""] = section.split("\n## ");
+  return table
+    .split("\n")
+    .filter((line) => line.startsWith("| ") && !line.startsWith("|---"))
+    .slice(1)
+    .map((line) => {
+      const [, name = "", verdict = "", shown = "", note = ""] = line.split("|").map((cell) => cell.trim());
+      return { name, verdict, shown, note };
+    });
+}
+
+/** `process.user.uid`, `mounts[].options`, `linux.resources.rdma{}.hcaHandles`. */
+function* properties(schema: Schema, field: string): Iterable<string> {
+  const { $ref, items, properties: known, additionalProperties } = schema as Record<string, Schema | undefined>;
+  if (typeof $ref === "string") yield* properties(sections[$ref] ?? {}, field);
+  if (items !== undefined) yield* properties(items, `${field}[]`);
+  if (additionalProperties !== undefined) yield* properties(additionalProperties, `${field}{}`);
+  for (const [name, property] of Object.entries(known ?? {})) {
+    const inner = field === "" ? name : `${field}.${name}`;
+    yield inner;
+    yield* properties(property as Schema, inner);
+  }
+}
+
+const names = (rows: readonly Row[]) => rows.map(({ name }) => name.replaceAll("`", ""));
+const CONFIG = rowsBelow("config.md, config-linux.md, config-vm.md");
+const OPTIONS = rowsBelow("Mount options");
+const RULES = [...rowsBelow("runtime.md"), ...rowsBelow("features.md")];
+
+test("every property of the schema has one row, and no row is about anything else", () => {
+  assert.deepEqual(names(CONFIG).sort(), [...properties(sections["config"] ?? {}, "")].sort());
+});
+
+test("every mount option has one row, and no row is about anything else", () => {
+  assert.deepEqual(names(OPTIONS).sort(), [...MOUNT_OPTIONS].sort());
+});
+
+test("rows have a verdict, and what shows it", () => {
+  assert.ok(RULES.length > 20);
+  for (const { name, verdict, shown, note } of [...CONFIG, ...OPTIONS, ...RULES]) {
+    assert.ok(VERDICTS.includes(verdict), `${name}: ${verdict}`);
+    if (verdict === "works") assert.ok(existsSync(join(TOP, shown)) && shown.endsWith(".test.ts"), `${name}: ${shown}`);
+    if (verdict === "no meaning in a VM") assert.notEqual(note, "", `${name} needs the reason`);
+  }
+});
+
+test("quoted errors are those of the checks", () => {
+  const sources = readdirSync(join(TOP, "runtime/oci"), { recursive: true, encoding: "utf8" })
+    .filter((name) => name.endsWith(".ts") && !name.endsWith(".test.ts") && !name.startsWith("generated"))
+    .map((name) => readFileSync(join(TOP, "runtime/oci", name), "utf8"));
+  for (const { name, verdict, shown } of [...CONFIG, ...OPTIONS]) {
+    if (verdict !== "refused") continue;
+    const quoted = /^"(.+)"$/.exec(shown)?.[1] ?? "";
+    assert.ok(quoted !== "" && sources.some((source) => source.includes(quoted)), `${name}: ${shown}`);
+  }
+});
