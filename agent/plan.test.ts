@@ -61,7 +61,7 @@ test("compileCreate forks twice when a user namespace meets joined ones, joining
   const namespaces = [{ type: "network" as const, path: "/proc/1/ns/net" }, ...made("user", "mount", "pid")];
   const steps = create({ linux: { namespaces, uidMappings: MAPS, gidMappings: MAPS } });
   assert.equal(ops(steps).filter((op) => op === "fork").length, 2);
-  order(steps, "openNamespace", "fork", "setNamespace", "unshare", "identity", "rootfs");
+  order(steps, "openNamespace", "fork", "setNamespace", "unshare", "identity", "attachRoot");
   const unshared = steps.filter((step) => step.op === "unshare").map((step) => step.flags);
   assert.deepEqual(unshared, [0x10000000, 0x20020000]);
 });

@@ -51,6 +51,8 @@ export const FORMS = {
   },
   symlink: { code: 34, arguments: { target: "string", path: "string", replace: "u32" } },
   pivotRoot: { code: 35, arguments: {} },
+  /** In place of `rootfs`, with the tree: puts it where it can be pivoted to. */
+  attachRoot: { code: 36, arguments: { path: "string", privateParent: "u32" } },
 
   // The process.
   setSid: { code: 50, arguments: {} },

@@ -8,6 +8,9 @@ import { own, PROPAGATION } from "./mount-options.ts";
 import { containerPath } from "./paths.ts";
 import { invalid } from "./refusal.ts";
 
+/** A folder of the guest that everyone may enter, and that nobody sees again after the root has changed. */
+const ANYWHERE = "/tmp";
+
 export interface RootfsInput {
   config: Spec;
   rootfs: string;
@@ -32,14 +35,9 @@ export function rootfsSteps(input: RootfsInput, userNamespace: boolean): Step[] 
   steps.push({ op: "propagation", path: "/", propagation: first, ...about });
   // pivot_root(2) refuses a new root below a shared mount.
   const privateParent = shared ? 1 : 0;
-  steps.push({
-    op: "rootfs",
-    path: rootfs,
-    privateParent,
-    field: "root.path",
-    subject: rootfs,
-    task: "mounting the root",
-  });
+  const root = { field: "root.path", subject: rootfs, task: "mounting the root" };
+  if (userNamespace) steps.push(...foreignRootSteps(rootfs, privateParent, root));
+  else steps.push({ op: "rootfs", path: rootfs, privateParent, ...root });
   steps.push(...mounts.mounting, ...deviceSteps(config, userNamespace));
   const cwd = process?.cwd ?? "/";
   if (cwd !== "/") {
@@ -79,6 +77,23 @@ export function rootfsSteps(input: RootfsInput, userNamespace: boolean): Step[] 
     steps.push({ op: "targetAttributes", target: "/", ...attributes, ...about });
   }
   return steps;
+}
+
+/**
+ * The way to the folder is the guest's root's alone, so it is he who opens it; and what is mounted in the container later
+ * must not reach the guest through it.
+ */
+function foreignRootSteps(
+  rootfs: string,
+  privateParent: number,
+  about: { field: string; subject: string; task: string },
+): Step[] {
+  const attributes = { recursive: 1, set: 0n, clear: 0n, propagation: PROPAGATION.slave, idMap: 0 };
+  return [
+    { op: "openTree", source: rootfs, recursive: 1, supervised: true, ...about },
+    { op: "treeAttributes", ...attributes, supervised: true, ...about },
+    { op: "attachRoot", path: ANYWHERE, privateParent, ...about },
+  ];
 }
 
 function parsePropagation(name: string | undefined): { value: bigint; recursive: boolean } | undefined {

@@ -69,6 +69,14 @@ static int make_holder_private(const char *path) {
   return result;
 }
 
+/* Attaches the mount that is to be the root. */
+static int use_as_root(struct context *context, int tree, int target) {
+  if (move_to(tree, target) < 0) return -1;
+  if (context->root >= 0) close(context->root);
+  context->root = tree;
+  return 0;
+}
+
 /* pivot_root(2) wants a mount for its new root; so the folder becomes one. */
 int mount_root(struct context *context, struct arguments *arguments) {
   const char *path = take_string(arguments);
@@ -79,14 +87,22 @@ int mount_root(struct context *context, struct arguments *arguments) {
   if (target < 0) return -1;
   int tree = open_tree(target, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH | AT_RECURSIVE);
   if (tree < 0) return close_and_return(target, -1);
-  if (move_to(tree, target) < 0) {
-    close(tree);
-    return close_and_return(target, -1);
-  }
-  close(target);
-  if (context->root >= 0) close(context->root);
-  context->root = tree;
-  return 0;
+  if (use_as_root(context, tree, target) == 0) return close_and_return(target, 0);
+  close_and_return(tree, -1);
+  return close_and_return(target, -1);
+}
+
+/* The open mount in its place: the way to the folder may be closed to the container's process. */
+int attach_root(struct context *context, struct arguments *arguments) {
+  const char *path = take_string(arguments);
+  bool private_holder = take_u32(arguments) != 0;
+  if (all_taken(arguments) < 0) return -1;
+  if (private_holder && make_holder_private(path) < 0) return -1;
+  int target = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+  if (target < 0) return -1;
+  if (use_as_root(context, context->tree, target) < 0) return close_and_return(target, -1);
+  context->tree = -1;
+  return close_and_return(target, 0);
 }
 
 int open_source(struct context *context, struct arguments *arguments) {

@@ -32,6 +32,7 @@ static operation *const operations[] = {
     [33] = make_device,
     [34] = make_symlink,
     [35] = change_root,
+    [36] = attach_root,
     [50] = make_session,
     [51] = make_keyring,
     [52] = open_console,

@@ -22,6 +22,8 @@ function problemOf(step: Step, share: string): string | undefined {
   switch (step.op) {
     case "rootfs":
       return step.path === `${share}/rootfs` ? undefined : `the root ${step.path}`;
+    case "attachRoot":
+      return step.path === "/tmp" ? undefined : `the root ${step.path}`;
     case "openTree":
       return isOwn(step.source, share) || GUEST_DEVICE.test(step.source) ? undefined : `the source ${step.source}`;
     case "makeDevice":
