@@ -22,7 +22,13 @@ function connected(t: TestContext, handlers: Partial<AgentServer>): Agent {
 
 test("Agent.call returns the agent's answer", async (t) => {
   const devices = [{ index: 2, mac: Buffer.from("02ca15000000", "hex") }];
-  const answer = { protocolMajor: 1, protocolMinor: 2, agentVersion: "x", kernelRelease: "6.1", networkDevices: devices };
+  const answer = {
+    protocolMajor: 1,
+    protocolMinor: 2,
+    agentVersion: "x",
+    kernelRelease: "6.1",
+    networkDevices: devices,
+  };
   const agent = connected(t, {
     check: (_call, callback) => callback(null, answer),
   });
