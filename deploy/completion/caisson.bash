@@ -2,7 +2,7 @@
 
 _caisson_words() {
   case $1 in
-    check) echo "--json --help" ;;
+    check) echo "--json --kubernetes --help" ;;
     create) echo "--bundle --console-socket --pid-file --no-pivot --no-new-keyring --preserve-fds --help" ;;
     delete) echo "--force --help" ;;
     events) echo "--interval --stats --help" ;;

@@ -3,7 +3,7 @@
 export interface Finding {
   /** What was looked at: "QEMU". */
   subject: string;
-  /** `note`: it works without, or differently. `failed`: no container can run. */
+  /** `note`: it works without, or differently. `failed`: it has to be put right first. */
   status: "ok" | "note" | "failed";
   /** What was found, or what will be used. */
   found: string;
@@ -22,7 +22,7 @@ export function reportText(findings: readonly Finding[]): string {
     const line = `${status.padEnd(8)}${subject.padEnd(width)}${found}`;
     return remedy === undefined ? [line] : [line, `${" ".repeat(8 + width)}-> ${remedy}`];
   });
-  const verdict = isUsable(findings) ? "Containers can run here." : "No container can run here.";
+  const verdict = isUsable(findings) ? "Containers can run here." : "What failed has to be put right first.";
   return [...lines, verdict].map((line) => `${line}\n`).join("");
 }
 

@@ -10,6 +10,7 @@ import { chooseAccelerator, judgeKvm } from "../vm/accelerator.ts";
 import { findQemu, type Qemu } from "../vm/qemu.ts";
 import { makePrivateFolder, templateBytes } from "../vm/template/space.ts";
 import { vsockProblem } from "../vm/vsock.ts";
+import { inspectNode } from "./check-kubernetes.ts";
 import { type Finding, isUsable, reportJson, reportText } from "./check-report.ts";
 import { type Globals, verb } from "./command.ts";
 import { print } from "./output.ts";
@@ -21,8 +22,10 @@ const MIB = 1024 * 1024;
 export function command(globals: Globals): Command {
   return verb("check", "Says what this host can do, what containers will use, and what to do about the rest.")
     .option("--json", "as JSON")
-    .action(async ({ json }: { json?: boolean }) => {
+    .option("--kubernetes", "also what a Kubernetes node needs")
+    .action(async ({ json, kubernetes }: { json?: boolean; kubernetes?: boolean }) => {
       const findings = await inspect(globals.config);
+      if (kubernetes === true) findings.push(...(await inspectNode()));
       print(json === true ? reportJson(findings) : reportText(findings));
       process.exitCode = isUsable(findings) ? 0 : 1;
     });

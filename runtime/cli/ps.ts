@@ -16,11 +16,11 @@ export function command(globals: Globals): Command {
         throw new CaissonError("CAISSON_E_USAGE", "invalid format option", { remedy: "Give table or json." });
       }
       const show = processTable(options);
-      const { processes } = await withDaemon(globals, id, { stopped: "container not running" }, (client) =>
-        client.request("ps", {}),
-      );
-      const text =
-        format === "json" ? `${JSON.stringify(processes.map(({ pid }) => pid))}\n` : show(processes, Date.now());
+      const text = await withDaemon(globals, id, { stopped: "container not running" }, async (client, { daemon }) => {
+        // Engines look these pids up on the host (docker top), where a guest's pid would be some other process's.
+        if (format === "json") return `${JSON.stringify([daemon.pid])}\n`;
+        return show((await client.request("ps", {})).processes, Date.now());
+      });
       print(text);
     });
 }
