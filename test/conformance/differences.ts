@@ -18,9 +18,6 @@ export const DIFFERENCES: Readonly<Record<string, string>> = {
   "run: a file that cannot be run": "as above",
   "run: domainname": "runc 1.1 does not know the field, which came with version 1.1 of the specification",
   "run: personality": "runc 1.1 does not know the field",
-  "run: ioPriority": "runc 1.1 does not know the field",
-  "run: scheduler": "runc 1.1 does not know the field",
-  "run: rootfsPropagation shared": "runc leaves the root private where its parent on the host is",
   "run: a mount below /proc":
     "runc 1.1 lets a tmpfs cover /proc/sys, which takes readonlyPaths out of force (fixed in later ones)",
 };

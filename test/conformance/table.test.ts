@@ -6,6 +6,7 @@ import { test } from "node:test";
 import { MOUNT_OPTIONS } from "../../runtime/oci/mount-options.ts";
 import { sections } from "../../runtime/oci/schema/config.ts";
 import type { Schema } from "../../runtime/oci/schema/parts.ts";
+import { DIFFERENCES } from "./differences.ts";
 
 const TOP = join(import.meta.dirname, "../..");
 const PAGE = readFileSync(join(TOP, "docs/spec-conformance.md"), "utf8");
@@ -74,5 +75,18 @@ test("quoted errors are those of the checks", () => {
     if (verdict !== "refused") continue;
     const quoted = /^"(.+)"$/.exec(shown)?.[1] ?? "";
     assert.ok(quoted !== "" && sources.some((source) => source.includes(quoted)), `${name}: ${shown}`);
+  }
+});
+
+test("every accepted difference is one of a case that there is", () => {
+  const cases = ["process", "container"].map((name) =>
+    readFileSync(join(import.meta.dirname, `${name}.test.ts`), "utf8"),
+  );
+  for (const difference of Object.keys(DIFFERENCES)) {
+    const name = difference.replace(/^(exec|run): /, "");
+    assert.ok(
+      cases.some((text) => text.includes(`  ${name}: `) || text.includes(`  "${name}": `)),
+      difference,
+    );
   }
 });
