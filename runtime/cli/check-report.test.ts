@@ -21,7 +21,7 @@ test("reportText aligns findings and puts remedies below", () => {
   );
   assert.match(
     reportText([image]),
-    /^failed {2}guest image {2}missing\n.*-> Build it\.\nNo container can run here\.\n$/,
+    /^failed {2}guest image {2}missing\n.*-> Build it\.\nWhat failed has to be put right first\.\n$/,
   );
 });
 

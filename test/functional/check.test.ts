@@ -42,5 +42,5 @@ test("check fails when no container can run, and says what to do", async () => {
   assert.equal(exitCode, 1);
   assert.match(stdout, /^failed {2}QEMU +Cannot find QEMU.*\n +-> Install it/m);
   assert.match(stdout, /^failed {2}guest image +\/none\/root\.erofs cannot be read: ENOENT\n +-> Build it/m);
-  assert.match(stdout, /\nNo container can run here\.\n$/);
+  assert.match(stdout, /\nWhat failed has to be put right first\.\n$/);
 });
