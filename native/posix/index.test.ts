@@ -202,6 +202,29 @@ describe("namespaces", { skip: needsRoot }, () => {
   });
 });
 
+describe("network", { skip: needsRoot }, () => {
+  it("openTap() makes an interface in the thread's namespace that goes with its descriptor", () => {
+    const output = runScript(`
+      import { closeSync, readdirSync, readFileSync } from "node:fs";
+      posix.unshare(${posix.constants.CLONE_NEWNET});
+      const names = () => readFileSync("/proc/thread-self/net/dev", "utf8").match(/\\btap\\w+/g) ?? [];
+      const first = posix.openTap("tap%d");
+      const second = posix.openTap("tapx");
+      console.log(first.name, second.name, second.index > first.index, ...names());
+      for (const { fd } of [first, second]) closeSync(fd);
+      console.log(names().length);
+      try { posix.openTap("a".repeat(16)); } catch (error) { console.log(error.code); }`);
+    assert.equal(output, "tap0 tapx true tap0 tapx\n0\nENAMETOOLONG");
+  });
+
+  it("netlinkSocket() refuses a protocol that there is not", () => {
+    assert.throws(() => posix.netlinkSocket(999), { code: "EPROTONOSUPPORT", syscall: "socket" });
+    const fd = posix.netlinkSocket(0);
+    assert.ok(fstatSync(fd).isSocket() && closeOnExec(fd));
+    closeSync(fd);
+  });
+});
+
 test("flock() tells a lock that another holds from an error", () => {
   const path = join(folder, "lock");
   writeFileSync(path, "");
