@@ -339,6 +339,7 @@ test("validateConfig takes what engines write beyond the letter of the specifica
       mounts: [
         { destination: "/etc/hosts", type: "bind", source: "/hosts", options: ["rprivate", "rbind", "ro"] },
         { destination: "/a", type: "none", source: "/b", options: ["bind", "rro", "nosuid"] },
+        { destination: "/a", options: ["remount", "bind", "ro"] },
       ],
       linux: {
         namespaces: [

@@ -3,6 +3,7 @@ import { basename, join, relative, resolve } from "node:path";
 import { constants, mount, umount } from "../../native/posix/index.ts";
 import { CaissonError, type ErrorCode } from "../../protocol/errors.ts";
 import type { Hooks, Mount, Spec } from "../../protocol/oci.ts";
+import { isBindMount } from "../oci/checks/mounts.ts";
 import { type BindOptions, bind } from "./bind.ts";
 import { Volumes } from "./volumes.ts";
 
@@ -84,7 +85,7 @@ export class Share {
   /** Where in the share the source of each bind mount is, by the mount's index. */
   #addBinds(id: string, mounts: readonly Mount[], bundle: string): Map<number, string> {
     const targets = new Map<number, string>();
-    const binds = mounts.flatMap((entry, index) => (isBind(entry) ? [new BindSource(entry, index, bundle)] : []));
+    const binds = mounts.flatMap((entry, index) => (isBindMount(entry) ? [new BindSource(entry, index, bundle)] : []));
     // A directory comes before those below it.
     binds.sort((one, other) => one.path.length - other.path.length);
     for (const source of binds) {
@@ -112,11 +113,6 @@ export class Share {
     const flags = constants.MS_REMOUNT | constants.MS_NOSUID | constants.MS_NODEV | (yes ? 0 : constants.MS_RDONLY);
     mount("caisson-share", this.directory, "tmpfs", flags, SHARE_TMPFS);
   }
-}
-
-/** Whether the mount shows a file or directory of the host (config.md, Mounts: type "bind" or an option bind/rbind). */
-export function isBind(entry: Mount): boolean {
-  return entry.type === "bind" || (entry.options ?? []).some((option) => option === "bind" || option === "rbind");
 }
 
 /** What a bind mount shows. */

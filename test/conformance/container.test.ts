@@ -64,6 +64,8 @@ const subjects: Readonly<Record<string, Subject>> = {
           options: ["rbind", "rro", "rnosuid", "rnodev", "rnoexec", "rnoatime"],
         },
         { destination: "/m/off", source: folder, options: ["rbind", "ro", "rrw", "rsuid", "rdev", "rexec", "rw"] },
+        bind(folder, "/m/later"),
+        { destination: "/m/later", options: ["remount", "bind", "ro", "nosuid"] },
         bind(folder, "/m/unbindable", "unbindable"),
         bind(folder, "/m/slave", "rslave"),
         bind(folder, "/m/private", "rprivate"),

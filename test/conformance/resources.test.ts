@@ -112,6 +112,25 @@ test("update replaces the rules for devices", async () => {
   assert.equal((await open()).stdout, "1\n");
 });
 
+test("update limits the guest's own disks, by the guest's numbers", async () => {
+  const disks = await host.ok(["exec", id, "cat", "/proc/partitions"]);
+  const [, major, minor] = /^ +(\d+) +(\d+) +\d+ vda$/m.exec(disks) ?? [];
+  const disk = { major: Number(major), minor: Number(minor) };
+  const rate = (value: number) => [{ ...disk, rate: value }];
+  await update({
+    blockIO: {
+      throttleReadBpsDevice: rate(1 * MIB),
+      throttleWriteBpsDevice: rate(2 * MIB),
+      throttleReadIOPSDevice: rate(300),
+      throttleWriteIOPSDevice: rate(400),
+    },
+  });
+  const limits = `${major}:${minor} rbps=${MIB} wbps=${2 * MIB} riops=300 wiops=400`;
+  assert.deepEqual(await read("io.max"), [limits]);
+  await update({ blockIO: { throttleReadBpsDevice: rate(0), throttleReadIOPSDevice: rate(0) } });
+  assert.deepEqual(await read("io.max"), [`${major}:${minor} rbps=max wbps=${2 * MIB} riops=max wiops=400`]);
+});
+
 test("update refuses what cannot be, and leaves the limits as they are", async () => {
   const before = await read("memory.max", "pids.max");
   for (const [resources, message] of [

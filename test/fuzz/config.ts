@@ -13,12 +13,12 @@ import { parseJson, stringifyJson } from "../../protocol/json.ts";
 import type { Spec } from "../../protocol/oci.ts";
 import { DEFAULTS } from "../../runtime/config/settings.ts";
 import { sandboxSize } from "../../runtime/config/size.ts";
+import { isBindMount } from "../../runtime/oci/checks/mounts.ts";
 import { guestResources } from "../../runtime/oci/guest-resources.ts";
 import { findSyntaxProblem } from "../../runtime/oci/json-syntax.ts";
 import { normalise } from "../../runtime/oci/normalise.ts";
 import { validateConfig } from "../../runtime/oci/validate.ts";
 import { hostCgroupPath } from "../../runtime/sandbox/cgroup.ts";
-import { isBind } from "../../runtime/storage/share.ts";
 import { corpus } from "./corpus.ts";
 import { escapes } from "./escape.ts";
 import { copy, mutate, mutateText } from "./mutate.ts";
@@ -118,7 +118,7 @@ function accept(document: unknown): void {
 /** Share.addContainer and Sandbox without a host's mounts. */
 function inGuest(config: Spec): Spec {
   const mounts = config.mounts?.map((entry, index) =>
-    isBind(entry) ? { ...entry, source: `${SHARE}/mounts/${index}` } : entry,
+    isBindMount(entry) ? { ...entry, source: `${SHARE}/mounts/${index}` } : entry,
   );
   const createContainer = config.hooks?.createContainer?.map((hook, index) => ({
     ...hook,

@@ -5,9 +5,13 @@ import type { Problem } from "../problem.ts";
 import { type Check, noNulByte } from "./check.ts";
 import { mappings } from "./namespaces.ts";
 
-/** As runc reads it: an option says so, or the type that tools write for it. */
-export function isBindMount({ type, options }: Mount): boolean {
-  return type === "bind" || (options?.some((option) => option === "bind" || option === "rbind") ?? false);
+/**
+ * Whether it shows a file or folder of the host. As runc reads it: an option says so, or the type that tools write for it.
+ * With "remount" the option only says that the mount changes and not its file system.
+ */
+export function isBindMount({ type, options = [] }: Mount): boolean {
+  if (options.includes("remount")) return false;
+  return type === "bind" || options.includes("bind") || options.includes("rbind");
 }
 
 export const mounts: Check = function* ({ mounts }) {
@@ -19,7 +23,8 @@ export const mounts: Check = function* ({ mounts }) {
       yield* noNulByte(`${field}.${name}`, text);
     for (const [at, option] of options.entries()) yield* noNulByte(`${field}.options[${at}]`, option);
     if (isBindMount(mount)) yield* bindMount(mount, field);
-    else if (type === "") yield { field: `${field}.type`, message: "is required unless the mount is a bind mount" };
+    else if (type === "" && !options.includes("remount"))
+      yield { field: `${field}.type`, message: "is required unless the mount is a bind mount" };
     if (SHARED.includes(type) && !isBindMount(mount)) {
       const message = `is "${type}": what of the host a container sees is shared by bind mounts, and the VM has no other`;
       yield { field: `${field}.type`, message };
