@@ -28,7 +28,7 @@ after(async () => {
 
 /** The processes of the container besides its first. */
 async function others(): Promise<number> {
-  return JSON.parse(await host.ok(["ps", "--format", "json", id])).length - 1;
+  return (await host.pids(id)).length - 1;
 }
 
 test("exec passes output, errors, input and the exit status through", async () => {

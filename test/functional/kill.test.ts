@@ -53,7 +53,7 @@ test("a signal to the OCI pid is the container's", async () => {
   const child = host.spawn(["run", "-b", bundle.directory, id]);
   const ended = collect(child);
   await until(async () => (await host.run(["state", id])).stdout.includes('"running"'));
-  await until(async () => JSON.parse(await host.ok(["ps", "-f", "json", id])).length === 2);
+  await until(async () => (await host.pids(id)).length === 2);
   process.kill(JSON.parse(await host.ok(["state", id])).pid, "SIGUSR1");
   assert.equal((await ended).exitCode, 5);
   assert.deepEqual(host.leftovers(), []);
@@ -66,7 +66,7 @@ test("kill --all reaches every process, and a stopped container none", async () 
     "trap '' USR1; sleep 1000 & sleep 1001 & sleep 1002 & trap 'exit 6' USR2; wait; wait",
   ]);
   const id = await host.start(bundle);
-  await until(async () => JSON.parse(await host.ok(["ps", "-f", "json", id])).length === 4);
+  await until(async () => (await host.pids(id)).length === 4);
   await host.ok(["kill", "--all", id, "USR2"]);
   await until(async () => (await host.status(id)) === "stopped");
   const late = await host.run(["kill", id]);

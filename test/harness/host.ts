@@ -88,6 +88,12 @@ export class Host implements AsyncDisposable {
     return (JSON.parse(await this.ok(["state", id])) as { status: string }).status;
   }
 
+  /** The guest's pids of a container's processes. */
+  async pids(id: string): Promise<number[]> {
+    const [, ...lines] = (await this.ok(["ps", id, "-o", "pid"])).trimEnd().split("\n");
+    return lines.map(Number);
+  }
+
   /** Everything of this host's containers that is still there, one line each. */
   leftovers(): string[] {
     return leftovers(this.root, this.#mark);
