@@ -1,0 +1,140 @@
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { after, before, test } from "node:test";
+import { setTimeout as delay } from "node:timers/promises";
+import type { Cri } from "./cri.ts";
+import { Engine } from "./engine.ts";
+import { Pod } from "./pod.ts";
+import { remains } from "./remains.ts";
+
+let engine: Engine;
+let cri: Cri;
+before(async () => {
+  engine = await Engine.start();
+  cri = engine.cri();
+});
+after(async () => {
+  cri[Symbol.dispose]();
+  await engine.stop();
+  execFileSync("ip", ["link", "delete", "caissontest0"]);
+});
+
+const FOREVER = ["sleep", "1000"];
+
+async function nothingLeft(): Promise<void> {
+  for (const end = performance.now() + 10_000; performance.now() < end; await delay(30)) {
+    if (remains(engine).length === 0) return;
+  }
+  assert.deepEqual(remains(engine), []);
+}
+
+test("a pod's containers share host name, network, IPC and /dev/shm, and not their processes", async () => {
+  const before = namespaces();
+  {
+    await using pod = await Pod.run(engine, cri);
+    const first = await pod.container("first", FOREVER);
+    const second = await pod.container("second", ["httpd", "-f", "-p", "8080"]);
+    for (const container of [first, second]) assert.equal(await pod.sh(container, "hostname"), "pod-host");
+    const links = (kind: string) =>
+      Promise.all([first, second].map((id) => pod.sh(id, `readlink /proc/self/ns/${kind}`)));
+    for (const kind of ["ipc", "uts", "net"]) {
+      const [one, other] = await links(kind);
+      assert.equal(one, other, kind);
+    }
+    for (const kind of ["pid", "mnt"]) {
+      const [one, other] = await links(kind);
+      assert.notEqual(one, other, kind);
+    }
+    await pod.sh(first, "echo shared > /dev/shm/note");
+    assert.equal(await pod.sh(second, "cat /dev/shm/note"), "shared");
+    assert.match(await pod.sh(first, "ip -4 addr show eth0"), new RegExp(`inet ${await pod.address()}/24`));
+    assert.match(await pod.sh(first, "wget -O - http://127.0.0.1:8080/etc/passwd 2>&1 || true"), /root|404/);
+    assert.doesNotMatch(await pod.sh(first, "ps"), /httpd/);
+  }
+  await nothingLeft();
+  assert.deepEqual(namespaces(), before);
+});
+
+test("the host fetches a page from a container at the pod's address", async () => {
+  await using pod = await Pod.run(engine, cri);
+  const server = ["sh", "-c", "echo a page > /tmp/page && exec httpd -f -p 80 -h /tmp"];
+  await pod.container("server", server);
+  const answer = await retry(async () => await (await fetch(`http://${await pod.address()}/page`)).text());
+  assert.equal(answer, "a page\n");
+});
+
+test("a pod with a shared pid namespace sees the processes of all its containers", async () => {
+  const linux = { securityContext: { namespaceOptions: { pid: "POD" } } };
+  await using pod = await Pod.run(engine, cri, linux);
+  const first = await pod.container("first", ["sleep", "4321"], { linux });
+  const second = await pod.container("second", ["sleep", "1234"], { linux });
+  const shown = await pod.sh(second, "ps");
+  assert.match(shown, /^ +1 root +\S*\/?(pause|sleep)/m);
+  assert.match(shown, /sleep 4321/);
+  assert.match(shown, /sleep 1234/);
+  await pod.stop(first, 0);
+  assert.doesNotMatch(await pod.sh(second, "ps"), /sleep 4321/);
+});
+
+test("containers come, end and go while others run; logs, exit codes, statistics and limits are each one's own", async () => {
+  await using pod = await Pod.run(engine, cri);
+  const steady = await pod.container("steady", FOREVER);
+  const init = await pod.container("init", ["sh", "-c", "echo prepared; echo complaint >&2; exit 3"]);
+  assert.equal((await pod.exited(init)).exitCode, 3);
+  assert.deepEqual(pod.log("init").trim().split("\n").sort(), ["complaint", "prepared"]);
+  await pod.remove(init);
+  const graceful = await pod.container("graceful", [
+    "sh",
+    "-c",
+    "trap 'echo bye; exit 0' TERM; while true; do sleep 0.1; done",
+  ]);
+  await delay(300);
+  await pod.stop(graceful, 20);
+  assert.equal((await pod.status(graceful)).exitCode, 0);
+  assert.match(pod.log("graceful"), /bye/);
+
+  type Stats = {
+    stats: { cpu: { usageCoreNanoSeconds: { value: number } }; memory: { workingSetBytes: { value: number } } };
+  };
+  const { stats } = await cri.call<Stats>("ContainerStats", { containerId: steady });
+  assert.ok(stats.cpu.usageCoreNanoSeconds.value > 0 && stats.memory.workingSetBytes.value > 0, JSON.stringify(stats));
+  await cri.call("UpdateContainerResources", { containerId: steady, linux: { memoryLimitInBytes: 64 * 1024 * 1024 } });
+  const { memory } = JSON.parse(await engine.need("-n", "k8s.io", "task", "metrics", "--format", "json", steady));
+  assert.equal(memory.usage_limit, 64 * 1024 * 1024);
+  assert.equal((await pod.status(steady)).state, "CONTAINER_RUNNING");
+});
+
+test("a container that the guest's OOM killer ends is OOMKilled", async () => {
+  await using pod = await Pod.run(engine, cri);
+  const linux = { resources: { memoryLimitInBytes: 24 * 1024 * 1024 } };
+  const greedy = await pod.container("greedy", ["sh", "-c", "tail /dev/zero"], { linux });
+  const { exitCode, reason } = await pod.exited(greedy);
+  assert.notEqual(exitCode, 0);
+  assert.equal(reason, "OOMKilled");
+});
+
+test("the VM's size is that of the pod's limits", async () => {
+  const resources = { cpuQuota: 200_000, cpuPeriod: 100_000, memoryLimitInBytes: 700 * 1024 * 1024 };
+  await using pod = await Pod.run(engine, cri, { resources });
+  const container = await pod.container("any", FOREVER);
+  assert.equal(await pod.sh(container, "grep -c ^processor /proc/cpuinfo"), "2");
+  const kib = Number(/MemTotal: +(\d+)/.exec(await pod.sh(container, "cat /proc/meminfo"))?.[1]);
+  assert.ok(kib > 850 * 1024 && kib < 1024 * 1024, `${kib} KiB`);
+});
+
+/** What the checks find on a busy machine may take a moment to be so. */
+async function retry<T>(attempt: () => Promise<T>): Promise<T> {
+  for (const end = performance.now() + 10_000; ; await delay(100)) {
+    try {
+      return await attempt();
+    } catch (error) {
+      if (performance.now() > end) throw error;
+    }
+  }
+}
+
+function namespaces(): string[] {
+  return execFileSync("ip", ["netns", "list"], { encoding: "utf8" })
+    .split("\n")
+    .filter((name) => name.startsWith("cni-"));
+}

@@ -1,0 +1,165 @@
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { chmodSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+import { setTimeout as delay } from "node:timers/promises";
+import { Engine, IMAGE, RUNTIME } from "./engine.ts";
+import { Events } from "./events.ts";
+import { remains } from "./remains.ts";
+
+let engine: Engine;
+before(async () => {
+  engine = await Engine.start();
+});
+after(async () => {
+  await engine.stop();
+});
+
+const RUN = ["run", "--rm", "--runtime", RUNTIME];
+
+async function eventually(check: () => boolean | Promise<boolean>, what: string): Promise<void> {
+  for (const end = performance.now() + 10_000; performance.now() < end; await delay(30)) if (await check()) return;
+  assert.fail(`not within 10 s: ${what}`);
+}
+
+test("ctr run carries both outputs, the input and the exit code, and leaves nothing", async () => {
+  const { status, stdout, stderr } = await engine.ctrWith(
+    "words for it\n",
+    ...RUN,
+    IMAGE,
+    "run",
+    ...["sh", "-c", "cat; echo to stderr >&2; exit 7"],
+  );
+  assert.deepEqual({ status, stdout }, { status: 7, stdout: "words for it\n" });
+  assert.match(stderr, /to stderr/);
+  await eventually(() => remains(engine).length === 0, "nothing is left");
+  assert.deepEqual(engine.bundles(), []);
+});
+
+test("ctr run with the native snapshotter", async () => {
+  const { status, stdout } = await engine.ctr(
+    ...RUN,
+    "--snapshotter",
+    "native",
+    IMAGE,
+    "native",
+    "sh",
+    "-c",
+    "touch /x; ls /x",
+  );
+  assert.deepEqual({ status, stdout }, { status: 0, stdout: "/x\n" });
+});
+
+test("ctr run of a command that does not exist fails with its name", async () => {
+  const { status, stderr } = await engine.ctr(...RUN, IMAGE, "missing", "/bin/no-such-command");
+  assert.equal(status, 1);
+  assert.match(stderr, /no-such-command/);
+  await eventually(() => remains(engine).length === 0, "nothing is left");
+});
+
+test("ctr run with a terminal", async () => {
+  const command = `ctr --address ${engine.socket} run --rm -t --runtime ${RUNTIME} ${IMAGE} terminal sh -c 'test -t 0 && stty size && echo on a terminal'`;
+  const typescript = join(engine.folder, "typescript");
+  execFileSync("script", ["-qec", `stty rows 33 cols 111; ${command}`, typescript], {
+    stdio: ["ignore", "ignore", "ignore"],
+    timeout: 60_000,
+  });
+  const shown = readFileSync(typescript, "utf8");
+  assert.match(shown, /33 111\r+\n/);
+  assert.match(shown, /on a terminal/);
+});
+
+test("ctr run --log-uri file://", async () => {
+  const path = join(engine.folder, "logs", "output");
+  await engine.need(
+    "run",
+    "--detach",
+    "--log-uri",
+    `file://${path}`,
+    "--runtime",
+    RUNTIME,
+    IMAGE,
+    "file",
+    "sh",
+    "-c",
+    "echo one; echo two >&2",
+  );
+  await eventually(async () => (await engine.status("file")) === "STOPPED", "it has stopped");
+  assert.deepEqual(readFileSync(path, "utf8").trim().split("\n").sort(), ["one", "two"]);
+  await engine.remove("file");
+});
+
+test("ctr run --log-uri binary://", async () => {
+  const logger = join(engine.folder, "logger");
+  const out = join(engine.folder, "logged");
+  writeFileSync(logger, `#!/bin/sh\nexec 5>&-\n{ echo "$CONTAINER_NAMESPACE/$CONTAINER_ID $*"; cat <&3; } > ${out}\n`);
+  chmodSync(logger, 0o755);
+  await engine.need(
+    "run",
+    "--detach",
+    "--log-uri",
+    `binary://${logger}?tag=x`,
+    "--runtime",
+    RUNTIME,
+    IMAGE,
+    "binary",
+    "echo",
+    "logged",
+  );
+  await eventually(() => /logged/.test(tryRead(out)), "the logger has it");
+  assert.equal(readFileSync(out, "utf8"), "default/binary tag x\nlogged\n");
+  await eventually(async () => (await engine.status("binary")) === "STOPPED", "it has stopped");
+  await engine.remove("binary");
+});
+
+test("ctr task: exec, ps, metrics, pause, resume, checkpoint, kill and delete, each with its event in order", async () => {
+  using events = await Events.watch(engine);
+  await engine.detached("life");
+  const exec = (...words: string[]) =>
+    engine.ctrWith("fed\n", "task", "exec", "--exec-id", `e${Math.random()}`, "life", ...words);
+  assert.deepEqual(
+    await exec("sh", "-c", "cat; hostname; exit 3").then(({ status, stdout }) => [status, stdout.split("\n")[0]]),
+    [3, "fed"],
+  );
+
+  const metrics = JSON.parse(await engine.need("task", "metrics", "--format", "json", "life"));
+  assert.ok(metrics.memory.usage > 0 && metrics.cpu.usage_usec > 0, JSON.stringify(metrics));
+  assert.equal(metrics.pids.current, 1);
+
+  assert.match(await engine.need("task", "ps", "life"), /\n\d+ /);
+  await engine.need("task", "pause", "life");
+  assert.equal(await engine.status("life"), "PAUSED");
+  await engine.need("task", "resume", "life");
+  assert.equal(await engine.status("life"), "RUNNING");
+
+  const checkpoint = await engine.ctr("task", "checkpoint", "life");
+  assert.notEqual(checkpoint.status, 0);
+  assert.match(checkpoint.stderr, /cannot be checkpointed/);
+
+  const early = await engine.ctr("task", "delete", "life");
+  assert.notEqual(early.status, 0);
+  await engine.need("task", "kill", "--signal", "SIGKILL", "life");
+  const exit = await events.wait("life", "/tasks/exit");
+  assert.equal(exit["exit_status"], 3, "the exec's own end is told first");
+  await eventually(async () => (await engine.status("life")) === "STOPPED", "it has stopped");
+  const { stderr } = await engine.ctr("task", "delete", "life");
+  assert.match(stderr, /137/);
+  await events.wait("life", "/tasks/delete");
+  // ctr pauses a container to checkpoint it.
+  const topics = "create start exec-added exec-started exit paused resumed paused resumed exit delete".split(" ");
+  assert.deepEqual(
+    events.topics("life"),
+    topics.map((name) => `/tasks/${name}`),
+  );
+  await engine.need("container", "delete", "life");
+  await eventually(() => remains(engine).length === 0, "nothing is left");
+});
+
+function tryRead(path: string): string {
+  try {
+    return readFileSync(path, "utf8");
+  } catch {
+    return "";
+  }
+}

@@ -1,0 +1,103 @@
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { after, before, test } from "node:test";
+import { setTimeout as delay } from "node:timers/promises";
+import { Engine, IMAGE, RUNTIME } from "./engine.ts";
+import { Events } from "./events.ts";
+import { qemuOf, remains } from "./remains.ts";
+
+let engine: Engine;
+before(async () => {
+  engine = await Engine.start();
+});
+after(async () => {
+  await engine.stop();
+});
+
+async function eventually(check: () => boolean | Promise<boolean>, what: () => string): Promise<void> {
+  for (const end = performance.now() + 15_000; performance.now() < end; await delay(30)) if (await check()) return;
+  assert.fail(`not within 15 s: ${what()}`);
+}
+
+const nothingLeft = () =>
+  eventually(
+    () => remains(engine).length === 0,
+    () => `nothing is left, but ${remains(engine).join("; ")}`,
+  );
+
+test("a VM that dies ends its container with 255 and an event", async () => {
+  using events = await Events.watch(engine);
+  await engine.detached("vm");
+  const [qemu = 0] = qemuOf(await engine.pid("vm"));
+  assert.ok(qemu > 0);
+  process.kill(qemu, "SIGKILL");
+  assert.equal((await events.wait("vm", "/tasks/exit"))["exit_status"], 255);
+  assert.equal(await engine.status("vm"), "STOPPED");
+  await engine.remove("vm");
+  await nothingLeft();
+});
+
+test("a daemon that is killed leaves nothing, and containerd learns of the end", async () => {
+  using events = await Events.watch(engine);
+  await engine.detached("daemon");
+  const daemon = await engine.pid("daemon");
+  const [qemu = 0] = qemuOf(daemon);
+  process.kill(daemon, "SIGKILL");
+  assert.equal((await events.wait("daemon", "/tasks/exit"))["exit_status"], 255);
+  await eventually(
+    () => qemuOf(daemon).length === 0 && qemuOf(1).every((pid) => pid !== qemu),
+    () => "QEMU has ended",
+  );
+  await engine.remove("daemon");
+  await nothingLeft();
+});
+
+test("containerd that is killed and restarted finds its tasks, and what ended meanwhile", async () => {
+  await engine.detached("stays");
+  await engine.detached("ends", "sh", "-c", "trap 'exit 5' TERM; while true; do sleep 0.1; done");
+  const pid = await engine.pid("ends");
+  await engine.kill();
+  process.kill(pid, 0);
+  await engine.run();
+  assert.equal(await engine.status("stays"), "RUNNING");
+  const { stdout } = await engine.ctr("task", "exec", "--exec-id", "x", "stays", "echo", "still here");
+  assert.equal(stdout, "still here\n");
+  using events = await Events.watch(engine);
+  await engine.need("task", "kill", "--signal", "SIGTERM", "ends");
+  assert.equal((await events.wait("ends", "/tasks/exit"))["exit_status"], 5);
+  await engine.remove("stays");
+  await engine.remove("ends");
+  await nothingLeft();
+});
+
+test("a client that is killed while its container is created leaves nothing", async () => {
+  for (const waitMs of [200, 600]) {
+    const id = `early-${waitMs}`;
+    const args = ["--address", engine.socket, "run", "--rm", "--runtime", RUNTIME, IMAGE, id, "sleep", "1000"];
+    const client = spawn("ctr", args, { stdio: "ignore" });
+    await delay(waitMs);
+    client.kill("SIGINT");
+    await delay(100);
+    client.kill("SIGKILL");
+    if (client.exitCode === null && client.signalCode === null) await once(client, "exit");
+    await engine.remove(id);
+    await nothingLeft();
+  }
+});
+
+test("a process that writes more than its reader takes can still be killed", async () => {
+  const args = ["--address", engine.socket, "run", "--runtime", RUNTIME, IMAGE, "floods", "yes"];
+  const client = spawn("ctr", args, { stdio: ["ignore", "pipe", "ignore"] });
+  await eventually(
+    async () => (await engine.status("floods")) === "RUNNING",
+    () => "it runs",
+  );
+  await delay(500);
+  using events = await Events.watch(engine);
+  await engine.need("task", "kill", "--signal", "SIGKILL", "floods");
+  assert.equal((await events.wait("floods", "/tasks/exit"))["exit_status"], 137);
+  client.kill("SIGKILL");
+  await engine.remove("floods");
+  await nothingLeft();
+});

@@ -1,0 +1,49 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { SHIM_ROOT } from "../../runtime/shim/places.ts";
+import type { Engine } from "./engine.ts";
+
+/** One line for each thing that pods of this containerd have left on the host. */
+export function remains(engine: Engine): string[] {
+  const states = entries(SHIM_ROOT).filter((name) => text(`${SHIM_ROOT}/${name}/state.json`).includes(engine.folder));
+  return [
+    ...states.map((name) => `state ${name}`),
+    ...processes(engine.folder),
+    ...engine.mounts().map((path) => `mount ${path}`),
+  ];
+}
+
+/** Daemons name their containerd's socket; QEMU and loggers are their children, or were. */
+function processes(folder: string): string[] {
+  return entries("/proc")
+    .filter((name) => /^\d+$/.test(name))
+    .flatMap((pid) => {
+      const command = text(`/proc/${pid}/cmdline`).replaceAll("\0", " ").trim();
+      const ours = command.includes(folder) && !command.startsWith("containerd ") && !command.startsWith("ctr ");
+      return ours ? [`process ${pid}: ${command.slice(0, 160)}`] : [];
+    });
+}
+
+/** The pids of QEMU below a pod's daemon. */
+export function qemuOf(daemon: number): number[] {
+  return entries("/proc")
+    .filter((name) => /^\d+$/.test(name))
+    .map(Number)
+    .filter((pid) => text(`/proc/${pid}/cmdline`).includes("qemu-system"))
+    .filter((pid) => Number(/^PPid:\s*(\d+)/m.exec(text(`/proc/${pid}/status`))?.[1]) === daemon);
+}
+
+function text(path: string): string {
+  try {
+    return readFileSync(path, "utf8");
+  } catch {
+    return "";
+  }
+}
+
+function entries(path: string): string[] {
+  try {
+    return readdirSync(path);
+  } catch {
+    return [];
+  }
+}
