@@ -105,9 +105,9 @@ test: all lint ## lint, unit tests and tests in real VMs
 fuzz: protocol/generated/agent.ts $(VALIDATOR) ## mutated configurations; FUZZ_RUNS=1000000 FUZZ_SEED=1 for more
 	@$(NODE) test/fuzz/run.ts
 
-test-engines: all ## only test/engines, with the engines installed
-	@scripts/packages.sh podman conmon catatonit
-	@$(NODE) --test --test-concurrency=1 --test-timeout=600000 test/engines/*.test.ts
+test-engines: all ## only test/engines and test/containerd, with the engines installed
+	@scripts/packages.sh podman conmon catatonit docker.io containerd containernetworking-plugins
+	@$(NODE) --test --test-concurrency=1 --test-timeout=600000 test/engines/*.test.ts test/containerd/*.test.ts
 
 bench: all ## measure this machine against docs/specification.md; BENCH_RUNS=3 for a quick look
 	@scripts/packages.sh runc crun
