@@ -4,6 +4,7 @@ import type { Command } from "commander";
 import { CaissonError } from "../../protocol/errors.ts";
 import { DEFAULT_SETTINGS_FILE, loadSettings, type Settings } from "../config.ts";
 import { formatError } from "../errors.ts";
+import { networkProblem, vhostNetProblem } from "../network/abilities.ts";
 import { cgroupMounts } from "../sandbox/cgroup.ts";
 import { chooseTransport, factsDirectory, templateStore } from "../sandbox/vm-choice.ts";
 import { chooseAccelerator, judgeKvm } from "../vm/accelerator.ts";
@@ -52,7 +53,7 @@ async function inspect(settingsFile: string | undefined): Promise<Finding[]> {
     findings.push({ subject: "QEMU", status: "ok", found: `${qemu.path}, version ${qemu.version.join(".")}` });
     findings.push(...(await accelerators(settings, facts, qemu)));
   }
-  return [...findings, ...transports(settings), cgroups(), templates(settings)];
+  return [...findings, ...transports(settings), ...network(), cgroups(), templates(settings)];
 }
 
 function defaultSettings(): string {
@@ -95,6 +96,23 @@ function transports({ transport }: Settings): Finding[] {
   } catch (error) {
     return [vsock, failed("transport", error)];
   }
+}
+
+/** Tried out in a network namespace of its own, since modules load when they are asked for. */
+function network(): Finding[] {
+  const problem = networkProblem();
+  const subject = "network";
+  if (problem !== undefined) {
+    const { why, remedy } = problem;
+    return [{ subject, status: "note", found: `only containers without one can run: ${why}`, remedy }];
+  }
+  const slow = vhostNetProblem();
+  return [
+    { subject, status: "ok", found: "tap interfaces and traffic control work" },
+    slow === undefined
+      ? { subject: "vhost_net", status: "ok", found: "will be used" }
+      : { subject: "vhost_net", status: "note", found: slow.why, remedy: slow.remedy },
+  ];
 }
 
 function image({ kernel, initrd, image: root }: Settings): Finding[] {

@@ -2,10 +2,12 @@ import type { Command } from "commander";
 import { CaissonError } from "../../protocol/errors.ts";
 import type { Spec } from "../../protocol/oci.ts";
 import { applyAnnotations, loadSettings, type Settings, sandboxSize } from "../config.ts";
+import { networkProblem } from "../network/abilities.ts";
 import { loadBundle } from "../oci/bundle.ts";
 import { defaultSpec } from "../oci/default-spec.ts";
 import { chooseVm, hostSize, templateStore } from "../sandbox/vm-choice.ts";
 import { warm } from "../sandbox/warm.ts";
+import { ANY_TAP } from "../vm/spec.ts";
 import type { StoredTemplate } from "../vm/template/store.ts";
 import { type Globals, verb } from "./command.ts";
 import { Foreground } from "./foreground.ts";
@@ -15,7 +17,7 @@ import { table } from "./table.ts";
 const MIB = 1024 * 1024;
 /** Booting and warming; as in sandbox.ts. */
 const LIMIT_FACTOR = 2;
-const HEADER = ["KEY", "MIB", "MEMORY", "VCPUS", "MACHINE", "ACCELERATOR", "CONDITION", "LAST USED"];
+const HEADER = ["KEY", "MIB", "MEMORY", "VCPUS", "NETWORKS", "MACHINE", "ACCELERATOR", "CONDITION", "LAST USED"];
 
 export function command(globals: Globals): Command {
   const template = verb("template", "Builds, lists and removes the templates that sandboxes are cloned from.");
@@ -45,7 +47,9 @@ async function build({ config }: Globals, bundle: string | undefined): Promise<s
   using foreground = new Foreground();
   const signal = foreground.interrupted;
   const shape = await chooseVm(settings, sandboxSize(spec, settings, hostSize()), signal);
-  const vm = { ...shape, shareDirectory: "", consoleLog: "" };
+  // What a container with one interface uses, or with none (runtime/network/network.ts).
+  const networks = networkProblem() === undefined ? [ANY_TAP] : [];
+  const vm = { ...shape, networks, shareDirectory: "", consoleLog: "" };
   const limitMs = settings.bootTimeoutSeconds * 1000 * LIMIT_FACTOR;
   using template = await templateStore(settings).prepare(vm, warm, { signal, limitMs });
   return template.key;
@@ -66,6 +70,7 @@ function cells({ key, bytes, lastUsedMs, condition, manifest }: StoredTemplate):
     String(Math.round(bytes / MIB)),
     manifest === undefined ? "?" : `${manifest.memoryMib} MiB`,
     String(manifest?.vcpus ?? "?"),
+    String(manifest?.networks ?? "?"),
     manifest?.machine ?? "?",
     manifest?.accelerator ?? "?",
     condition,

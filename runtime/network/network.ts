@@ -1,6 +1,8 @@
 import { NetlinkSocket } from "../../native/posix/netlink.ts";
 import { CaissonError } from "../../protocol/errors.ts";
 import type { Spec } from "../../protocol/oci.ts";
+import { formatError } from "../errors.ts";
+import { log } from "../log.ts";
 import type { ConnectedInterface, NetworkChanges } from "../state/record.ts";
 import type { NetworkDevice } from "../vm/spec.ts";
 import { assignDevices } from "./assignment.ts";
@@ -24,9 +26,6 @@ export type Save = (changes: NetworkChanges) => void;
 
 /** A namespace of another container of the sandbox, as the guest has it (sandbox/pod-namespaces.ts). */
 const GUEST_PATHS = "/run/caisson/containers/";
-
-/** For an interface that comes after the VM was started: devices cannot be added then. */
-const SPARE_DEVICES = 1;
 
 /**
  * A sandbox's network: the namespace that the engine made, whose interfaces the VM gets. The main thread is in it from
@@ -75,8 +74,8 @@ export class SandboxNetwork {
   connect(): readonly Request[] {
     const survey = readNamespace(this.#socket);
     const links = selectLinks(survey.links);
-    const count = Math.max(links.length, SPARE_DEVICES);
-    while (this.#taps.length < count) this.#taps.push(openDeviceTap());
+    for (const _ of links) this.#taps.push(openDeviceTap());
+    if (links.length === 0) this.#openSpare();
     this.#shared = this.#path !== undefined || (links.length > 0 && !this.#hasUserNamespace);
     this.#connect(survey, links);
     return this.#shared ? this.#tell(survey, 0).flatMap(({ requests }) => requests) : [];
@@ -148,6 +147,15 @@ export class SandboxNetwork {
       disconnect(this.#socket, this.#connected, this.#tapIndexes());
     } finally {
       this.#socket.close();
+    }
+  }
+
+  /** For an interface that comes once the VM runs: no device can be added then. A host without taps can do without. */
+  #openSpare(): void {
+    try {
+      this.#taps.push(openDeviceTap());
+    } catch (error) {
+      log.debug(`the VM has no network device: ${formatError(error)}`);
     }
   }
 

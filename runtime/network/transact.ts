@@ -13,11 +13,13 @@ export function transact(socket: NetlinkSocket, requests: readonly Request[]): v
   if (first !== undefined) throw refused(requests[first.index]?.doing ?? "change the network", first);
 }
 
-export function refused(doing: string, { errno, message }: Pick<Refusal, "errno" | "message">): CaissonError {
+export const ASK_CHECK = "See `caisson check` for what the network of a VM needs of the host.";
+
+function refused(doing: string, { errno, message }: Pick<Refusal, "errno" | "message">): CaissonError {
   const cause = Object.assign(new Error(message), { code: errnoName(errno), errno, syscall: "netlink" });
   const words = message === "" ? "" : `: ${message}`;
   return new CaissonError("CAISSON_E_NETWORK", `${systemErrorSentence(doing, cause)}${words}`, {
-    remedy: "See `caisson check` for what the network of a VM needs of the host.",
+    remedy: ASK_CHECK,
   });
 }
 

@@ -12,6 +12,9 @@ export interface NetworkDevice {
   vhostFd?: number | undefined;
 }
 
+/** Stands for a network device where only their number counts: a template is made with taps of its own. */
+export const ANY_TAP: NetworkDevice = { tapFd: -1 };
+
 /** The address that network device number `index`, from 0, begins with: by it the guest's interfaces are told apart. */
 export function initialMac(index: number): string {
   return `02:ca:15:00:${[index >> 8, index & 0xff].map((byte) => byte.toString(16).padStart(2, "0")).join(":")}`;
@@ -37,7 +40,7 @@ export interface VmSpec {
   tscKhz?: number;
 
   networks: readonly NetworkDevice[];
-  /** Exported as 9p with the tag `caisson-share`. */
+  /** Exported as 9p with the tags `caisson-share` and `caisson-live`: the guest may mount it in two ways. */
   shareDirectory: string;
   /** The guest's serial console is kept here, its last part only (bounded). */
   consoleLog: string;
@@ -48,8 +51,9 @@ export interface VmSpec {
 /** Called at the end of each phase of a start with its name; `--trace` is built on it. */
 export type Trace = (phase: string) => void;
 
-/** The serial port's name in the guest (/sys/class/virtio-ports/<port>/name) and the tag of the shared directory. */
+/** The serial port's name in the guest (/sys/class/virtio-ports/<port>/name) and the tags of the shared directory. */
 export const AGENT_PORT_NAME = "org.caisson.agent.0";
 export const SHARE_TAG = "caisson-share";
+export const LIVE_SHARE_TAG = "caisson-live";
 /** AF_VSOCK port of the agent. */
 export const AGENT_VSOCK_PORT = 1024;

@@ -29,7 +29,7 @@ test("template build, list and rm; containers use it", { timeout: 240_000 }, asy
   assert.equal((await template("list", "-q")).stdout, built.stdout);
   const [entry] = JSON.parse((await template("list", "--format", "json")).stdout);
   assert.deepEqual([entry.key, entry.condition, entry.manifest.memoryMib], [key, "usable", 256]);
-  assert.match((await template("list")).stdout, new RegExp(`^KEY .*\\n${key} +\\d+ +256 MiB +1 +microvm`));
+  assert.match((await template("list")).stdout, new RegExp(`^KEY .*\\n${key} +\\d+ +256 MiB +1 +1 +microvm`));
 
   using bundle = new Bundle(["true"]);
   await host.ok(["--config", settings, "run", "-b", bundle.directory, host.id()]);

@@ -70,7 +70,7 @@ export async function buildTemplate(folder: string, spec: VmSpec, warm: Warm, op
     }
     rmdirSync(share);
     const { machine: type, accelerator, transport, memoryMib, vcpus } = spec;
-    const shape = { machine: type, accelerator, transport, memoryMib, vcpus };
+    const shape = { machine: type, accelerator, transport, memoryMib, vcpus, networks: spec.networks.length };
     const manifest: Manifest = { key, inputs, ...shape, memory: await seal(memoryFd), state: await seal(stateFd) };
     writeFileSync(join(folder, MANIFEST_FILE), `${JSON.stringify(manifest, undefined, 2)}\n`, { mode: 0o600 });
     return key;

@@ -21,6 +21,8 @@ export interface Manifest {
   transport: string;
   memoryMib: number;
   vcpus: number;
+  /** How many network devices it has. */
+  networks: number;
   memory: FileSeal;
   state: FileSeal;
 }
@@ -65,7 +67,7 @@ function isManifest(value: unknown): value is Manifest {
   if (typeof manifest !== "object" || manifest === null) return false;
   const { inputs, memory, state } = manifest;
   return (
-    hasTypes(manifest, { key: "", machine: "", accelerator: "", transport: "", memoryMib: 0, vcpus: 0 }) &&
+    hasTypes(manifest, { key: "", machine: "", accelerator: "", transport: "", memoryMib: 0, vcpus: 0, networks: 0 }) &&
     hasTypes(inputs, { qemu: "", kernel: "", initrd: "", image: "" }) &&
     [memory, state].every((file) => hasTypes(file, { size: 0, inode: "", changed: "", sha256: "" }))
   );

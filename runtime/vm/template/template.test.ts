@@ -80,7 +80,7 @@ async function plant(store: TemplateStore, spec: VmSpec): Promise<string> {
   const inputs = templateInputs(spec, image);
   closeSync(image);
   const { machine, accelerator, transport, memoryMib, vcpus } = spec;
-  const shape = { machine, accelerator, transport, memoryMib, vcpus };
+  const shape = { machine, accelerator, transport, memoryMib, vcpus, networks: 0 };
   const memory = await sealFile(MEMORY_FILE, "memory".repeat(1000));
   const state = await sealFile(STATE_FILE, "state".repeat(1000));
   const manifest: Manifest = { key, inputs, ...shape, memory, state };
