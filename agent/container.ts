@@ -53,6 +53,8 @@ export interface Surroundings extends LivePids {
   readonly events: Feed<Event>;
   /** Writes what is dirty of the shared directory back to the host. Throws CAISSON_E_STORAGE. */
   syncShare(): void;
+  /** Makes what the configuration has from the live share be there. Throws CAISSON_E_STORAGE. */
+  provide(config: Spec): void;
 }
 
 /** One container: its cgroup, its init process and those that exec added. */
@@ -98,6 +100,7 @@ export class Container {
       if (linux?.namespaces !== undefined) {
         config.linux = { ...linux, namespaces: resolveNamespaces(linux.namespaces, this.#sandbox) };
       }
+      this.#sandbox.provide(config);
       this.#config = config;
       this.#seccomp = seccomp;
       this.#bundle = bundle;

@@ -1,5 +1,5 @@
-import { closeSync, constants, mkdirSync, openSync, writeFileSync } from "node:fs";
-import { addEntropy, clockSettime, mount, constants as posix, syncfs, umount } from "../native/posix/index.ts";
+import { writeFileSync } from "node:fs";
+import { addEntropy, clockSettime } from "../native/posix/index.ts";
 import { CaissonError } from "../protocol/errors.ts";
 import type {
   CreateContainerRequest,
@@ -8,6 +8,7 @@ import type {
   Event,
   Share,
 } from "../protocol/generated/agent.ts";
+import type { Spec } from "../protocol/oci.ts";
 import { Container, type Surroundings } from "./container.ts";
 import { collectGarbage } from "./engine.ts";
 import { Feed } from "./feed.ts";
@@ -16,6 +17,7 @@ import { isLogLevel, log, setLogLevel } from "./log.ts";
 import { applyNetwork } from "./network.ts";
 import type { Places } from "./places.ts";
 import { Reserve } from "./reserve.ts";
+import { MountedShare } from "./share.ts";
 
 /** What this guest's containers are part of before the host has said so: warm-up containers of a template. */
 const UNNAMED = "caisson";
@@ -31,20 +33,20 @@ export class Sandbox implements Surroundings {
   readonly reserve: Reserve;
   readonly #containers = new Map<string, Container>();
   #lifecycle: Lifecycle = { status: "blank" };
-  /** The root of the mounted share, open for syncfs(2). */
-  #share: number | undefined;
+  readonly #share: MountedShare;
+  readonly #liveShare: MountedShare;
+  /** How the live share is mounted, once a container needs it. */
+  #live: Share | undefined;
 
   constructor(places: Places) {
     this.places = places;
     this.reserve = new Reserve(places.containerInit);
+    this.#share = new MountedShare(`${places.runDirectory}/share`);
+    this.#liveShare = new MountedShare(`${places.runDirectory}/live`);
   }
 
   get id(): string {
     return this.#lifecycle.status === "created" ? this.#lifecycle.id : UNNAMED;
-  }
-
-  get sharePath(): string {
-    return `${this.places.runDirectory}/share`;
   }
 
   /** Makes the guest this sandbox. Throws CAISSON_E_STATE the second time. */
@@ -61,7 +63,8 @@ export class Sandbox implements Surroundings {
     if (request.realtimeNs > 0n) clockSettime(request.realtimeNs);
     if (isLogLevel(request.logLevel)) setLogLevel(request.logLevel);
     if (request.hostname !== "") writeFileSync("/proc/sys/kernel/hostname", request.hostname);
-    if (request.share !== undefined) this.#mountShare(request.share);
+    if (request.share !== undefined) this.#share.mount(request.share);
+    this.#live = request.liveShare;
     if (request.networkRequests.length > 0) applyNetwork(request.networkRequests, 0);
     this.#lifecycle = { status: "created", id: request.sandboxId };
     log("info", `this is sandbox ${request.sandboxId}`);
@@ -73,7 +76,8 @@ export class Sandbox implements Surroundings {
    */
   async destroy(): Promise<void> {
     await Promise.all([...this.#containers.keys()].map((id) => this.deleteContainer(id, true)));
-    this.#unmountShare();
+    this.#liveShare.unmount();
+    this.#share.unmount();
     this.#lifecycle = { status: "blank" };
     this.reserve.fill();
     collectGarbage();
@@ -127,43 +131,16 @@ export class Sandbox implements Surroundings {
     return [...this.#containers.values()].some((container) => container.livePid === pid);
   }
 
-  /** Brings everything written below the share to the host. */
+  /** Brings everything written below the shares to the host. Throws CAISSON_E_STORAGE. */
   syncShare(): void {
-    if (this.#share === undefined) return;
-    try {
-      syncfs(this.#share);
-    } catch (cause) {
-      throw new CaissonError("CAISSON_E_STORAGE", `The share could not be written back: ${(cause as Error).message}`, {
-        cause,
-      });
-    }
+    this.#share.sync();
+    this.#liveShare.sync();
   }
 
-  #mountShare({ type, tag, options }: Share): void {
-    if (type !== "9p" && type !== "virtiofs") {
-      throw new CaissonError(
-        "CAISSON_E_CONFIG_UNSUPPORTED",
-        `The share cannot be of the type ${JSON.stringify(type)}.`,
-      );
-    }
-    try {
-      mkdirSync(this.sharePath, { recursive: true, mode: 0o700 });
-      mount(tag, this.sharePath, type, posix.MS_NODEV, options === "" ? null : options);
-      this.#share = openSync(this.sharePath, constants.O_RDONLY | constants.O_DIRECTORY);
-    } catch (cause) {
-      throw new CaissonError(
-        "CAISSON_E_STORAGE",
-        `The share ${JSON.stringify(tag)} could not be mounted as ${type} with ${JSON.stringify(options)}: ${(cause as Error).message}`,
-        { cause },
-      );
-    }
-  }
-
-  #unmountShare(): void {
-    if (this.#share === undefined) return;
-    this.syncShare();
-    closeSync(this.#share);
-    this.#share = undefined;
-    umount(this.sharePath, posix.MNT_DETACH);
+  /** Makes the live share be there for a container that has something of it. Throws as MountedShare.mount(). */
+  provide({ mounts = [] }: Spec): void {
+    if (this.#live === undefined || !mounts.some(({ source }) => source?.startsWith(`${this.#liveShare.path}/`)))
+      return;
+    this.#liveShare.mount(this.#live);
   }
 }

@@ -1,9 +1,12 @@
 import { randomBytes } from "node:crypto";
 import type { CreateSandboxRequest } from "../../protocol/generated/agent.ts";
-import { SHARE_TAG } from "../vm/spec.ts";
+import { LIVE_SHARE_TAG, SHARE_TAG } from "../vm/spec.ts";
 
-/** Mount options of the shared directory: only this guest writes it, so it may keep what it read and wrote. */
-const SHARE_OPTIONS = "trans=virtio,version=9p2000.L,cache=loose,msize=512000,access=any";
+const SHARE_OPTIONS = "trans=virtio,version=9p2000.L,msize=512000,access=any";
+/** Only this guest writes root file systems, so it may keep what it read and wrote of them. */
+const OWN = "cache=loose";
+/** Volumes are the host's as well. Unlike "none" this lets programs map files that they share (Documentation/filesystems/9p.rst). */
+const LIVE = "cache=mmap";
 const ENTROPY_BYTES = 64;
 
 /**
@@ -16,7 +19,8 @@ export function sandboxRequest(sandboxId: string, logLevel: string, network: Buf
     realtimeNs: BigInt(Math.round((performance.timeOrigin + performance.now()) * 1e6)),
     entropy: randomBytes(ENTROPY_BYTES),
     hostname: "",
-    share: { type: "9p", tag: SHARE_TAG, options: SHARE_OPTIONS },
+    share: { type: "9p", tag: SHARE_TAG, options: `${SHARE_OPTIONS},${OWN}` },
+    liveShare: { type: "9p", tag: LIVE_SHARE_TAG, options: `${SHARE_OPTIONS},${LIVE}` },
     logLevel,
     networkRequests: network,
   };

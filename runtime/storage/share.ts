@@ -10,8 +10,12 @@ import { Volumes } from "./volumes.ts";
 /** Not in any container's id. */
 const VOLUMES = "~volumes";
 
-/** Where the guest's agent mounts the shared directory. */
+/** Where the guest's agent mounts the shared directory: for what only this guest writes, and for what the host does, too. */
 export const GUEST_SHARE = "/run/caisson/share";
+const GUEST_LIVE_SHARE = "/run/caisson/live";
+
+/** An emptyDir of Kubernetes: made for the pod, and nobody else's. */
+const EMPTY_DIR = "/volumes/kubernetes.io~empty-dir/";
 
 /** Room for the share's own directories and mount points: all that a hostile guest could write beside the volumes. */
 const SHARE_TMPFS = "mode=0700,size=1m,nr_inodes=4096";
@@ -48,7 +52,9 @@ export class Share {
       const sources = this.#addBinds(id, spec.mounts ?? [], bundle);
       const mounts = spec.mounts?.map((entry, index) => {
         const source = sources.get(index);
-        return source === undefined ? entry : { ...entry, source: join(GUEST_SHARE, relative(this.directory, source)) };
+        if (source === undefined) return entry;
+        const mountPoint = entry.source?.includes(EMPTY_DIR) ? GUEST_SHARE : GUEST_LIVE_SHARE;
+        return { ...entry, source: join(mountPoint, relative(this.directory, source)) };
       });
       const hooks = addHooks(spec.hooks, bundle, own, `${GUEST_SHARE}/${id}`);
       return {

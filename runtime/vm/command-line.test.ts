@@ -138,10 +138,15 @@ test("commandLine uses virtio 1 devices: over MMIO on microvm, over PCI on q35",
   for (const device of virtio) assert.match(device, /^virtio-[a-z0-9]+-pci,.*disable-legacy=on$/);
 });
 
-test("commandLine exports the share with its inode numbers remapped", () => {
-  const [share] = values(run({ shareDirectory: "/a,b" }), "-fsdev");
-  assert.equal(share, "local,id=share,path=/a,,b,security_model=passthrough,multidevs=remap");
-  assert.ok(values(run(), "-device").some((device) => device.includes("mount_tag=caisson-share")));
+test("commandLine exports the share twice with its inode numbers remapped", () => {
+  const more = "path=/a,,b,security_model=passthrough,multidevs=remap";
+  assert.deepEqual(values(run({ shareDirectory: "/a,b" }), "-fsdev"), [
+    `local,id=share,${more}`,
+    `local,id=live,${more}`,
+  ]);
+  for (const tag of ["caisson-share", "caisson-live"]) {
+    assert.ok(values(run(), "-device").some((device) => device.includes(`mount_tag=${tag}`)));
+  }
 });
 
 test("commandLine puts each network device on its own tap, with the host's kernel behind it where it can be", () => {

@@ -1,5 +1,5 @@
 import { compareVersions, type QemuVersion } from "./qemu.ts";
-import { AGENT_PORT_NAME, initialMac, type NetworkDevice, SHARE_TAG, type VmSpec } from "./spec.ts";
+import { AGENT_PORT_NAME, initialMac, LIVE_SHARE_TAG, type NetworkDevice, SHARE_TAG, type VmSpec } from "./spec.ts";
 
 /**
  * QEMU's buffer for translated code, which takes memory only as it fills: its default of 1 GiB would let one busy sandbox
@@ -179,14 +179,16 @@ function agentArguments(spec: VmSpec, { agent }: Wiring): string[] {
   ];
 }
 
+/** A device can be mounted once (trans_virtio.c), so the directory has one for each way that the guest mounts it. */
 function shareArguments(spec: VmSpec): string[] {
-  return [
+  const tags = { share: SHARE_TAG, live: LIVE_SHARE_TAG };
+  return Object.entries(tags).flatMap(([id, tag]) => [
     "-fsdev",
     // remap: bind mounts below the share come from several file systems, whose inode numbers would collide.
-    `local,id=share,path=${escapeValue(spec.shareDirectory)},security_model=passthrough,multidevs=remap`,
+    `local,id=${id},path=${escapeValue(spec.shareDirectory)},security_model=passthrough,multidevs=remap`,
     "-device",
-    virtio(spec, "9p", `id=share,fsdev=share,mount_tag=${SHARE_TAG}`),
-  ];
+    virtio(spec, "9p", `id=${id},fsdev=${id},mount_tag=${tag}`),
+  ]);
 }
 
 function randomArguments(spec: VmSpec): string[] {

@@ -1,0 +1,74 @@
+import assert from "node:assert/strict";
+import { mkdirSync, readdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+import type { Cri } from "./cri.ts";
+import { Engine } from "./engine.ts";
+import { Pod } from "./pod.ts";
+
+let engine: Engine;
+let cri: Cri;
+before(async () => {
+  engine = await Engine.start();
+  cri = engine.cri();
+});
+after(async () => {
+  cri[Symbol.dispose]();
+  await engine.stop();
+});
+
+const FOREVER = ["sleep", "1000"];
+
+test("a ConfigMap that changes while the pod runs shows, whole", async () => {
+  const folder = join(engine.folder, "pods", "uid", "volumes", "kubernetes.io~configmap", "settings");
+  // kubelet's way (AtomicWriter): a folder for each version, which a symbolic link chooses.
+  const write = (version: number, text: string) => {
+    mkdirSync(join(folder, `..${version}`), { recursive: true });
+    writeFileSync(join(folder, `..${version}`, "key"), text);
+    symlinkSync(`..${version}`, join(folder, "..data_tmp"));
+    renameSync(join(folder, "..data_tmp"), join(folder, "..data"));
+    rmSync(join(folder, `..${version - 1}`), { recursive: true, force: true });
+  };
+  write(1, "old");
+  symlinkSync("..data/key", join(folder, "key"));
+  await using pod = await Pod.run(engine, cri);
+  const mounts = [{ containerPath: "/config", hostPath: folder, readonly: true }];
+  const container = await pod.container("reader", FOREVER, { mounts });
+  assert.equal(await pod.sh(container, "cat /config/key"), "old");
+  write(2, "new, and longer");
+  assert.equal(await pod.sh(container, "cat /config/key"), "new, and longer");
+  write(3, "short");
+  assert.equal(await pod.sh(container, "cat /config/key; ls -A /config | grep -c '^\\.\\.[0-9]'"), "short1");
+});
+
+test("host folders and single files are volumes, both ways and at once", async () => {
+  const folder = join(engine.folder, "volume");
+  mkdirSync(folder);
+  writeFileSync(join(folder, "single"), "one file");
+  await using pod = await Pod.run(engine, cri);
+  const mounts = [
+    { containerPath: "/folder", hostPath: folder },
+    { containerPath: "/single", hostPath: join(folder, "single"), readonly: true },
+  ];
+  const container = await pod.container("both", FOREVER, { mounts });
+  assert.equal(await pod.sh(container, "cat /single"), "one file");
+  assert.notEqual((await pod.exec(container, "sh", "-c", "echo x > /single")).exitCode, 0);
+  assert.equal((await pod.exec(container, "ls", "/folder/added")).exitCode, 1);
+  writeFileSync(join(folder, "added"), "from the host");
+  assert.equal(await pod.sh(container, "cat /folder/added"), "from the host");
+  await pod.sh(container, "echo from the pod > /folder/back");
+  assert.equal(readdirSync(folder).includes("back"), true);
+});
+
+test("an emptyDir is shared by the pod's containers", async () => {
+  const folder = join(engine.folder, "pods", "uid", "volumes", "kubernetes.io~empty-dir", "work");
+  mkdirSync(folder, { recursive: true });
+  await using pod = await Pod.run(engine, cri);
+  const mounts = [{ containerPath: "/work", hostPath: folder }];
+  const writer = await pod.container("writer", ["sh", "-c", "echo done > /work/result"], { mounts });
+  assert.equal((await pod.exited(writer)).exitCode, 0);
+  const reader = await pod.container("reader", FOREVER, { mounts });
+  assert.equal(await pod.sh(reader, "cat /work/result; echo more >> /work/result"), "done");
+  await pod.remove(writer);
+  assert.equal(await pod.sh(reader, "cat /work/result"), "done\nmore");
+});
