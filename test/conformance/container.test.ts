@@ -142,7 +142,7 @@ const subjects: Readonly<Record<string, Subject>> = {
   },
   "rules for devices": {
     script:
-      "cat /dev/kmsg2 > /dev/null && echo read; echo x > /dev/odd && echo written; mknod /tmp/z c 1 5 && echo made; cat /tmp/z; cat /dev/odd",
+      "cat /dev/kmsg2 > /dev/null && echo read; echo x > /dev/odd && echo written; mknod /tmp/z c 1 5 && echo made; cat /dev/odd",
     change: (bundle) => {
       const capabilities = ["CAP_MKNOD"];
       bundle.process.capabilities = { bounding: capabilities, effective: capabilities, permitted: capabilities };

@@ -6,6 +6,7 @@
 import { deviceFilter } from "../../agent/cgroups/devices.ts";
 import { cgroupPath } from "../../agent/cgroups/path.ts";
 import { resourceSettings } from "../../agent/cgroups/resources.ts";
+import { resolveNamespaces } from "../../agent/namespaces.ts";
 import { compileCreate } from "../../agent/plan.ts";
 import { encodePlan } from "../../agent/wire.ts";
 import { CaissonError } from "../../protocol/errors.ts";
@@ -28,6 +29,8 @@ const SHARE = "/run/caisson/share/c";
 const DOCUMENTS = corpus();
 const TEXTS = DOCUMENTS.map((spec) => stringifyJson(spec));
 const BUNDLE = "/bundle";
+/** The sandbox has no other containers. */
+const NOBODY = { ofContainer: () => undefined, isInit: () => false };
 const HOST = { memoryMib: 4096, vcpus: 2 };
 /** One configuration takes well below a millisecond; the rest is the machine's. */
 const LONGEST_MS = 2000;
@@ -130,6 +133,11 @@ function inGuest(config: Spec): Spec {
     root: { ...config.root, path: `${SHARE}/rootfs` },
     ...(mounts && { mounts }),
     ...(config.hooks && { hooks: { ...config.hooks, ...(createContainer && { createContainer }) } }),
-    linux: { ...linux, ...(linux?.resources && { resources: guestResources(linux.resources, HOST.vcpus) }) },
+    linux: {
+      ...linux,
+      // The network namespace of the host is the sandbox's own affair; any other path the agent has to know.
+      namespaces: resolveNamespaces(linux?.namespaces?.filter(({ type }) => type !== "network") ?? [], NOBODY),
+      ...(linux?.resources && { resources: guestResources(linux.resources, HOST.vcpus) }),
+    },
   };
 }
