@@ -74,6 +74,10 @@ bool read_flags(napi_env env, napi_value value, unsigned long *out) {
   return true;
 }
 
+bool read_bool(napi_env env, napi_value value, bool *out) {
+  return napi_get_value_bool(env, value, out) == napi_ok || refuse(env, "The argument must be a boolean.");
+}
+
 bool read_string(napi_env env, napi_value value, bool nullable, char **out) {
   *out = NULL;
   napi_valuetype type;

@@ -18,6 +18,7 @@ bool read_arguments(napi_env env, napi_callback_info info, size_t count, napi_va
 bool read_int(napi_env env, napi_value value, int *out);
 bool read_uint32(napi_env env, napi_value value, uint32_t *out);
 bool read_flags(napi_env env, napi_value value, unsigned long *out);
+bool read_bool(napi_env env, napi_value value, bool *out);
 /* A copy for the caller to free; *out is NULL for null or undefined, which are refused unless nullable. */
 bool read_string(napi_env env, napi_value value, bool nullable, char **out);
 /* The bytes stay valid for the call only. */

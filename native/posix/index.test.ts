@@ -203,7 +203,7 @@ describe("namespaces", { skip: needsRoot }, () => {
 });
 
 describe("network", { skip: needsRoot }, () => {
-  it("openTap() makes an interface in the thread's namespace that goes with its descriptor", () => {
+  it("openTap() makes an interface in the thread's namespace that goes with its descriptor, or with the namespace", () => {
     const output = runScript(`
       import { closeSync, readdirSync, readFileSync } from "node:fs";
       posix.unshare(${posix.constants.CLONE_NEWNET});
@@ -211,10 +211,11 @@ describe("network", { skip: needsRoot }, () => {
       const first = posix.openTap("tap%d");
       const second = posix.openTap("tapx");
       console.log(first.name, second.name, second.index > first.index, ...names());
-      for (const { fd } of [first, second]) closeSync(fd);
-      console.log(names().length);
+      const staying = posix.openTap("tapstays", true);
+      for (const { fd } of [first, second, staying]) closeSync(fd);
+      console.log(...names());
       try { posix.openTap("a".repeat(16)); } catch (error) { console.log(error.code); }`);
-    assert.equal(output, "tap0 tapx true tap0 tapx\n0\nENAMETOOLONG");
+    assert.equal(output, "tap0 tapx true tap0 tapx\ntapstays\nENAMETOOLONG");
   });
 
   it("netlinkSocket() refuses a protocol that there is not", () => {

@@ -24,7 +24,7 @@ export interface ReceivedFd {
 }
 
 export interface Tap {
-  /** Non-blocking. The interface goes when the last copy of it is closed. */
+  /** Non-blocking. */
   fd: number;
   name: string;
   /** The interface's index in its network namespace. */
@@ -97,7 +97,7 @@ interface PosixAddon {
   setns(fd: number, nstype: number): void;
   chroot(fd: number): void;
   netlinkSocket(protocol: number): number;
-  openTap(name: string): Tap;
+  openTap(name: string, persistent: boolean): Tap;
   mount(source: string | null, target: string, fstype: string | null, flags: number, data: string | null): void;
   umount(target: string, flags: number): void;
   clockSettime(realtimeNs: bigint): void;
@@ -234,9 +234,11 @@ export function netlinkSocket(protocol: number): number {
 /**
  * A new tap interface with offload headers (IFF_TAP, IFF_NO_PI, IFF_VNET_HDR) in the calling thread's network namespace.
  * @param name at most 15 characters; "%d" in it becomes the first free number.
+ * @param persistent whether it stays until its namespace goes. Otherwise it goes when the last copy of its descriptor is
+ *   closed, which waits for that (some 15 ms).
  */
-export function openTap(name: string): Tap {
-  return addon.openTap(name);
+export function openTap(name: string, persistent = false): Tap {
+  return addon.openTap(name, persistent);
 }
 
 export function mount(

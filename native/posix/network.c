@@ -35,9 +35,12 @@ napi_value posix_netlink_socket(napi_env env, napi_callback_info info) {
 }
 
 napi_value posix_open_tap(napi_env env, napi_callback_info info) {
-  napi_value argument, result;
+  napi_value arguments[2], result;
+  bool persistent;
   char *name;
-  if (!read_arguments(env, info, 1, &argument) || !read_string(env, argument, false, &name)) return NULL;
+  if (!read_arguments(env, info, 2, arguments) || !read_bool(env, arguments[1], &persistent) ||
+      !read_string(env, arguments[0], false, &name))
+    return NULL;
   struct ifreq request = {.ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR};
   if (strlen(name) >= sizeof request.ifr_name) {
     free(name);
@@ -50,6 +53,10 @@ napi_value posix_open_tap(napi_env env, napi_callback_info info) {
   const char *step = "TUNSETIFF";
   int index = 0;
   int status = ioctl(fd, TUNSETIFF, &request);
+  if (status == 0 && persistent) {
+    step = "TUNSETPERSIST";
+    status = ioctl(fd, TUNSETPERSIST, 1);
+  }
   if (status == 0) {
     step = request.ifr_name;
     index = (int)if_nametoindex(request.ifr_name);

@@ -34,7 +34,7 @@ const MODULES = "Load what the kernel lacks: `modprobe -a sch_ingress cls_u32 ac
 
 function tryConnection(): void {
   using taps = new DisposableStack();
-  const open = () => taps.adopt(openDeviceTap(), closeDeviceTap);
+  const open = () => taps.adopt(openDeviceTap(true), closeDeviceTap);
   const [stand, tap] = [open(), open()];
   using socket = new NetlinkSocket();
   const link = readLinks(socket).find(({ index }) => index === stand.index) as Link;

@@ -63,6 +63,7 @@ export function disconnect(
   interfaces: readonly ConnectedInterface[],
   own: readonly number[],
 ): void {
+  if (interfaces.length === 0) return;
   const links = readLinks(socket);
   const ingress = readIngress(socket);
   for (const { index, name, ownsIngress } of interfaces) {

@@ -11,7 +11,7 @@ import { contentRequests, linkRequests, moveRequests } from "./guest.ts";
 import { encodeBatch, type Request } from "./message.ts";
 import { enterNetworkNamespace, isCurrentNamespace } from "./namespace.ts";
 import { selectLinks } from "./selection.ts";
-import { type Link, readNamespace, type Survey } from "./survey.ts";
+import { type Link, readLinks, readNamespace, type Survey } from "./survey.ts";
 import { closeDeviceTap, type DeviceTap, openDeviceTap } from "./taps.ts";
 
 /** Requests for the guest's kernel, in one network namespace of the guest. */
@@ -72,9 +72,13 @@ export class SandboxNetwork {
    * @throws CAISSON_E_NETWORK naming the interface and what the kernel refused.
    */
   connect(): readonly Request[] {
+    if (this.#isBare()) {
+      this.#openSpare();
+      return [];
+    }
     const survey = readNamespace(this.#socket);
     const links = selectLinks(survey.links);
-    for (const _ of links) this.#taps.push(openDeviceTap());
+    for (const _ of links) this.#taps.push(this.#openTap());
     if (links.length === 0) this.#openSpare();
     this.#shared = this.#path !== undefined || (links.length > 0 && !this.#hasUserNamespace);
     this.#connect(survey, links);
@@ -100,6 +104,7 @@ export class SandboxNetwork {
    * @throws CAISSON_E_NETWORK as connect() does, or when the VM has no device left.
    */
   refresh(pid: number): GuestRequests[] {
+    if (this.#isBare()) return [];
     const survey = readNamespace(this.#socket);
     const links = selectLinks(survey.links);
     const late = links.filter(({ index }) => !this.#devices.has(index));
@@ -144,16 +149,31 @@ export class SandboxNetwork {
     this.#open = false;
     this.release();
     try {
-      disconnect(this.#socket, this.#connected, this.#tapIndexes());
+      // A namespace of our own goes with us.
+      if (this.#path !== undefined)
+        disconnect(
+          this.#socket,
+          this.#connected,
+          this.#taps.map(({ index }) => index),
+        );
     } finally {
       this.#socket.close();
     }
   }
 
+  /** Whether it is a new namespace that nobody has put anything into: the usual case, which is not to take time. */
+  #isBare(): boolean {
+    return this.#path === undefined && selectLinks(readLinks(this.#socket)).length === 0;
+  }
+
+  #openTap(): DeviceTap {
+    return openDeviceTap(this.#path === undefined);
+  }
+
   /** For an interface that comes once the VM runs: no device can be added then. A host without taps can do without. */
   #openSpare(): void {
     try {
-      this.#taps.push(openDeviceTap());
+      this.#taps.push(this.#openTap());
     } catch (error) {
       log.debug(`the VM has no network device: ${formatError(error)}`);
     }
@@ -216,10 +236,6 @@ export class SandboxNetwork {
       this.#told.add(bytes);
       return !known;
     });
-  }
-
-  #tapIndexes(): number[] {
-    return this.#taps.map(({ index }) => index);
   }
 }
 

@@ -8,19 +8,21 @@ import { TAP_PREFIX } from "./selection.ts";
 
 export const VHOST_NET = "/dev/vhost-net";
 
-/** One device's tap. It goes with its last descriptor: ours, or QEMU's. */
+/** One device's tap. */
 export interface DeviceTap extends Tap {
   device: NetworkDevice;
 }
 
 /**
  * A tap in the calling thread's network namespace, not up yet.
+ * @param isTemporary whether the namespace goes with this process. The tap then goes with it, in the background; else with
+ *   its last descriptor, ours or QEMU's, which takes a moment of the sandbox's end.
  * @throws CAISSON_E_NETWORK when the host gives none.
  */
-export function openDeviceTap(): DeviceTap {
+export function openDeviceTap(isTemporary: boolean): DeviceTap {
   let tap: Tap;
   try {
-    tap = openTap(`${TAP_PREFIX}%d`);
+    tap = openTap(`${TAP_PREFIX}%d`, isTemporary);
   } catch (cause) {
     throw new CaissonError("CAISSON_E_NETWORK", systemErrorSentence("make a tap interface", cause), {
       cause,
