@@ -99,7 +99,8 @@ lint: protocol/generated/agent.ts protocol/generated/containerd/task.ts $(VALIDA
 	@scripts/step.sh "lint: C under the analyzer" $(MAKE) native-analyze
 	@scripts/step.sh "lint: shell scripts" shellcheck $$(git ls-files '*.sh' .ci/run)
 
-test: all lint ## lint, unit tests and tests in real VMs
+test: all lint ## lint, unit tests and tests in real VMs; those of engines that are not installed are skipped
+	@scripts/packages.sh runc
 	@$(NODE) --test --test-concurrency=$(TEST_JOBS) --test-timeout=600000 $(TEST_FILES)
 
 fuzz: protocol/generated/agent.ts $(VALIDATOR) ## mutated configurations; FUZZ_RUNS=1000000 FUZZ_SEED=1 for more
