@@ -79,7 +79,7 @@ export async function createContainer(
 ): Promise<Daemon> {
   signal?.throwIfAborted();
   const start = now();
-  const daemon = spawnDaemon(globals);
+  const daemon = spawnDaemon(globals, flags.consoleSocket === undefined ? "inherit" : "ignore");
   const leave = () => daemon.client.close();
   signal?.addEventListener("abort", leave);
   try {

@@ -24,15 +24,16 @@ export interface Daemon {
 }
 
 /**
- * Starts a sandbox daemon in a session of its own. It inherits the caller's stdin, stdout and stderr as the container's,
- * and answers control requests on its fd 3 until it serves its socket.
+ * Starts a sandbox daemon in a session of its own, which answers control requests on its fd 3 until it serves its socket.
+ * @param stdio "inherit" makes the caller's stdin, stdout and stderr the container's. A container whose terminal goes to a
+ *   console socket must "ignore" them: engines read the caller's output to its end, which would be the container's.
  * @throws CaissonError CAISSON_E_HOST when it cannot be started.
  */
-export function spawnDaemon(log: DaemonLog): Daemon {
+export function spawnDaemon(log: DaemonLog, stdio: "inherit" | "ignore"): Daemon {
   const script = process.argv[1];
   if (script === undefined) throw new CaissonError("CAISSON_E_INTERNAL", "the program's own file is unknown");
   const child = spawn(process.execPath, [...process.execArgv, script, DAEMON_WORD, JSON.stringify(log)], {
-    stdio: ["inherit", "inherit", "inherit", "pipe"],
+    stdio: [stdio, stdio, stdio, "pipe"],
     detached: true,
     cwd: "/",
   });
