@@ -53,8 +53,8 @@ export interface Surroundings extends LivePids {
   readonly events: Feed<Event>;
   /** Writes what is dirty of the shared directory back to the host. Throws CAISSON_E_STORAGE. */
   syncShare(): void;
-  /** Makes what the configuration has from the live share be there. Throws CAISSON_E_STORAGE. */
-  provide(config: Spec): void;
+  /** Makes what the configuration has of the live share and of the shared memory be there. Throws CAISSON_E_STORAGE. */
+  provide(config: Spec, sharedMemoryBytes: bigint): void;
 }
 
 /** One container: its cgroup, its init process and those that exec added. */
@@ -93,14 +93,15 @@ export class Container {
   }
 
   /** Sets it up as far as OCI "created"; answers with the init's pid. On failure nothing of it is left. */
-  async create({ configJson, rows, columns, seccomp, bundle }: CreateContainerRequest): Promise<number> {
+  async create(request: CreateContainerRequest): Promise<number> {
+    const { configJson, rows, columns, seccomp, bundle, sharedMemoryBytes } = request;
     try {
       const config = parse(configJson, "The container's configuration") as Spec;
       const { linux, process, root } = config;
       if (linux?.namespaces !== undefined) {
         config.linux = { ...linux, namespaces: resolveNamespaces(linux.namespaces, this.#sandbox) };
       }
-      this.#sandbox.provide(config);
+      this.#sandbox.provide(config, sharedMemoryBytes);
       this.#config = config;
       this.#seccomp = seccomp;
       this.#bundle = bundle;

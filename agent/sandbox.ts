@@ -18,6 +18,7 @@ import { applyNetwork } from "./network.ts";
 import type { Places } from "./places.ts";
 import { Reserve } from "./reserve.ts";
 import { MountedShare } from "./share.ts";
+import { SharedMemory } from "./shared-memory.ts";
 
 /** What this guest's containers are part of before the host has said so: warm-up containers of a template. */
 const UNNAMED = "caisson";
@@ -35,6 +36,7 @@ export class Sandbox implements Surroundings {
   #lifecycle: Lifecycle = { status: "blank" };
   readonly #share: MountedShare;
   readonly #liveShare: MountedShare;
+  readonly #sharedMemory: SharedMemory;
   /** How the live share is mounted, once a container needs it. */
   #live: Share | undefined;
 
@@ -43,6 +45,7 @@ export class Sandbox implements Surroundings {
     this.reserve = new Reserve(places.containerInit);
     this.#share = new MountedShare(`${places.runDirectory}/share`);
     this.#liveShare = new MountedShare(`${places.runDirectory}/live`);
+    this.#sharedMemory = new SharedMemory(`${places.runDirectory}/shm`);
   }
 
   get id(): string {
@@ -78,6 +81,7 @@ export class Sandbox implements Surroundings {
     await Promise.all([...this.#containers.keys()].map((id) => this.deleteContainer(id, true)));
     this.#liveShare.unmount();
     this.#share.unmount();
+    this.#sharedMemory.remove();
     this.#lifecycle = { status: "blank" };
     this.reserve.fill();
     collectGarbage();
@@ -137,8 +141,9 @@ export class Sandbox implements Surroundings {
     this.#liveShare.sync();
   }
 
-  /** Makes the live share be there for a container that has something of it. Throws as MountedShare.mount(). */
-  provide({ mounts = [] }: Spec): void {
+  /** Makes what a container needs of the sandbox be there. Throws as MountedShare.mount() and SharedMemory.provide(). */
+  provide({ mounts = [] }: Spec, sharedMemoryBytes: bigint): void {
+    if (sharedMemoryBytes > 0n) this.#sharedMemory.provide(sharedMemoryBytes);
     if (this.#live === undefined || !mounts.some(({ source }) => source?.startsWith(`${this.#liveShare.path}/`)))
       return;
     this.#liveShare.mount(this.#live);

@@ -28,6 +28,7 @@ async function create(containerId: string, args: string[], more = {}, process = 
       columns: 0,
       seccomp: undefined,
       bundle: "",
+      sharedMemoryBytes: 0n,
     })
   ).pid;
 }
@@ -128,6 +129,7 @@ test("CreateContainer names what it cannot carry out, and leaves nothing behind"
     columns: 0,
     seccomp: undefined,
     bundle: "",
+    sharedMemoryBytes: 0n,
   };
   await fails(agent.call("createContainer", noJson), "CAISSON_E_CONFIG_INVALID");
   await fails(agent.call("startContainer", { containerId: "none" }), "CAISSON_E_NOT_FOUND");

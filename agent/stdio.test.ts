@@ -24,6 +24,7 @@ async function start(containerId: string, args: string[], process = {}, rows = 0
     columns,
     seccomp: undefined,
     bundle: "",
+    sharedMemoryBytes: 0n,
   });
   await agent.call("startContainer", { containerId });
 }

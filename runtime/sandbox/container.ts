@@ -24,6 +24,8 @@ export interface GuestBundle {
   seccomp: SeccompFilter | undefined;
   /** The bundle's directory on the host. */
   bundle: string;
+  /** Size of the memory that the sandbox's containers share; 0 for one that has nothing of it. */
+  sharedMemoryBytes?: number;
 }
 
 const NO_WINDOW: WindowSize = { rows: 0, columns: 0 };
@@ -75,7 +77,9 @@ export class Container {
     vcpus = 1,
   ): Promise<Container> {
     const { spec, seccomp, bundle } = guest;
-    const request = { containerId: id, configJson: Buffer.from(stringifyJson(spec)), seccomp, bundle, ...window };
+    const sharedMemoryBytes = BigInt(guest.sharedMemoryBytes ?? 0);
+    const configJson = Buffer.from(stringifyJson(spec));
+    const request = { containerId: id, configJson, seccomp, bundle, sharedMemoryBytes, ...window };
     const { pid } = await agent.call("createContainer", request, callLimit(spec.hooks?.createContainer));
     const init = new GuestProcess(agent, { containerId: id, execId: "" }, pid, io);
     return new Container(agent, id, spec, init, vcpus);

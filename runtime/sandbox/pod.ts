@@ -16,6 +16,7 @@ import { HostedSandbox } from "./hosted.ts";
 import { podSize } from "./pod-annotations.ts";
 import { podDocument } from "./pod-document.ts";
 import type { Sandbox } from "./sandbox.ts";
+import { takeSharedMemory } from "./shared-memory.ts";
 import type { ProcessIo } from "./stdio.ts";
 import { hostSize } from "./vm-choice.ts";
 
@@ -94,7 +95,8 @@ export class Pod {
     const hosted = await this.#hosted;
     if (hosted === undefined)
       throw new CaissonError("CAISSON_E_STATE", `the sandbox of container ${id} has not started`);
-    const parts = { spec: config, directory: bundle.bundle, rootfs: bundle.rootfs };
+    const { config: spec, bytes: sharedMemoryBytes } = takeSharedMemory(config);
+    const parts = { spec, sharedMemoryBytes, directory: bundle.bundle, rootfs: bundle.rootfs };
     const container = await hosted.sandbox.createContainer(id, parts, io, window);
     undo.defer(() => this.#discard(container));
     signal.throwIfAborted();

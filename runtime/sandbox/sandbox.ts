@@ -19,6 +19,7 @@ import { Container, type WindowSize } from "./container.ts";
 import { followGuestLog } from "./guest-log.ts";
 import { explained, updateNetwork } from "./guest-network.ts";
 import { sandboxRequest } from "./request.ts";
+import { giveSharedMemory } from "./shared-memory.ts";
 import type { ProcessIo } from "./stdio.ts";
 import { greet, warm } from "./warm.ts";
 
@@ -45,6 +46,8 @@ export interface ContainerBundle {
   rootfs: string;
   /** The result of compileFilter, if the caller began it while the VM was starting. */
   seccomp?: Promise<SeccompFilter | undefined>;
+  /** As takeSharedMemory() has it, with the configuration. */
+  sharedMemoryBytes?: number;
 }
 
 /** One microVM with its agent, and the containers in it. Needs a private mount namespace (storage/share.ts). */
@@ -123,13 +126,14 @@ export class Sandbox {
   async createContainer(id: string, bundle: ContainerBundle, io: ProcessIo, window?: WindowSize): Promise<Container> {
     const isFirst = !this.#hasContainer;
     const spec = this.#inGuest(bundle.spec, isFirst);
-    const guestSpec = this.share.addContainer(id, spec, bundle.directory, bundle.rootfs);
+    const guestSpec = giveSharedMemory(this.share.addContainer(id, spec, bundle.directory, bundle.rootfs));
+    const { directory, sharedMemoryBytes = 0 } = bundle;
     try {
       const seccomp = await (bundle.seccomp ?? compileFilter(bundle.spec));
       const container = await Container.create(
         this.agent,
         id,
-        { spec: guestSpec, seccomp, bundle: bundle.directory },
+        { spec: guestSpec, seccomp, bundle: directory, sharedMemoryBytes },
         io,
         window,
         this.#vcpus,

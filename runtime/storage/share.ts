@@ -5,6 +5,7 @@ import { CaissonError, type ErrorCode } from "../../protocol/errors.ts";
 import type { Hooks, Mount, Spec } from "../../protocol/oci.ts";
 import { isBindMount } from "../oci/checks/mounts.ts";
 import { type BindOptions, bind } from "./bind.ts";
+import { inOwnMountNamespace, type Shown, standFor } from "./mount-namespace.ts";
 import { Volumes } from "./volumes.ts";
 
 /** Not in any container's id. */
@@ -13,9 +14,6 @@ const VOLUMES = "~volumes";
 /** Where the guest's agent mounts the shared directory: for what only this guest writes, and for what the host does, too. */
 export const GUEST_SHARE = "/run/caisson/share";
 const GUEST_LIVE_SHARE = "/run/caisson/live";
-
-/** An emptyDir of Kubernetes: made for the pod, and nobody else's. */
-const EMPTY_DIR = "/volumes/kubernetes.io~empty-dir/";
 
 /** Room for the share's own directories and mount points: all that a hostile guest could write beside the volumes. */
 const SHARE_TMPFS = "mode=0700,size=1m,nr_inodes=4096";
@@ -27,6 +25,8 @@ const SHARE_TMPFS = "mode=0700,size=1m,nr_inodes=4096";
 export class Share {
   readonly directory: string;
   readonly #volumes: Volumes;
+  /** Of each container, by its id. */
+  readonly #shown = new Map<string, Shown[]>();
   #open = true;
 
   /** Mounts the share's own small tmpfs on `directory`, which it makes if need be. */
@@ -52,10 +52,14 @@ export class Share {
       const sources = this.#addBinds(id, spec.mounts ?? [], bundle);
       const mounts = spec.mounts?.map((entry, index) => {
         const source = sources.get(index);
-        if (source === undefined) return entry;
-        const mountPoint = entry.source?.includes(EMPTY_DIR) ? GUEST_SHARE : GUEST_LIVE_SHARE;
-        return { ...entry, source: join(mountPoint, relative(this.directory, source)) };
+        return source === undefined
+          ? entry
+          : { ...entry, source: join(GUEST_LIVE_SHARE, relative(this.directory, source)) };
       });
+      this.#shown.set(
+        id,
+        [...sources].map(([index, source]) => ({ source, destination: spec.mounts?.[index]?.destination ?? "" })),
+      );
       const hooks = addHooks(spec.hooks, bundle, own, `${GUEST_SHARE}/${id}`);
       return {
         ...spec,
@@ -73,19 +77,26 @@ export class Share {
 
   /** Takes a container's mounts out of the share again. Does nothing for one that is not there. */
   removeContainer(id: string): void {
-    this.#writable(true);
-    try {
-      this.#remove(id);
-    } finally {
-      this.#writable(false);
-    }
+    inOwnMountNamespace(() => {
+      this.#writable(true);
+      try {
+        this.#remove(id);
+      } finally {
+        this.#writable(false);
+      }
+    });
+  }
+
+  /** Makes this process's mount namespace look like the container's, as far as that is the host's: for engines. */
+  standFor(id: string): void {
+    standFor(join(this.directory, id, "rootfs"), this.#shown.get(id) ?? []);
   }
 
   /** Unmounts it with all that is in it. May be called again. */
   close(): void {
     if (!this.#open) return;
     this.#open = false;
-    umount(this.directory, constants.MNT_DETACH | constants.UMOUNT_NOFOLLOW);
+    inOwnMountNamespace(() => umount(this.directory, constants.MNT_DETACH | constants.UMOUNT_NOFOLLOW));
   }
 
   /** Where in the share the source of each bind mount is, by the mount's index. */
@@ -111,6 +122,7 @@ export class Share {
   #remove(id: string): void {
     const own = join(this.directory, id);
     this.#volumes.remove(id);
+    this.#shown.delete(id);
     for (const target of mountPoints(own)) umount(target, constants.MNT_DETACH | constants.UMOUNT_NOFOLLOW);
     rmSync(own, { recursive: true, force: true });
   }

@@ -47,6 +47,7 @@ test("a pod's containers share host name, network, IPC and /dev/shm, and not the
     }
     await pod.sh(first, "echo shared > /dev/shm/note");
     assert.equal(await pod.sh(second, "cat /dev/shm/note"), "shared");
+    assert.match(await pod.sh(second, "mount | grep /dev/shm"), /type tmpfs .*size=65536k/);
     assert.match(await pod.sh(first, "ip -4 addr show eth0"), new RegExp(`inet ${await pod.address()}/24`));
     assert.match(await pod.sh(first, "wget -O - http://127.0.0.1:8080/etc/passwd 2>&1 || true"), /root|404/);
     assert.doesNotMatch(await pod.sh(first, "ps"), /httpd/);

@@ -1,0 +1,34 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { Spec } from "../../protocol/oci.ts";
+import { giveSharedMemory, takeSharedMemory } from "./shared-memory.ts";
+
+function withShm(source: string, options = ["rbind", "nosuid", "ro"]): Spec {
+  return {
+    ociVersion: "1.0.2",
+    mounts: [
+      { destination: "/proc", type: "proc" },
+      { destination: "/dev/shm", type: "bind", source, options },
+    ],
+  };
+}
+
+test("takeSharedMemory and giveSharedMemory make a tmpfs of the host one of the guest", () => {
+  // A tmpfs on every Linux host.
+  const { config, bytes } = takeSharedMemory(withShm("/dev/shm"));
+  assert.ok(bytes > 1024 * 1024);
+  assert.deepEqual(giveSharedMemory(config).mounts, [
+    { destination: "/proc", type: "proc" },
+    { destination: "/dev/shm", type: "bind", source: "/run/caisson/shm", options: ["bind", "nosuid", "ro"] },
+  ]);
+});
+
+test("takeSharedMemory leaves other sources and other places alone", () => {
+  for (const source of ["/proc/self", "/no/such/folder"]) {
+    const config = withShm(source);
+    assert.deepEqual(takeSharedMemory(config), { config, bytes: 0 });
+    assert.deepEqual(giveSharedMemory(config), config);
+  }
+  const elsewhere: Spec = { ociVersion: "1.0.2", mounts: [{ destination: "/shm", type: "bind", source: "/dev/shm" }] };
+  assert.deepEqual(takeSharedMemory(elsewhere), { config: elsewhere, bytes: 0 });
+});
