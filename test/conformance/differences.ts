@@ -24,7 +24,7 @@ export const DIFFERENCES: Readonly<Record<string, string>> = {
 
 const NEUTRAL: readonly { what: RegExp; by: string; reason: string }[] = [
   {
-    what: / - (9p caisson-share|ext4|overlay|xfs|btrfs) .*$/gm,
+    what: / - (9p caisson-(?:share|live)|ext4|overlay|xfs|btrfs) .*$/gm,
     by: " - shared",
     reason: "the share is 9p, on the host it is whatever is there",
   },
