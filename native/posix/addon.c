@@ -21,6 +21,7 @@ NAPI_MODULE_INIT() {
       FUNCTION("unshare", posix_unshare),
       FUNCTION("setns", posix_setns),
       FUNCTION("chroot", posix_chroot),
+      FUNCTION("pivotRoot", posix_pivot_root),
       FUNCTION("netlinkSocket", posix_netlink_socket),
       FUNCTION("openTap", posix_open_tap),
       FUNCTION("mount", posix_mount),

@@ -96,6 +96,7 @@ interface PosixAddon {
   unshare(flags: number): void;
   setns(fd: number, nstype: number): void;
   chroot(fd: number): void;
+  pivotRoot(): void;
   netlinkSocket(protocol: number): number;
   openTap(name: string, persistent: boolean): Tap;
   mount(source: string | null, target: string, fstype: string | null, flags: number, data: string | null): void;
@@ -220,6 +221,11 @@ export function setns(fd: number, nstype: number): void {
 /** chroot(2) to an open directory, which becomes the working directory, too; of the calling thread only after unshare(CLONE_FS). */
 export function chroot(fd: number): void {
   addon.chroot(fd);
+}
+
+/** pivot_root(2): the working directory, a mount, becomes the root, and has the old root mounted on it. */
+export function pivotRoot(): void {
+  addon.pivotRoot();
 }
 
 /**

@@ -4,6 +4,7 @@
 #include <sched.h>
 #include <stdlib.h>
 #include <sys/mount.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 napi_value posix_unshare(napi_env env, napi_callback_info info) {
@@ -31,6 +32,12 @@ napi_value posix_chroot(napi_env env, napi_callback_info info) {
   if (!read_arguments(env, info, 1, &argument) || !read_int(env, argument, &fd)) return NULL;
   if (fchdir(fd) < 0) return throw_errno(env, errno, "fchdir", NULL);
   if (chroot(".") < 0) return throw_errno(env, errno, "chroot", NULL);
+  return make_undefined(env);
+}
+
+napi_value posix_pivot_root(napi_env env, napi_callback_info info) {
+  (void)info;
+  if (syscall(SYS_pivot_root, ".", ".") < 0) return throw_errno(env, errno, "pivot_root", NULL);
   return make_undefined(env);
 }
 

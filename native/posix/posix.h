@@ -27,6 +27,7 @@ napi_value posix_unblock_signal(napi_env env, napi_callback_info info);
 napi_value posix_unshare(napi_env env, napi_callback_info info);
 napi_value posix_setns(napi_env env, napi_callback_info info);
 napi_value posix_chroot(napi_env env, napi_callback_info info);
+napi_value posix_pivot_root(napi_env env, napi_callback_info info);
 napi_value posix_mount(napi_env env, napi_callback_info info);
 napi_value posix_umount(napi_env env, napi_callback_info info);
 

@@ -135,6 +135,11 @@ export async function createFromBundle(params: CreateParams, signal: AbortSignal
     const container = await sandbox.createContainer(id, parts, io, window);
     signal.throwIfAborted();
     follow(container);
+    try {
+      sandbox.share.standFor(id);
+    } catch (error) {
+      log.warning(`container ${id} runs, but engines cannot reach its files by its pid: ${(error as Error).message}`);
+    }
     tracePhase("create container", creating);
     creation = new Creation(root, { ...record, guestPid: container.init.pid }, hooks, hosted, container);
     creation.record("created");

@@ -1,15 +1,15 @@
-/** The sandbox's own mount namespace, and the one of whoever started the sandbox. */
-import { openSync } from "node:fs";
-import { chroot, constants, mount, setns, unshare } from "../../native/posix/index.ts";
+/** The mount namespaces of a sandbox daemon: its own, its caller's, and the one in which it stands for its container. */
+import { closeSync, openSync } from "node:fs";
+import { chroot, constants, mount, pivotRoot, setns, umount, unshare } from "../../native/posix/index.ts";
 
 interface Place {
   namespace: number;
-  /** The root directory in it, which in a chroot is not the namespace's own. */
+  /** The root directory, by which paths are looked up; it need not be in the namespace. */
   root: number;
 }
 
-/** This process's place and its caller's, once they are two. */
-let places: { own: Place; callers: Place } | undefined;
+/** `home` is where this process usually is. All the same until it has moved. */
+let places: { callers: Place; own: Place; home: Place } | undefined;
 
 /**
  * Moves this process into a mount namespace of its own, which still receives the host's mounts. Every mount made from now
@@ -20,7 +20,8 @@ export function enterPrivateMountNamespace(): void {
   const callers = openPlace();
   unshare(constants.CLONE_NEWNS);
   mount(null, "/", null, constants.MS_REC | constants.MS_SLAVE, null);
-  places = { own: openPlace(), callers };
+  const own = openPlace();
+  places = { callers, own, home: own };
 }
 
 /**
@@ -28,25 +29,87 @@ export function enterPrivateMountNamespace(): void {
  * what it mounts is seen outside.
  */
 export function inCallersMountNamespace<T>(run: () => T): T {
-  if (places === undefined) return run();
+  return places === undefined ? run() : visit(places.callers, places.home, run);
+}
+
+/** Runs something synchronous where this process may mount and unmount. */
+export function inOwnMountNamespace<T>(run: () => T): T {
+  return places === undefined || places.home === places.own ? run() : visit(places.own, places.home, run);
+}
+
+/** A file or directory of the host, and where it is shown. */
+export interface Shown {
+  source: string;
+  destination: string;
+}
+
+/**
+ * Makes `root` and what is mounted in it all that those find who join this process's mount namespace; our own paths stay
+ * what they are. Engines join the namespace of a container's pid to reach its files (podman cp), and this is that pid.
+ * @param root a mount point. @throws Error of the call that failed; nothing has changed then.
+ */
+export function standFor(root: string, mounts: readonly Shown[]): void {
+  if (places === undefined) return;
+  const { own } = places;
   const directory = process.cwd();
-  // setns(2) refuses a thread that shares its root and working directory with others.
-  unshare(constants.CLONE_FS);
+  unshare(constants.CLONE_NEWNS);
   try {
-    enter(places.callers);
-    return run();
+    for (const each of mounts) show(root, each);
+    process.chdir(root);
+    pivotRoot();
+    umount(".", constants.MNT_DETACH);
+    chroot(own.root);
+    places.home = { namespace: openSync(NAMESPACE, "r"), root: own.root };
+  } catch (error) {
+    enter(own);
+    throw error;
   } finally {
-    enter(places.own);
     process.chdir(directory);
   }
 }
 
-function openPlace(): Place {
-  return { namespace: openSync("/proc/thread-self/ns/mnt", "r"), root: openSync("/", "r") };
+/** Binds it at its path below the root, whose symbolic links lead nowhere else. Leaves out what is not there. */
+function show(root: string, { source, destination }: Shown): void {
+  const outside = openSync("/", "r");
+  const inside = openSync(root, "r");
+  let target: number | undefined;
+  try {
+    chroot(inside);
+    target = openSync(destination, O_PATH);
+  } catch {
+    // On a file system that only the guest has.
+  } finally {
+    chroot(outside);
+    closeSync(inside);
+    closeSync(outside);
+  }
+  if (target === undefined) return;
+  mount(source, `/proc/thread-self/fd/${target}`, null, constants.MS_BIND | constants.MS_REC, null);
+  closeSync(target);
 }
 
-/** setns(2) leads to the namespace's root. */
+const NAMESPACE = "/proc/thread-self/ns/mnt";
+/** open(2); node:fs does not have it. */
+const O_PATH = 0o10000000;
+
+function openPlace(): Place {
+  return { namespace: openSync(NAMESPACE, "r"), root: openSync("/", "r") };
+}
+
+function visit<T>(place: Place, home: Place, run: () => T): T {
+  const directory = process.cwd();
+  try {
+    enter(place);
+    return run();
+  } finally {
+    enter(home);
+    process.chdir(directory);
+  }
+}
+
+/** setns(2) refuses a thread that shares its root and working directory with others, and leads to the namespace's root. */
 function enter({ namespace, root }: Place): void {
+  unshare(constants.CLONE_FS);
   setns(namespace, constants.CLONE_NEWNS);
   chroot(root);
 }

@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { test } from "node:test";
 import { engineCases } from "./cases.ts";
 import { Podman, whyNoPodman } from "./podman.ts";
@@ -16,6 +18,25 @@ test(
     await podman.ok(["rm", "--force", "--time", "0", "top"]);
   },
 );
+
+test("podman cp into and out of a container that runs", options, async () => {
+  const podman = engine();
+  const volume = join(podman.folder, "cp-volume");
+  mkdirSync(volume);
+  const file = join(podman.folder, "to-copy");
+  writeFileSync(file, "content\n");
+  await podman.start("cp", ["--volume", `${volume}:/volume`], "sleep", "1000");
+  const inside = `/only-in-the-container-${process.pid}`;
+  await podman.ok(["cp", file, `cp:${inside}`]);
+  assert.equal(existsSync(inside), false);
+  assert.equal(await podman.ok(["exec", "cp", "cat", inside]), "content\n");
+  await podman.ok(["cp", file, "cp:/volume/file"]);
+  assert.equal(readFileSync(join(volume, "file"), "utf8"), "content\n");
+  await podman.ok(["exec", "cp", "sh", "-c", "echo back > /tmp/back; sync"]);
+  await podman.ok(["cp", "cp:/tmp/back", join(podman.folder, "back")]);
+  assert.equal(readFileSync(join(podman.folder, "back"), "utf8"), "back\n");
+  await podman.ok(["rm", "--force", "--time", "0", "cp"]);
+});
 
 test("podman healthcheck run", options, async () => {
   const podman = engine();
