@@ -17,6 +17,7 @@ import { podSize } from "./pod-annotations.ts";
 import { podDocument } from "./pod-document.ts";
 import type { Sandbox } from "./sandbox.ts";
 import { takeSharedMemory } from "./shared-memory.ts";
+import { StandIn } from "./stand-in.ts";
 import type { ProcessIo } from "./stdio.ts";
 import { hostSize } from "./vm-choice.ts";
 
@@ -48,6 +49,8 @@ interface Member {
   bundle: Bundle;
   rootfs: readonly RootfsMount[];
   hooks: HostHooks;
+  /** Of those that are not the pod's own container, which this process stands for. */
+  standIn: StandIn | undefined;
 }
 
 /**
@@ -100,11 +103,17 @@ export class Pod {
     const container = await hosted.sandbox.createContainer(id, parts, io, window);
     undo.defer(() => this.#discard(container));
     signal.throwIfAborted();
-    this.#members.set(id, { container, bundle, rootfs, hooks });
+    const standIn = id === this.#main ? undefined : new StandIn();
+    this.#members.set(id, { container, bundle, rootfs, hooks, standIn });
     undo.move();
     this.#creating.delete(id);
     void container.init.exit.then(() => this.#endIfOver());
     return container;
+  }
+
+  /** The pid that stands for a container on the host; each has its own. */
+  pidOf(id: string): number {
+    return this.#members.get(id)?.standIn?.pid ?? process.pid;
   }
 
   /** Lets a container's init go; resolves when its poststart hooks have run. Throws as Container.start does. */
@@ -125,7 +134,7 @@ export class Pod {
   async remove(id: string): Promise<void> {
     const member = this.#members.get(id);
     if (member === undefined) return;
-    const { container, bundle, rootfs, hooks } = member;
+    const { container, bundle, rootfs, hooks, standIn } = member;
     const others = [...this.#members.values()].filter((other) => other !== member);
     const othersRun = this.#creating.size > 0 || others.some((other) => other.container.lifecycle !== "stopped");
     hooks.abort();
@@ -133,6 +142,7 @@ export class Pod {
     if (!othersRun) await this.end();
     else await this.#discard(container).catch((error: unknown) => log.error(formatError(error)));
     this.#members.delete(id);
+    standIn?.end();
     unmountRootfs(join(bundle.bundle, "rootfs"), rootfs);
     await hooks.poststop();
   }
@@ -201,9 +211,8 @@ export class Pod {
     this.#creating.add(id);
   }
 
-  /** Every container has this process's pid on the host, and the one that namespaces are joined of is the pod's own. */
   #containerOf(pid: number): string | undefined {
-    return pid === process.pid ? this.#main : undefined;
+    return [...this.#members.keys()].find((id) => this.pidOf(id) === pid);
   }
 
   async #endIfOver(): Promise<void> {

@@ -99,7 +99,7 @@ export class Tasks {
     const streams = await openStdio(stdio, { id, namespace });
     try {
       const container = await pod.create(id, { bundle, rootfs, io: streams.io, signal });
-      const about = { bundle, stdio, pid: process.pid, namespace };
+      const about = { bundle, stdio, pid: pod.pidOf(id), namespace };
       this.#events.created({ containerId: id, bundle, rootfs, io: stdio, checkpoint, pid: about.pid });
       return new Task(container, about, streams, this.#events, () => pod.start(id));
     } catch (error) {

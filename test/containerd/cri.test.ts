@@ -77,6 +77,17 @@ test("a pod with a shared pid namespace sees the processes of all its containers
   assert.doesNotMatch(await pod.sh(second, "ps"), /sleep 4321/);
 });
 
+test("an ephemeral container sees the processes of the one it was made for", async () => {
+  await using pod = await Pod.run(engine, cri, { securityContext: { namespaceOptions: { pid: "CONTAINER" } } });
+  const target = await pod.container("target", ["sleep", "4321"]);
+  await pod.container("other", ["sleep", "1234"]);
+  const namespaceOptions = { pid: "TARGET", targetId: target };
+  const debug = await pod.container("debug", FOREVER, { linux: { securityContext: { namespaceOptions } } });
+  const shown = await pod.sh(debug, "ps");
+  assert.match(shown, /^ +1 root +sleep 4321/m);
+  assert.doesNotMatch(shown, /sleep 1234|pause/);
+});
+
 test("containers come, end and go while others run; logs, exit codes, statistics and limits are each one's own", async () => {
   await using pod = await Pod.run(engine, cri);
   const steady = await pod.container("steady", FOREVER);

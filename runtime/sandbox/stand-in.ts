@@ -1,0 +1,25 @@
+import { type ChildProcess, spawn } from "node:child_process";
+
+/**
+ * A process of the host that stands for a container: engines tell containers apart by their pids, and name the namespaces of
+ * one by it. It is in the sandbox's cgroup and network namespace, does nothing, and ends with this process at the latest.
+ */
+export class StandIn {
+  readonly #child: ChildProcess;
+
+  constructor() {
+    // It reads until we close our end.
+    this.#child = spawn("cat", [], { stdio: ["pipe", "ignore", "ignore"], cwd: "/" });
+    this.#child.on("error", () => {});
+    this.#child.stdin?.on("error", () => {});
+  }
+
+  /** This process's own when no other could be started. */
+  get pid(): number {
+    return this.#child.pid ?? process.pid;
+  }
+
+  end(): void {
+    this.#child.stdin?.end();
+  }
+}
