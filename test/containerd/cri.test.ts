@@ -3,17 +3,19 @@ import { execFileSync } from "node:child_process";
 import { after, before, test } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
 import type { Cri } from "./cri.ts";
-import { Engine } from "./engine.ts";
+import { Engine, options, whyNot } from "./engine.ts";
 import { Pod } from "./pod.ts";
 import { remains } from "./remains.ts";
 
 let engine: Engine;
 let cri: Cri;
 before(async () => {
+  if (whyNot !== undefined) return;
   engine = await Engine.start();
   cri = engine.cri();
 });
 after(async () => {
+  if (whyNot !== undefined) return;
   cri[Symbol.dispose]();
   await engine.stop();
   execFileSync("ip", ["link", "delete", "caissontest0"]);
@@ -28,7 +30,7 @@ async function nothingLeft(): Promise<void> {
   assert.deepEqual(remains(engine), []);
 }
 
-test("a pod's containers share host name, network, IPC and /dev/shm, and not their processes", async () => {
+test("a pod's containers share host name, network, IPC and /dev/shm, and not their processes", options, async () => {
   const before = namespaces();
   {
     await using pod = await Pod.run(engine, cri);
@@ -56,7 +58,7 @@ test("a pod's containers share host name, network, IPC and /dev/shm, and not the
   assert.deepEqual(namespaces(), before);
 });
 
-test("the host fetches a page from a container at the pod's address", async () => {
+test("the host fetches a page from a container at the pod's address", options, async () => {
   await using pod = await Pod.run(engine, cri);
   const server = ["sh", "-c", "echo a page > /tmp/page && exec httpd -f -p 80 -h /tmp"];
   await pod.container("server", server);
@@ -64,7 +66,7 @@ test("the host fetches a page from a container at the pod's address", async () =
   assert.equal(answer, "a page\n");
 });
 
-test("a pod with a shared pid namespace sees the processes of all its containers", async () => {
+test("a pod with a shared pid namespace sees the processes of all its containers", options, async () => {
   const linux = { securityContext: { namespaceOptions: { pid: "POD" } } };
   await using pod = await Pod.run(engine, cri, linux);
   const first = await pod.container("first", ["sleep", "4321"], { linux });
@@ -77,7 +79,7 @@ test("a pod with a shared pid namespace sees the processes of all its containers
   assert.doesNotMatch(await pod.sh(second, "ps"), /sleep 4321/);
 });
 
-test("an ephemeral container sees the processes of the one it was made for", async () => {
+test("an ephemeral container sees the processes of the one it was made for", options, async () => {
   await using pod = await Pod.run(engine, cri, { securityContext: { namespaceOptions: { pid: "CONTAINER" } } });
   const target = await pod.container("target", ["sleep", "4321"]);
   await pod.container("other", ["sleep", "1234"]);
@@ -88,35 +90,45 @@ test("an ephemeral container sees the processes of the one it was made for", asy
   assert.doesNotMatch(shown, /sleep 1234|pause/);
 });
 
-test("containers come, end and go while others run; logs, exit codes, statistics and limits are each one's own", async () => {
-  await using pod = await Pod.run(engine, cri);
-  const steady = await pod.container("steady", FOREVER);
-  const init = await pod.container("init", ["sh", "-c", "echo prepared; echo complaint >&2; exit 3"]);
-  assert.equal((await pod.exited(init)).exitCode, 3);
-  assert.deepEqual(pod.log("init").trim().split("\n").sort(), ["complaint", "prepared"]);
-  await pod.remove(init);
-  const graceful = await pod.container("graceful", [
-    "sh",
-    "-c",
-    "trap 'echo bye; exit 0' TERM; while true; do sleep 0.1; done",
-  ]);
-  await delay(300);
-  await pod.stop(graceful, 20);
-  assert.equal((await pod.status(graceful)).exitCode, 0);
-  assert.match(pod.log("graceful"), /bye/);
+test(
+  "containers come, end and go while others run; logs, exit codes, statistics and limits are each one's own",
+  options,
+  async () => {
+    await using pod = await Pod.run(engine, cri);
+    const steady = await pod.container("steady", FOREVER);
+    const init = await pod.container("init", ["sh", "-c", "echo prepared; echo complaint >&2; exit 3"]);
+    assert.equal((await pod.exited(init)).exitCode, 3);
+    assert.deepEqual(pod.log("init").trim().split("\n").sort(), ["complaint", "prepared"]);
+    await pod.remove(init);
+    const graceful = await pod.container("graceful", [
+      "sh",
+      "-c",
+      "trap 'echo bye; exit 0' TERM; while true; do sleep 0.1; done",
+    ]);
+    await delay(300);
+    await pod.stop(graceful, 20);
+    assert.equal((await pod.status(graceful)).exitCode, 0);
+    assert.match(pod.log("graceful"), /bye/);
 
-  type Stats = {
-    stats: { cpu: { usageCoreNanoSeconds: { value: number } }; memory: { workingSetBytes: { value: number } } };
-  };
-  const { stats } = await cri.call<Stats>("ContainerStats", { containerId: steady });
-  assert.ok(stats.cpu.usageCoreNanoSeconds.value > 0 && stats.memory.workingSetBytes.value > 0, JSON.stringify(stats));
-  await cri.call("UpdateContainerResources", { containerId: steady, linux: { memoryLimitInBytes: 64 * 1024 * 1024 } });
-  const { memory } = JSON.parse(await engine.need("-n", "k8s.io", "task", "metrics", "--format", "json", steady));
-  assert.equal(memory.usage_limit, 64 * 1024 * 1024);
-  assert.equal((await pod.status(steady)).state, "CONTAINER_RUNNING");
-});
+    type Stats = {
+      stats: { cpu: { usageCoreNanoSeconds: { value: number } }; memory: { workingSetBytes: { value: number } } };
+    };
+    const { stats } = await cri.call<Stats>("ContainerStats", { containerId: steady });
+    assert.ok(
+      stats.cpu.usageCoreNanoSeconds.value > 0 && stats.memory.workingSetBytes.value > 0,
+      JSON.stringify(stats),
+    );
+    await cri.call("UpdateContainerResources", {
+      containerId: steady,
+      linux: { memoryLimitInBytes: 64 * 1024 * 1024 },
+    });
+    const { memory } = JSON.parse(await engine.need("-n", "k8s.io", "task", "metrics", "--format", "json", steady));
+    assert.equal(memory.usage_limit, 64 * 1024 * 1024);
+    assert.equal((await pod.status(steady)).state, "CONTAINER_RUNNING");
+  },
+);
 
-test("a container that the guest's OOM killer ends is OOMKilled", async () => {
+test("a container that the guest's OOM killer ends is OOMKilled", options, async () => {
   await using pod = await Pod.run(engine, cri);
   const linux = { resources: { memoryLimitInBytes: 24 * 1024 * 1024 } };
   const greedy = await pod.container("greedy", ["sh", "-c", "tail /dev/zero"], { linux });
@@ -125,7 +137,7 @@ test("a container that the guest's OOM killer ends is OOMKilled", async () => {
   assert.equal(reason, "OOMKilled");
 });
 
-test("the VM's size is that of the pod's limits", async () => {
+test("the VM's size is that of the pod's limits", options, async () => {
   const resources = { cpuQuota: 200_000, cpuPeriod: 100_000, memoryLimitInBytes: 700 * 1024 * 1024 };
   await using pod = await Pod.run(engine, cri, { resources });
   const container = await pod.container("any", FOREVER);

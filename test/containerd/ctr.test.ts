@@ -4,15 +4,17 @@ import { chmodSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
-import { Engine, IMAGE, RUNTIME } from "./engine.ts";
+import { Engine, IMAGE, options, RUNTIME, whyNot } from "./engine.ts";
 import { Events } from "./events.ts";
 import { remains } from "./remains.ts";
 
 let engine: Engine;
 before(async () => {
+  if (whyNot !== undefined) return;
   engine = await Engine.start();
 });
 after(async () => {
+  if (whyNot !== undefined) return;
   await engine.stop();
 });
 
@@ -23,7 +25,7 @@ async function eventually(check: () => boolean | Promise<boolean>, what: string)
   assert.fail(`not within 10 s: ${what}`);
 }
 
-test("ctr run carries both outputs, the input and the exit code, and leaves nothing", async () => {
+test("ctr run carries both outputs, the input and the exit code, and leaves nothing", options, async () => {
   const { status, stdout, stderr } = await engine.ctrWith(
     "words for it\n",
     ...RUN,
@@ -37,7 +39,7 @@ test("ctr run carries both outputs, the input and the exit code, and leaves noth
   assert.deepEqual(engine.bundles(), []);
 });
 
-test("ctr run with the native snapshotter", async () => {
+test("ctr run with the native snapshotter", options, async () => {
   const { status, stdout } = await engine.ctr(
     ...RUN,
     "--snapshotter",
@@ -51,14 +53,14 @@ test("ctr run with the native snapshotter", async () => {
   assert.deepEqual({ status, stdout }, { status: 0, stdout: "/x\n" });
 });
 
-test("ctr run of a command that does not exist fails with its name", async () => {
+test("ctr run of a command that does not exist fails with its name", options, async () => {
   const { status, stderr } = await engine.ctr(...RUN, IMAGE, "missing", "/bin/no-such-command");
   assert.equal(status, 1);
   assert.match(stderr, /no-such-command/);
   await eventually(() => remains(engine).length === 0, "nothing is left");
 });
 
-test("ctr run with a terminal", async () => {
+test("ctr run with a terminal", options, async () => {
   const command = `ctr --address ${engine.socket} run --rm -t --runtime ${RUNTIME} ${IMAGE} terminal sh -c 'test -t 0 && stty size && echo on a terminal'`;
   const typescript = join(engine.folder, "typescript");
   execFileSync("script", ["-qec", `stty rows 33 cols 111; ${command}`, typescript], {
@@ -70,7 +72,7 @@ test("ctr run with a terminal", async () => {
   assert.match(shown, /on a terminal/);
 });
 
-test("ctr run --log-uri file://", async () => {
+test("ctr run --log-uri file://", options, async () => {
   const path = join(engine.folder, "logs", "output");
   await engine.need(
     "run",
@@ -90,7 +92,7 @@ test("ctr run --log-uri file://", async () => {
   await engine.remove("file");
 });
 
-test("ctr run --log-uri binary://", async () => {
+test("ctr run --log-uri binary://", options, async () => {
   const logger = join(engine.folder, "logger");
   const out = join(engine.folder, "logged");
   writeFileSync(logger, `#!/bin/sh\nexec 5>&-\n{ echo "$CONTAINER_NAMESPACE/$CONTAINER_ID $*"; cat <&3; } > ${out}\n`);
@@ -113,48 +115,52 @@ test("ctr run --log-uri binary://", async () => {
   await engine.remove("binary");
 });
 
-test("ctr task: exec, ps, metrics, pause, resume, checkpoint, kill and delete, each with its event in order", async () => {
-  using events = await Events.watch(engine);
-  await engine.detached("life");
-  const exec = (...words: string[]) =>
-    engine.ctrWith("fed\n", "task", "exec", "--exec-id", `e${Math.random()}`, "life", ...words);
-  assert.deepEqual(
-    await exec("sh", "-c", "cat; hostname; exit 3").then(({ status, stdout }) => [status, stdout.split("\n")[0]]),
-    [3, "fed"],
-  );
+test(
+  "ctr task: exec, ps, metrics, pause, resume, checkpoint, kill and delete, each with its event in order",
+  options,
+  async () => {
+    using events = await Events.watch(engine);
+    await engine.detached("life");
+    const exec = (...words: string[]) =>
+      engine.ctrWith("fed\n", "task", "exec", "--exec-id", `e${Math.random()}`, "life", ...words);
+    assert.deepEqual(
+      await exec("sh", "-c", "cat; hostname; exit 3").then(({ status, stdout }) => [status, stdout.split("\n")[0]]),
+      [3, "fed"],
+    );
 
-  const metrics = JSON.parse(await engine.need("task", "metrics", "--format", "json", "life"));
-  assert.ok(metrics.memory.usage > 0 && metrics.cpu.usage_usec > 0, JSON.stringify(metrics));
-  assert.equal(metrics.pids.current, 1);
+    const metrics = JSON.parse(await engine.need("task", "metrics", "--format", "json", "life"));
+    assert.ok(metrics.memory.usage > 0 && metrics.cpu.usage_usec > 0, JSON.stringify(metrics));
+    assert.equal(metrics.pids.current, 1);
 
-  assert.match(await engine.need("task", "ps", "life"), /\n\d+ /);
-  await engine.need("task", "pause", "life");
-  assert.equal(await engine.status("life"), "PAUSED");
-  await engine.need("task", "resume", "life");
-  assert.equal(await engine.status("life"), "RUNNING");
+    assert.match(await engine.need("task", "ps", "life"), /\n\d+ /);
+    await engine.need("task", "pause", "life");
+    assert.equal(await engine.status("life"), "PAUSED");
+    await engine.need("task", "resume", "life");
+    assert.equal(await engine.status("life"), "RUNNING");
 
-  const checkpoint = await engine.ctr("task", "checkpoint", "life");
-  assert.notEqual(checkpoint.status, 0);
-  assert.match(checkpoint.stderr, /cannot be checkpointed/);
+    const checkpoint = await engine.ctr("task", "checkpoint", "life");
+    assert.notEqual(checkpoint.status, 0);
+    assert.match(checkpoint.stderr, /cannot be checkpointed/);
 
-  const early = await engine.ctr("task", "delete", "life");
-  assert.notEqual(early.status, 0);
-  await engine.need("task", "kill", "--signal", "SIGKILL", "life");
-  const exit = await events.wait("life", "/tasks/exit");
-  assert.equal(exit["exit_status"], 3, "the exec's own end is told first");
-  await eventually(async () => (await engine.status("life")) === "STOPPED", "it has stopped");
-  const { stderr } = await engine.ctr("task", "delete", "life");
-  assert.match(stderr, /137/);
-  await events.wait("life", "/tasks/delete");
-  // ctr pauses a container to checkpoint it.
-  const topics = "create start exec-added exec-started exit paused resumed paused resumed exit delete".split(" ");
-  assert.deepEqual(
-    events.topics("life"),
-    topics.map((name) => `/tasks/${name}`),
-  );
-  await engine.need("container", "delete", "life");
-  await eventually(() => remains(engine).length === 0, "nothing is left");
-});
+    const early = await engine.ctr("task", "delete", "life");
+    assert.notEqual(early.status, 0);
+    await engine.need("task", "kill", "--signal", "SIGKILL", "life");
+    const exit = await events.wait("life", "/tasks/exit");
+    assert.equal(exit["exit_status"], 3, "the exec's own end is told first");
+    await eventually(async () => (await engine.status("life")) === "STOPPED", "it has stopped");
+    const { stderr } = await engine.ctr("task", "delete", "life");
+    assert.match(stderr, /137/);
+    await events.wait("life", "/tasks/delete");
+    // ctr pauses a container to checkpoint it.
+    const topics = "create start exec-added exec-started exit paused resumed paused resumed exit delete".split(" ");
+    assert.deepEqual(
+      events.topics("life"),
+      topics.map((name) => `/tasks/${name}`),
+    );
+    await engine.need("container", "delete", "life");
+    await eventually(() => remains(engine).length === 0, "nothing is left");
+  },
+);
 
 function tryRead(path: string): string {
   try {

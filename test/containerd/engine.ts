@@ -24,6 +24,22 @@ const START_LIMIT_MS = 20_000;
 const CTR_LIMIT_MS = 100_000;
 const BIN = join(import.meta.dirname, "..", "..", "bin");
 
+/** Why there is no containerd to test with; `make test-engines` installs it. */
+export const whyNot = missing();
+/** Of every test with an engine. */
+export const options = { skip: whyNot ?? false };
+
+function missing(): string | undefined {
+  for (const [file, purpose] of [
+    ["/usr/bin/containerd", "containerd"],
+    ["/usr/bin/ctr", "containerd's ctr"],
+    ["/usr/lib/cni/bridge", "containernetworking-plugins"],
+  ] as const) {
+    if (!existsSync(file)) return `${purpose} is not installed`;
+  }
+  return undefined;
+}
+
 export interface Result {
   status: number;
   stdout: string;

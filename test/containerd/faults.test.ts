@@ -3,15 +3,17 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { after, before, test } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
-import { Engine, IMAGE, RUNTIME } from "./engine.ts";
+import { Engine, IMAGE, options, RUNTIME, whyNot } from "./engine.ts";
 import { Events } from "./events.ts";
 import { qemuOf, remains } from "./remains.ts";
 
 let engine: Engine;
 before(async () => {
+  if (whyNot !== undefined) return;
   engine = await Engine.start();
 });
 after(async () => {
+  if (whyNot !== undefined) return;
   await engine.stop();
 });
 
@@ -26,7 +28,7 @@ const nothingLeft = () =>
     () => `nothing is left, but ${remains(engine).join("; ")}`,
   );
 
-test("a VM that dies ends its container with 255 and an event", async () => {
+test("a VM that dies ends its container with 255 and an event", options, async () => {
   using events = await Events.watch(engine);
   await engine.detached("vm");
   const [qemu = 0] = qemuOf(await engine.pid("vm"));
@@ -38,7 +40,7 @@ test("a VM that dies ends its container with 255 and an event", async () => {
   await nothingLeft();
 });
 
-test("a daemon that is killed leaves nothing, and containerd learns of the end", async () => {
+test("a daemon that is killed leaves nothing, and containerd learns of the end", options, async () => {
   using events = await Events.watch(engine);
   await engine.detached("daemon");
   const daemon = await engine.pid("daemon");
@@ -53,7 +55,7 @@ test("a daemon that is killed leaves nothing, and containerd learns of the end",
   await nothingLeft();
 });
 
-test("containerd that is killed and restarted finds its tasks, and what ended meanwhile", async () => {
+test("containerd that is killed and restarted finds its tasks, and what ended meanwhile", options, async () => {
   await engine.detached("stays");
   await engine.detached("ends", "sh", "-c", "trap 'exit 5' TERM; while true; do sleep 0.1; done");
   const pid = await engine.pid("ends");
@@ -71,7 +73,7 @@ test("containerd that is killed and restarted finds its tasks, and what ended me
   await nothingLeft();
 });
 
-test("a client that is killed while its container is created leaves nothing", async () => {
+test("a client that is killed while its container is created leaves nothing", options, async () => {
   for (const waitMs of [200, 600]) {
     const id = `early-${waitMs}`;
     const args = ["--address", engine.socket, "run", "--rm", "--runtime", RUNTIME, IMAGE, id, "sleep", "1000"];
@@ -86,7 +88,7 @@ test("a client that is killed while its container is created leaves nothing", as
   }
 });
 
-test("a process that writes more than its reader takes can still be killed", async () => {
+test("a process that writes more than its reader takes can still be killed", options, async () => {
   const args = ["--address", engine.socket, "run", "--runtime", RUNTIME, IMAGE, "floods", "yes"];
   const client = spawn("ctr", args, { stdio: ["ignore", "pipe", "ignore"] });
   await eventually(
