@@ -58,14 +58,7 @@ export function toMetrics({ cpu, memory, pids, io, hugetlb }: StatsResponse): Me
       oomKill: memory.events["oom_kill"] ?? 0n,
     },
     io: {
-      usage: io.map(({ major, minor, rbytes, wbytes, rios, wios }) => ({
-        major: BigInt(major),
-        minor: BigInt(minor),
-        rbytes,
-        wbytes,
-        rios,
-        wios,
-      })),
+      usage: io.map(({ major, minor, rbytes, wbytes, rios, wios }) => ({ major, minor, rbytes, wbytes, rios, wios })),
     },
     hugetlb: hugetlb.map(({ current, limit, pageSize }) => ({ current, max: limit, pagesize: pageSize })),
   };
