@@ -15,10 +15,11 @@ export class Podman extends Engine {
   readonly command: readonly string[];
   readonly runFlags = [];
 
-  private constructor() {
+  private constructor(netns: string | undefined) {
     super();
     const place = (name: string) => join(this.folder, name);
     this.command = [
+      ...(netns === undefined ? [] : ["nsenter", `--net=${netns}`]),
       ...["podman", "--runtime", PROGRAM, "--root", place("root"), "--runroot", place("run"), "--tmpdir", place("tmp")],
       // Nothing that only a host with systemd has.
       ...["--network-config-dir", place("net"), "--cgroup-manager", "cgroupfs", "--events-backend", "file"],
@@ -26,8 +27,9 @@ export class Podman extends Engine {
     ];
   }
 
-  static async start(): Promise<Podman> {
-    const podman = new Podman();
+  /** @param netns the network namespace that is its host's; ours by default. */
+  static async start(netns?: string): Promise<Podman> {
+    const podman = new Podman(netns);
     podman.importImage();
     return podman;
   }

@@ -1,0 +1,70 @@
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { until } from "../harness/host.ts";
+import { Netns } from "../harness/network.ts";
+import { Podman, whyNoPodman } from "./podman.ts";
+
+const skip = whyNoPodman();
+const options = { skip: skip ?? false };
+let host: Netns;
+let client: Netns;
+let podman: Podman;
+
+before(async () => {
+  if (skip !== undefined) return;
+  host = new Netns();
+  client = new Netns();
+  host.veth("uplink", client, "eth0");
+  host.ip("addr add 192.0.2.1/24 dev uplink");
+  client.ip(`addr add 192.0.2.9/24 dev eth0
+             route add default via 192.0.2.1`);
+  podman = await Podman.start(host.path);
+});
+after(async () => {
+  if (skip !== undefined) return;
+  await podman[Symbol.asyncDispose]();
+  for (const netns of [host, client]) netns[Symbol.dispose]();
+});
+
+const fetch = async (from: Netns, address: string, port: number) =>
+  (await from.run("busybox", "nc", "-w", "10", address, String(port))).stdout;
+
+test("podman run --publish: a port of the host leads to the container in its VM", options, async () => {
+  const server = ["nc", "-ll", "-p", "80", "-e", "echo", "a page"];
+  await podman.ok(["run", "-d", "--name", "web", "--publish", "8080:80", "--cap-add", "NET_RAW", "busybox", ...server]);
+  const address = await podman.inspect("web", "{{.NetworkSettings.IPAddress}}");
+  await until(async () => (await fetch(host, address, 80)) === "a page\n");
+  assert.equal(await fetch(client, "192.0.2.1", 8080), "a page\n");
+  assert.match(
+    await podman.ok(["exec", "web", "ip", "-4", "addr", "show", "dev", "eth0"]),
+    new RegExp(`inet ${address}/16`),
+  );
+  assert.match(await podman.ok(["exec", "web", "cat", "/etc/resolv.conf"]), /nameserver|^$/m);
+  await podman.ok(["exec", "web", "ping", "-c", "1", "-W", "10", "192.0.2.9"]);
+  await podman.ok(["rm", "--force", "--time", "0", "web"]);
+});
+
+test("podman restart gives the container a network again", options, async () => {
+  await podman.ok(["run", "-d", "--name", "again", "busybox", "sleep", "1000"]);
+  await podman.ok(["restart", "--time", "0", "again"]);
+  const address = await podman.inspect("again", "{{.NetworkSettings.IPAddress}}");
+  const { exitCode } = await host.run("busybox", "ping", "-c", "2", "-W", "10", address);
+  assert.equal(exitCode, 0);
+  await podman.ok(["rm", "--force", "--time", "0", "again"]);
+});
+
+test("podman run with two networks", options, async () => {
+  for (const [name, subnet] of [
+    ["one", "10.91.0.0/24"],
+    ["two", "10.92.0.0/24"],
+  ] as const) {
+    await podman.ok(["network", "create", "--subnet", subnet, name]);
+  }
+  await podman.ok(["run", "-d", "--name", "both", "--network", "one,two", "busybox", "sleep", "1000"]);
+  for (const network of ["one", "two"]) {
+    const address = await podman.inspect("both", `{{(index .NetworkSettings.Networks "${network}").IPAddress}}`);
+    const { exitCode, stdout } = await host.run("busybox", "ping", "-c", "2", "-W", "10", address);
+    assert.equal(exitCode, 0, `${network}: ${stdout}`);
+  }
+  await podman.ok(["rm", "--force", "--time", "0", "both"]);
+});
