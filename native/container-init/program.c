@@ -101,7 +101,8 @@ int wait_at_barrier(struct context *context, struct arguments *arguments) {
   if (context->state == NULL && (context->state = malloc(MAX_STATE + 1)) == NULL) return -1;
   if (send_packet(context, PACKET_REACHED, 0) < 0) return -1;
   ssize_t count;
-  do count = recv(context->link, context->state, MAX_STATE + 1, 0);
+  /* Not recv(2): the container's seccomp filter is in force by now, and few lack read(2). */
+  do count = read(context->link, context->state, MAX_STATE + 1);
   while (count < 0 && errno == EINTR);
   /* The supervisor has gone, and with it whoever waits for us. */
   if (count <= 0) _exit(EXIT_FAILURE);
