@@ -36,7 +36,8 @@ const NEUTRAL: readonly { what: RegExp; by: string; reason: string }[] = [
   {
     what: /^(SigIgn:\t0{8})8(0{7})$/gm,
     by: "$10$2",
-    reason: "signal 32 is the C library's own; whoever started the tests may have left it ignored, which runc passes on",
+    reason:
+      "signal 32 is the C library's own; whoever started the tests may have left it ignored, which runc passes on",
   },
   { what: /,inode64/g, by: "", reason: "tmpfs names its default only on some kernels" },
   { what: / (shared|master):\d+/g, by: " $1", reason: "peer groups are numbered by each kernel" },
