@@ -8,6 +8,7 @@ import { mkdirSync, readFileSync, rmSync } from "node:fs";
 import type { Socket } from "node:net";
 import { type BuildOptions, build, type Plugin } from "esbuild";
 import { DAEMON_WORD } from "../runtime/control/daemon-word.ts";
+import { SHIM_DAEMON_WORD, SHIM_NAME } from "../runtime/shim/daemon-word.ts";
 import { grpcServerHalf } from "./grpc-server-half.ts";
 
 const { version } = JSON.parse(readFileSync("package.json", "utf8")) as { version: string };
@@ -100,8 +101,15 @@ async function fillCompileCache(): Promise<void> {
   rmSync(COMPILE_CACHE, { recursive: true, force: true });
   mkdirSync(COMPILE_CACHE);
   execFileSync(process.execPath, ["out/caisson.cjs", "caisson", "--root", "out/none", "list", "--quiet"]);
-  const daemon = JSON.stringify({ logFormat: "text", debug: false });
-  const child = spawn(process.execPath, ["out/caisson.cjs", DAEMON_WORD, daemon], {
+  const shim = ["-namespace", "none", "-id", "none", "-address", "none", "-bundle", "out", "delete"];
+  execFileSync(process.execPath, ["out/caisson.cjs", SHIM_NAME, ...shim]);
+  // A log that cannot be opened ends it.
+  await daemon(SHIM_DAEMON_WORD, { log: "out" });
+  await daemon(DAEMON_WORD, { logFormat: "text", debug: false });
+}
+
+async function daemon(word: string, params: object): Promise<void> {
+  const child = spawn(process.execPath, ["out/caisson.cjs", word, JSON.stringify(params)], {
     stdio: ["ignore", "ignore", "ignore", "pipe"],
     timeout: 10_000,
   });

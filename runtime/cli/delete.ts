@@ -2,12 +2,12 @@ import { setTimeout } from "node:timers/promises";
 import type { Command } from "commander";
 import { CaissonError } from "../../protocol/errors.ts";
 import { connectControl } from "../control/client.ts";
+import { removeStopped } from "../sandbox/remains.ts";
 import { statePaths } from "../state/paths.ts";
 import { isAlive, type ProcessIdentity } from "../state/process-identity.ts";
 import type { StateRecord } from "../state/record.ts";
 import { readState, removeState } from "../state/store.ts";
 import { type Globals, verb } from "./command.ts";
-import { removeStopped } from "./remove.ts";
 
 /** A daemon takes at most 10 s to end a container; past that it hangs and is killed. */
 const SHUTDOWN_LIMIT_MS = 15_000;

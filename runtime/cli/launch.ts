@@ -4,10 +4,10 @@ import { setTimeout } from "node:timers/promises";
 import type { Command } from "commander";
 import { CaissonError } from "../../protocol/errors.ts";
 import { type Daemon, spawnDaemon } from "../control/spawn.ts";
+import { removeIfOf } from "../sandbox/remains.ts";
 import { now, tracePhase } from "../trace.ts";
 import { type Globals, refuse, verb } from "./command.ts";
 import { writePidFile } from "./pid-file.ts";
-import { removeIfOf } from "./remove.ts";
 import type { OwnTerminal } from "./terminal.ts";
 
 export interface LaunchFlags {

@@ -1,10 +1,10 @@
 import type { Command } from "commander";
 import { exitCodeOf } from "../errors.ts";
+import { removeIfOf } from "../sandbox/remains.ts";
 import { now, tracePhase } from "../trace.ts";
 import type { Globals } from "./command.ts";
 import { Foreground } from "./foreground.ts";
 import { checkFlags, checkTerminal, createContainer, discard, type LaunchFlags, launchVerb } from "./launch.ts";
-import { removeIfOf } from "./remove.ts";
 import { OwnTerminal } from "./terminal.ts";
 import { readWantsTerminal } from "./wants-terminal.ts";
 

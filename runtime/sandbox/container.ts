@@ -5,7 +5,8 @@ import type { Hook, Process, Resources, Spec } from "../../protocol/oci.ts";
 import type { Agent } from "../agent-client/client.ts";
 import { guestProcess } from "../oci/guest-resources.ts";
 import type { SeccompFilter } from "../oci/seccomp.ts";
-import { type Exit, GuestProcess } from "./process.ts";
+import type { Exit } from "./exit.ts";
+import { GuestProcess } from "./process.ts";
 import type { ProcessIo } from "./stdio.ts";
 
 /** Lifecycle (runtime.md): created -> running <-> paused -> stopped; created may be killed to stopped. */

@@ -9,7 +9,7 @@ import {
   TaskResumed,
   TaskStart,
 } from "../../protocol/generated/containerd/events.ts";
-import type { Exit } from "../sandbox/process.ts";
+import type { Exit } from "../sandbox/exit.ts";
 import { timestamp } from "./any.ts";
 import type { Publisher } from "./events.ts";
 

@@ -24,10 +24,10 @@ const FORGOTTEN_AFTER_MS = 60_000;
 /** Runs a pod for containerd until it is shut down, and ends this process. */
 export async function runShimDaemon(params: ShimDaemonParams): Promise<never> {
   enterPrivateMountNamespace();
-  log.start({ log: params.log, logFormat: "text", debug: params.debug });
   const starter = new Socket({ fd: READY_FD });
   starter.on("error", () => {});
   try {
+    log.start({ log: params.log, logFormat: "text", debug: params.debug });
     const daemon = new ShimDaemon(params);
     await daemon.listen();
     starter.end("ready\n");

@@ -6,8 +6,8 @@ import {
   ShutdownRequest,
   WaitRequest,
 } from "../../protocol/generated/containerd/task.ts";
-import { removeStopped } from "../cli/remove.ts";
-import { VM_DEATH_EXIT_CODE } from "../sandbox/process.ts";
+import { VM_DEATH_EXIT_CODE } from "../sandbox/exit.ts";
+import { removeStopped } from "../sandbox/remains.ts";
 import { readState } from "../state/store.ts";
 import { Client } from "../ttrpc/client.ts";
 import { timestamp } from "./any.ts";

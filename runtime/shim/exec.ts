@@ -1,7 +1,8 @@
 import { CaissonError } from "../../protocol/errors.ts";
 import type { Process } from "../../protocol/oci.ts";
 import type { Container, WindowSize } from "../sandbox/container.ts";
-import type { Exit, GuestProcess } from "../sandbox/process.ts";
+import type { Exit } from "../sandbox/exit.ts";
+import type { GuestProcess } from "../sandbox/process.ts";
 import { abandonStalled, openStdio, type ShimIo, type StdioPaths } from "./stdio.ts";
 
 /** The life of a process that Exec adds. */

@@ -3,7 +3,7 @@ import { CaissonError } from "../../protocol/errors.ts";
 import { Status } from "../../protocol/generated/containerd/types.ts";
 import type { Process } from "../../protocol/oci.ts";
 import type { Container, WindowSize } from "../sandbox/container.ts";
-import type { Exit } from "../sandbox/process.ts";
+import type { Exit } from "../sandbox/exit.ts";
 import type { TaskEvents } from "./announce.ts";
 import { ExecEntry } from "./exec.ts";
 import { abandonStalled, type ShimIo, type StdioPaths } from "./stdio.ts";

@@ -15,8 +15,8 @@ import type {
   WaitResponse,
 } from "../../protocol/generated/containerd/task.ts";
 import { validateProcess, validateResources } from "../oci/validate.ts";
+import type { Exit } from "../sandbox/exit.ts";
 import { Pod, type PodOptions } from "../sandbox/pod.ts";
-import type { Exit } from "../sandbox/process.ts";
 import { TaskEvents } from "./announce.ts";
 import { packAny, timestamp, unpackOci } from "./any.ts";
 import type { Publisher } from "./events.ts";

@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Spec } from "../../protocol/oci.ts";
 import { parseSettings } from "../config.ts";
-import { isPodItself, podOf, podSize } from "./pod-annotations.ts";
+import { podOf } from "./pod-of.ts";
+import { podSize } from "./pod-size.ts";
 
 const settings = parseSettings("", "none");
 const host = { memoryMib: 65_536, vcpus: 16 };
@@ -17,13 +18,6 @@ test("podOf reads containerd's and CRI-O's annotation", () => {
   assert.equal(podOf({ "io.kubernetes.cri.sandbox-id": "" }), undefined);
   assert.equal(podOf({ other: "x" }), undefined);
   assert.equal(podOf(undefined), undefined);
-});
-
-test("isPodItself: everything but a container of a pod", () => {
-  assert.equal(isPodItself({ "io.kubernetes.cri.container-type": "sandbox" }), true);
-  assert.equal(isPodItself({ "io.kubernetes.cri-o.ContainerType": "container" }), false);
-  assert.equal(isPodItself({ "io.kubernetes.cri.container-type": "container" }), false);
-  assert.equal(isPodItself(undefined), true);
 });
 
 test("podSize takes the pod's sums, with room for the guest itself", () => {

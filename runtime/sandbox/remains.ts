@@ -2,9 +2,9 @@
 import { setTimeout } from "node:timers/promises";
 import { CaissonError } from "../../protocol/errors.ts";
 import { restoreNetwork } from "../network/restore.ts";
-import { HostCgroup } from "../sandbox/cgroup.ts";
 import type { StateRecord } from "../state/record.ts";
 import { readState, removeState } from "../state/store.ts";
+import { HostCgroup } from "./cgroup.ts";
 
 const CGROUP_LIMIT_MS = 5000;
 const POLL_MS = 5;
@@ -20,7 +20,7 @@ export async function removeStopped(root: string, record: StateRecord): Promise<
   removeState(root, id);
   if (poststop.length === 0) return;
   // Loading what starts programs takes longer than all of a removal without hooks.
-  const { runPoststopHooks } = await import("../sandbox/hooks.ts");
+  const { runPoststopHooks } = await import("./hooks.ts");
   await runPoststopHooks(poststop, record);
 }
 

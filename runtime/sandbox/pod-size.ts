@@ -6,21 +6,7 @@
 import type { CpuResources, MemoryResources, Spec } from "../../protocol/oci.ts";
 import type { SandboxSize } from "../config/size.ts";
 import { type Settings, sandboxSize } from "../config.ts";
-
-type Annotations = Readonly<Record<string, string>>;
-
-const SANDBOX_ID = ["io.kubernetes.cri.sandbox-id", "io.kubernetes.cri-o.SandboxID"];
-const CONTAINER_TYPE = ["io.kubernetes.cri.container-type", "io.kubernetes.cri-o.ContainerType"];
-
-/** The pod that a container belongs to; undefined for one that is on its own. */
-export function podOf(annotations: Annotations | undefined): string | undefined {
-  return first(annotations, SANDBOX_ID);
-}
-
-/** Whether the container stands for its pod: the pause container, or one that is on its own. */
-export function isPodItself(annotations: Annotations | undefined): boolean {
-  return first(annotations, CONTAINER_TYPE) !== "container";
-}
+import { podOf } from "./pod-of.ts";
 
 /**
  * The VM's size for a pod: from the limits of all its containers, which the engine sums up in the sandbox container's
@@ -44,12 +30,4 @@ export function podSize(config: Spec, settings: Settings, host: SandboxSize): Sa
 function positive(text: string | undefined): number | undefined {
   const value = text === undefined || !/^[0-9]{1,15}$/.test(text) ? 0 : Number(text);
   return value > 0 ? value : undefined;
-}
-
-function first(annotations: Annotations | undefined, names: readonly string[]): string | undefined {
-  for (const name of names) {
-    const value = annotations?.[name];
-    if (value !== undefined && value !== "") return value;
-  }
-  return undefined;
 }
