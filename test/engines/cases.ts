@@ -74,7 +74,9 @@ export function engineCases(name: string, skip: string | undefined, start: () =>
     const followed = collect(engine.spawn(["logs", "-f", "life"]));
     const waited = engine.ok(["wait", "life"]);
     await engine.ok(["stop", "--time", "20", "life"]);
-    assert.equal((await followed).stdout, "started\nbye\n");
+    // podman 4.3 stops following when it learns of the end, be the last lines read or not.
+    assert.match((await followed).stdout, /^started\n(?:bye\n)?$/);
+    assert.equal(await engine.ok(["logs", "life"]), "started\nbye\n");
     assert.equal((await waited).trim(), "3");
     assert.equal(await state("ExitCode"), "3");
     assert.equal(await engine.ok(["logs", "life"]), "started\nbye\n");
