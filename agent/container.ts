@@ -120,7 +120,7 @@ export class Container {
       const launcher = this.#sandbox.reserve.take();
       const init = await Process.launch(`container ${this.id}`, launcher, plan, terminal, state);
       this.#lifecycle = { status: "created", init };
-      this.#network = openSync(`/proc/${init.pid}/ns/net`, "r");
+      this.#network = openNetwork(init.pid);
       this.#exit = this.#finish(init, cgroup);
       this.#watchOom(cgroup);
       return init.pid;
@@ -326,6 +326,16 @@ export class Container {
     const { annotations = {}, ociVersion } = this.#config;
     const state: State = { ociVersion, id: this.id, status, pid: ownPid(pid), bundle, annotations };
     return JSON.stringify(state);
+  }
+}
+
+/** Throws CAISSON_E_PROCESS_SETUP when the process is not there any more. */
+function openNetwork(pid: number): number {
+  try {
+    return openSync(`/proc/${pid}/ns/net`, "r");
+  } catch (cause) {
+    const message = "The process ended while it waited to be started: a system call filter that kills may be why.";
+    throw new CaissonError("CAISSON_E_PROCESS_SETUP", message, { cause });
   }
 }
 

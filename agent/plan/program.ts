@@ -50,9 +50,9 @@ export function programSteps(input: ProgramInput): Step[] {
     steps.push({ op: "noNewPrivileges", field: "process.noNewPrivileges", task: "giving up new privileges" });
   }
   const filter = seccompSteps(seccomp, noNewPrivileges);
-  steps.push(...filter.privileged);
+  // The supervisor does the former; asking it takes calls that a filter need not allow.
+  steps.push(...stdioOwnerSteps(process, config), ...filter.privileged);
   steps.push(capabilities.bounding);
-  steps.push(...stdioOwnerSteps(process, config));
   steps.push(identityStep(process.user), capabilities.sets);
   steps.push({ op: "changeDirectoryAsUser", ...directory });
   steps.push(umaskStep(process.user));

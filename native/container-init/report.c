@@ -39,7 +39,9 @@ int send_packet(struct context *context, enum packet type, int32_t value) {
     memcpy(packet.detail, context->detail, MAX_DETAIL);
     length = sizeof packet;
   }
-  return send(context->link, &packet, length, MSG_NOSIGNAL) < 0 ? -1 : 0;
+  /* A system call filter that is loaded by now allows write(2) where it allows anything; without a supervisor there is
+   * nothing left to do, so SIGPIPE is right. */
+  return write(context->link, &packet, length) < 0 ? -1 : 0;
 }
 
 int request_supervised(struct context *context, uint32_t end) {
