@@ -15,7 +15,7 @@ import { tscKhz } from "../vm/tsc.ts";
 import { vsockProblem } from "../vm/vsock.ts";
 
 /** What does not depend on one sandbox: the host's abilities matched with the settings. */
-export type VmShape = Omit<VmSpec, "shareDirectory" | "consoleLog" | "netnsPath">;
+export type VmShape = Omit<VmSpec, "shareDirectory" | "consoleLog">;
 
 /** What this machine has: the most that a sandbox can be given. */
 export function hostSize(): SandboxSize {

@@ -141,7 +141,6 @@ function launch(spec: VmSpec, options: StartOptions, inheritance: Inheritance, a
       path: spec.qemu.path,
       argv,
       descriptors: inheritance.descriptors,
-      netnsPath: spec.netnsPath,
       consoleLog: spec.consoleLog,
       qmpFd: monitor.ours,
       consoleFd: console.ours,

@@ -16,7 +16,6 @@ export interface QemuCommand {
   argv: readonly string[];
   /** What QEMU inherits as 3, 4, ...; all stay the caller's. */
   descriptors: readonly number[];
-  netnsPath?: string | undefined;
   consoleLog: string;
   /** Our ends of the monitor and of the console, taken over. */
   qmpFd: number;
@@ -38,7 +37,7 @@ export class QemuProcess {
   #stoppedIn: string | undefined;
   #failure: string | undefined;
 
-  /** @throws what opening the console's log or the network namespace throws. */
+  /** @throws what opening the console's log throws. */
   constructor(command: QemuCommand) {
     this.qmp = new QmpClient(command.qmpFd, {
       onEvent: (event) => this.#take(event),
@@ -52,7 +51,7 @@ export class QemuProcess {
       throw error;
     }
     try {
-      this.#child = spawnQemu(command.path, command.argv, command.descriptors, command.netnsPath);
+      this.#child = spawnQemu(command.path, command.argv, command.descriptors);
     } catch (error) {
       this.#exited = true;
       this.qmp.close();

@@ -1,7 +1,7 @@
-import { closeSync, openSync } from "node:fs";
+import { closeSync } from "node:fs";
 import { execa } from "execa";
 import { builtFile } from "../../native/addon.ts";
-import { constants, setns, socketpair } from "../../native/posix/index.ts";
+import { socketpair } from "../../native/posix/index.ts";
 
 /** The descriptors a child inherits: each is added under the number that the child will know it by. */
 export class Inheritance {
@@ -45,10 +45,9 @@ const CAPABILITIES = ["chown", "dac_override", "fowner", "fsetid", "mknod", "set
 
 /**
  * Starts QEMU so that it dies with us (prctl(2), PR_SET_PDEATHSIG: setpriv(1) sets it and becomes QEMU), away from our
- * terminal's signals, with an environment of nothing but PATH and a preloaded library, in the network namespace at
- * `netnsPath` if one is given.
+ * terminal's signals, with an environment of nothing but PATH and a preloaded library. Its network is ours.
  */
-export function spawnQemu(path: string, argv: readonly string[], descriptors: readonly number[], netnsPath?: string) {
+export function spawnQemu(path: string, argv: readonly string[], descriptors: readonly number[]) {
   const command = [
     "--pdeathsig",
     "KILL",
@@ -59,42 +58,19 @@ export function spawnQemu(path: string, argv: readonly string[], descriptors: re
     path,
     ...argv,
   ];
-  return inNetworkNamespace(netnsPath, () =>
-    execa("setpriv", command, {
-      // execa passes any number on; its types know those up to 9 only.
-      stdio: ["ignore", "ignore", "pipe", ...(descriptors as readonly 3[])],
-      // Its own session: Ctrl-C at a terminal is for the container, never for QEMU.
-      detached: true,
-      cleanup: false,
-      buffer: false,
-      reject: false,
-      extendEnv: false,
-      env: {
-        PATH: process.env["PATH"] ?? "/usr/sbin:/usr/bin:/sbin:/bin",
-        // Else containers can make no FIFO and no Unix socket on their files (native/special-files).
-        LD_PRELOAD: builtFile("special-files.so"),
-      },
-    }),
-  );
-}
-
-/** Runs something synchronous in another network namespace: a child started in it stays there (setns(2)). */
-function inNetworkNamespace<T>(path: string | undefined, run: () => T): T {
-  if (path === undefined) return run();
-  const own = openSync("/proc/thread-self/ns/net", "r");
-  try {
-    const other = openSync(path, "r");
-    try {
-      setns(other, constants.CLONE_NEWNET);
-    } finally {
-      closeSync(other);
-    }
-    try {
-      return run();
-    } finally {
-      setns(own, constants.CLONE_NEWNET);
-    }
-  } finally {
-    closeSync(own);
-  }
+  return execa("setpriv", command, {
+    // execa passes any number on; its types know those up to 9 only.
+    stdio: ["ignore", "ignore", "pipe", ...(descriptors as readonly 3[])],
+    // Its own session: Ctrl-C at a terminal is for the container, never for QEMU.
+    detached: true,
+    cleanup: false,
+    buffer: false,
+    reject: false,
+    extendEnv: false,
+    env: {
+      PATH: process.env["PATH"] ?? "/usr/sbin:/usr/bin:/sbin:/bin",
+      // Else containers can make no FIFO and no Unix socket on their files (native/special-files).
+      LD_PRELOAD: builtFile("special-files.so"),
+    },
+  });
 }

@@ -44,8 +44,6 @@ export interface VmSpec {
   shareDirectory: string;
   /** The guest's serial console is kept here, its last part only (bounded). */
   consoleLog: string;
-  /** Path of the network namespace QEMU runs in, e.g. /run/netns/x or /proc/1/ns/net; ours when absent. */
-  netnsPath?: string;
 }
 
 /** Called at the end of each phase of a start with its name; `--trace` is built on it. */
