@@ -97,3 +97,20 @@ test("ten containers in one pod, started and removed at the same time", options,
   }
   await nothingLeft();
 });
+
+test("several pods at the same time, twice, leave nothing", options, async () => {
+  for (let round = 0; round < 2; round++) {
+    const pods = await Promise.all([1, 2, 3, 4].map(() => Pod.run(engine, cri)));
+    const addresses = await Promise.all(
+      pods.map(async (pod) => {
+        const container = await pod.container("one", FOREVER);
+        const address = await pod.address();
+        assert.match(await pod.sh(container, "ip -4 addr show eth0"), new RegExp(`inet ${address}/`));
+        return address;
+      }),
+    );
+    assert.equal(new Set(addresses).size, pods.length);
+    await Promise.all(pods.map((pod) => pod[Symbol.asyncDispose]()));
+    await nothingLeft();
+  }
+});
