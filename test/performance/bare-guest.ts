@@ -48,7 +48,7 @@ export class BareGuest implements AsyncDisposable {
     const image = join(workspace.directory, "bare.erofs");
     packImage(image, workspace.directory);
     const { machine, value } = await bootMachine(
-      { ...vm, transport: "virtio-serial", image },
+      { ...vm, networks: [], transport: "virtio-serial", image },
       async ({ agent }) => {
         const shell = new Shell(agent, agent, signal);
         const greeting = await shell.greeting();

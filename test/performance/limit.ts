@@ -1,10 +1,12 @@
 /** The least that a sandbox's start can take on this machine: QEMU cloning the template, and nothing else. */
 import { join } from "node:path";
 import { sandboxSize } from "../../runtime/config.ts";
+import { networkProblem } from "../../runtime/network/abilities.ts";
 import { loadBundle } from "../../runtime/oci/bundle.ts";
 import { chooseVm, hostSize, templateStore } from "../../runtime/sandbox/vm-choice.ts";
 import { startMachine } from "../../runtime/vm/machine.ts";
-import type { VmSpec } from "../../runtime/vm/spec.ts";
+import { ANY_TAP, type VmSpec } from "../../runtime/vm/spec.ts";
+import { ScratchTaps } from "../../runtime/vm/template/scratch-taps.ts";
 import type { Workspace } from "./workspace.ts";
 
 const LIMIT_MS = 30_000;
@@ -15,6 +17,8 @@ export async function vmOf(bundle: string, workspace: Workspace, signal: AbortSi
   const size = sandboxSize(loadBundle(bundle).config, settings, hostSize());
   return {
     ...(await chooseVm(settings, size, signal)),
+    // The devices that a container without interfaces gets, too.
+    networks: networkProblem() === undefined ? [ANY_TAP] : [],
     shareDirectory: workspace.folder("bare-share"),
     consoleLog: join(workspace.directory, "bare-console.log"),
   };
@@ -28,9 +32,10 @@ export async function vmOf(bundle: string, workspace: Workspace, signal: AbortSi
 export async function timeLimit(vm: VmSpec, workspace: Workspace, signal: AbortSignal): Promise<number> {
   using template = templateStore(workspace.settings).open(vm);
   if (template === undefined) throw new Error("The template that was just built is not there any more.");
+  using taps = new ScratchTaps(vm.networks.length);
   const limit = AbortSignal.any([signal, AbortSignal.timeout(LIMIT_MS)]);
   const start = performance.now();
-  const machine = await startMachine(vm, { signal: limit, clone: template });
+  const machine = await startMachine({ ...vm, networks: taps.devices }, { signal: limit, clone: template });
   try {
     const first = Promise.withResolvers<number>();
     machine.agent.once("data", () => first.resolve(performance.now()));
