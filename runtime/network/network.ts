@@ -7,12 +7,14 @@ import type { ConnectedInterface, NetworkChanges } from "../state/record.ts";
 import type { NetworkDevice } from "../vm/spec.ts";
 import { assignDevices } from "./assignment.ts";
 import { connect, disconnect, planConnections } from "./connection.ts";
-import { contentRequests, linkRequests, moveRequests } from "./guest.ts";
+import { contentRequests, FIRST_GUEST_INDEX, linkRequests, moveRequests } from "./guest.ts";
+import { guestLoopbackRequests, hostLoopbackRequests, ownLoopback } from "./loopback.ts";
 import { encodeBatch, type Request } from "./message.ts";
 import { enterNetworkNamespace, isCurrentNamespace } from "./namespace.ts";
 import { selectLinks } from "./selection.ts";
 import { type Link, readLinks, readNamespace, type Survey } from "./survey.ts";
 import { closeDeviceTap, type DeviceTap, openDeviceTap } from "./taps.ts";
+import { transact } from "./transact.ts";
 
 /** Requests for the guest's kernel, in one network namespace of the guest. */
 export interface GuestRequests {
@@ -48,6 +50,8 @@ export class SandboxNetwork {
   readonly #links = new Map<number, string>();
   /** Whether the interfaces belong to the guest's own network namespace, or to the container's in it. */
   #shared = false;
+  /** Whether the namespace's 127.0.0.1 is the VM's. */
+  #lent = false;
   #released = false;
   #open = true;
 
@@ -121,6 +125,35 @@ export class SandboxNetwork {
   }
 
   /**
+   * What the guest must be told before lendLoopback(), if that is possible: the VM has an interface, to whose filters nobody
+   * else adds.
+   */
+  loopbackRequests(): GuestRequests | undefined {
+    const lender = this.#lender();
+    if (lender === undefined) return undefined;
+    const { link, tap } = lender;
+    const index = FIRST_GUEST_INDEX + (this.#devices.get(link.index) ?? 0);
+    return { pid: 0, requests: guestLoopbackRequests(index, tap.mac) };
+  }
+
+  /** Makes 127.0.0.1 of the namespace the guest's own, for engines that connect to it to reach what listens there. */
+  lendLoopback(): void {
+    const lender = this.#lender();
+    if (lender === undefined) return;
+    this.#lent = true;
+    transact(this.#socket, hostLoopbackRequests(lender.link, lender.tap));
+  }
+
+  #lender(): { link: Link; tap: Link } | undefined {
+    if (!this.#shared || this.#lent) return undefined;
+    const own = this.#connected.find(({ ownsIngress }) => ownsIngress);
+    const links = readLinks(this.#socket);
+    const link = links.find(({ index }) => index === own?.index);
+    const tap = links.find(({ index }) => index === this.#taps[this.#devices.get(own?.index ?? -1) ?? -1]?.index);
+    return link === undefined || tap === undefined ? undefined : { link, tap };
+  }
+
+  /**
    * A container's configuration as the guest needs it: without the network namespace if it has the sandbox's, which in
    * the guest is the guest's own.
    * @throws CAISSON_E_CONFIG_UNSUPPORTED when it names another one.
@@ -150,12 +183,14 @@ export class SandboxNetwork {
     this.release();
     try {
       // A namespace of our own goes with us.
-      if (this.#path !== undefined)
+      if (this.#path !== undefined) {
         disconnect(
           this.#socket,
           this.#connected,
           this.#taps.map(({ index }) => index),
         );
+        if (this.#lent) transact(this.#socket, [ownLoopback(true)]);
+      }
     } finally {
       this.#socket.close();
     }

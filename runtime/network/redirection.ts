@@ -15,18 +15,20 @@ const RTM_DELTFILTER = 45;
 const RTM_GETTFILTER = 46;
 /** struct tcmsg. */
 const TCMSG_BYTES = 20;
-const TCA_KIND = 1;
-const TCA_OPTIONS = 2;
+export const TCA_KIND = 1;
+export const TCA_OPTIONS = 2;
 /** linux/pkt_sched.h: TC_H_INGRESS is where the qdisc hangs, INGRESS_FILTERS where its filters do, also clsact's. */
 const INGRESS_HANDLE = 0xffff0000;
 const TC_H_INGRESS = 0xfffffff1;
-const INGRESS_FILTERS = 0xfffffff2;
+export const INGRESS_FILTERS = 0xfffffff2;
 const ETH_P_ALL = 3;
 /** Of our filter. Ours alone: by it we know it again, after a crash too. */
 const PRIORITY = 0xca15;
-const TCA_U32 = { SEL: 5, ACT: 7 } as const;
-const TC_U32_TERMINAL = 1;
-const TCA_ACT = { KIND: 1, OPTIONS: 2 } as const;
+/** Of those that come before it (loopback.ts). */
+export const EARLIER_PRIORITY = 0xca14;
+export const TCA_U32 = { SEL: 5, ACT: 7 } as const;
+export const TC_U32_TERMINAL = 1;
+export const TCA_ACT = { KIND: 1, OPTIONS: 2 } as const;
 const TCA_MIRRED_PARMS = 2;
 const TC_ACT_STOLEN = 4;
 const TCA_EGRESS_REDIR = 1;
@@ -57,7 +59,7 @@ export function readFilters(socket: NetlinkSocket, index: number): { ours: boole
   return list(socket, RTM_GETTFILTER, TCMSG_BYTES, tcmsg(index, 0, INGRESS_FILTERS, 0))
     .filter(({ attributes }) => bytesOf(attributes, TCA_OPTIONS) !== undefined)
     .map(({ header, attributes }) => ({
-      ours: header.readUInt32LE(16) >>> 16 === PRIORITY,
+      ours: [PRIORITY, EARLIER_PRIORITY].includes(header.readUInt32LE(16) >>> 16),
       target: redirectTarget(attributes),
     }));
 }
@@ -114,7 +116,7 @@ export function removeRedirect({ index, name }: Named): Request {
   };
 }
 
-function tcmsg(index: number, handle: number, parent: number, info: number): Buffer {
+export function tcmsg(index: number, handle: number, parent: number, info: number): Buffer {
   const header = Buffer.alloc(TCMSG_BYTES);
   header.writeInt32LE(index, 4);
   header.writeUInt32LE(handle, 8);

@@ -14,6 +14,7 @@ import type { Container, WindowSize } from "./container.ts";
 import { HostHooks } from "./hooks.ts";
 import { HostedSandbox } from "./hosted.ts";
 import { podDocument } from "./pod-document.ts";
+import { podOf } from "./pod-of.ts";
 import { podSize } from "./pod-size.ts";
 import type { Sandbox } from "./sandbox.ts";
 import { takeSharedMemory } from "./shared-memory.ts";
@@ -121,7 +122,16 @@ export class Pod {
     const member = this.#members.get(id);
     if (member === undefined) throw new CaissonError("CAISSON_E_NOT_FOUND", `there is no container ${id}`);
     await member.container.start();
+    if (id === this.#main && podOf(member.bundle.config.annotations) !== undefined) void this.#lendLoopback();
     await member.hooks.poststart();
+  }
+
+  /** For `kubectl port-forward`; a pod without it is still a pod. */
+  async #lendLoopback(): Promise<void> {
+    const hosted = await this.#hosted;
+    await hosted?.sandbox.lendLoopback().catch((error: unknown) => {
+      if (this.#ended === undefined) log.warning(`ports cannot be forwarded: ${formatError(error)}`);
+    });
   }
 
   /** Changes a container's limits; what is not named stays. */

@@ -164,6 +164,18 @@ export class Sandbox {
     for (const step of this.#network?.refresh(pid) ?? []) await updateNetwork(this.agent, step);
   }
 
+  /**
+   * Lets engines reach what listens on the sandbox's loopback: they connect to it in the network namespace. Does nothing
+   * where that cannot be.
+   * @throws CAISSON_E_NETWORK when one of the kernels refuses.
+   */
+  async lendLoopback(): Promise<void> {
+    const requests = this.#network?.loopbackRequests();
+    if (requests === undefined) return;
+    await updateNetwork(this.agent, requests);
+    this.#network?.lendLoopback();
+  }
+
   /** Ends the VM at once and releases what it held on the host. May be called again. */
   async kill(): Promise<void> {
     this.agent.close();

@@ -115,3 +115,15 @@ test("Attach reaches the container's own input and output, more than once", opti
   }
   assert.equal((await pod.status(containerId)).state, "CONTAINER_RUNNING");
 });
+
+test("PortForward reaches a server that listens on the pod's loopback", options, async () => {
+  await using pod = await Pod.run(engine, cri);
+  const script = "echo through the port > /tmp/page && exec httpd -f -p 127.0.0.1:8080 -h /tmp";
+  await pod.container("server", ["sh", "-c", script]);
+  const request = { podSandboxId: pod.id, port: [8080] };
+  // Channels 0 and 1 are the port's data and errors; each begins with the port's number.
+  const stream = await Stream.open("PortForward", request, "v4.channel.k8s.io");
+  stream.send(0, "GET /page HTTP/1.0\r\n\r\n");
+  await stream.until(0, /through the port/);
+  stream.close();
+});
