@@ -18,8 +18,11 @@ import { Tasks } from "./tasks.ts";
 const READY_FD = 3;
 /** How long the last events may take to reach containerd. */
 const FAREWELL_LIMIT_MS = 5000;
-/** A daemon without tasks that nobody is connected to for so long was forgotten by a containerd that died. */
-const FORGOTTEN_AFTER_MS = 60_000;
+/**
+ * A daemon without tasks that nobody is connected to for so long was forgotten: by a containerd that has died, or whose
+ * client has gone before containerd connected. One that is needed after all is started again.
+ */
+const FORGOTTEN_AFTER_MS = 5000;
 
 /** Runs a pod for containerd until it is shut down, and ends this process. */
 export async function runShimDaemon(params: ShimDaemonParams): Promise<never> {

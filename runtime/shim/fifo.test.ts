@@ -85,6 +85,15 @@ test("openFifoOutput waits for a reader, and survives that it goes and another c
   assert.equal(openFds(), before);
 });
 
+test("openFifoOutput stops waiting when it is aborted", async () => {
+  const path = fifo();
+  const abort = new AbortController();
+  const opening = openFifoOutput(path, abort.signal);
+  const reason = new Error("whoever wanted it has gone");
+  abort.abort(reason);
+  await assert.rejects(opening, reason);
+});
+
 test("openFifoInput and openFifoOutput name what is not there", async () => {
   const path = join(folder, "none");
   assert.throws(() => openFifoInput(path), { code: "CAISSON_E_STORAGE", message: /none/ });

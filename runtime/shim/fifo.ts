@@ -39,10 +39,11 @@ export function openFifoInput(path: string): FifoInput {
 /**
  * A process's output to a FIFO, once its reader is there. Readers may go and others come: the FIFO stays open, and a full
  * one stops the process.
- * @throws CaissonError CAISSON_E_STORAGE when there is no such FIFO; CAISSON_E_TIMEOUT when nobody opens it to read.
+ * @throws CaissonError CAISSON_E_STORAGE when there is no such FIFO; CAISSON_E_TIMEOUT when nobody opens it to read; the
+ * signal's reason.
  */
-export async function openFifoOutput(path: string): Promise<PollStream> {
-  const fd = await openForReader(path);
+export async function openFifoOutput(path: string, signal?: AbortSignal): Promise<PollStream> {
+  const fd = await openForReader(path, signal);
   let holder: number | undefined;
   try {
     // Our own reading end: without one, writing fails for good when the reader goes (pipe(7), EPIPE).
@@ -59,9 +60,10 @@ export async function openFifoOutput(path: string): Promise<PollStream> {
 }
 
 /** What is written before a reader has come would be lost if none did before we close it. */
-async function openForReader(path: string): Promise<number> {
+async function openForReader(path: string, signal?: AbortSignal): Promise<number> {
   const end = performance.now() + READER_LIMIT_MS;
   for (let pollMs = FIRST_POLL_MS; ; pollMs = Math.min(2 * pollMs, LAST_POLL_MS)) {
+    signal?.throwIfAborted();
     try {
       return open(path, constants.O_WRONLY);
     } catch (error) {
@@ -71,9 +73,7 @@ async function openForReader(path: string): Promise<number> {
         throw new CaissonError(
           "CAISSON_E_TIMEOUT",
           `nobody has opened ${path} to read in ${READER_LIMIT_MS / 1000} s`,
-          {
-            cause,
-          },
+          { cause },
         );
       }
     }

@@ -27,10 +27,14 @@ export interface ShimIo {
 const STALL_LIMIT_MS = 10_000;
 const STALL_POLL_MS = 1000;
 
-/** Opens a process's standard streams. @throws CaissonError naming the one that cannot be opened; all are closed then. */
+/**
+ * Opens a process's standard streams.
+ * @throws CaissonError naming the one that cannot be opened; the signal's reason. All are closed then.
+ */
 export async function openStdio(
   { stdin, stdout, stderr, terminal }: StdioPaths,
   container: { id: string; namespace: string },
+  signal?: AbortSignal,
 ): Promise<ShimIo> {
   const opened: (Readable | Writable)[] = [];
   const discard = () => {
@@ -54,7 +58,10 @@ export async function openStdio(
       if (terminal) logger.stderr.end();
       io = { stdin: source, stdout: logger.stdout, stderr: terminal ? undefined : logger.stderr };
     } else {
-      const outputs = [openOutput(stdout).then(keep), terminal ? undefined : openOutput(stderr).then(keep)] as const;
+      const outputs = [
+        openOutput(stdout, signal).then(keep),
+        terminal ? undefined : openOutput(stderr, signal).then(keep),
+      ] as const;
       const [first, second] = await settled(outputs);
       io = { stdin: source, stdout: first, stderr: second };
     }
@@ -71,11 +78,11 @@ async function settled<A, B>(promises: readonly [Promise<A>, Promise<B> | undefi
   return await Promise.all(promises);
 }
 
-async function openOutput(uri: string): Promise<Writable> {
+async function openOutput(uri: string, signal: AbortSignal | undefined): Promise<Writable> {
   const target = parseStdio(uri);
   switch (target.kind) {
     case "fifo":
-      return await openFifoOutput(target.path);
+      return await openFifoOutput(target.path, signal);
     case "file":
       mkdirSync(dirname(target.path), { recursive: true });
       return createWriteStream(target.path, { flags: "a", mode: 0o644 });

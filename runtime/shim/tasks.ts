@@ -96,7 +96,7 @@ export class Tasks {
       });
     this.#pod = pod;
     const stdio = { stdin, stdout, stderr, terminal };
-    const streams = await openStdio(stdio, { id, namespace });
+    const streams = await openStdio(stdio, { id, namespace }, signal);
     try {
       const container = await pod.create(id, { bundle, rootfs, io: streams.io, signal });
       const about = { bundle, stdio, pid: pod.pidOf(id), namespace };
