@@ -104,7 +104,7 @@ test: all lint ## lint, unit tests and tests in real VMs; those of engines that 
 	@scripts/packages.sh runc
 	@$(NODE) --test --test-concurrency=$(TEST_JOBS) --test-timeout=600000 $(TEST_FILES)
 
-fuzz: protocol/generated/agent.ts $(VALIDATOR) ## mutated configurations; FUZZ_RUNS=1000000 FUZZ_SEED=1 for more
+fuzz: protocol/generated/agent.ts protocol/generated/containerd/task.ts $(VALIDATOR) ## mutated configurations, and a million ttrpc frames; FUZZ_RUNS=1000000 FUZZ_FRAMES=1000000 FUZZ_SEED=1 for more
 	@$(NODE) test/fuzz/run.ts
 
 test-engines: all ## only test/engines and test/containerd, with the engines installed

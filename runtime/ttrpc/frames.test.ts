@@ -55,6 +55,23 @@ test("FrameReader takes a frame of the longest allowed length", () => {
   assert.equal(frame.data.equals(data), true);
 });
 
+test("FrameReader holds little more than the bytes of a frame that comes byte by byte", () => {
+  const bytes = encodeFrame({ stream: 1, type: 1, flags: 0, data: Buffer.alloc(512 * 1024, 7) });
+  const reader = new FrameReader();
+  const before = process.memoryUsage();
+  for (const byte of bytes.subarray(0, -1)) {
+    reader.push(Buffer.from([byte]));
+    assert.equal(reader.next(), undefined);
+  }
+  const { heapTotal, external } = process.memoryUsage();
+  const growth = heapTotal - before.heapTotal + external - before.external;
+  assert.ok(growth < 48 * bytes.length, `${growth} bytes for a frame of ${bytes.length}`);
+  reader.push(bytes.subarray(-1));
+  const frame = reader.next();
+  assert.ok(frame !== undefined && !isOversized(frame));
+  assert.equal(frame.data.equals(bytes.subarray(HEADER_LENGTH)), true);
+});
+
 test("FrameReader drops an oversized frame, tells of it once, and goes on behind it", () => {
   fc.assert(
     fc.property(fc.integer({ min: 1, max: 70_000 }), frames, (cut, after) => {

@@ -45,6 +45,9 @@ export function encodeFrame({ stream, type, flags, data }: Frame): Buffer {
   return frame;
 }
 
+/** Shorter chunks are joined while more come: a byte in a Buffer of its own takes a hundred times the room. */
+const SHORT_CHUNK = 16 * 1024;
+
 /** Takes bytes as they come and gives the frames in them. Never holds more than one frame and the chunk it ends in. */
 export class FrameReader {
   #chunks: Buffer[] = [];
@@ -58,6 +61,7 @@ export class FrameReader {
     if (skipped === chunk.length) return;
     this.#chunks.push(chunk.subarray(skipped));
     this.#held += chunk.length - skipped;
+    this.#joinShort();
   }
 
   /** The next whole frame; an oversized one as soon as its header is there. */
@@ -82,6 +86,16 @@ export class FrameReader {
   /** Whether the bytes so far end where a frame does. */
   get empty(): boolean {
     return this.#held === 0 && this.#skip === 0;
+  }
+
+  /** Each join at least doubles a chunk, so that a byte is copied a few times at most. */
+  #joinShort(): void {
+    for (;;) {
+      const [before, last] = this.#chunks.slice(-2);
+      if (before === undefined || last === undefined) return;
+      if (before.length >= SHORT_CHUNK || last.length < before.length) return;
+      this.#chunks.splice(-2, 2, Buffer.concat([before, last]));
+    }
   }
 
   /** The first bytes, which stay; the first chunk then holds them. */
