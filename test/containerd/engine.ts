@@ -14,7 +14,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { Cri } from "./cri.ts";
-import { writeImage } from "./image.ts";
+import { type Image, writeImage } from "./image.ts";
 
 export const IMAGE = "localhost/caisson-test:latest";
 export const PAUSE_IMAGE = "localhost/caisson-pause:latest";
@@ -40,6 +40,14 @@ function missing(): string | undefined {
   return undefined;
 }
 
+/** Where a containerd is, and what its pods' network has beside a bridge. */
+export interface Surroundings {
+  /** The network namespace that takes the host's place. */
+  netns?: string;
+  /** CNI plugins that come after the bridge's. */
+  plugins?: readonly Record<string, unknown>[];
+}
+
 export interface Result {
   status: number;
   stdout: string;
@@ -50,34 +58,46 @@ export interface Result {
 export class Engine {
   readonly folder: string;
   readonly socket: string;
+  /** Names of those in /run/netns that its pods have, or had. */
+  readonly networkNamespaces = new Set<string>();
+  readonly #surroundings: Surroundings;
+  /** Test files that run at once have a bridge each. */
+  readonly #bridge = `ctrd${process.pid}`;
   #process: ChildProcess | undefined;
 
-  private constructor(folder: string) {
+  private constructor(folder: string, surroundings: Surroundings) {
     this.folder = folder;
     this.socket = join(folder, "containerd.sock");
+    this.#surroundings = surroundings;
   }
 
   /** Starts one that has IMAGE and PAUSE_IMAGE. */
-  static async start(): Promise<Engine> {
-    const engine = new Engine(mkdtempSync(join(tmpdir(), "caisson-containerd-")));
+  static async start(surroundings: Surroundings = {}): Promise<Engine> {
+    const engine = new Engine(mkdtempSync(join(tmpdir(), "caisson-containerd-")), surroundings);
     engine.#configure();
+    // The first of all binds /run/netns onto itself, with what is mounted in it then (ip-netns(8)): not in a pod's life.
+    execFileSync("ip", ["netns", "add", engine.#bridge]);
+    execFileSync("ip", ["netns", "delete", engine.#bridge]);
     await engine.run();
-    for (const [name, command] of [
-      [IMAGE, ["/bin/sh"]],
-      [PAUSE_IMAGE, ["/bin/sleep", "1000000"]],
-    ] as const) {
-      const tar = join(engine.folder, "image.tar");
-      writeImage(tar, name, command);
-      for (const namespace of ["default", "k8s.io"]) await engine.need("-n", namespace, "image", "import", tar);
-      rmSync(tar);
-    }
+    await engine.import({ name: IMAGE, command: ["/bin/sh"] });
+    await engine.import({ name: PAUSE_IMAGE, command: ["/bin/sleep", "1000000"] });
     return engine;
+  }
+
+  async import(image: Image): Promise<void> {
+    const tar = join(this.folder, "image.tar");
+    writeImage(tar, image);
+    for (const namespace of ["default", "k8s.io"]) await this.need("-n", namespace, "image", "import", tar);
+    rmSync(tar);
   }
 
   /** Starts the daemon (again). */
   async run(): Promise<void> {
     const log = openSync(join(this.folder, "log"), "a");
-    const child = spawn("containerd", ["--config", join(this.folder, "config.toml"), "--log-level", "debug"], {
+    const { netns } = this.#surroundings;
+    const place = netns === undefined ? [] : ["nsenter", `--net=${netns}`];
+    const words = [...place, "containerd", "--config", join(this.folder, "config.toml"), "--log-level", "debug"];
+    const child = spawn(words[0] as string, words.slice(1), {
       stdio: ["ignore", log, log],
       env: { ...process.env, PATH: `${BIN}:${process.env["PATH"]}` },
     });
@@ -101,6 +121,7 @@ export class Engine {
   async stop(): Promise<void> {
     await this.kill();
     for (const mount of this.mounts()) execFileSync("umount", ["-l", mount]);
+    if (existsSync(`/sys/class/net/${this.#bridge}`)) execFileSync("ip", ["link", "delete", this.#bridge]);
     rmSync(this.folder, { recursive: true, force: true });
   }
 
@@ -188,14 +209,16 @@ export class Engine {
     const { folder, socket } = this;
     mkdirSync(join(folder, "cni", "net.d"), { recursive: true });
     symlinkSync("/usr/lib/cni", join(folder, "cni", "bin"));
+    const subnet = `10.213.${process.pid % 250}.0/24`;
     const bridge = {
-      ...{ type: "bridge", bridge: "caissontest0", isGateway: true },
+      ...{ type: "bridge", bridge: this.#bridge, isGateway: true, ipMasq: this.#surroundings.plugins !== undefined },
       ipam: {
-        ...{ type: "host-local", dataDir: join(folder, "cni", "data"), ranges: [[{ subnet: "10.213.77.0/24" }]] },
+        ...{ type: "host-local", dataDir: join(folder, "cni", "data"), ranges: [[{ subnet }]] },
         routes: [{ dst: "0.0.0.0/0" }],
       },
     };
-    const network = { cniVersion: "0.4.0", name: "caisson-test", plugins: [bridge] };
+    const plugins = [bridge, ...(this.#surroundings.plugins ?? [])];
+    const network = { cniVersion: "0.4.0", name: "caisson-test", plugins };
     writeFileSync(join(folder, "cni", "net.d", "10-test.conflist"), JSON.stringify(network));
     writeFileSync(
       join(folder, "config.toml"),

@@ -7,7 +7,15 @@ const APPLETS =
   "sh cat echo sleep ls id ps env mount hostname head tail dd touch rm mkdir true false kill ip ping wget nc httpd stty sync test trap yes wc grep seq df stat chmod";
 const BLOCK = 512;
 
-type Content = { link: string } | { data: Buffer } | "folder";
+type Content = { link: string } | { data: Buffer; mode?: number } | "folder";
+
+export interface Image {
+  name: string;
+  command: readonly string[];
+  /** Beside busybox: paths without a leading slash, parents first. */
+  files?: readonly (readonly [path: string, content: Content])[];
+  user?: string;
+}
 
 /** A tar archive (ustar) with these files, the same for the same files. */
 function tar(files: readonly (readonly [name: string, content: Content])[]): Buffer {
@@ -17,20 +25,21 @@ function tar(files: readonly (readonly [name: string, content: Content])[]): Buf
     const header = Buffer.alloc(BLOCK);
     const put = (text: string, offset: number) => header.write(text, offset, "latin1");
     put(name, 0);
-    put("0000755\0", 100);
+    const mode = typeof content === "object" && "data" in content ? content.mode : undefined;
+    put(`${octal(mode ?? 0o755, 7)}\0`, 100);
     put("0000000\0", 108);
     put("0000000\0", 116);
-    put(`${data.length.toString(8).padStart(11, "0")}\0`, 124);
+    put(`${octal(data.length, 11)}\0`, 124);
     put("00000000000\0", 136);
     put("        ", 148);
     put(content === "folder" ? "5" : "link" in content ? "2" : "0", 156);
     if (typeof content === "object" && "link" in content) put(content.link, 157);
     put("ustar\x0000", 257);
     put(
-      `${header
-        .reduce((sum, byte) => sum + byte, 0)
-        .toString(8)
-        .padStart(6, "0")}\0 `,
+      `${octal(
+        header.reduce((sum, byte) => sum + byte, 0),
+        6,
+      )}\0 `,
       148,
     );
     parts.push(header, data, Buffer.alloc((BLOCK - (data.length % BLOCK)) % BLOCK));
@@ -38,8 +47,12 @@ function tar(files: readonly (readonly [name: string, content: Content])[]): Buf
   return Buffer.concat([...parts, Buffer.alloc(2 * BLOCK)]);
 }
 
-/** Writes an OCI image of busybox, for `ctr image import`; nothing is downloaded. */
-export function writeImage(path: string, name: string, command: readonly string[]): void {
+function octal(value: number, digits: number): string {
+  return value.toString(8).padStart(digits, "0");
+}
+
+/** Writes an OCI image of busybox and other files, for `ctr image import`; nothing is downloaded. */
+export function writeImage(path: string, { name, command, files = [], user = "" }: Image): void {
   const layer = tar([
     ...["bin", "dev", "etc", "proc", "root", "sys", "tmp"].map((folder) => [folder, "folder"] as const),
     ["bin/busybox", { data: readFileSync(BUSYBOX) }],
@@ -47,11 +60,13 @@ export function writeImage(path: string, name: string, command: readonly string[
     ["pause", { link: "bin/busybox" }],
     ["etc/passwd", { data: Buffer.from("root:x:0:0:root:/root:/bin/sh\nuser:x:1000:1000::/:/bin/sh\n") }],
     ["etc/group", { data: Buffer.from("root:x:0:\nuser:x:1000:\n") }],
+    // Of a name that is there twice, the last one counts.
+    ...files,
   ]);
   const config = json({
     architecture: "amd64",
     os: "linux",
-    config: { Env: ["PATH=/bin"], Cmd: command },
+    config: { Env: ["PATH=/bin:/usr/sbin"], Cmd: command, User: user },
     rootfs: { type: "layers", diff_ids: [digest(layer)] },
   });
   const manifest = json({

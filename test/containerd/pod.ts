@@ -34,6 +34,8 @@ export class Pod implements AsyncDisposable {
     mkdirSync(logDirectory, { recursive: true });
     const config = { metadata: { name, uid: name, namespace: "tests" }, hostname: "pod-host", logDirectory, linux };
     const { podSandboxId } = await cri.call<{ podSandboxId: string }>("RunPodSandbox", { config });
+    const { info } = await cri.call<{ info: object }>("PodSandboxStatus", { podSandboxId, verbose: true });
+    for (const [name] of JSON.stringify(info).matchAll(/cni-[0-9a-f-]{36}/g)) engine.networkNamespaces.add(name);
     return new Pod(cri, podSandboxId, config, logDirectory);
   }
 

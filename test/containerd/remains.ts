@@ -9,6 +9,9 @@ export function remains(engine: Engine): string[] {
     ...states.map((name) => `state ${name}`),
     ...processes(engine.folder),
     ...engine.mounts().map((path) => `mount ${path}`),
+    ...entries("/run/netns")
+      .filter((name) => engine.networkNamespaces.has(name))
+      .map((name) => `network namespace ${name}`),
   ];
 }
 

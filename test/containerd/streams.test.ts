@@ -23,6 +23,8 @@ const [STDIN, STDOUT, STDERR, RESULT, RESIZE] = [0, 1, 2, 3, 4];
 
 /** One streaming call: what comes out of its channels, and a way in. */
 class Stream {
+  /** Resolves when the other side has ended it. */
+  readonly ended: Promise<void>;
   readonly #socket: WebSocket;
   readonly #chunks: Buffer[][] = [];
   #wake = () => {};
@@ -37,6 +39,7 @@ class Stream {
       this.#wake();
     });
     socket.addEventListener("close", () => this.#wake());
+    this.ended = new Promise((resolve) => socket.addEventListener("close", () => resolve()));
   }
 
   static async open(method: string, request: Message, protocol = "v4.channel.k8s.io"): Promise<Stream> {
@@ -122,8 +125,12 @@ test("PortForward reaches a server that listens on the pod's loopback", options,
   await pod.container("server", ["sh", "-c", script]);
   const request = { podSandboxId: pod.id, port: [8080] };
   // Channels 0 and 1 are the port's data and errors; each begins with the port's number.
-  const stream = await Stream.open("PortForward", request, "v4.channel.k8s.io");
-  stream.send(0, "GET /page HTTP/1.0\r\n\r\n");
-  await stream.until(0, /through the port/);
-  stream.close();
+  // The server may take a moment to listen.
+  for (const late = AbortSignal.timeout(LIMIT_MS); ; ) {
+    const stream = await Stream.open("PortForward", request, "v4.channel.k8s.io");
+    stream.send(0, "GET /page HTTP/1.0\r\n\r\n");
+    await stream.ended;
+    if (/through the port/.test(stream.text(0))) return;
+    assert.ok(!late.aborted, `the port says ${JSON.stringify(stream.text(0))}, and ${JSON.stringify(stream.text(1))}`);
+  }
 });
