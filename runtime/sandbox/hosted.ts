@@ -1,3 +1,4 @@
+import { setTimeout as delay } from "node:timers/promises";
 import type { Spec } from "../../protocol/oci.ts";
 import type { SandboxSize } from "../config/size.ts";
 import type { Settings } from "../config.ts";
@@ -8,6 +9,9 @@ import { now, tracePhase } from "../trace.ts";
 import type { HostCgroup } from "./cgroup.ts";
 import { Sandbox } from "./sandbox.ts";
 import { chooseVm, templateStore } from "./vm-choice.ts";
+
+const CGROUP_LIMIT_MS = 500;
+const CGROUP_POLL_MS = 5;
 
 export interface HostedOptions {
   id: string;
@@ -42,10 +46,7 @@ export class HostedSandbox {
     const { id, config, settings, size, cgroup, share, consoleLog, signal } = options;
     await using undo = new AsyncDisposableStack();
     cgroup.join();
-    undo.defer(() => {
-      cgroup.leave();
-      cgroup.remove();
-    });
+    undo.defer(() => giveUp(cgroup));
     const network = SandboxNetwork.enter(config, options.onNetwork);
     undo.defer(() => network.close());
     await options.prepare?.();
@@ -68,7 +69,13 @@ export class HostedSandbox {
   /** Ends the VM and leaves the host as it was. May be called again. */
   async end(): Promise<void> {
     await this.sandbox.kill();
-    this.#cgroup.leave();
-    this.#cgroup.remove();
+    await giveUp(this.#cgroup);
   }
+}
+
+/** An ended process may still be on its way out of the cgroup; one that a hook has left there keeps it. */
+async function giveUp(cgroup: HostCgroup): Promise<void> {
+  cgroup.leave();
+  const end = performance.now() + CGROUP_LIMIT_MS;
+  while (!cgroup.remove() && performance.now() < end) await delay(CGROUP_POLL_MS);
 }

@@ -41,6 +41,8 @@ export interface PodContainer {
   rootfs: readonly RootfsMount[];
   io: ProcessIo;
   window?: WindowSize | undefined;
+  /** Changes the configuration before it is checked. */
+  adapt?: ((document: unknown) => unknown) | undefined;
   /** Takes the creation back. */
   signal: AbortSignal;
 }
@@ -76,7 +78,7 @@ export class Pod {
    * Creates a container up to where its init waits to be started; the first one starts the VM.
    * @throws CaissonError with whatever is wrong; nothing of the container is left then.
    */
-  async create(id: string, { bundle: directory, rootfs, io, window, signal }: PodContainer): Promise<Container> {
+  async create(id: string, { bundle: directory, rootfs, io, window, adapt, signal }: PodContainer): Promise<Container> {
     signal.throwIfAborted();
     this.#reserve(id);
     await using undo = new AsyncDisposableStack();
@@ -84,7 +86,9 @@ export class Pod {
     const rootfsDirectory = join(directory, "rootfs");
     mountRootfs(rootfsDirectory, rootfs);
     undo.defer(() => unmountRootfs(rootfsDirectory, rootfs));
-    const bundle = loadBundle(directory, (document) => podDocument(document, (pid) => this.#containerOf(pid)));
+    const bundle = loadBundle(directory, (document) =>
+      podDocument(adapt?.(document) ?? document, (pid) => this.#containerOf(pid)),
+    );
     for (const warning of bundle.warnings) log.warning(warning);
     const { config } = bundle;
     const hooks = new HostHooks(config.hooks, { id, bundle: directory, annotations: config.annotations });
@@ -122,12 +126,12 @@ export class Pod {
     const member = this.#members.get(id);
     if (member === undefined) throw new CaissonError("CAISSON_E_NOT_FOUND", `there is no container ${id}`);
     await member.container.start();
-    if (id === this.#main && podOf(member.bundle.config.annotations) !== undefined) void this.#lendLoopback();
+    if (id === this.#main && podOf(member.bundle.config.annotations) !== undefined) void this.ready();
     await member.hooks.poststart();
   }
 
-  /** For `kubectl port-forward`; a pod without it is still a pod. */
-  async #lendLoopback(): Promise<void> {
+  /** The network is there: engines may connect to what listens on its loopback. A pod without that is still a pod. */
+  async ready(): Promise<void> {
     const hosted = await this.#hosted;
     await hosted?.sandbox.lendLoopback().catch((error: unknown) => {
       if (this.#ended === undefined) log.warning(`ports cannot be forwarded: ${formatError(error)}`);
@@ -166,6 +170,8 @@ export class Pod {
   async #end(): Promise<void> {
     this.#abort.abort(new CaissonError("CAISSON_E_STATE", `the sandbox ${this.#options.id} is being ended`));
     const hosted = await this.#hosted?.catch(() => undefined);
+    // They are in the sandbox's cgroup, and stand for nobody any more.
+    for (const { standIn } of this.#members.values()) standIn?.end();
     await hosted?.end();
   }
 

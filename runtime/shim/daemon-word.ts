@@ -13,6 +13,8 @@ export interface ShimDaemonParams {
   ttrpcAddress: string;
   /** The bundle of the container that the daemon was started for. */
   bundle: string;
+  /** The runtime's options as containerd gave them: an Any in base64; empty for none. */
+  options: string;
   /** The file that containerd reads shims' logs from; standard error when missing. */
   log: string | undefined;
   debug: boolean;

@@ -1,6 +1,7 @@
 import { createServer, type Server, Socket } from "node:net";
 import { userInfo } from "node:os";
 import { CaissonError } from "../../protocol/errors.ts";
+import { Any } from "../../protocol/generated/containerd/types.ts";
 import { formatError } from "../errors.ts";
 import { log } from "../log.ts";
 import { processIdentity } from "../state/process-identity.ts";
@@ -11,6 +12,9 @@ import { serve } from "../ttrpc/server.ts";
 import type { ShimDaemonParams } from "./daemon-word.ts";
 import { Publisher } from "./events.ts";
 import { SHIM_ROOT, shimPlaces } from "./places.ts";
+import { ShimPod } from "./pod.ts";
+import { ShimSandbox } from "./sandbox.ts";
+import { sandboxServices } from "./sandbox-service.ts";
 import { taskServices } from "./service.ts";
 import { Tasks } from "./tasks.ts";
 
@@ -46,6 +50,7 @@ export async function runShimDaemon(params: ShimDaemonParams): Promise<never> {
 class ShimDaemon {
   readonly #places: ReturnType<typeof shimPlaces>;
   readonly #publisher: Publisher;
+  readonly #sandbox: ShimSandbox;
   readonly #tasks: Tasks;
   readonly #connections = new Set<Socket>();
   readonly #ended = Promise.withResolvers<void>();
@@ -54,22 +59,20 @@ class ShimDaemon {
   #leaving = false;
   #lonelySince: number | undefined = performance.now();
 
-  constructor({ address, namespace, group, ttrpcAddress, bundle }: ShimDaemonParams) {
+  constructor({ address, namespace, group, ttrpcAddress, bundle, options }: ShimDaemonParams) {
     this.#places = shimPlaces(address, namespace, group);
     this.#publisher = new Publisher(ttrpcAddress, namespace);
     this.#record = newRecord(this.#places.key, bundle, {
       "io.caisson.shim.namespace": namespace,
       "io.caisson.shim.group": group,
     });
-    this.#tasks = new Tasks({
-      places: this.#places,
-      namespace,
-      publisher: this.#publisher,
-      record: (changes) => {
-        this.#record = { ...this.#record, ...changes };
-        writeState(SHIM_ROOT, this.#record);
-      },
+    const pod = new ShimPod(this.#places, (changes) => {
+      this.#record = { ...this.#record, ...changes };
+      writeState(SHIM_ROOT, this.#record);
     });
+    const given = options === "" ? undefined : Any.decode(Buffer.from(options, "base64"));
+    this.#sandbox = new ShimSandbox(pod, given, this.#places.sandbox);
+    this.#tasks = new Tasks({ pod, sandbox: this.#sandbox, namespace, publisher: this.#publisher });
   }
 
   /** Resolves when nothing of the pod is left. */
@@ -80,7 +83,11 @@ class ShimDaemon {
   /** @throws CaissonError CAISSON_E_ID_IN_USE when another daemon has the pod. */
   async listen(): Promise<void> {
     reserveState(SHIM_ROOT, this.#record);
-    const services = taskServices(this.#tasks, () => void this.#leave());
+    const leave = () => void this.#leave();
+    const services = {
+      ...taskServices(this.#tasks, () => this.#sandbox.exists || leave()),
+      ...sandboxServices(this.#sandbox, () => this.#tasks.measure(), leave),
+    };
     const server = createServer((connection) => {
       this.#connections.add(connection);
       this.#lonelySince = undefined;
@@ -101,7 +108,8 @@ class ShimDaemon {
 
   #leaveIfForgotten(): void {
     const since = this.#lonelySince;
-    if (since === undefined || !this.#tasks.empty || performance.now() - since < FORGOTTEN_AFTER_MS) return;
+    if (since === undefined || performance.now() - since < FORGOTTEN_AFTER_MS) return;
+    if (!this.#tasks.empty || this.#sandbox.lives) return;
     log.info("nobody is connected and there are no tasks: the daemon ends");
     void this.#leave();
   }
@@ -111,6 +119,7 @@ class ShimDaemon {
     this.#leaving = true;
     try {
       await this.#tasks.end();
+      await this.#sandbox.end();
       await this.#publisher.close(FAREWELL_LIMIT_MS);
       this.#server?.close();
       for (const connection of this.#connections) connection.end();

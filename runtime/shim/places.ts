@@ -12,6 +12,8 @@ export interface ShimPlaces {
   socket: string;
   share: string;
   consoleLog: string;
+  /** Folder for the files of a sandbox that containerd makes. */
+  sandbox: string;
 }
 
 /**
@@ -21,5 +23,5 @@ export interface ShimPlaces {
 export function shimPlaces(address: string, namespace: string, group: string): ShimPlaces {
   const key = createHash("sha256").update([address, namespace, group].join("\0")).digest("hex").slice(0, 32);
   const { directory, share, consoleLog } = statePaths(SHIM_ROOT, key);
-  return { key, socket: join(directory, "shim.sock"), share, consoleLog };
+  return { key, socket: join(directory, "shim.sock"), share, consoleLog, sandbox: join(directory, "sandbox") };
 }

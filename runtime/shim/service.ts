@@ -1,4 +1,3 @@
-import type { BinaryWriter } from "@bufbuild/protobuf/wire";
 import {
   CheckpointTaskRequest,
   CloseIORequest,
@@ -26,16 +25,14 @@ import {
   WaitRequest,
   WaitResponse,
 } from "../../protocol/generated/containerd/task.ts";
-import { Empty } from "../../protocol/generated/containerd/types.ts";
-import type { Method, Services } from "../ttrpc/server.ts";
-import { StatusCode, StatusError } from "../ttrpc/status.ts";
+import type { Services } from "../ttrpc/server.ts";
+import { action, method } from "./method.ts";
 import { TASK_SERVICES } from "./service-names.ts";
-import { toStatus } from "./status.ts";
 import { noCheckpoints, type Tasks } from "./tasks.ts";
 
 /**
  * The Task service: what a request asks for, done by `tasks`.
- * @param shutDown ends the daemon; called once no task is left.
+ * @param shutDown called once no task is left: ends the daemon, unless a sandbox needs it.
  */
 export function taskServices(tasks: Tasks, shutDown: () => void): Services {
   const methods = {
@@ -72,41 +69,4 @@ export function taskServices(tasks: Tasks, shutDown: () => void): Services {
     }),
   };
   return Object.fromEntries(TASK_SERVICES.map((service) => [service, methods]));
-}
-
-interface Message<T> {
-  encode(message: T): BinaryWriter;
-  decode(input: Uint8Array): T;
-}
-
-function method<Request, Response>(
-  request: Message<Request>,
-  response: Message<Response>,
-  handle: (request: Request) => Response | Promise<Response>,
-): Method {
-  return async (payload) => {
-    try {
-      return response.encode(await handle(decode(request, payload))).finish();
-    } catch (error) {
-      throw toStatus(error);
-    }
-  };
-}
-
-/** A method without an answer. */
-function action<Request>(request: Message<Request>, handle: (request: Request) => void | Promise<void>): Method {
-  return method(request, Empty, async (message) => {
-    await handle(message);
-    return {};
-  });
-}
-
-function decode<T>(message: Message<T>, payload: Uint8Array): T {
-  try {
-    return message.decode(payload);
-  } catch (cause) {
-    throw new StatusError(StatusCode.invalidArgument, `the request cannot be read: ${(cause as Error).message}`, {
-      cause,
-    });
-  }
 }

@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { setTimeout as delay } from "node:timers/promises";
 import { CaissonError } from "../../protocol/errors.ts";
+import { Any } from "../../protocol/generated/containerd/types.ts";
 import { readDocument } from "../oci/document.ts";
 import { podOf } from "../sandbox/pod-of.ts";
 import { removeStopped } from "../sandbox/remains.ts";
@@ -26,12 +27,13 @@ const RETRY_MS = 20;
  */
 export async function start(flags: ShimFlags, input: Uint8Array): Promise<string> {
   const bundle = process.cwd();
-  const { version } = readStartInput(input, flags, process.env["MAX_SHIM_VERSION"]);
+  const { version, options: given } = readStartInput(input, flags, process.env["MAX_SHIM_VERSION"]);
   const group = groupOf(bundle) ?? flags.id;
   const { address, namespace, debug } = flags;
   const places = shimPlaces(address, namespace, group);
   const ttrpcAddress = process.env["TTRPC_ADDRESS"] ?? "";
-  const params = { address, namespace, group, ttrpcAddress, bundle, log: logFifo(bundle), debug };
+  const options = given === undefined ? "" : Buffer.from(Any.encode(given).finish()).toString("base64");
+  const params = { address, namespace, group, ttrpcAddress, bundle, options, log: logFifo(bundle), debug };
   await ensureDaemon(places.socket, places.key, params);
   const socket = `unix://${places.socket}`;
   // containerd 1.6 finds the daemon by it after a restart; later ones write their own.
@@ -39,9 +41,11 @@ export async function start(flags: ShimFlags, input: Uint8Array): Promise<string
   return formatStartAnswer(socket, version);
 }
 
-/** The pod that the bundle's container is in. Throws as readDocument. */
+/** The pod that the bundle's container is in; a sandbox's bundle has no configuration. Throws as readDocument. */
 export function groupOf(bundle: string): string | undefined {
-  const document = readDocument(join(bundle, "config.json"), "CAISSON_E_BUNDLE");
+  const path = join(bundle, "config.json");
+  if (statSync(path, { throwIfNoEntry: false }) === undefined) return undefined;
+  const document = readDocument(path, "CAISSON_E_BUNDLE");
   const annotations = (document as { annotations?: unknown } | null)?.annotations;
   if (typeof annotations !== "object" || annotations === null) return undefined;
   return podOf(annotations as Record<string, string>);

@@ -16,21 +16,22 @@ import type {
 } from "../../protocol/generated/containerd/task.ts";
 import { validateProcess, validateResources } from "../oci/validate.ts";
 import type { Exit } from "../sandbox/exit.ts";
-import { Pod, type PodOptions } from "../sandbox/pod.ts";
 import { TaskEvents } from "./announce.ts";
 import { packAny, timestamp, unpackOci } from "./any.ts";
 import type { Publisher } from "./events.ts";
 import { toMetrics } from "./metrics.ts";
-import { settingsOf } from "./options.ts";
-import type { ShimPlaces } from "./places.ts";
+import { sumMetrics } from "./metrics-sum.ts";
+import type { ShimPod } from "./pod.ts";
+import type { ShimSandbox } from "./sandbox.ts";
 import { openStdio } from "./stdio.ts";
 import { Task } from "./task.ts";
 
 export interface TasksOptions {
-  places: ShimPlaces;
+  pod: ShimPod;
+  /** The one that containerd has made for them, if it has. */
+  sandbox: ShimSandbox;
   namespace: string;
   publisher: Publisher;
-  record: PodOptions["record"];
 }
 
 /** The tasks of one pod. */
@@ -39,11 +40,11 @@ export class Tasks {
   readonly #events: TaskEvents;
   readonly #tasks = new Map<string, Task>();
   readonly #creating = new Map<string, { abort: AbortController; done: Promise<Task> }>();
-  #pod: Pod | undefined;
 
   constructor(options: TasksOptions) {
     this.#options = options;
     this.#events = new TaskEvents(options.publisher);
+    options.pod.onOom = (containerId) => this.#tasks.get(containerId)?.tellOom();
   }
 
   get empty(): boolean {
@@ -83,22 +84,13 @@ export class Tasks {
   async #create(request: CreateTaskRequest, signal: AbortSignal): Promise<Task> {
     const { id, bundle, rootfs, terminal, stdin, stdout, stderr, checkpoint } = request;
     if (checkpoint !== "") throw noCheckpoints();
-    const { places, namespace, record } = this.#options;
-    const pod =
-      this.#pod ??
-      new Pod({
-        id: places.key,
-        settings: settingsOf(request.options),
-        share: places.share,
-        consoleLog: places.consoleLog,
-        record,
-        onOom: (containerId) => this.#tasks.get(containerId)?.tellOom(),
-      });
-    this.#pod = pod;
+    const { sandbox, namespace } = this.#options;
+    const pod = this.#options.pod.open(request.options);
     const stdio = { stdin, stdout, stderr, terminal };
     const streams = await openStdio(stdio, { id, namespace }, signal);
     try {
-      const container = await pod.create(id, { bundle, rootfs, io: streams.io, signal });
+      const adapt = (document: unknown) => sandbox.complete(document);
+      const container = await pod.create(id, { bundle, rootfs, io: streams.io, signal, adapt });
       const about = { bundle, stdio, pid: pod.pidOf(id), namespace };
       this.#events.created({ containerId: id, bundle, rootfs, io: stdio, checkpoint, pid: about.pid });
       return new Task(container, about, streams, this.#events, () => pod.start(id));
@@ -122,7 +114,7 @@ export class Tasks {
         remedy: "Kill it first.",
       });
     }
-    await this.#pod?.remove(id);
+    await this.#options.pod.opened?.remove(id);
     const exit = await task.ended;
     this.#tasks.delete(id);
     this.#events.deleted(id, task.pid, exit);
@@ -191,15 +183,26 @@ export class Tasks {
     return { stats: packAny("io.containerd.cgroups.v2.Metrics", Metrics, toMetrics(stats)) };
   }
 
+  /** Of all of them together, and of what stands for their sandbox. */
+  async measure(): Promise<Metrics> {
+    const containers = [
+      this.#options.sandbox.container,
+      ...[...this.#tasks.values()].map(({ container }) => container),
+    ];
+    const running = containers.filter((container) => container !== undefined && container.lifecycle !== "stopped");
+    const stats = await Promise.all(running.map((container) => container?.stats()));
+    return sumMetrics(stats.filter((each) => each !== undefined).map(toMetrics));
+  }
+
   async update({ id, resources }: UpdateTaskRequest): Promise<void> {
     const task = this.get(id);
     const wanted = validateResources(unpackOci("LinuxResources", resources), "the resources");
-    await this.#pod?.update(task.container, wanted);
+    await this.#options.pod.opened?.update(task.container, wanted);
   }
 
   /** Ends the VM, if there is one. */
   async end(): Promise<void> {
-    await this.#pod?.end();
+    await this.#options.pod.opened?.end();
     await Promise.all([...this.#tasks.values()].map(({ ended }) => ended));
   }
 }

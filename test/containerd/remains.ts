@@ -1,4 +1,5 @@
-import { readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
 import { SHIM_ROOT } from "../../runtime/shim/places.ts";
 import type { Engine } from "./engine.ts";
 
@@ -12,7 +13,18 @@ export function remains(engine: Engine): string[] {
     ...entries("/run/netns")
       .filter((name) => engine.networkNamespaces.has(name))
       .map((name) => `network namespace ${name}`),
+    ...cgroups(),
   ];
+}
+
+/** Those that nobody is in any more, of whichever containerd: their names do not say. */
+function cgroups(): string[] {
+  const root = "/sys/fs/cgroup";
+  return [root, ...entries(root).map((name) => join(root, name))]
+    .flatMap((hierarchy) => ["default", "k8s.io"].map((parent) => join(hierarchy, parent)))
+    .flatMap((parent) => entries(parent).map((name) => join(parent, name)))
+    .filter((path) => existsSync(join(path, "cgroup.procs")) && text(join(path, "cgroup.procs")) === "")
+    .map((path) => `cgroup ${path}`);
 }
 
 /** Daemons name their containerd's socket; QEMU and loggers are their children, or were. */
