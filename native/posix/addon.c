@@ -26,6 +26,8 @@ NAPI_MODULE_INIT() {
       FUNCTION("openTap", posix_open_tap),
       FUNCTION("mount", posix_mount),
       FUNCTION("umount", posix_umount),
+      FUNCTION("cloneMounts", posix_clone_mounts),
+      FUNCTION("attachMounts", posix_attach_mounts),
       FUNCTION("clockSettime", posix_clock_settime),
       FUNCTION("addEntropy", posix_add_entropy),
       FUNCTION("loadDeviceFilter", posix_load_device_filter),

@@ -20,7 +20,7 @@ import { join } from "node:path";
 import { after, before, describe, it, test } from "node:test";
 import * as posix from "./index.ts";
 
-const { CLONE_NEWNS, CLONE_NEWUSER, CLONE_NEWUTS, MS_PRIVATE, MS_REC, MS_RDONLY, MS_REMOUNT, MS_BIND } =
+const { CLONE_FS, CLONE_NEWNS, CLONE_NEWUSER, CLONE_NEWUTS, MS_PRIVATE, MS_REC, MS_RDONLY, MS_REMOUNT, MS_BIND } =
   posix.constants;
 const { MNT_DETACH, LOCK_EX, LOCK_NB, LOCK_UN } = posix.constants;
 const needsRoot = process.getuid?.() === 0 ? false : "needs root";
@@ -189,6 +189,29 @@ describe("namespaces", { skip: needsRoot }, () => {
 
   it("unshare() cannot make a user namespace for a process with threads", () => {
     assert.throws(() => posix.unshare(CLONE_NEWUSER), { code: "EINVAL", syscall: "unshare" });
+  });
+
+  it("cloneMounts() and attachMounts() bring mounts of one mount namespace into another", () => {
+    const source = join(folder, "cloned");
+    mkdirSync(source);
+    const output = runScript(`
+      import { openSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
+      const source = ${JSON.stringify(source)};
+      posix.unshare(${CLONE_NEWNS});
+      posix.mount(null, "/", null, ${MS_REC | MS_PRIVATE}, null);
+      const home = openSync("/proc/thread-self/ns/mnt", "r");
+      posix.unshare(${CLONE_NEWNS});
+      posix.mount("test", source, "tmpfs", 0, "size=64k");
+      writeFileSync(source + "/file", "in it");
+      const mounts = posix.cloneMounts(source);
+      posix.unshare(${CLONE_FS});
+      posix.setns(home, ${CLONE_NEWNS});
+      console.log(readdirSync(source).length);
+      posix.attachMounts(mounts, source);
+      console.log(readFileSync(source + "/file", "utf8"));
+      try { posix.cloneMounts(source + "/absent"); } catch (error) { console.log(error.code, error.syscall); }
+      try { posix.attachMounts(home, source); } catch (error) { console.log(error.code, error.syscall); }`);
+    assert.equal(output, "0\nin it\nENOENT open_tree\nEINVAL move_mount");
   });
 
   it("mount() names its target in the error", () => {

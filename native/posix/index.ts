@@ -101,6 +101,8 @@ interface PosixAddon {
   openTap(name: string, persistent: boolean): Tap;
   mount(source: string | null, target: string, fstype: string | null, flags: number, data: string | null): void;
   umount(target: string, flags: number): void;
+  cloneMounts(path: string): number;
+  attachMounts(fd: number, target: string): void;
   clockSettime(realtimeNs: bigint): void;
   addEntropy(data: Uint8Array): void;
   loadDeviceFilter(program: Uint8Array): number;
@@ -260,6 +262,19 @@ export function mount(
 /** umount2(2). */
 export function umount(target: string, flags: number): void {
   addon.umount(target, flags);
+}
+
+/**
+ * A copy of the mount at `path` with all below it (open_tree(2), OPEN_TREE_CLONE), mounted nowhere: it goes with its
+ * descriptor, unless attachMounts() has been called.
+ */
+export function cloneMounts(path: string): number {
+  return addon.cloneMounts(path);
+}
+
+/** Mounts what cloneMounts() made, also that of another mount namespace, on `target` (move_mount(2)). */
+export function attachMounts(fd: number, target: string): void {
+  addon.attachMounts(fd, target);
 }
 
 /** Sets CLOCK_REALTIME, in nanoseconds since the epoch. */

@@ -1,6 +1,7 @@
 #include "posix.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <sched.h>
 #include <stdlib.h>
 #include <sys/mount.h>
@@ -71,6 +72,36 @@ napi_value posix_umount(napi_env env, napi_callback_info info) {
   napi_value result = NULL;
   if (umount2(target, (int)flags) < 0)
     throw_errno(env, errno, "umount2", target);
+  else
+    result = make_undefined(env);
+  free(target);
+  return result;
+}
+
+napi_value posix_clone_mounts(napi_env env, napi_callback_info info) {
+  napi_value argument;
+  char *path;
+  if (!read_arguments(env, info, 1, &argument) || !read_string(env, argument, false, &path)) return NULL;
+  int fd = open_tree(AT_FDCWD, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE);
+  napi_value result = NULL;
+  if (fd < 0)
+    throw_errno(env, errno, "open_tree", path);
+  else
+    result = make_int(env, fd);
+  free(path);
+  return result;
+}
+
+napi_value posix_attach_mounts(napi_env env, napi_callback_info info) {
+  napi_value arguments[2];
+  int fd;
+  char *target;
+  if (!read_arguments(env, info, 2, arguments) || !read_int(env, arguments[0], &fd) ||
+      !read_string(env, arguments[1], false, &target))
+    return NULL;
+  napi_value result = NULL;
+  if (move_mount(fd, "", AT_FDCWD, target, MOVE_MOUNT_F_EMPTY_PATH) < 0)
+    throw_errno(env, errno, "move_mount", target);
   else
     result = make_undefined(env);
   free(target);

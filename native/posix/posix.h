@@ -30,6 +30,8 @@ napi_value posix_chroot(napi_env env, napi_callback_info info);
 napi_value posix_pivot_root(napi_env env, napi_callback_info info);
 napi_value posix_mount(napi_env env, napi_callback_info info);
 napi_value posix_umount(napi_env env, napi_callback_info info);
+napi_value posix_clone_mounts(napi_env env, napi_callback_info info);
+napi_value posix_attach_mounts(napi_env env, napi_callback_info info);
 
 /* network.c */
 napi_value posix_netlink_socket(napi_env env, napi_callback_info info);

@@ -4,7 +4,7 @@ import type { ContainerStatus } from "../../protocol/oci.ts";
 import { sandboxSize } from "../config/size.ts";
 import { applyAnnotations, loadSettings } from "../config.ts";
 import { log } from "../log.ts";
-import { loadBundle } from "../oci/bundle.ts";
+import type { Bundle } from "../oci/bundle.ts";
 import { HostCgroup, hostCgroupPath } from "../sandbox/cgroup.ts";
 import type { Container } from "../sandbox/container.ts";
 import { HostHooks } from "../sandbox/hooks.ts";
@@ -19,27 +19,35 @@ import { now, tracePhase } from "../trace.ts";
 import type { CreateParams } from "./protocol.ts";
 import { openInitIo } from "./stdio.ts";
 
+/** What a creation is made of. */
+export interface CreationParts {
+  sandbox: Sandbox;
+  container: Container;
+  hooks: HostHooks;
+  /** Releases what the container holds, and ends it with that. Called once. */
+  end(): Promise<void>;
+}
+
 /** A created container and all that is its on the host. */
 export class Creation {
   readonly container: Container;
+  readonly sandbox: Sandbox;
   readonly controlSocket: string;
   readonly #root: string;
-  readonly #hosted: HostedSandbox;
   readonly #hooks: HostHooks;
+  readonly #end: () => Promise<void>;
   #record: StateRecord;
   #starting: Promise<void> | undefined;
+  #ended: Promise<void> | undefined;
 
-  constructor(root: string, record: StateRecord, hooks: HostHooks, hosted: HostedSandbox, container: Container) {
+  constructor(root: string, record: StateRecord, { sandbox, container, hooks, end }: CreationParts) {
     this.#root = root;
     this.#hooks = hooks;
     this.#record = record;
-    this.#hosted = hosted;
+    this.#end = end;
+    this.sandbox = sandbox;
     this.container = container;
     this.controlSocket = statePaths(root, record.id).controlSocket;
-  }
-
-  get sandbox(): Sandbox {
-    return this.#hosted.sandbox;
   }
 
   /** Records the container's new status, and the exit code once it has one. */
@@ -76,9 +84,10 @@ export class Creation {
     await this.#hooks.poststart();
   }
 
-  /** Ends the VM and leaves the host as it was, but for the record, which `delete` removes. May be called again. */
-  async end(): Promise<void> {
-    await this.#hosted.end();
+  /** Leaves the host as it was without the container, but for the record, which `delete` removes. May be called again. */
+  end(): Promise<void> {
+    this.#ended ??= this.#end();
+    return this.#ended;
   }
 }
 
@@ -87,18 +96,17 @@ export class Creation {
  * @throws CaissonError with whatever is wrong; nothing is left then. When `signal` aborts, the caller is gone and cannot be
  *   told: the record then stays, as a stopped container that `delete` removes.
  */
-export async function createFromBundle(params: CreateParams, signal: AbortSignal): Promise<Creation> {
+export async function createFromBundle(params: CreateParams, placed: Bundle, signal: AbortSignal): Promise<Creation> {
   const { root, id } = params;
   const start = now();
-  const { config, bundle, rootfs, warnings } = loadBundle(params.bundle);
-  for (const warning of warnings) log.warning(warning);
+  const { config, bundle, rootfs } = placed;
   const settings = applyAnnotations(loadSettings(params.config), config.annotations);
   const cgroup = new HostCgroup(hostCgroupPath(id, config.linux?.cgroupsPath, params.systemdCgroup));
   const record = newRecord(id, bundle, rootfs, cgroup.path, config.annotations);
   record.poststop = config.hooks?.poststop;
   const hooks = new HostHooks(config.hooks, record);
   reserveState(root, record);
-  tracePhase("read bundle", start);
+  tracePhase("reserve the state", start);
 
   const paths = statePaths(root, id);
   let creation: Creation | undefined;
@@ -141,7 +149,16 @@ export async function createFromBundle(params: CreateParams, signal: AbortSignal
       log.warning(`container ${id} runs, but engines cannot reach its files by its pid: ${(error as Error).message}`);
     }
     tracePhase("create container", creating);
-    creation = new Creation(root, { ...record, guestPid: container.init.pid }, hooks, hosted, container);
+    creation = new Creation(
+      root,
+      { ...record, guestPid: container.init.pid },
+      {
+        sandbox,
+        container,
+        hooks,
+        end: () => hosted.end(),
+      },
+    );
     creation.record("created");
     undo.move();
     return creation;
@@ -156,7 +173,8 @@ export async function createFromBundle(params: CreateParams, signal: AbortSignal
   }
 }
 
-function newRecord(
+/** The record of a container that this process is to stand for. */
+export function newRecord(
   id: string,
   bundle: string,
   rootfs: string,

@@ -1,32 +1,34 @@
-import { createServer, type Server, Socket } from "node:net";
+import { Socket } from "node:net";
 import { constants } from "node:os";
+import { dirname } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
 import { CaissonError } from "../../protocol/errors.ts";
+import { formatError } from "../errors.ts";
 import { log } from "../log.ts";
-import { type Exit, VM_DEATH_EXIT_CODE } from "../sandbox/exit.ts";
-import type { GuestProcess } from "../sandbox/process.ts";
+import { VM_DEATH_EXIT_CODE } from "../sandbox/exit.ts";
 import { onForwardedSignals } from "../signals.ts";
-import { socketAddress } from "../state/socket-address.ts";
 import { enterPrivateMountNamespace } from "../storage/mount-namespace.ts";
 import { now, tracePhase, traceTo, writeTrace } from "../trace.ts";
 import { diedError } from "../vm/death.ts";
+import { containerHandlers, shutDown } from "./container-handlers.ts";
 import { type Creation, createFromBundle } from "./creation.ts";
-import type { CreateParams, ExecParams, ExitStatus } from "./protocol.ts";
-import { toContainerProcesses, toStats } from "./readings.ts";
-import { type Handlers, serveControl } from "./server.ts";
+import { FAREWELL_LIMIT_MS, Front } from "./front.ts";
+import type { Keeping } from "./keeping.ts";
+import { type Home, Members } from "./members.ts";
+import { readPlaced } from "./placement.ts";
+import type { PodHome } from "./pod-home.ts";
+import type { CreateParams, JoinParams } from "./protocol.ts";
+import type { ContainerHandlers, Handlers } from "./server.ts";
 import type { DaemonLog } from "./spawn.ts";
-import { clientIo } from "./stdio.ts";
 
 /** Where the daemon finds the connection to the CLI that started it. */
 const INHERITED_FD = 3;
-const SIGKILL = constants.signals.SIGKILL;
-/** How long a container that is shut down may take to end and flush its files, before its VM is killed under it. */
-const SHUTDOWN_LIMIT_MS = 10_000;
-/** How long the last answers may take to leave for clients that do not read. */
-const FAREWELL_LIMIT_MS = 200;
+/** How long containers whose VM has gone may take to tell. */
+const MEMBERS_LIMIT_MS = 2000;
 
 /**
- * Runs one sandbox with one container for the CLI verbs, and ends this process with the container's exit code. Its pid is
- * the OCI pid: engines wait for it and take the exit code from it.
+ * Runs one sandbox for the CLI verbs. Its pid is the OCI pid of the container that the sandbox is for, whose exit code it
+ * ends with: engines wait for it and take the exit code from it.
  */
 export async function runDaemon(logging: DaemonLog): Promise<never> {
   enterPrivateMountNamespace();
@@ -35,29 +37,38 @@ export async function runDaemon(logging: DaemonLog): Promise<never> {
   log.start(logging);
   // Without a log file our standard error is the container's, where only a loss of the container may be told.
   if (logging.log === undefined && !logging.debug) log.level = "error";
-  const exitCode = await new Daemon(new Socket({ fd: INHERITED_FD })).ended;
+  const exitCode = await new Daemon(new Socket({ fd: INHERITED_FD }), logging).ended;
   writeTrace();
   process.exit(exitCode);
 }
 
-/** The life of the daemon's one container. */
+/** What the daemon is for. */
 type Life =
   | { phase: "idle" }
   /** `create` is at work; aborting it takes everything back. */
   | { phase: "creating"; abort: AbortController }
   /** The container is created, running, paused or just ended: it knows which. */
-  | { phase: "alive"; creation: Creation };
+  | { phase: "alive"; creation: Creation }
+  /** The container is in the VM of another daemon. */
+  | { phase: "keeping"; keeping: Keeping }
+  /** All containers of the VM are members. */
+  | { phase: "pod"; home: Promise<PodHome> };
 
 class Daemon {
-  readonly #connections = new Set<Socket>();
+  readonly #front = new Front(() => ({ ...this.#own, ...this.#container() }));
+  readonly #members = new Members(
+    (params, signal) => this.#home(params, signal),
+    () => this.#membersChanged(),
+  );
   readonly #ended = Promise.withResolvers<number>();
-  #server: Server | undefined;
+  readonly #logging: DaemonLog;
   #life: Life = { phase: "idle" };
   #detached = false;
 
-  /** The connection of the CLI that started us: unless it says `detach`, the container's life hangs on it. */
-  constructor(inherited: Socket) {
-    this.#serve(inherited);
+  /** The connection of the process that started us: unless it says `detach`, the container's life hangs on it. */
+  constructor(inherited: Socket, logging: DaemonLog) {
+    this.#logging = logging;
+    this.#front.serve(inherited);
     inherited.once("close", () => {
       if (!this.#detached) this.#abandon();
     });
@@ -70,56 +81,20 @@ class Daemon {
     return this.#ended.promise;
   }
 
-  #serve(connection: Socket): void {
-    this.#connections.add(connection);
-    connection.once("close", () => this.#connections.delete(connection));
-    serveControl(connection, this.#handlers);
-  }
-
-  readonly #handlers: Handlers = {
+  readonly #own: Pick<Handlers, "create" | "join" | "detach"> = {
     create: (params) => this.#create(params),
-    start: async () => {
-      await this.#alive().start();
-      return {};
-    },
+    join: (params, connection) => this.#members.join(params, connection),
     detach: async () => {
       this.#detached = true;
       return {};
     },
-    kill: async ({ signal, all, execId }) => {
-      await this.#alive().container.kill(signal, { all, execId });
-      return {};
-    },
-    exec: (params, connection) => this.#exec(params, connection),
-    wait: async ({ execId }) => toExitStatus(await this.#alive().container.wait(execId)),
-    resize: async ({ rows, columns, execId }) => {
-      await this.#alive().container.resize({ rows, columns }, execId);
-      return {};
-    },
-    ps: async () => ({ processes: toContainerProcesses((await this.#alive().container.processes()).processes) }),
-    pause: async () => {
-      const creation = this.#alive();
-      await creation.container.pause();
-      creation.record("paused");
-      return {};
-    },
-    resume: async () => {
-      const creation = this.#alive();
-      await creation.container.resume();
-      creation.record("running");
-      return {};
-    },
-    update: async ({ resources }) => {
-      const { sandbox, container } = this.#alive();
-      await sandbox.update(container, resources);
-      return {};
-    },
-    stats: async () => ({ stats: toStats(await this.#alive().container.stats()) }),
-    shutdown: async () => {
-      await this.#shutDown();
-      return {};
-    },
   };
+
+  readonly #alone = containerHandlers(() => this.#alive());
+
+  #container(): ContainerHandlers {
+    return this.#life.phase === "keeping" ? this.#life.keeping.handlers : this.#alone;
+  }
 
   #alive(): Creation {
     if (this.#life.phase === "alive") return this.#life.creation;
@@ -131,10 +106,21 @@ class Daemon {
     const abort = new AbortController();
     this.#life = { phase: "creating", abort };
     try {
-      const creation = await createFromBundle(params, abort.signal);
-      this.#life = { phase: "alive", creation };
-      await this.#listen(creation);
-      void this.#follow(creation);
+      const reading = now();
+      const placed = readPlaced(params.bundle, params.root);
+      for (const warning of placed.warnings) log.warning(warning);
+      tracePhase("read bundle", reading);
+      if (placed.placement.kind === "own") {
+        const creation = await createFromBundle(params, placed, abort.signal);
+        this.#life = { phase: "alive", creation };
+        await this.#front.listen(creation.controlSocket);
+        void this.#follow(creation);
+      } else {
+        const { Keeping: Keeper } = await import("./keeping.ts");
+        const keeping = await Keeper.begin(params, placed, this.#logging, abort.signal);
+        this.#life = { phase: "keeping", keeping };
+        void keeping.exit().then((exitCode) => this.#leave(exitCode));
+      }
       return { pid: process.pid };
     } catch (error) {
       setImmediate(() => void this.#leave(1));
@@ -142,41 +128,26 @@ class Daemon {
     }
   }
 
-  async #listen({ controlSocket }: Creation): Promise<void> {
-    const server = createServer((connection) => this.#serve(connection));
-    this.#server = server;
-    // Kept for as long as the server: libuv unlinks the path that it was given.
-    const address = socketAddress(controlSocket);
-    server.once("close", () => address[Symbol.dispose]());
-    await new Promise<void>((resolve, reject) => {
-      server.once("error", reject);
-      server.listen(address.path, resolve);
-    });
+  /** The VM for one more container; the first that is asked for by another process starts it. */
+  async #home(params: JoinParams, signal: AbortSignal): Promise<Home> {
+    if (this.#life.phase === "idle") this.#life = { phase: "pod", home: this.#startPod(params, signal) };
+    if (this.#life.phase === "pod") return await this.#life.home;
+    const { sandbox } = this.#alive();
+    return { sandbox, directory: dirname(sandbox.share.directory) };
   }
 
-  /** The process's end is the connection's: a client that is killed must not leave its process behind. */
-  async #exec(params: ExecParams, connection: Socket): Promise<{ execId: string; pid: number }> {
-    const { container } = this.#alive();
-    const { execId, process, stdio, window, ignorePaused } = params;
-    if (container.lifecycle === "paused" && !ignorePaused) {
-      throw new CaissonError("CAISSON_E_STATE", `cannot exec in container ${container.id}: it is paused`);
-    }
-    const io = clientIo(stdio, process.terminal === true);
-    let started: GuestProcess;
-    try {
-      started = await container.exec(execId, process, io, window);
-    } catch (error) {
-      for (const stream of [io.stdin, io.stdout, io.stderr]) stream?.destroy();
-      throw error;
-    }
-    const { id, pid } = started;
-    if (!params.detached) {
-      const kill = () => void container.kill(SIGKILL, { execId: id.execId }).catch(() => {});
-      if (connection.destroyed) kill();
-      else connection.once("close", kill);
-      started.exit.then(() => connection.off("close", kill));
-    }
-    return { execId: id.execId, pid };
+  async #startPod(params: JoinParams, signal: AbortSignal): Promise<PodHome> {
+    const { PodHome: Pod } = await import("./pod-home.ts");
+    return await Pod.start(params, signal);
+  }
+
+  async #membersChanged(): Promise<void> {
+    if (this.#life.phase !== "pod") return;
+    const home = await this.#life.home.catch(() => undefined);
+    if (!this.#members.isEmpty) return home?.moveInto(this.#members.cgroups);
+    await home?.end();
+    // The last keeper is told that the end has come by ours.
+    setImmediate(() => void this.#leave(home === undefined ? 1 : 0));
   }
 
   /** Waits for the container's end and ends the sandbox with it. */
@@ -185,7 +156,7 @@ class Daemon {
     const exit = await container.wait();
     await creation.settled();
     if (exit.exitCode === VM_DEATH_EXIT_CODE) {
-      const death = await Promise.race([sandbox.died, delay(FAREWELL_LIMIT_MS)]);
+      const death = await Promise.race([sandbox.died, delay(FAREWELL_LIMIT_MS, undefined, { ref: false })]);
       if (death !== undefined && death.reason !== "killed") {
         log.error(diedError(`Container ${container.id} is lost`, death).message);
       }
@@ -193,6 +164,7 @@ class Daemon {
     const ending = now();
     creation.record("stopped", exit.exitCode);
     await creation.end();
+    await Promise.race([this.#members.over(), delay(MEMBERS_LIMIT_MS, undefined, { ref: false })]);
     tracePhase("end sandbox", ending);
     await this.#leave(exit.exitCode);
   }
@@ -200,44 +172,23 @@ class Daemon {
   #signalled(signal: number): void {
     const life = this.#life;
     if (life.phase === "alive") void life.creation.container.kill(signal).catch(() => {});
-    else if (signal !== constants.signals.SIGHUP) this.#abandon();
+    else if (life.phase === "keeping") life.keeping.kill(signal);
+    // A pod's daemon is nobody's OCI pid.
+    else if (life.phase !== "pod" && signal !== constants.signals.SIGHUP) this.#abandon();
   }
 
-  /** The CLI that the container's life hung on is gone. */
+  /** The process that the container's life hung on is gone. */
   #abandon(): void {
     const life = this.#life;
     if (life.phase === "idle") void this.#leave(1);
     else if (life.phase === "creating") life.abort.abort(new CaissonError("CAISSON_E_USAGE", "the caller went away"));
-    else void this.#shutDown().catch((error: Error) => log.error(error.message));
-  }
-
-  /** Kills the container, which ends the sandbox through #follow; the VM goes first if the container takes too long. */
-  async #shutDown(): Promise<void> {
-    const creation = this.#alive();
-    const { container } = creation;
-    creation.abortHooks();
-    if (container.lifecycle !== "stopped") {
-      const killed = container.kill(SIGKILL, { all: true }).then(() => container.wait());
-      await Promise.race([killed.catch(() => {}), delay(SHUTDOWN_LIMIT_MS)]);
-    }
-    await creation.end();
+    else if (life.phase === "keeping") life.keeping.abandon();
+    else if (life.phase === "alive") void shutDown(life.creation).catch((error) => log.error(formatError(error)));
   }
 
   /** Lets the last answers out, then ends. */
   async #leave(exitCode: number): Promise<void> {
-    this.#server?.close();
-    const farewells = [...this.#connections].map(
-      (connection) => new Promise<void>((resolve) => connection.end(() => resolve())),
-    );
-    await Promise.race([Promise.all(farewells), delay(FAREWELL_LIMIT_MS)]);
+    await this.#front.close();
     this.#ended.resolve(exitCode);
   }
-}
-
-function toExitStatus({ exitCode, exitedAt }: Exit): ExitStatus {
-  return { exitCode, exitedAt };
-}
-
-function delay(ms: number): Promise<undefined> {
-  return new Promise((resolve) => setTimeout(() => resolve(undefined), ms).unref());
 }

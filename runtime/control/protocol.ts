@@ -8,8 +8,9 @@
  * Both ends are root's on one host, yet lines are bounded, so that a mistake cannot eat the daemon's memory.
  */
 import { CaissonError, ERROR_CODES, type ErrorCode } from "../../protocol/errors.ts";
-import type { Process, Resources } from "../../protocol/oci.ts";
+import type { Process, Resources, Spec } from "../../protocol/oci.ts";
 import { explainError } from "../errors.ts";
+import type { StateRecord } from "../state/record.ts";
 
 /** The longest line either side takes, bytes. */
 export const MAX_LINE = 4 * 1024 * 1024;
@@ -44,6 +45,28 @@ export interface CreateParams {
   config?: string | undefined;
   /** `linux.cgroupsPath` is in systemd's form, or empty. */
   systemdCgroup?: boolean | undefined;
+}
+
+/** A container for a VM that has others, or is to have. Who asks is its keeper: the process whose pid is the OCI pid. */
+export interface JoinParams {
+  /** Runtime root, absolute. */
+  root: string;
+  /** As the keeper has written it. */
+  record: StateRecord;
+  /** The bundle's directory without symbolic links. */
+  directory: string;
+  /** Valid; namespaces of other containers as the guest names them, bind sources and hooks without symbolic links. */
+  config: Spec;
+  /** As takeSharedMemory() has it. */
+  sharedMemoryBytes: number;
+  /** The keeper's, or a terminal that it has opened. */
+  stdio: ClientStdio;
+  /** The terminal's size. */
+  window?: WindowSize | undefined;
+  /** A descriptor of the keeper's: what it sees mounted (storage/mount-tree.ts). */
+  mounts: number;
+  /** Settings file for the VM that a first container starts, absolute; the default one when missing. */
+  settings?: string | undefined;
 }
 
 export interface ExitStatus {
@@ -82,9 +105,14 @@ export interface ContainerProcess {
 
 /** Every verb: its parameters and its result. `execId` empty or missing names the container's init. */
 export interface Verbs {
-  /** First request on the inherited connection only. Answers when the container is created. */
+  /** First request on the inherited connection only, or `join` is. Answers when the container is created. */
   create: { params: CreateParams; result: { pid: number } };
   start: { params: Record<string, never>; result: Record<string, never> };
+  /**
+   * Creates one more container in the VM of the one whose socket this is, or the first one of a new daemon. It lives as long
+   * as this connection, which the daemon closes when the container has ended and is removed.
+   */
+  join: { params: JoinParams; result: Record<string, never> };
   /** The client leaves and the container stays; without it the end of the inherited connection ends the container. */
   detach: { params: Record<string, never>; result: Record<string, never> };
   kill: { params: { signal: number; all: boolean; execId?: string }; result: Record<string, never> };

@@ -7,12 +7,18 @@ export type Handlers = {
   [V in Verb]: (params: Verbs[V]["params"], connection: Socket) => Promise<Verbs[V]["result"]>;
 };
 
-/** Answers the requests of one connection, each as soon as its handler is done. Ends with the connection. */
-export function serveControl(connection: Socket, handlers: Handlers): void {
+/** The verbs about one container that there is. */
+export type ContainerHandlers = Omit<Handlers, "create" | "join" | "detach">;
+
+/**
+ * Answers the requests of one connection, each as soon as its handler is done. Ends with the connection.
+ * @param handlers gives those of the moment.
+ */
+export function serveControl(connection: Socket, handlers: () => Handlers): void {
   connection.on("error", () => connection.destroy());
   readLines(connection, (value) => {
     const { id, verb, params } = value as Request;
-    answer(handlers, verb, params, connection).then(
+    answer(handlers(), verb, params, connection).then(
       (result) => writeLine(connection, { id, result }),
       (error: unknown) => writeLine(connection, { id, error: toWireError(error) }),
     );

@@ -85,6 +85,19 @@ export class HostCgroup {
     }
   }
 
+  /** Moves processes into the cgroup, which is there. One that cannot be moved has ended, or the cgroup is not there any more. */
+  adopt(pids: readonly number[]): void {
+    for (const { directory } of this.#mounts) {
+      for (const pid of pids) {
+        try {
+          writeFileSync(join(directory, this.path, "cgroup.procs"), String(pid));
+        } catch {
+          // It stays where it is.
+        }
+      }
+    }
+  }
+
   /** Moves this process to each hierarchy's root, so that the cgroup can be removed. */
   leave(): void {
     for (const { directory } of this.#mounts) {

@@ -10,14 +10,21 @@ import { inCallersMountNamespace } from "../storage/mount-namespace.ts";
 
 type HostHookName = Extract<HookName, "prestart" | "createRuntime" | "poststart" | "poststop">;
 
-/** Those of one container over its life. The OCI pid is this process's. */
+/** Those of one container over its life. */
 export class HostHooks {
   readonly #hooks: Hooks;
   readonly #container: Pick<State, "id" | "bundle" | "annotations">;
+  readonly #pid: number;
   readonly #abort = new AbortController();
   #begun = false;
 
-  constructor(hooks: Hooks | undefined, { id, bundle, annotations }: Pick<State, "id" | "bundle" | "annotations">) {
+  /** @param pid the OCI pid. */
+  constructor(
+    hooks: Hooks | undefined,
+    { id, bundle, annotations }: Pick<State, "id" | "bundle" | "annotations">,
+    pid = process.pid,
+  ) {
+    this.#pid = pid;
     this.#hooks = hooks ?? {};
     this.#container = { id, bundle, annotations };
   }
@@ -47,7 +54,7 @@ export class HostHooks {
 
   #state(status: "creating" | "running"): State {
     const { id, bundle, annotations } = this.#container;
-    return { ociVersion: OCI_VERSION, id, status, pid: process.pid, bundle, ...(annotations && { annotations }) };
+    return { ociVersion: OCI_VERSION, id, status, pid: this.#pid, bundle, ...(annotations && { annotations }) };
   }
 }
 

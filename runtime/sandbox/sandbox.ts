@@ -43,6 +43,8 @@ export interface SandboxOptions {
 export interface ContainerBundle {
   spec: Spec;
   directory: string;
+  /** Where that directory is to be found, when this process does not see it at its own path. */
+  foundAt?: string;
   rootfs: string;
   /** The result of compileFilter, if the caller began it while the VM was starting. */
   seccomp?: Promise<SeccompFilter | undefined>;
@@ -126,8 +128,8 @@ export class Sandbox {
   async createContainer(id: string, bundle: ContainerBundle, io: ProcessIo, window?: WindowSize): Promise<Container> {
     const isFirst = !this.#hasContainer;
     const spec = this.#inGuest(bundle.spec, isFirst);
-    const guestSpec = giveSharedMemory(this.share.addContainer(id, spec, bundle.directory, bundle.rootfs));
-    const { directory, sharedMemoryBytes = 0 } = bundle;
+    const { directory, foundAt = directory, sharedMemoryBytes = 0 } = bundle;
+    const guestSpec = giveSharedMemory(this.share.addContainer(id, spec, foundAt, bundle.rootfs));
     try {
       const seccomp = await (bundle.seccomp ?? compileFilter(bundle.spec));
       const container = await Container.create(

@@ -9,7 +9,7 @@ import { isSystemError, systemErrorSentence } from "../errors.ts";
 import { checkId } from "./id.ts";
 import { mountsBelow } from "./mounts-below.ts";
 import { statePaths } from "./paths.ts";
-import { isAlive } from "./process-identity.ts";
+import { isAlive, processIdentity } from "./process-identity.ts";
 import { formatRecord, parseRecord, type StateRecord } from "./record.ts";
 
 /** Not in any id: what is being made or removed. Followed by the pid that does it. */
@@ -59,6 +59,20 @@ function makeRoot(root: string): void {
     // Node says so of any reason that mkdir(2) had; the call itself tells which.
     if (isSystemError(error) && error.code === "ENOENT") mkdirSync(root, { mode: 0o700 });
     throw error;
+  }
+}
+
+/**
+ * Makes a directory of this process below the root that belongs to no container. The process removes it; if it was killed,
+ * whoever makes or removes a container next does.
+ */
+export function makeOwnDirectory(root: string): string {
+  const directory = join(root, temporaryName(MAKING));
+  try {
+    mkdirSync(directory, { mode: 0o700 });
+    return directory;
+  } catch (cause) {
+    throw storageError(`make the directory ${directory}`, cause);
   }
 }
 
@@ -153,17 +167,8 @@ export function removeState(root: string, id: string): void {
 function sweep(root: string): void {
   for (const name of entriesOf(root)) {
     const pid = Number(/^~(?:new|old)-(\d+)-/.exec(name)?.[1] ?? process.pid);
-    if (pid === process.pid || runs(pid)) continue;
+    if (pid === process.pid || processIdentity(pid) !== undefined) continue;
     rmSync(join(root, name), { recursive: true, force: true });
-  }
-}
-
-function runs(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return isSystemError(error) && error.code === "EPERM";
   }
 }
 

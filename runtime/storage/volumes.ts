@@ -2,10 +2,11 @@ import { mkdirSync, realpathSync, rmdirSync, statSync } from "node:fs";
 import { join, relative } from "node:path";
 import { constants, umount } from "../../native/posix/index.ts";
 import { type BindOptions, bind, setReadOnly } from "./bind.ts";
+import { outsideTree } from "./mount-tree.ts";
 
 interface Volume {
   target: string;
-  /** Without symbolic links. */
+  /** Without symbolic links; where whoever named it sees it. */
   source: string;
   recursive: boolean;
   readOnly: boolean;
@@ -35,13 +36,14 @@ export class Volumes {
    */
   add(user: string, source: string, options: BindOptions): string {
     const path = realpathSync(source);
-    const volume = this.#find(path, options.recursive) ?? this.#make(path, options);
+    const name = outsideTree(path);
+    const volume = this.#find(path, name, options.recursive) ?? this.#make(path, name, options);
     volume.users.add(user);
     if (volume.readOnly && !options.readOnly) {
       setReadOnly(volume.target, false);
       volume.readOnly = false;
     }
-    return join(volume.target, relative(volume.source, path));
+    return join(volume.target, relative(volume.source, name));
   }
 
   /** Unmounts what only this container had mounted. */
@@ -55,13 +57,13 @@ export class Volumes {
   }
 
   /** The volume that shows the directory: itself, or one above it without another mount between them. */
-  #find(path: string, recursive: boolean): Volume | undefined {
+  #find(path: string, name: string, recursive: boolean): Volume | undefined {
     const wanted = statSync(path, { bigint: true });
     return this.#volumes.find((volume) => {
-      if (volume.recursive !== recursive || !(path === volume.source || path.startsWith(join(volume.source, "/")))) {
+      if (volume.recursive !== recursive || !(name === volume.source || name.startsWith(join(volume.source, "/")))) {
         return false;
       }
-      const shown = statSync(join(volume.target, relative(volume.source, path)), {
+      const shown = statSync(join(volume.target, relative(volume.source, name)), {
         bigint: true,
         throwIfNoEntry: false,
       });
@@ -69,11 +71,11 @@ export class Volumes {
     });
   }
 
-  #make(source: string, options: BindOptions): Volume {
+  #make(path: string, source: string, options: BindOptions): Volume {
     const target = join(this.#directory, String(this.#count++));
     mkdirSync(target, { recursive: true });
     try {
-      bind(source, target, options);
+      bind(path, target, options);
     } catch (error) {
       rmdirSync(target);
       throw error;

@@ -1,0 +1,100 @@
+import type { Socket } from "node:net";
+import { constants } from "node:os";
+import { setTimeout as delay } from "node:timers/promises";
+import { CaissonError } from "../../protocol/errors.ts";
+import type { Exit } from "../sandbox/exit.ts";
+import type { GuestProcess } from "../sandbox/process.ts";
+import type { Creation } from "./creation.ts";
+import type { ExecParams, ExitStatus } from "./protocol.ts";
+import { toContainerProcesses, toStats } from "./readings.ts";
+import type { ContainerHandlers } from "./server.ts";
+import { clientIo } from "./stdio.ts";
+
+const SIGKILL = constants.signals.SIGKILL;
+/** How long a container that is shut down may take to end and flush its files, before it is removed under it. */
+const SHUTDOWN_LIMIT_MS = 10_000;
+
+/** What the verbs do with a container. @param get throws while there is none. */
+export function containerHandlers(get: () => Creation): ContainerHandlers {
+  return {
+    start: async () => {
+      await get().start();
+      return {};
+    },
+    kill: async ({ signal, all, execId }) => {
+      await get().container.kill(signal, { all, execId });
+      return {};
+    },
+    exec: (params, connection) => exec(get(), params, connection),
+    wait: async ({ execId }) => toExitStatus(await get().container.wait(execId)),
+    resize: async ({ rows, columns, execId }) => {
+      await get().container.resize({ rows, columns }, execId);
+      return {};
+    },
+    ps: async () => ({ processes: toContainerProcesses((await get().container.processes()).processes) }),
+    pause: async () => {
+      const creation = get();
+      await creation.container.pause();
+      creation.record("paused");
+      return {};
+    },
+    resume: async () => {
+      const creation = get();
+      await creation.container.resume();
+      creation.record("running");
+      return {};
+    },
+    update: async ({ resources }) => {
+      const { sandbox, container } = get();
+      await sandbox.update(container, resources);
+      return {};
+    },
+    stats: async () => ({ stats: toStats(await get().container.stats()) }),
+    shutdown: async () => {
+      await shutDown(get());
+      return {};
+    },
+  };
+}
+
+/** Kills the container, and ends what it holds; that comes first if the container takes too long. */
+export async function shutDown(creation: Creation): Promise<void> {
+  const { container } = creation;
+  creation.abortHooks();
+  if (container.lifecycle !== "stopped") {
+    const killed = container.kill(SIGKILL, { all: true }).then(() => container.wait());
+    await Promise.race([killed.catch(() => {}), delay(SHUTDOWN_LIMIT_MS, undefined, { ref: false })]);
+  }
+  await creation.end();
+}
+
+/** The process's end is the connection's: a client that is killed must not leave its process behind. */
+async function exec(
+  { container }: Creation,
+  { execId, process, stdio, window, ignorePaused, detached }: ExecParams,
+  connection: Socket,
+): Promise<{ execId: string; pid: number }> {
+  if (container.lifecycle === "paused" && !ignorePaused) {
+    throw new CaissonError("CAISSON_E_STATE", `cannot exec in container ${container.id}: it is paused`);
+  }
+  const io = clientIo(stdio, process.terminal === true);
+  let started: GuestProcess;
+  try {
+    started = await container.exec(execId, process, io, window);
+  } catch (error) {
+    for (const stream of [io.stdin, io.stdout, io.stderr]) stream?.destroy();
+    throw error;
+  }
+  const { id, pid } = started;
+  if (!detached) {
+    const kill = () => void container.kill(SIGKILL, { execId: id.execId }).catch(() => {});
+    if (connection.destroyed) kill();
+    else connection.once("close", kill);
+    started.exit.then(() => connection.off("close", kill));
+  }
+  return { execId: id.execId, pid };
+}
+
+function toExitStatus({ exitCode, exitedAt }: Exit): ExitStatus {
+  return { exitCode, exitedAt };
+}

@@ -1,0 +1,55 @@
+import { createServer, type Server, type Socket } from "node:net";
+import { setTimeout as delay } from "node:timers/promises";
+import { socketAddress } from "../state/socket-address.ts";
+import { type Handlers, serveControl } from "./server.ts";
+
+/** How long the last answers may take to leave for clients that do not read. */
+export const FAREWELL_LIMIT_MS = 200;
+
+/** Where the verbs about one container come in. */
+export class Front {
+  readonly #handlers: () => Handlers;
+  readonly #connections = new Set<Socket>();
+  #server: Server | undefined;
+
+  constructor(handlers: () => Handlers) {
+    this.#handlers = handlers;
+  }
+
+  serve(connection: Socket): void {
+    this.#connections.add(connection);
+    connection.once("close", () => this.#connections.delete(connection));
+    serveControl(connection, () => {
+      const handlers = this.#handlers();
+      const join: Handlers["join"] = async (params, from) => {
+        const result = await handlers.join(params, from);
+        // Another container's life hangs on it from now on.
+        this.#connections.delete(from);
+        return result;
+      };
+      return { ...handlers, join };
+    });
+  }
+
+  /** Rejects with Node's system error when the socket cannot be made. */
+  async listen(controlSocket: string): Promise<void> {
+    const server = createServer((connection) => this.serve(connection));
+    this.#server = server;
+    // Kept for as long as the server: libuv unlinks the path that it was given.
+    const address = socketAddress(controlSocket);
+    server.once("close", () => address[Symbol.dispose]());
+    await new Promise<void>((resolve, reject) => {
+      server.once("error", reject);
+      server.listen(address.path, resolve);
+    });
+  }
+
+  /** Lets the last answers out, then resolves. */
+  async close(): Promise<void> {
+    this.#server?.close();
+    const farewells = [...this.#connections].map(
+      (connection) => new Promise<void>((resolve) => connection.end(() => resolve())),
+    );
+    await Promise.race([Promise.all(farewells), delay(FAREWELL_LIMIT_MS, undefined, { ref: false })]);
+  }
+}

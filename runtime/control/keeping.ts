@@ -1,0 +1,203 @@
+import { realpathSync } from "node:fs";
+import { getWinsize } from "../../native/posix/index.ts";
+import { CaissonError } from "../../protocol/errors.ts";
+import type { Spec } from "../../protocol/oci.ts";
+import { formatError } from "../errors.ts";
+import { log } from "../log.ts";
+import { enterNetworkNamespace } from "../network/namespace.ts";
+import { isBindMount } from "../oci/checks/mounts.ts";
+import { HostCgroup, hostCgroupPath } from "../sandbox/cgroup.ts";
+import { openConsoleTerminal } from "../sandbox/console.ts";
+import { VM_DEATH_EXIT_CODE } from "../sandbox/exit.ts";
+import { HostHooks } from "../sandbox/hooks.ts";
+import { podOf } from "../sandbox/pod-of.ts";
+import { takeSharedMemory } from "../sandbox/shared-memory.ts";
+import { statePaths } from "../state/paths.ts";
+import { removeState, reserveState, writeState } from "../state/store.ts";
+import { bind } from "../storage/bind.ts";
+import { standFor } from "../storage/mount-namespace.ts";
+import { ownMountTree } from "../storage/mount-tree.ts";
+import { type ControlClient, connectControl } from "./client.ts";
+import { newRecord } from "./creation.ts";
+import { withSources } from "./members.ts";
+import type { PlacedBundle } from "./placement.ts";
+import type { ClientStdio, CreateParams, JoinParams, Verb, Verbs } from "./protocol.ts";
+import type { ContainerHandlers } from "./server.ts";
+import { type DaemonLog, spawnDaemon } from "./spawn.ts";
+
+/**
+ * This process as the one that stands for a container in another daemon's VM: its pid is the OCI pid, the container has its
+ * standard streams, and it ends as the container does. Its end is the container's, and the daemon's is both's.
+ */
+export class Keeping {
+  readonly #id: string;
+  /** The container lives as long as this connection. */
+  readonly #life: ControlClient;
+  /** To the container's own socket. */
+  readonly #verbs: ControlClient;
+  readonly #cgroup: HostCgroup;
+
+  private constructor(id: string, life: ControlClient, verbs: ControlClient, cgroup: HostCgroup) {
+    this.#id = id;
+    this.#life = life;
+    this.#verbs = verbs;
+    this.#cgroup = cgroup;
+  }
+
+  /**
+   * Has the container created in the VM that it is placed in; one for a pod is started with a daemon of its own.
+   * @throws as createFromBundle does.
+   */
+  static async begin(
+    params: CreateParams,
+    placed: PlacedBundle,
+    logging: DaemonLog,
+    signal: AbortSignal,
+  ): Promise<Keeping> {
+    const { root, id } = params;
+    const { placement, bundle, rootfs } = placed;
+    const { config, bytes: sharedMemoryBytes } = sharesMemory(placed)
+      ? takeSharedMemory(placed.config)
+      : { config: placed.config, bytes: 0 };
+    const cgroup = new HostCgroup(hostCgroupPath(id, config.linux?.cgroupsPath, params.systemdCgroup));
+    const record = newRecord(id, bundle, rootfs, cgroup.path, config.annotations);
+    record.poststop = config.hooks?.poststop;
+    const hooks = new HostHooks(config.hooks, record);
+    reserveState(root, record);
+    await using undo = new AsyncDisposableStack();
+    undo.defer(async () => {
+      if (signal.aborted) return writeState(root, { ...record, status: "stopped" });
+      removeState(root, id);
+      await hooks.poststop();
+    });
+    // Before this process leaves the caller's network namespace, where the daemon belongs.
+    const life =
+      placement.kind === "with"
+        ? await connectControl(statePaths(root, placement.id).directory)
+        : startDaemon(logging).client;
+    undo.defer(() => life.close());
+    signal.addEventListener("abort", () => life.close());
+    const join: JoinParams = {
+      root,
+      record,
+      directory: realpathSync(bundle),
+      config: withSources(withNetwork(config, placed), realSource),
+      sharedMemoryBytes,
+      ...openStreams(params, config.process?.terminal === true),
+      mounts: ownMountTree(),
+      settings: params.config,
+    };
+    undo.defer(() => {
+      cgroup.leave();
+      cgroup.remove();
+    });
+    // The cgroup of a pod's first container is the VM's.
+    if (placement.kind === "with") cgroup.join();
+    enterNetworkNamespace(placed.networkPath);
+    await hooks.create(signal);
+    try {
+      await life.request("join", join);
+      if (placement.kind !== "with") cgroup.adopt([process.pid]);
+      const verbs = await connectControl(statePaths(root, id).directory);
+      const keeping = new Keeping(id, life, verbs, cgroup);
+      if (params.consoleSocket !== undefined) keeping.#follow(join.stdio.stdin);
+      standForContainer(id, rootfs, config);
+      undo.move();
+      return keeping;
+    } catch (error) {
+      throw signal.aborted ? signal.reason : error;
+    }
+  }
+
+  /** Resolves with the container's exit code, once nothing is left of it but its record, which `delete` removes. */
+  async exit(): Promise<number> {
+    const code = await this.#verbs.request("wait", {}).then(
+      ({ exitCode }) => exitCode,
+      () => {
+        log.error(`Container ${this.#id} is lost: the daemon of its sandbox has ended.`);
+        return VM_DEATH_EXIT_CODE;
+      },
+    );
+    await this.#life.closed;
+    this.#verbs.close();
+    this.#cgroup.leave();
+    this.#cgroup.remove();
+    return code;
+  }
+
+  /** What the verbs do: what they do at the container's own socket. */
+  get handlers(): ContainerHandlers {
+    const verbs: Exclude<Verb, "create" | "join" | "detach">[] = [
+      ...(["start", "kill", "exec", "wait", "resize", "ps"] as const),
+      ...(["pause", "resume", "update", "stats", "shutdown"] as const),
+    ];
+    const ask = (verb: Verb) => (params: Verbs[Verb]["params"]) => this.#verbs.request(verb, params);
+    return Object.fromEntries(verbs.map((verb) => [verb, ask(verb)])) as unknown as ContainerHandlers;
+  }
+
+  kill(signal: number): void {
+    this.#verbs.request("kill", { signal, all: false }).catch(() => {});
+  }
+
+  /** Ends the container. */
+  abandon(): void {
+    this.#life.close();
+  }
+
+  #follow(terminal: number): void {
+    process.on("SIGWINCH", () => {
+      this.#verbs.request("resize", getWinsize(terminal)).catch(() => {});
+    });
+  }
+}
+
+function startDaemon(logging: DaemonLog): ReturnType<typeof spawnDaemon> {
+  const daemon = spawnDaemon(logging, "ignore");
+  daemon.unref();
+  return daemon;
+}
+
+/** /dev/shm of the containers that have a pod's ipc namespace is one; any other is the container's own. */
+function sharesMemory({ placement, config }: PlacedBundle): boolean {
+  if (placement.kind !== "with") return true;
+  const joinsIpc = config.linux?.namespaces?.some(({ type, path }) => type === "ipc" && path !== undefined) ?? false;
+  return joinsIpc && podOf(config.annotations) !== undefined;
+}
+
+/** A new network namespace for a pod is made here, so that hooks find it by our pid. */
+function withNetwork(config: Spec, { placement, networkPath }: PlacedBundle): Spec {
+  if (placement.kind === "with" || networkPath !== undefined) return config;
+  const namespaces = config.linux?.namespaces?.map((namespace) =>
+    namespace.type === "network" ? { ...namespace, path: `/proc/${process.pid}/ns/net` } : namespace,
+  );
+  return { ...config, linux: { ...config.linux, ...(namespaces && { namespaces }) } };
+}
+
+function openStreams(
+  { consoleSocket, ownTerminal }: CreateParams,
+  terminal: boolean,
+): Pick<JoinParams, "stdio" | "window"> {
+  const own: ClientStdio = { pid: process.pid, stdin: 0, stdout: 1, stderr: 2 };
+  if (consoleSocket === undefined) return { stdio: own, window: terminal ? ownTerminal : undefined };
+  const slave = openConsoleTerminal(consoleSocket);
+  return { stdio: { ...own, stdin: slave, stdout: slave, stderr: slave }, window: getWinsize(slave) };
+}
+
+function realSource(path: string): string {
+  try {
+    return realpathSync(path);
+  } catch (cause) {
+    throw new CaissonError("CAISSON_E_STORAGE", `${path} cannot be bound into the container`, { cause });
+  }
+}
+
+/** Engines reach a container's files by its pid. */
+function standForContainer(id: string, rootfs: string, { mounts = [] }: Spec): void {
+  try {
+    bind(rootfs, rootfs, { recursive: true, readOnly: false, field: "root.path" });
+    const shown = mounts.filter(isBindMount).map(({ source = "", destination }) => ({ source, destination }));
+    standFor(rootfs, shown);
+  } catch (error) {
+    log.warning(`container ${id} runs, but engines cannot reach its files by its pid: ${formatError(error)}`);
+  }
+}

@@ -1,0 +1,90 @@
+import { rmSync } from "node:fs";
+import { join } from "node:path";
+import { applyAnnotations, loadSettings } from "../config.ts";
+import { log } from "../log.ts";
+import { HostCgroup } from "../sandbox/cgroup.ts";
+import { HostedSandbox } from "../sandbox/hosted.ts";
+import { podSize } from "../sandbox/pod-size.ts";
+import { hostSize } from "../sandbox/vm-choice.ts";
+import { makeOwnDirectory, writeState } from "../state/store.ts";
+import { diedError } from "../vm/death.ts";
+import type { Creation } from "./creation.ts";
+import type { Home } from "./members.ts";
+import type { JoinParams } from "./protocol.ts";
+
+/** A VM whose containers all are members: it is nobody's own, and outlives the one that it was started for. */
+export class PodHome implements Home {
+  readonly directory: string;
+  readonly #hosted: HostedSandbox;
+  readonly #first: { creation: Creation | undefined };
+  #cgroup: HostCgroup;
+
+  private constructor(
+    directory: string,
+    hosted: HostedSandbox,
+    cgroup: HostCgroup,
+    first: { creation: Creation | undefined },
+  ) {
+    this.directory = directory;
+    this.#hosted = hosted;
+    this.#cgroup = cgroup;
+    this.#first = first;
+  }
+
+  /** Starts the VM in the cgroup and the network namespace of its first container. Nothing is left when it throws. */
+  static async start(params: JoinParams, signal: AbortSignal): Promise<PodHome> {
+    const { root, record, config } = params;
+    const settings = applyAnnotations(loadSettings(params.settings), config.annotations);
+    // Not the first container's directory, which may go before the others do.
+    const directory = makeOwnDirectory(root);
+    const first: { creation: Creation | undefined } = { creation: undefined };
+    try {
+      const cgroup = new HostCgroup(record.cgroup);
+      const hosted = await HostedSandbox.start({
+        id: record.id,
+        config,
+        settings,
+        size: podSize(config, settings, hostSize()),
+        cgroup,
+        share: join(directory, "share"),
+        consoleLog: join(directory, "console.log"),
+        onNetwork: (network) => {
+          record.network = network;
+          if (first.creation === undefined) writeState(root, record);
+          else first.creation.recordNetwork(network);
+        },
+        signal,
+      });
+      void hosted.sandbox.died.then((death) => {
+        if (death.reason !== "killed") log.error(diedError(`The sandbox of ${record.id} is lost`, death).message);
+      });
+      return new PodHome(directory, hosted, cgroup, first);
+    } catch (error) {
+      rmSync(directory, { recursive: true, force: true });
+      throw error;
+    }
+  }
+
+  get sandbox(): HostedSandbox["sandbox"] {
+    return this.#hosted.sandbox;
+  }
+
+  created(creation: Creation): void {
+    this.#first.creation ??= creation;
+  }
+
+  /** Goes to one of these cgroups unless it is in one of them: `delete` kills what it finds in the cgroup of a container. */
+  moveInto(cgroups: readonly string[]): void {
+    const [other] = cgroups;
+    if (other === undefined || cgroups.includes(this.#cgroup.path)) return;
+    const target = new HostCgroup(other);
+    target.adopt(this.#cgroup.processes());
+    this.#cgroup.remove();
+    this.#cgroup = target;
+  }
+
+  async end(): Promise<void> {
+    await this.#hosted.end();
+    rmSync(this.directory, { recursive: true, force: true });
+  }
+}

@@ -1,0 +1,170 @@
+import assert from "node:assert/strict";
+import { readFileSync, readlinkSync } from "node:fs";
+import { after, afterEach, test } from "node:test";
+import { Bundle } from "../harness/bundle.ts";
+import { collect, detached, Host, until } from "../harness/host.ts";
+
+const host = new Host();
+after(() => host[Symbol.asyncDispose]());
+afterEach(() => host.clear());
+
+/** The container that stands for a pod, as CRI engines mark it. */
+function podBundle(...args: string[]): Bundle {
+  const bundle = new Bundle(args.length === 0 ? ["sleep", "1000"] : args);
+  bundle.spec.annotations = { "io.kubernetes.cri-o.ContainerType": "sandbox" };
+  bundle.spec.hostname = "the-pod";
+  return bundle.write();
+}
+
+/** One that joins namespaces of a container by its pid, as engines write it. */
+function joining(pid: number, types: Record<string, string>, ...args: string[]): Bundle {
+  const bundle = new Bundle(args);
+  delete bundle.spec.hostname;
+  const { linux } = bundle.spec;
+  bundle.spec.linux = {
+    ...linux,
+    namespaces: (linux?.namespaces ?? []).map(({ type }) =>
+      types[type] === undefined ? { type } : { type, path: `/proc/${pid}/ns/${types[type]}` },
+    ),
+  };
+  return bundle.write();
+}
+
+const OF_PODS = { network: "net", ipc: "ipc", uts: "uts" };
+
+async function pidOf(id: string): Promise<number> {
+  return (JSON.parse(await host.ok(["state", id])) as { pid: number }).pid;
+}
+
+function daemons(): number {
+  return host.leftovers().filter((line) => /^process \d+: .*sandbox-daemon/.test(line)).length;
+}
+
+test("create with namespaces of another container's pid: one VM, and every verb", async () => {
+  using first = podBundle();
+  const pod = await host.start(first);
+  const pid = await pidOf(pod);
+  using second = joining(pid, OF_PODS, "sh", "-c", "trap 'exit 3' TERM; while :; do sleep 0.1; done");
+  const member = await host.start(second);
+  assert.equal(host.leftovers().filter((line) => /^process \d+: \S*qemu/.test(line)).length, 1);
+  assert.notEqual(await pidOf(member), pid);
+  assert.equal(readlinkSync(`/proc/${await pidOf(member)}/ns/net`), readlinkSync(`/proc/${pid}/ns/net`));
+
+  assert.equal(await host.ok(["exec", member, "hostname"]), "the-pod\n");
+  const spaces = ["ls", "-l", "/proc/self/ns/net", "/proc/self/ns/ipc", "/proc/self/ns/uts"];
+  const targets = async (id: string) => (await host.ok(["exec", id, ...spaces])).match(/\w+:\[\d+\]/g);
+  assert.deepEqual(await targets(member), await targets(pod));
+  assert.notEqual(
+    await host.ok(["exec", member, "sh", "-c", "ls -di /"]),
+    await host.ok(["exec", pod, "ls", "-di", "/"]),
+  );
+  const server = host.spawn(["exec", pod, "nc", "-l", "-p", "80", "-e", "echo", "of the pod"]);
+  const served = collect(server);
+  await until(async () => (await host.run(["exec", member, "nc", "127.0.0.1", "80"])).stdout === "of the pod\n");
+  await served;
+
+  assert.match(await host.ok(["list", "--quiet"]), new RegExp(`${pod}\n${member}\n`));
+  assert.deepEqual(JSON.parse(await host.ok(["ps", "--format", "json", member])), [await pidOf(member)]);
+  assert.match(await host.ok(["ps", member]), /sh -c trap/);
+  await host.ok(["pause", member]);
+  assert.equal(await host.status(member), "paused");
+  assert.equal(await host.status(pod), "running");
+  await host.ok(["resume", member]);
+  await host.ok(["update", "--pids-limit", "77", member]);
+  const { data } = JSON.parse(await host.ok(["events", "--stats", member])) as { data: { pids: { limit: number } } };
+  assert.equal(data.pids.limit, 77);
+
+  // It ends with its own exit code, and the VM stays.
+  await host.ok(["kill", member, "TERM"]);
+  await until(async () => (await host.status(member)) === "stopped");
+  assert.equal(JSON.parse(readFileSync(`${host.root}/${member}/state.json`, "utf8")).exitCode, 3);
+  await host.ok(["delete", member]);
+  assert.equal(await host.ok(["exec", pod, "echo", "still there"]), "still there\n");
+  await host.ok(["delete", "--force", pod]);
+  assert.deepEqual(host.leftovers(), []);
+});
+
+test("run with namespaces of another container: its streams, and its exit code", async () => {
+  using first = new Bundle();
+  const id = await host.start(first);
+  using second = joining(await pidOf(id), { network: "net" }, "sh", "-c", "cat; echo err >&2; exit 7");
+  const result = await host.run(["run", "--bundle", second.directory, host.id()], { input: "in\n" });
+  assert.deepEqual(result, { exitCode: 7, stdout: "in\n", stderr: "err\n" });
+  await host.ok(["delete", "--force", id]);
+  assert.deepEqual(host.leftovers(), []);
+});
+
+test("a pod lives until its last container has ended, whichever that is", async () => {
+  using first = podBundle();
+  const pod = await host.start(first);
+  using second = joining(await pidOf(pod), OF_PODS, "sleep", "1000");
+  const member = await host.start(second);
+  await host.ok(["kill", pod, "KILL"]);
+  await until(async () => (await host.status(pod)) === "stopped");
+  await host.ok(["delete", pod]);
+  assert.equal(await host.ok(["exec", member, "hostname"]), "the-pod\n");
+  await host.ok(["delete", "--force", member]);
+  await until(() => host.leftovers().length === 0);
+});
+
+test("the VM of a container of its own ends with it, and takes those along that have joined it", async () => {
+  using first = new Bundle();
+  const id = await host.start(first);
+  using second = joining(await pidOf(id), { network: "net" }, "sleep", "1000");
+  const member = await host.start(second);
+  await host.ok(["kill", id, "KILL"]);
+  await until(async () => (await host.status(member)) === "stopped");
+  for (const each of [id, member]) await host.ok(["delete", each]);
+  assert.deepEqual(host.leftovers(), []);
+});
+
+for (const whose of ["keeper", "daemon"] as const) {
+  test(`kill -9 of a ${whose} leaves nothing of its containers`, async () => {
+    using first = podBundle();
+    const pod = await host.start(first);
+    using second = joining(await pidOf(pod), OF_PODS, "sleep", "1000");
+    const member = await host.start(second);
+    const keepers = [await pidOf(pod), await pidOf(member)];
+    if (whose === "keeper") {
+      process.kill(keepers[1] as number, "SIGKILL");
+      assert.equal(await host.status(member), "stopped");
+      await host.ok(["delete", member]);
+      assert.equal(await host.ok(["exec", pod, "echo", "still there"]), "still there\n");
+      // Its name in the VM is free again.
+      await detached(host, ["run", "--detach", "--bundle", second.directory, member]);
+      await host.ok(["delete", "--force", member]);
+    } else {
+      const all = host.leftovers().map((line) => Number(/^process (\d+): .*sandbox-daemon/.exec(line)?.[1] ?? 0));
+      const daemon = all.find((pid) => pid > 0 && !keepers.includes(pid)) ?? 0;
+      assert.equal(daemons(), 3);
+      process.kill(daemon, "SIGKILL");
+      await until(async () => (await host.status(member)) === "stopped" && (await host.status(pod)) === "stopped");
+      await host.ok(["delete", member]);
+    }
+    await host.ok(["delete", "--force", pod]);
+    assert.deepEqual(host.leftovers(), []);
+  });
+}
+
+test("create says which namespaces cannot be joined", async () => {
+  using bundle = joining(process.pid, { ipc: "ipc" }, "true");
+  const { exitCode, stderr } = await host.run(["run", "--bundle", bundle.directory, host.id()]);
+  assert.equal(exitCode, 1);
+  assert.match(stderr, /linux\.namespaces\[ipc\]\.path: a namespace of the host cannot be joined/);
+  assert.deepEqual(host.leftovers(), []);
+});
+
+test("a container that cannot be created in a pod leaves the pod as it is", async () => {
+  using first = podBundle();
+  const pod = await host.start(first);
+  using second = joining(await pidOf(pod), OF_PODS, "/nowhere");
+  const { exitCode } = await host.run(["run", "--bundle", second.directory, host.id()]);
+  assert.notEqual(exitCode, 0);
+  using third = joining(await pidOf(pod), OF_PODS, "echo", "fine");
+  const id = host.id();
+  await detached(host, ["create", "--bundle", third.directory, id]);
+  assert.equal(await host.status(id), "created");
+  await host.ok(["delete", id]);
+  await host.ok(["delete", "--force", pod]);
+  assert.deepEqual(host.leftovers(), []);
+});
