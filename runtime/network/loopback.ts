@@ -11,7 +11,6 @@ import {
   INGRESS_FILTERS,
   type Named,
   TC_U32_TERMINAL,
-  TCA_ACT,
   TCA_KIND,
   TCA_OPTIONS,
   TCA_U32,
@@ -46,10 +45,50 @@ const IFLA_INET_CONF = 1;
 const ROUTE_LOCALNET = 26;
 const ETH_P_IP = 0x0800;
 const TCA_U32_CLASSID = 1;
-const TCA_GACT_PARMS = 2;
+/** linux/pkt_cls.h */
+const TCA_BPF = { OPS_LEN: 4, OPS: 5, NAME: 7, FLAGS: 8 } as const;
+const TCA_BPF_FLAG_ACT_DIRECT = 1;
+const TC_ACT_UNSPEC = 0xffffffff;
 const TC_ACT_SHOT = 2;
 /** Of a packet's destination in its IPv4 header. */
 const DESTINATION_OFFSET = 16;
+/** A classifier's program sees the frame from its Ethernet header on. */
+const ETHERNET_BYTES = 14;
+/** linux/filter.h: ld w [k]; and #k; jeq #k; ret #k */
+const BPF = { LOAD_WORD: 0x20, AND: 0x54, JUMP_EQUAL: 0x15, RETURN: 0x06 } as const;
+const INSTRUCTION_BYTES = 8;
+
+/**
+ * Drops what comes in at the interface for 127.0.0.0/8: the guest, which is to take that from the tap, would take it from
+ * anybody on the wire (CVE-2020-8558). To be there before the guest takes any. A program of classic BPF (tc-bpf(8)),
+ * since kernels may lack the action gact.
+ */
+export function shieldLoopback({ index, name }: Named): Request {
+  const program = Buffer.concat([
+    instruction(BPF.LOAD_WORD, ETHERNET_BYTES + DESTINATION_OFFSET),
+    instruction(BPF.AND, 0xff000000),
+    instruction(BPF.JUMP_EQUAL, LOOPBACK_NET.readUInt32BE(0), 0, 1),
+    instruction(BPF.RETURN, TC_ACT_SHOT),
+    instruction(BPF.RETURN, TC_ACT_UNSPEC),
+  ]);
+  const length = Buffer.alloc(2);
+  length.writeUInt16LE(program.length / INSTRUCTION_BYTES);
+  return {
+    type: RTM.NEWTFILTER,
+    flags: NLM_F_CREATE | NLM_F_EXCL,
+    header: tcmsg(index, 0, INGRESS_FILTERS, earlierInfo()),
+    attributes: [
+      text(TCA_KIND, "bpf"),
+      nested(TCA_OPTIONS, [
+        { type: TCA_BPF.OPS_LEN, value: length },
+        { type: TCA_BPF.OPS, value: program },
+        text(TCA_BPF.NAME, "caisson"),
+        number(TCA_BPF.FLAGS, TCA_BPF_FLAG_ACT_DIRECT),
+      ]),
+    ],
+    doing: `drop what comes in at ${name} for loopback addresses (tc filter bpf)`,
+  };
+}
 
 /** What the guest's kernel is told about its interface `index`; `mac` is the tap's. */
 export function guestLoopbackRequests(index: number, mac: Buffer): Request[] {
@@ -60,15 +99,11 @@ export function guestLoopbackRequests(index: number, mac: Buffer): Request[] {
   ];
 }
 
-/**
- * What the kernel of the namespace is told: `link` is the interface that the tap is connected with. What others send to
- * 127.0.0.0/8 from outside is dropped: the guest, which takes it from the tap, would take it from them (CVE-2020-8558).
- */
+/** What the kernel of the namespace is told: `link` is the interface that the tap is connected with. */
 export function hostLoopbackRequests(link: Link, tap: Named): Request[] {
   const gateway = [number(RTA.OIF, tap.index), { type: RTA.GATEWAY, value: GUEST_ADDRESS }];
   return [
-    filter(link, LOOPBACK_NET, 0xff000000, true),
-    filter(tap, HOST_ADDRESS, 0xffffffff, false),
+    takeFromTap(tap),
     routeLocalnet(tap.index, tap.name),
     address(RTM.NEWADDR, tap.index, HOST_ADDRESS, 32, 0),
     neighbour(tap.index, GUEST_ADDRESS, link.mac),
@@ -138,43 +173,39 @@ function route(
   };
 }
 
-/** Drops what comes in at an interface for these addresses, or lets it be the namespace's own instead of the VM's. */
-function filter({ index, name }: Named, destination: Buffer, mask: number, drop: boolean): Request {
-  const verdict = drop
-    ? nested(TCA_U32.ACT, [
-        nested(1, [
-          text(TCA_ACT.KIND, "gact"),
-          nested(TCA_ACT.OPTIONS, [{ type: TCA_GACT_PARMS, value: gact(TC_ACT_SHOT) }]),
-        ]),
-      ])
-    : number(TCA_U32_CLASSID, 1);
-  const info = ((EARLIER_PRIORITY << 16) | ((ETH_P_IP & 0xff) << 8) | (ETH_P_IP >> 8)) >>> 0;
+/** Lets what the guest answers be the namespace's own: everything else that comes from the tap goes to the wire. */
+function takeFromTap({ index, name }: Named): Request {
+  const options = [{ type: TCA_U32.SEL, value: match(HOST_ADDRESS) }, number(TCA_U32_CLASSID, 1)];
   return {
     type: RTM.NEWTFILTER,
     flags: NLM_F_CREATE | NLM_F_EXCL,
-    header: tcmsg(index, 0, INGRESS_FILTERS, info),
-    attributes: [
-      text(TCA_KIND, "u32"),
-      nested(TCA_OPTIONS, [{ type: TCA_U32.SEL, value: match(destination, mask) }, verdict]),
-    ],
-    doing: `filter what comes in at ${name} for ${[...destination].join(".")}`,
+    header: tcmsg(index, 0, INGRESS_FILTERS, earlierInfo()),
+    attributes: [text(TCA_KIND, "u32"), nested(TCA_OPTIONS, options)],
+    doing: `take what comes in at ${name} for ${[...HOST_ADDRESS].join(".")}`,
   };
 }
 
+function earlierInfo(): number {
+  return ((EARLIER_PRIORITY << 16) | ((ETH_P_IP & 0xff) << 8) | (ETH_P_IP >> 8)) >>> 0;
+}
+
 /** struct tc_u32_sel with one struct tc_u32_key. */
-function match(destination: Buffer, mask: number): Buffer {
+function match(destination: Buffer): Buffer {
   const selector = Buffer.alloc(16 + 16);
   selector.writeUInt8(TC_U32_TERMINAL, 0);
   selector.writeUInt8(1, 2);
-  selector.writeUInt32BE(mask, 16);
+  selector.writeUInt32BE(0xffffffff, 16);
   destination.copy(selector, 20);
   selector.writeInt32LE(DESTINATION_OFFSET, 24);
   return selector;
 }
 
-/** struct tc_gact. */
-function gact(action: number): Buffer {
-  const parameters = Buffer.alloc(20);
-  parameters.writeInt32LE(action, 8);
-  return parameters;
+/** struct sock_filter. */
+function instruction(code: number, operand: number, ifTrue = 0, ifFalse = 0): Buffer {
+  const bytes = Buffer.alloc(INSTRUCTION_BYTES);
+  bytes.writeUInt16LE(code, 0);
+  bytes.writeUInt8(ifTrue, 2);
+  bytes.writeUInt8(ifFalse, 3);
+  bytes.writeUInt32LE(operand, 4);
+  return bytes;
 }

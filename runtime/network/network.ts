@@ -8,7 +8,7 @@ import type { NetworkDevice } from "../vm/spec.ts";
 import { assignDevices } from "./assignment.ts";
 import { connect, disconnect, planConnections } from "./connection.ts";
 import { contentRequests, FIRST_GUEST_INDEX, linkRequests, moveRequests } from "./guest.ts";
-import { guestLoopbackRequests, hostLoopbackRequests, ownLoopback } from "./loopback.ts";
+import { guestLoopbackRequests, hostLoopbackRequests, ownLoopback, shieldLoopback } from "./loopback.ts";
 import { encodeBatch, type Request } from "./message.ts";
 import { enterNetworkNamespace, isCurrentNamespace } from "./namespace.ts";
 import { selectLinks } from "./selection.ts";
@@ -126,12 +126,14 @@ export class SandboxNetwork {
 
   /**
    * What the guest must be told before lendLoopback(), if that is possible: the VM has an interface, to whose filters nobody
-   * else adds.
+   * else adds. From here on nobody on the wire reaches the guest's loopback.
+   * @throws CAISSON_E_NETWORK when the kernel refuses that.
    */
   loopbackRequests(): GuestRequests | undefined {
     const lender = this.#lender();
     if (lender === undefined) return undefined;
     const { link, tap } = lender;
+    transact(this.#socket, [shieldLoopback(link)]);
     const index = FIRST_GUEST_INDEX + (this.#devices.get(link.index) ?? 0);
     return { pid: 0, requests: guestLoopbackRequests(index, tap.mac) };
   }
@@ -141,6 +143,9 @@ export class SandboxNetwork {
     const lender = this.#lender();
     if (lender === undefined) return;
     this.#lent = true;
+    if (this.#path !== undefined) {
+      this.#save({ namespace: this.#path, interfaces: [...this.#connected], loopback: true });
+    }
     transact(this.#socket, hostLoopbackRequests(lender.link, lender.tap));
   }
 

@@ -2,11 +2,14 @@ import { existsSync } from "node:fs";
 import { NetlinkSocket } from "../../native/posix/netlink.ts";
 import type { NetworkChanges } from "../state/record.ts";
 import { disconnect } from "./connection.ts";
+import { ownLoopback } from "./loopback.ts";
 import { inNetworkNamespace } from "./namespace.ts";
+import { transact } from "./transact.ts";
 
 /** Puts a network namespace back as it was, after its sandbox was killed. Nothing to do for one that is gone. */
-export function restoreNetwork({ namespace, interfaces }: NetworkChanges): void {
+export function restoreNetwork({ namespace, interfaces, loopback }: NetworkChanges): void {
   if (!existsSync(namespace)) return;
   using socket = inNetworkNamespace(namespace, () => new NetlinkSocket());
   disconnect(socket, interfaces, []);
+  if (loopback === true) transact(socket, [ownLoopback(true)]);
 }

@@ -11,6 +11,8 @@ export interface NetworkChanges {
   /** Path of the namespace. */
   namespace: string;
   interfaces: ConnectedInterface[];
+  /** Whether its 127.0.0.1 was given to the VM. */
+  loopback?: boolean | undefined;
 }
 
 export interface ConnectedInterface {
@@ -112,8 +114,9 @@ function isIdentity(value: unknown): boolean {
 }
 
 function isNetwork(value: unknown): boolean {
-  const { namespace, interfaces } = (value ?? {}) as Partial<Record<keyof NetworkChanges, unknown>>;
-  return isString(namespace) && Array.isArray(interfaces) && interfaces.every(isConnectedInterface);
+  const { namespace, interfaces, loopback } = (value ?? {}) as Partial<Record<keyof NetworkChanges, unknown>>;
+  const isRight = isString(namespace) && (loopback === undefined || typeof loopback === "boolean");
+  return isRight && Array.isArray(interfaces) && interfaces.every(isConnectedInterface);
 }
 
 function isConnectedInterface(value: unknown): boolean {

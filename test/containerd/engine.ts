@@ -20,6 +20,9 @@ export const IMAGE = "localhost/caisson-test:latest";
 export const PAUSE_IMAGE = "localhost/caisson-pause:latest";
 export const RUNTIME = "io.containerd.caisson.v2";
 
+/** "shim" has containerd 2.x, if it is the first in PATH, make pods by our Sandbox API. */
+const SANDBOXER = process.env["CAISSON_SANDBOXER"];
+
 const START_LIMIT_MS = 20_000;
 const CTR_LIMIT_MS = 100_000;
 const BIN = join(import.meta.dirname, "..", "..", "bin");
@@ -62,7 +65,7 @@ export class Engine {
   readonly networkNamespaces = new Set<string>();
   readonly #surroundings: Surroundings;
   /** Test files that run at once have a bridge each. */
-  readonly #bridge = `ctrd${process.pid}`;
+  readonly bridge = `ctrd${process.pid}`;
   #process: ChildProcess | undefined;
 
   private constructor(folder: string, surroundings: Surroundings) {
@@ -76,8 +79,8 @@ export class Engine {
     const engine = new Engine(mkdtempSync(join(tmpdir(), "caisson-containerd-")), surroundings);
     engine.#configure();
     // The first of all binds /run/netns onto itself, with what is mounted in it then (ip-netns(8)): not in a pod's life.
-    execFileSync("ip", ["netns", "add", engine.#bridge]);
-    execFileSync("ip", ["netns", "delete", engine.#bridge]);
+    execFileSync("ip", ["netns", "add", engine.bridge]);
+    execFileSync("ip", ["netns", "delete", engine.bridge]);
     await engine.run();
     await engine.import({ name: IMAGE, command: ["/bin/sh"] });
     await engine.import({ name: PAUSE_IMAGE, command: ["/bin/sleep", "1000000"] });
@@ -121,7 +124,7 @@ export class Engine {
   async stop(): Promise<void> {
     await this.kill();
     for (const mount of this.mounts()) execFileSync("umount", ["-l", mount]);
-    if (existsSync(`/sys/class/net/${this.#bridge}`)) execFileSync("ip", ["link", "delete", this.#bridge]);
+    if (existsSync(`/sys/class/net/${this.bridge}`)) execFileSync("ip", ["link", "delete", this.bridge]);
     rmSync(this.folder, { recursive: true, force: true });
   }
 
@@ -211,7 +214,7 @@ export class Engine {
     symlinkSync("/usr/lib/cni", join(folder, "cni", "bin"));
     const subnet = `10.213.${process.pid % 250}.0/24`;
     const bridge = {
-      ...{ type: "bridge", bridge: this.#bridge, isGateway: true, ipMasq: this.#surroundings.plugins !== undefined },
+      ...{ type: "bridge", bridge: this.bridge, isGateway: true, ipMasq: this.#surroundings.plugins !== undefined },
       ipam: {
         ...{ type: "host-local", dataDir: join(folder, "cni", "data"), ranges: [[{ subnet }]] },
         routes: [{ dst: "0.0.0.0/0" }],
@@ -240,6 +243,9 @@ disabled_plugins = [${["aufs", "btrfs", "zfs", "devmapper"].map((name) => `"io.c
     [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.caisson]
       runtime_type = "${RUNTIME}"
       pod_annotations = ["io.caisson.*"]
+      ${SANDBOXER === undefined ? "" : `sandboxer = "${SANDBOXER}"`}
+    [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc]
+      runtime_type = "io.containerd.runc.v2"
   [plugins."io.containerd.grpc.v1.cri".cni]
     bin_dir = "${folder}/cni/bin"
     conf_dir = "${folder}/cni/net.d"

@@ -27,12 +27,18 @@ export class Pod implements AsyncDisposable {
     this.#logs = logs;
   }
 
-  /** @param linux of the pod's configuration. */
-  static async run(engine: Engine, cri: Cri, linux: Message = {}): Promise<Pod> {
+  /** @param linux of the pod's configuration. @param more of it. */
+  static async run(engine: Engine, cri: Cri, linux: Message = {}, more: Message = {}): Promise<Pod> {
     const name = `pod-${randomBytes(4).toString("hex")}`;
     const logDirectory = join(engine.folder, "pods", name);
     mkdirSync(logDirectory, { recursive: true });
-    const config = { metadata: { name, uid: name, namespace: "tests" }, hostname: "pod-host", logDirectory, linux };
+    const config = {
+      metadata: { name, uid: name, namespace: "tests" },
+      hostname: "pod-host",
+      logDirectory,
+      linux,
+      ...more,
+    };
     const { podSandboxId } = await cri.call<{ podSandboxId: string }>("RunPodSandbox", { config });
     const { info } = await cri.call<{ info: object }>("PodSandboxStatus", { podSandboxId, verbose: true });
     for (const [name] of JSON.stringify(info).matchAll(/cni-[0-9a-f-]{36}/g)) engine.networkNamespaces.add(name);
