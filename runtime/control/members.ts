@@ -2,11 +2,10 @@ import type { Socket } from "node:net";
 import { join } from "node:path";
 import { takeFd } from "../../native/posix/index.ts";
 import { CaissonError } from "../../protocol/errors.ts";
-import type { Spec } from "../../protocol/oci.ts";
 import { formatError } from "../errors.ts";
 import { log } from "../log.ts";
-import { isBindMount } from "../oci/checks/mounts.ts";
 import { HostHooks } from "../sandbox/hooks.ts";
+import { withSources } from "../sandbox/host-paths.ts";
 import type { ContainerBundle, Sandbox } from "../sandbox/sandbox.ts";
 import { withMountTree } from "../storage/mount-tree.ts";
 import { containerHandlers, shutDown } from "./container-handlers.ts";
@@ -152,18 +151,4 @@ async function create({ sandbox, directory }: Home, params: JoinParams, signal: 
     for (const stream of [io.stdin, io.stdout, io.stderr]) stream?.destroy();
     throw error;
   }
-}
-
-/** The configuration with every path of the host, but for the root file system's, changed. */
-export function withSources(config: Spec, change: (path: string) => string): Spec {
-  const mounts = config.mounts?.map((mount) =>
-    isBindMount(mount) && mount.source !== undefined ? { ...mount, source: change(mount.source) } : mount,
-  );
-  const createContainer = config.hooks?.createContainer?.map((hook) => ({
-    ...hook,
-    args: hook.args ?? [hook.path],
-    path: change(hook.path),
-  }));
-  const hooks = createContainer === undefined ? config.hooks : { ...config.hooks, createContainer };
-  return { ...config, ...(mounts && { mounts }), ...(hooks && { hooks }) };
 }

@@ -12,6 +12,7 @@ import { diedError } from "../vm/death.ts";
 import { HostCgroup, hostCgroupPath } from "./cgroup.ts";
 import type { Container, WindowSize } from "./container.ts";
 import { HostHooks } from "./hooks.ts";
+import { withCallersMounts } from "./host-paths.ts";
 import { HostedSandbox } from "./hosted.ts";
 import { podDocument } from "./pod-document.ts";
 import { podOf } from "./pod-of.ts";
@@ -104,8 +105,13 @@ export class Pod {
     if (hosted === undefined)
       throw new CaissonError("CAISSON_E_STATE", `the sandbox of container ${id} has not started`);
     const { config: spec, bytes: sharedMemoryBytes } = takeSharedMemory(config);
-    const parts = { spec, sharedMemoryBytes, directory: bundle.bundle, rootfs: bundle.rootfs };
-    const container = await hosted.sandbox.createContainer(id, parts, io, window);
+    const createContainer = (found: Spec) => {
+      const parts = { spec: found, sharedMemoryBytes, directory: bundle.bundle, rootfs: bundle.rootfs };
+      return hosted.sandbox.createContainer(id, parts, io, window);
+    };
+    const container = await (id === this.#main
+      ? createContainer(spec)
+      : withCallersMounts(spec, directory, this.#options.share, createContainer));
     undo.defer(() => this.#discard(container));
     signal.throwIfAborted();
     const standIn = id === this.#main ? undefined : new StandIn();

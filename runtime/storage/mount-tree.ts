@@ -1,8 +1,8 @@
 /** What one process sees mounted, shown to another that has a mount namespace of its own. */
 import { closeSync, mkdirSync, rmdirSync } from "node:fs";
 import { join } from "node:path";
-import { attachMounts, cloneMounts, constants, umount } from "../../native/posix/index.ts";
-import { inOwnMountNamespace } from "./mount-namespace.ts";
+import { attachMounts, cloneMounts, constants, mount, umount, unshare } from "../../native/posix/index.ts";
+import { inCallersMountNamespace, inOwnMountNamespace } from "./mount-namespace.ts";
 
 /**
  * All that this process sees, as a descriptor for withMountTree(). Only to be used in a private mount namespace: its mounts
@@ -10,6 +10,19 @@ import { inOwnMountNamespace } from "./mount-namespace.ts";
  */
 export function ownMountTree(): number {
   return cloneMounts("/");
+}
+
+/**
+ * The same of what whoever started this process sees now, which this process need not: the host's mounts reach it only where
+ * they are shared, and on hosts without systemd none are. Only to be used in a private mount namespace.
+ */
+export function callersMountTree(): number {
+  return inCallersMountNamespace(() => {
+    // The copy of a shared mount is shared, too: taking ours away would take theirs.
+    unshare(constants.CLONE_NEWNS);
+    mount(null, "/", null, constants.MS_REC | constants.MS_SLAVE, null);
+    return cloneMounts("/");
+  });
 }
 
 /** Not a name that anything else has. */

@@ -6,6 +6,7 @@ import type { Hooks, Mount, Spec } from "../../protocol/oci.ts";
 import { isBindMount } from "../oci/checks/mounts.ts";
 import { type BindOptions, bind } from "./bind.ts";
 import { inOwnMountNamespace, type Shown, standFor } from "./mount-namespace.ts";
+import { outsideTree } from "./mount-tree.ts";
 import { Volumes } from "./volumes.ts";
 
 /** Not in any container's id. */
@@ -145,17 +146,18 @@ class BindSource {
   constructor(entry: Mount, index: number, bundle: string) {
     const field = `mounts[${index}].source`;
     const source = resolve(bundle, entry.source ?? "");
+    const name = outsideTree(source);
     const cannot = (code: ErrorCode, message: string, more: object) =>
       new CaissonError(code, message, { ...more, field });
     try {
       this.path = realpathSync(source);
     } catch (cause) {
-      throw cannot("CAISSON_E_STORAGE", `${field}: ${source} cannot be bound to ${entry.destination}`, { cause });
+      throw cannot("CAISSON_E_STORAGE", `${field}: ${name} cannot be bound to ${entry.destination}`, { cause });
     }
     const kind = statSync(this.path);
     if (kind.isBlockDevice() || kind.isCharacterDevice()) {
       const remedy = "name devices in linux.devices; the guest has its own";
-      throw cannot("CAISSON_E_CONFIG_UNSUPPORTED", `${field}: ${source} is a device of the host`, { remedy });
+      throw cannot("CAISSON_E_CONFIG_UNSUPPORTED", `${field}: ${name} is a device of the host`, { remedy });
     }
     this.index = index;
     this.isDirectory = kind.isDirectory();

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { mkdirSync, readdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import type { Cri } from "./cri.ts";
@@ -73,4 +74,34 @@ test("an emptyDir is shared by the pod's containers", options, async () => {
   assert.equal(await pod.sh(reader, "cat /work/result; echo more >> /work/result"), "done");
   await pod.remove(writer);
   assert.equal(await pod.sh(reader, "cat /work/result"), "done\nmore");
+});
+
+test("volumes mounted after the pod started show, and what is mounted in them while it runs", options, async () => {
+  const folder = join(engine.folder, "late");
+  mkdirSync(folder);
+  await using pod = await Pod.run(engine, cri);
+  const mount = (path: string) => {
+    mkdirSync(path, { recursive: true });
+    execFileSync("mount", ["-t", "tmpfs", "none", path]);
+    execFileSync("mount", ["--make-shared", path]);
+  };
+  try {
+    mount(folder);
+    writeFileSync(join(folder, "note"), "in the volume");
+    mkdirSync(join(folder, "inner"));
+    const propagation = "PROPAGATION_HOST_TO_CONTAINER";
+    const mounts = [{ containerPath: "/late", hostPath: folder, propagation }];
+    const container = await pod.container("late", FOREVER, { mounts });
+    assert.equal(await pod.sh(container, "cat /late/note"), "in the volume");
+    assert.equal(await pod.sh(container, "ls /late/inner"), "");
+    mount(join(folder, "inner"));
+    writeFileSync(join(folder, "inner", "note"), "in it");
+    assert.equal(await pod.sh(container, "cat /late/inner/note"), "in it");
+    execFileSync("umount", [join(folder, "inner")]);
+    assert.equal(await pod.sh(container, "ls /late/inner"), "");
+    await pod.remove(container);
+    assert.equal(readFileSync(join(folder, "note"), "utf8"), "in the volume");
+  } finally {
+    for (const path of engine.mounts().filter((each) => each.startsWith(folder))) execFileSync("umount", [path]);
+  }
 });
