@@ -6,6 +6,7 @@ import { exitCodeOf } from "../errors.ts";
 import { loadProcess } from "../oci/bundle.ts";
 import { readDocument } from "../oci/document.ts";
 import { validateProcess } from "../oci/validate.ts";
+import { dropProcessLabels } from "../sandbox/host-labels.ts";
 import { collect, type Globals, refuse, verb } from "./command.ts";
 import { withDaemon } from "./daemon.ts";
 import { applyFlags, commandProcess, type ProcessFlags } from "./exec-process.ts";
@@ -97,11 +98,12 @@ function wantedProcess(bundle: string, args: readonly string[], flags: ExecFlags
     if (args.length > 0) {
       throw new CaissonError("CAISSON_E_USAGE", "a command and --process cannot both say what to run");
     }
-    return validateProcess(applyFlags(loadProcess(file), wanted), "the process to run");
+    return validateProcess(applyFlags(loadProcess(file, dropProcessLabels), wanted), "the process to run");
   }
   if (args.length === 0) throw new CaissonError("CAISSON_E_USAGE", "process args cannot be empty");
   const path = join(bundle, "config.json");
   const config = readDocument(path, "CAISSON_E_BUNDLE") as Partial<Spec> | null;
+  dropProcessLabels(config?.process);
   const own = validateProcess(config?.process, path);
   return validateProcess(commandProcess(own, args, wanted), "the process to run");
 }

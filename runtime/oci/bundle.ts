@@ -40,9 +40,11 @@ export function loadBundle(directory: string, adapt = (document: unknown) => doc
   return { config, bundle, rootfs: realpathSync(rootPath), warnings };
 }
 
-/** The process in a file for `exec --process`; errors as validateProcess. */
-export function loadProcess(path: string): Process {
-  return validateProcess(readDocument(path, "CAISSON_E_USAGE"), path);
+/** The process in a file for `exec --process`; `adapt` may change it before it is checked. Errors as validateProcess. */
+export function loadProcess(path: string, adapt: (document: unknown) => void = () => {}): Process {
+  const document = readDocument(path, "CAISSON_E_USAGE");
+  adapt(document);
+  return validateProcess(document, path);
 }
 
 /** The resources in a file for `update --resources`; errors as validateResources. */
