@@ -55,7 +55,7 @@ export class Shim implements AsyncDisposable {
     events.listen(join(folder, "events.sock"));
     await once(events, "listening");
     mkdirSync(join(folder, "bundle"));
-    const { exitCode, stdout, stderr } = await shimCommand(folder, id, "start");
+    const { exitCode, stdout, stderr } = await run(folder, id, "start");
     if (exitCode !== 0) throw new Error(stderr);
     return new Shim(folder, id, JSON.parse(stdout), topics, events);
   }
@@ -102,20 +102,25 @@ export class Shim implements AsyncDisposable {
       } catch {
         // It is dead, as some tests want it.
       }
-      if (!(await this.gone())) await shimCommand(this.folder, this.id, "delete");
+      if (!(await this.gone())) await run(this.folder, this.id, "delete");
     }
     this.#events.close();
     rmSync(this.folder, { recursive: true, force: true });
   }
 }
 
-/** One command line as containerd has it; its working directory is the bundle. */
-export async function shimCommand(folder: string, id: string, action: "start" | "delete") {
-  const args = ["-namespace", "tests", "-id", id, "-address", join(folder, "containerd.sock")];
-  const child = spawn(PROGRAM, [...args, action], {
-    cwd: join(folder, "bundle"),
-    env: { ...process.env, MAX_SHIM_VERSION: "3", TTRPC_ADDRESS: join(folder, "events.sock") },
-    stdio: ["ignore", "pipe", "pipe"],
-  });
-  return await collect(child);
+/** One command line as containerd has it, for child_process; its working directory is the bundle. */
+export function shimProgram(
+  folder: string,
+  id: string,
+  action: "start" | "delete",
+): [program: string, args: string[], options: { cwd: string; env: NodeJS.ProcessEnv }] {
+  const args = ["-namespace", "tests", "-id", id, "-address", join(folder, "containerd.sock"), action];
+  const env = { ...process.env, MAX_SHIM_VERSION: "3", TTRPC_ADDRESS: join(folder, "events.sock") };
+  return [PROGRAM, args, { cwd: join(folder, "bundle"), env }];
+}
+
+async function run(folder: string, id: string, action: "start" | "delete") {
+  const [program, args, options] = shimProgram(folder, id, action);
+  return await collect(spawn(program, args, { ...options, stdio: ["ignore", "pipe", "pipe"] }));
 }

@@ -1,0 +1,160 @@
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { closeSync, constants, existsSync, openSync, readFileSync, readSync, unlinkSync } from "node:fs";
+import { connect } from "node:net";
+import { join } from "node:path";
+import { test } from "node:test";
+import { setTimeout as delay } from "node:timers/promises";
+import { DeleteResponse, KillRequest, StateRequest } from "../../protocol/generated/containerd/task.ts";
+import { Request } from "../../protocol/generated/containerd/ttrpc.ts";
+import { Empty } from "../../protocol/generated/containerd/types.ts";
+import { encodeFrame } from "../../runtime/ttrpc/frames.ts";
+import { Bundle } from "../harness/bundle.ts";
+import { Netns } from "../harness/network.ts";
+import { qemuOf } from "./remains.ts";
+import { Calls } from "./sandbox-calls.ts";
+import { Shim, shimProgram, TASK } from "./shim.ts";
+
+/** How long an end may take to be told: an emulated guest's panic is slow. */
+const AT_ONCE_MS = 8000;
+
+const FAULTS = {
+  "the guest's kernel panics": "echo c > /proc/sysrq-trigger; sleep 1000",
+  "the agent is killed with -9":
+    "cd /proc; for each in [0-9]*; do grep -q agent[.]cjs $each/cmdline && kill -9 $each; done; sleep 1000",
+} as const;
+
+async function eventually(check: () => boolean, what: string): Promise<void> {
+  for (const end = performance.now() + 5000; performance.now() < end; await delay(20)) if (check()) return;
+  assert.fail(`not within 5 s: ${what}`);
+}
+
+/** A zombie has no command line; nobody may be there to reap it. */
+function runs(pid: number): boolean {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, "utf8") !== "";
+  } catch {
+    return false;
+  }
+}
+
+for (const [name, script] of Object.entries(FAULTS)) {
+  test(`${name}: every container of the pod ends with 255 and an event, and nothing is left`, async () => {
+    using netns = new Netns();
+    const before = netns.state;
+    await using shim = await Shim.start("fault");
+    const calls = new Calls(shim);
+    await calls.create(netns.path);
+    const { pid } = await calls.start();
+    using other = new Bundle();
+    using culprit = new Bundle(["sh", "-c", `sleep 1; ${script}`]);
+    culprit.spec.linux = { ...culprit.spec.linux, readonlyPaths: [], maskedPaths: [] };
+    await calls.container("other", other, pid);
+    // In the guest's own pid namespace, as an attacker who has broken out would be.
+    await calls.container("culprit", culprit, pid, { own: ["mount"] });
+    const start = performance.now();
+    const exits = await Promise.all([calls.wait(), calls.exited("other"), calls.exited("culprit")]);
+    assert.deepEqual(
+      exits.map(({ exitStatus }) => exitStatus),
+      [255, 255, 255],
+    );
+    const ms = performance.now() - start;
+    assert.ok(ms < AT_ONCE_MS, `it took ${ms} ms`);
+    await eventually(() => shim.topics.filter((topic) => topic === "/tasks/exit").length === 2, "two events");
+    assert.deepEqual(qemuOf(pid), []);
+    for (const id of ["other", "culprit"]) await calls.remove(id);
+    await calls.shutdown();
+    assert.equal(await shim.gone(), true);
+    assert.equal(netns.state, before);
+  });
+}
+
+test("delete after a daemon that is dead prints how its container ended, and removes all that it left", async () => {
+  using netns = new Netns();
+  const before = netns.state;
+  await using shim = await Shim.start("dead");
+  const calls = new Calls(shim);
+  await calls.create(netns.path);
+  const { pid } = await calls.start();
+  const [qemu = 0] = qemuOf(pid);
+  assert.notEqual(netns.state, before);
+  process.kill(pid, "SIGKILL");
+  // Once more for what is gone already: containerd may ask for each container of the pod.
+  for (let time = 0; time < 2; time++) {
+    const printed = execFileSync(...shimProgram(shim.folder, "dead", "delete"));
+    const { exitStatus, pid: dead } = DeleteResponse.decode(printed);
+    assert.deepEqual([exitStatus, dead], [255, time === 0 ? pid : 0]);
+  }
+  assert.equal(existsSync(shim.state), false);
+  await eventually(() => !runs(qemu), "QEMU has ended");
+  assert.equal(netns.state, before);
+});
+
+test("an output whose reader goes away goes on with the next one, and nothing is lost", async () => {
+  using netns = new Netns();
+  await using shim = await Shim.start("reader");
+  const calls = new Calls(shim);
+  await calls.create(netns.path);
+  const { pid } = await calls.start();
+  using bundle = new Bundle(["sh", "-c", "seq 1 60000; sleep 1000"]);
+  const output = join(shim.folder, "fifo");
+  execFileSync("mkfifo", [output]);
+  let reader = openSync(output, constants.O_RDONLY | constants.O_NONBLOCK);
+  await calls.container("seq", bundle, pid, { output });
+  const expected = Array.from({ length: 60_000 }, (_, index) => `${index + 1}\n`).join("");
+  let got = "";
+  const chunk = Buffer.alloc(30_000);
+  for (const end = performance.now() + 30_000; got.length < expected.length && performance.now() < end; ) {
+    let count = 0;
+    try {
+      count = readSync(reader, chunk);
+    } catch (error) {
+      assert.equal((error as NodeJS.ErrnoException).code, "EAGAIN");
+      await delay(5);
+    }
+    got += chunk.toString("latin1", 0, count);
+    if (count === 0 || Math.random() < 0.7) continue;
+    closeSync(reader);
+    await delay(50);
+    reader = openSync(output, constants.O_RDONLY | constants.O_NONBLOCK);
+  }
+  closeSync(reader);
+  assert.equal(got, expected);
+  unlinkSync(output);
+  const kill = { id: "seq", execId: "", signal: 9, all: false };
+  await shim.call(TASK, "Kill", KillRequest, kill, Empty);
+  assert.equal((await calls.exited("seq")).exitStatus, 137);
+});
+
+test("a daemon serves on beside clients that never read, send junk, or end in the middle of a frame", async () => {
+  await using shim = await Shim.start("hostile");
+  const calls = new Calls(shim);
+  await calls.create("");
+  const ask = Request.encode({
+    service: TASK,
+    method: "State",
+    payload: Buffer.from(StateRequest.encode({ id: "x".repeat(1000), execId: "" }).finish()),
+    timeoutNano: 0n,
+    metadata: [],
+  }).finish();
+  const deaf = connect(shim.socket).on("error", () => {});
+  deaf.pause();
+  for (let call = 0; call < 20_000; call++) {
+    deaf.write(encodeFrame({ stream: 2 * call + 1, type: 1, flags: 1, data: Buffer.from(ask) }));
+  }
+  for (let each = 0; each < 200; each++) {
+    const junk = connect(shim.socket).on("error", () => {});
+    const bytes = Buffer.from(Array.from({ length: 1 + Math.floor(Math.random() * 300) }, () => Math.random() * 256));
+    // Some claim to be longer than they are, some longer than any may be.
+    if (each % 2 === 0) bytes[0] = 0;
+    junk.resume().end(bytes);
+  }
+  for (let time = 0; time < 20; time++) {
+    assert.equal((await calls.status()).state, "SANDBOX_NOTREADY");
+    await delay(20);
+  }
+  assert.ok(deaf.writableLength > 10_000_000, `${deaf.writableLength} bytes wait: the daemon has taken too many`);
+  deaf.destroy();
+  await calls.shutdown();
+  assert.equal(await shim.gone(), true);
+});
