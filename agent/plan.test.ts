@@ -124,17 +124,18 @@ test("compileCreate loads the filter before the rights go, or last with no_new_p
 
 test("compileCreate stops at createContainer only when there are such hooks", () => {
   const barriers = (steps: Step[]) => steps.filter((step) => step.op === "barrier").map((step) => step.barrier);
-  const hooks = { createContainer: [{ path: "/h" }], startContainer: [{ path: "/s", timeout: 2 }] };
+  const hooks = { createContainer: [{ path: "/h", env: [] }], startContainer: [{ path: "/s", timeout: 2 }] };
   assert.deepEqual(barriers(create()), ["created"]);
   const steps = create({ hooks });
   assert.deepEqual(barriers(steps), ["createContainer", "created"]);
   order(steps, "rootfs", "barrier", "hook", "pivotRoot");
   const ran = steps.filter((step) => step.op === "hook");
   assert.deepEqual(
-    ran.map(({ args, timeoutMs }) => ({ args, timeoutMs })),
+    ran.map(({ args, env, timeoutMs }) => ({ args, env, timeoutMs })),
     [
-      { args: ["/h"], timeoutMs: 0 },
-      { args: ["/s"], timeoutMs: 2000 },
+      { args: ["/h"], env: [], timeoutMs: 0 },
+      // Without an environment of its own it has the container's.
+      { args: ["/s"], env: ["PATH=/usr/bin:/bin"], timeoutMs: 2000 },
     ],
   );
 });

@@ -23,7 +23,7 @@ export class MountedShare {
       );
     }
     try {
-      mkdirSync(this.path, { recursive: true, mode: 0o700 });
+      mkdirSync(this.path, { recursive: true, mode: 0o711 });
       mount(tag, this.path, type, posix.MS_NODEV, options === "" ? null : options);
       this.#root = openSync(this.path, constants.O_RDONLY | constants.O_DIRECTORY);
     } catch (cause) {

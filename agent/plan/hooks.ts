@@ -1,24 +1,25 @@
-import type { Hook, Spec } from "../../protocol/oci.ts";
+import type { Spec } from "../../protocol/oci.ts";
 import type { Barrier, Step } from "../steps.ts";
 
 /** config.md, CreateContainer Hooks: in the container's namespaces, once its mounts are there and before pivot_root. */
-export function createContainerSteps({ hooks }: Spec): Step[] {
-  const programs = hooks?.createContainer ?? [];
-  if (programs.length === 0) return [];
-  return [barrierStep("createContainer"), ...hookSteps("createContainer", programs)];
+export function createContainerSteps(spec: Spec): Step[] {
+  const hooks = hookSteps("createContainer", spec);
+  return hooks.length === 0 ? [] : [barrierStep("createContainer"), ...hooks];
 }
 
 /** config.md, StartContainer Hooks: in the container, after start, before the program. */
-export function startContainerSteps({ hooks }: Spec): Step[] {
-  return [barrierStep("created"), ...hookSteps("startContainer", hooks?.startContainer ?? [])];
+export function startContainerSteps(spec: Spec): Step[] {
+  return [barrierStep("created"), ...hookSteps("startContainer", spec)];
 }
 
 function barrierStep(barrier: Barrier): Step {
   return { op: "barrier", barrier, field: barrier === "created" ? "process" : `hooks.${barrier}`, task: "waiting" };
 }
 
-function hookSteps(name: "createContainer" | "startContainer", hooks: readonly Hook[]): Step[] {
-  return hooks.map(({ path, args = [path], env = [], timeout = 0 }, index) => ({
+/** A hook without `env` has the container's environment, as with runc. */
+function hookSteps(name: "createContainer" | "startContainer", { hooks, process }: Spec): Step[] {
+  const programs = hooks?.[name] ?? [];
+  return programs.map(({ path, args = [path], env = process?.env ?? [], timeout = 0 }, index) => ({
     op: "hook",
     path,
     args,

@@ -16,8 +16,11 @@ const VOLUMES = "~volumes";
 export const GUEST_SHARE = "/run/caisson/share";
 const GUEST_LIVE_SHARE = "/run/caisson/live";
 
-/** Room for the share's own directories and mount points: all that a hostile guest could write beside the volumes. */
-const SHARE_TMPFS = "mode=0700,size=1m,nr_inodes=4096";
+/**
+ * Room for the share's own directories and mount points: all that a hostile guest could write beside the volumes. Whoever
+ * has a path may go through it: in the guest createContainer hooks are run from it as the container's users.
+ */
+const SHARE_TMPFS = "mode=0711,size=1m,nr_inodes=4096";
 
 /**
  * The one directory that the sandbox's VM can see. Root file systems and volumes are bind mounts below it:

@@ -172,6 +172,61 @@ test("what a createRuntime hook mounts is seen outside of the sandbox", async ()
   assert.equal(existsSync(join(target, "file")), false);
 });
 
+test("a hook without env has the runtime's environment, and one in the container the container's", async () => {
+  using bundle = new Bundle(["true"]);
+  executable(join(bundle.rootfs, "hook"), "env > /startContainer");
+  bundle.process.env = ["PATH=/bin", "OF=the container"];
+  bundle.spec.hooks = {
+    createRuntime: [{ path: executable(join(folder, "hook"), `env > ${folder}/createRuntime`) }],
+    startContainer: [{ path: "/hook" }],
+  };
+  bundle.write();
+  await host.ok(["run", "-b", bundle.directory, host.id()], { env: { OF: "the runtime" } });
+  assert.match(readFileSync(join(folder, "createRuntime"), "utf8"), /^OF=the runtime$/m);
+  assert.match(readFileSync(join(bundle.rootfs, "startContainer"), "utf8"), /^OF=the container$/m);
+});
+
+test("a createContainer hook runs in the container's user namespace", async () => {
+  using bundle = new Bundle(["true"]);
+  const ids = [{ containerID: 0, hostID: 100_000, size: 1000 }];
+  const { linux } = bundle.spec;
+  const namespaces = [...(linux?.namespaces ?? []), { type: "user" as const }];
+  bundle.spec.linux = { ...linux, namespaces, uidMappings: ids, gidMappings: ids };
+  const script =
+    'state=$(cat); cd "$(echo "$state" | sed \'s/.*"bundle":"\\([^"]*\\)".*/\\1/\')"; ' +
+    "id -u > rootfs/tmp/hook; cat /proc/self/uid_map >> rootfs/tmp/hook";
+  bundle.spec.hooks = { createContainer: [{ path: executable(join(folder, "hook"), script) }] };
+  bundle.write();
+  chmodSync(bundle.directory, 0o755);
+  chmodSync(join(bundle.rootfs, "tmp"), 0o777);
+  await host.ok(["run", "-b", bundle.directory, host.id()]);
+  const [uid, map] = readFileSync(join(bundle.rootfs, "tmp", "hook"), "utf8").split("\n");
+  assert.deepEqual([uid, map?.trim().split(/\s+/)], ["0", ["0", "100000", "1000"]]);
+});
+
+for (const name of ["createRuntime", "createContainer", "startContainer", "poststart"] as const) {
+  test(`delete --force ends a ${name} hook that has no timeout`, async () => {
+    using bundle = new Bundle();
+    const text = `echo ${name} >> ${folder}/journal; exec sleep 998`;
+    executable(join(bundle.rootfs, "hook"), "exec sleep 998");
+    const isInside = name === "startContainer";
+    bundle.spec.hooks = {
+      [name]: [{ path: isInside ? "/hook" : executable(join(folder, "hook"), text) }],
+      poststop: recording("poststop"),
+    };
+    bundle.write();
+    const id = host.id();
+    const running = host.run(["run", "-b", bundle.directory, id]);
+    if (name === "createRuntime" || name === "poststart") await until(() => journal().length > 0);
+    else await until(async () => (await host.run(["state", id])).exitCode === 0);
+    if (name !== "createRuntime") await new Promise((resolve) => setTimeout(resolve, 3000));
+    await host.ok(["delete", "--force", id]);
+    assert.notEqual((await running).exitCode, 0);
+    await until(() => journal().includes("poststop"));
+    assert.deepEqual(host.leftovers(), []);
+  });
+}
+
 test("features lists all hooks", async () => {
   assert.deepEqual(JSON.parse(await host.ok(["features"])).hooks, [...HOOK_NAMES]);
 });
