@@ -39,7 +39,7 @@ for (const noNewPrivileges of [true, false]) {
       "execve brk arch_prctl set_tid_address set_robust_list rseq prlimit64 readlink readlinkat getrandom mprotect prctl " +
       "mmap munmap getuid geteuid getgid getegid getpid getppid rt_sigaction rt_sigprocmask rt_sigreturn stat fstat lstat " +
       "newfstatat ioctl getcwd write writev exit exit_group uname fcntl dup2 close read open openat poll sendto sendmsg " +
-      "setuid setgid setgroups capset chdir umask faccessat faccessat2 access fchown prlimit64 clone vfork fork wait4 capget";
+      "setuid setgid setgroups capset chdir umask faccessat access fchown prlimit64 clone vfork fork wait4 capget";
     const seccomp: Partial<Seccomp> = {
       defaultAction: "SCMP_ACT_ERRNO",
       syscalls: [{ names: names.split(" "), action: "SCMP_ACT_ALLOW" }],
