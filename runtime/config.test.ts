@@ -29,6 +29,7 @@ test("parseSettings reads every key", () => {
     transport = "virtio-serial"
     shared_fs = "virtio-9p"
     template = "off"
+    standby = 3
     template_dir = "/mnt/templates"
     memory_mib = 512
     vcpus = 2
@@ -52,6 +53,7 @@ test("parseSettings reads every key", () => {
     transport: "virtio-serial",
     sharedFs: "virtio-9p",
     template: "off",
+    standby: 3,
     templateDir: "/mnt/templates",
     memoryMib: 512,
     vcpus: 2,

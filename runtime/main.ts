@@ -7,6 +7,7 @@ import { existsSync } from "node:fs";
 import { enableCompileCache } from "node:module";
 import { join } from "node:path";
 import { DAEMON_WORD } from "./control/daemon-word.ts";
+import { STANDBY_WORD } from "./sandbox/standby/word.ts";
 import { SHIM_DAEMON_WORD, SHIM_NAME } from "./shim/daemon-word.ts";
 
 /** Verbs that need the whole. A container of such a name costs a verb a few milliseconds and changes nothing else. */
@@ -20,6 +21,8 @@ if (word === SHIM_NAME) {
   import("./shim/main.ts").then(({ main }) => main(args));
 } else if (word === SHIM_DAEMON_WORD) {
   import("./shim/daemon.ts").then(({ runShimDaemon }) => runShimDaemon(JSON.parse(args[0] ?? "")));
+} else if (word === STANDBY_WORD) {
+  import("./whole.ts").then(({ holdStandby }) => holdStandby(JSON.parse(args[0] ?? "")));
 } else if (!HEAVY.some((each) => each === word || args.includes(each))) {
   import("./cli/main.ts").then(({ main }) => main(word, args));
 } else {

@@ -16,6 +16,7 @@ install -m 755 out/node "$home/out/node"
 install -m 644 out/*.cjs "$home/out/"
 if [ -d out/compile-cache ]; then cp -R out/compile-cache "$home/out/"; fi
 install -m 644 out/native/*.node out/native/*.so "$home/out/native/"
+install -m 755 out/native/leash "$home/out/native/"
 install -m 644 out/image/* "$home/out/image/"
 install -m 644 LICENSE "$home/LICENSE"
 for page in out/man/*.8; do install -m 644 "$page" "$prefix/share/man/man8/"; done

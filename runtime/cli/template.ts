@@ -1,3 +1,4 @@
+import { setTimeout as delay } from "node:timers/promises";
 import type { Command } from "commander";
 import { CaissonError } from "../../protocol/errors.ts";
 import type { Spec } from "../../protocol/oci.ts";
@@ -5,6 +6,9 @@ import { applyAnnotations, loadSettings, type Settings, sandboxSize } from "../c
 import { networkProblem } from "../network/abilities.ts";
 import { loadBundle } from "../oci/bundle.ts";
 import { defaultSpec } from "../oci/default-spec.ts";
+import { dismiss } from "../sandbox/standby/claim.ts";
+import { StandbyPlaces } from "../sandbox/standby/places.ts";
+import { type StandbyParams, spawnStandby } from "../sandbox/standby/spawn.ts";
 import { chooseVm, hostSize, templateStore } from "../sandbox/vm-choice.ts";
 import { warm } from "../sandbox/warm.ts";
 import { ANY_TAP } from "../vm/spec.ts";
@@ -17,7 +21,15 @@ import { table } from "./table.ts";
 const MIB = 1024 * 1024;
 /** Booting and warming; as in sandbox.ts. */
 const LIMIT_FACTOR = 2;
-const HEADER = ["KEY", "MIB", "MEMORY", "VCPUS", "NETWORKS", "MACHINE", "ACCELERATOR", "CONDITION", "LAST USED"];
+const STANDBY_POLL_MS = 50;
+const HEADER = [
+  ...["KEY", "MIB", "MEMORY", "VCPUS", "NETWORKS", "MACHINE", "ACCELERATOR", "CONDITION", "STANDBY", "LAST USED"],
+];
+
+/** A template, and how many VMs stand by as clones of it. */
+interface Listed extends StoredTemplate {
+  standby: number;
+}
 
 export function command(globals: Globals): Command {
   const template = verb("template", "Builds, lists and removes the templates that sandboxes are cloned from.");
@@ -25,7 +37,8 @@ export function command(globals: Globals): Command {
     .command("build")
     .description("Builds the template that a container will use, unless there is one, and prints its key.")
     .option("-b, --bundle <directory>", "of the container; without it, the one of a container without limits")
-    .action(async ({ bundle }: { bundle?: string }) => print(`${await build(globals, bundle)}\n`));
+    .option("--standby", "also have a VM stand by for the next container, and wait until it does")
+    .action(async (flags: BuildFlags) => print(`${await build(globals, flags)}\n`));
   template
     .command("list")
     .description("Lists the templates, the least recently used first.")
@@ -34,37 +47,59 @@ export function command(globals: Globals): Command {
     .action(({ format, quiet }: { format: string; quiet?: boolean }) => list(globals, format, quiet === true));
   template
     .command("rm")
-    .description("Removes templates. Sandboxes that were cloned from one go on.")
+    .description("Removes templates, and the VMs that stand by. Sandboxes that were cloned from one go on.")
     .argument("[key...]")
     .option("-a, --all", "all of them")
-    .action((keys: string[], { all }: { all?: boolean }) => remove(globals, keys, all === true));
+    .action(async (keys: string[], { all }: { all?: boolean }) => await remove(globals, keys, all === true));
   return template;
 }
 
-async function build({ config }: Globals, bundle: string | undefined): Promise<string> {
+interface BuildFlags {
+  bundle?: string;
+  standby?: boolean;
+}
+
+async function build({ config }: Globals, { bundle, standby }: BuildFlags): Promise<string> {
   const spec: Spec = bundle === undefined ? defaultSpec() : loadBundle(bundle).config;
   const settings: Settings = applyAnnotations(loadSettings(config), spec.annotations);
   using foreground = new Foreground();
   const signal = foreground.interrupted;
-  const shape = await chooseVm(settings, sandboxSize(spec, settings, hostSize()), signal);
+  const size = sandboxSize(spec, settings, hostSize());
+  const shape = await chooseVm(settings, size, signal);
   // What a container with one interface uses, or with none (runtime/network/network.ts).
   const networks = networkProblem() === undefined ? [ANY_TAP] : [];
   const vm = { ...shape, networks, shareDirectory: "", consoleLog: "" };
   const limitMs = settings.bootTimeoutSeconds * 1000 * LIMIT_FACTOR;
   using template = await templateStore(settings).prepare(vm, warm, { signal, limitMs });
+  if (standby) await standBy({ settings, size, count: Math.max(1, settings.standby) }, template.key, signal);
   return template.key;
+}
+
+/** Resolves when there is a VM of the template to be had. */
+async function standBy(params: StandbyParams, key: string, signal: AbortSignal): Promise<void> {
+  const places = new StandbyPlaces(params.settings, key);
+  await spawnStandby(params);
+  // One that was on its way kept ours from being made.
+  const limit = AbortSignal.any([
+    signal,
+    AbortSignal.timeout(params.settings.bootTimeoutSeconds * 1000 * LIMIT_FACTOR),
+  ]);
+  while (places.sockets().length === 0) await delay(STANDBY_POLL_MS, undefined, { signal: limit });
 }
 
 function list({ config }: Globals, format: string, quiet: boolean): void {
   if (format !== "table" && format !== "json") {
     throw new CaissonError("CAISSON_E_USAGE", "invalid format option", { remedy: "Give table or json." });
   }
-  const templates = templateStore(loadSettings(config)).list();
+  const settings = loadSettings(config);
+  const templates = templateStore(settings)
+    .list()
+    .map((each) => ({ ...each, standby: new StandbyPlaces(settings, each.key).sockets().length }));
   if (quiet) print(templates.map(({ key }) => `${key}\n`).join(""));
   else print(format === "json" ? `${JSON.stringify(templates)}\n` : table(HEADER, templates.map(cells)));
 }
 
-function cells({ key, bytes, lastUsedMs, condition, manifest }: StoredTemplate): string[] {
+function cells({ key, bytes, lastUsedMs, condition, manifest, standby }: Listed): string[] {
   return [
     key,
     String(Math.round(bytes / MIB)),
@@ -74,16 +109,21 @@ function cells({ key, bytes, lastUsedMs, condition, manifest }: StoredTemplate):
     manifest?.machine ?? "?",
     manifest?.accelerator ?? "?",
     condition,
+    String(standby),
     new Date(lastUsedMs).toISOString(),
   ];
 }
 
-function remove({ config }: Globals, keys: readonly string[], all: boolean): void {
+async function remove({ config }: Globals, keys: readonly string[], all: boolean): Promise<void> {
   if (all === keys.length > 0) {
     throw new CaissonError("CAISSON_E_USAGE", "template rm: name the templates to remove, or give --all, not both");
   }
-  const store = templateStore(loadSettings(config));
-  const missing = (all ? store.list().map(({ key }) => key) : keys).filter((key) => !store.remove(key) && !all);
+  const settings = loadSettings(config);
+  const store = templateStore(settings);
+  const wanted = all ? store.list().map(({ key }) => key) : keys;
+  const missing = wanted.filter((key) => !store.remove(key) && !all);
+  // After the templates, without which none comes anew.
+  for (const key of wanted) await dismiss(new StandbyPlaces(settings, key));
   if (missing.length > 0) {
     throw new CaissonError("CAISSON_E_NOT_FOUND", `there is no template ${missing.join(", ")}`, {
       remedy: "See caisson template list for those that exist.",

@@ -1,6 +1,5 @@
 /** Connecting interfaces of a network namespace with taps, and putting the namespace back as it was. */
 
-import type { Tap } from "../../native/posix/index.ts";
 import type { NetlinkSocket } from "../../native/posix/netlink.ts";
 import { CaissonError } from "../../protocol/errors.ts";
 import type { ConnectedInterface } from "../state/record.ts";
@@ -10,6 +9,7 @@ import { encodeBatch, type Request } from "./message.ts";
 import { addIngress, readFilters, readIngress, redirect, removeIngress, removeRedirect } from "./redirection.ts";
 import { isTap } from "./selection.ts";
 import { type Link, readLinks } from "./survey.ts";
+import type { TapLink } from "./taps.ts";
 import { transact } from "./transact.ts";
 
 /** What connecting an interface will change of it. Changes nothing itself. */
@@ -28,7 +28,7 @@ export function planConnections(socket: NetlinkSocket, links: readonly Link[]): 
  * @throws CAISSON_E_NETWORK when the kernel refuses, or when another sandbox has the interface. What was done until then is
  *   for disconnect() to undo.
  */
-export function connect(socket: NetlinkSocket, link: Link, tap: Tap, allLinks: readonly Link[]): void {
+export function connect(socket: NetlinkSocket, link: Link, tap: TapLink, allLinks: readonly Link[]): void {
   const filters = readIngress(socket).has(link.index) ? readFilters(socket, link.index) : undefined;
   const ours = filters?.filter((filter) => filter.ours) ?? [];
   const other = allLinks.find((each) => isTap(each) && ours.some(({ target }) => target === each.index));
@@ -91,7 +91,7 @@ function isAllOurs(socket: NetlinkSocket, index: number): boolean {
 }
 
 /** A tap is a wire, no party: the namespace's kernel gives it no IPv6 address. To be sent before it is up. */
-function withoutAddresses({ index, name }: Tap): Request {
+function withoutAddresses({ index, name }: TapLink): Request {
   return {
     type: RTM_NEWLINK,
     flags: 0,
@@ -101,7 +101,7 @@ function withoutAddresses({ index, name }: Tap): Request {
   };
 }
 
-function up({ index, name }: Tap, mtu: number): Request {
+function up({ index, name }: TapLink, mtu: number): Request {
   return {
     type: RTM_NEWLINK,
     flags: 0,

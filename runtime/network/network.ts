@@ -1,8 +1,6 @@
 import { NetlinkSocket } from "../../native/posix/netlink.ts";
 import { CaissonError } from "../../protocol/errors.ts";
 import type { Spec } from "../../protocol/oci.ts";
-import { formatError } from "../errors.ts";
-import { log } from "../log.ts";
 import type { ConnectedInterface, NetworkChanges } from "../state/record.ts";
 import type { NetworkDevice } from "../vm/spec.ts";
 import { assignDevices } from "./assignment.ts";
@@ -13,8 +11,8 @@ import { encodeBatch, type Request } from "./message.ts";
 import { enterNetworkNamespace, isCurrentNamespace } from "./namespace.ts";
 import { selectLinks } from "./selection.ts";
 import { type Link, readLinks, readNamespace, type Survey } from "./survey.ts";
-import { closeDeviceTap, type DeviceTap, openDeviceTap } from "./taps.ts";
 import { transact } from "./transact.ts";
+import { type LentNetwork, VmTaps } from "./vm-taps.ts";
 
 /** Requests for the guest's kernel, in one network namespace of the guest. */
 export interface GuestRequests {
@@ -39,7 +37,7 @@ export class SandboxNetwork {
   readonly #hasUserNamespace: boolean;
   readonly #socket = new NetlinkSocket();
   readonly #save: Save;
-  readonly #taps: DeviceTap[] = [];
+  #taps = new VmTaps();
   /** By index of the interface: the VM's device that it has. */
   #devices = new Map<number, number>();
   readonly #connected: ConnectedInterface[] = [];
@@ -52,7 +50,6 @@ export class SandboxNetwork {
   #shared = false;
   /** Whether the namespace's 127.0.0.1 is the VM's. */
   #lent = false;
-  #released = false;
   #open = true;
 
   private constructor(spec: Spec, save: Save) {
@@ -70,20 +67,32 @@ export class SandboxNetwork {
     return new SandboxNetwork(spec, save);
   }
 
+  /** How many network devices the VM needs for the interfaces that are there. */
+  get deviceCount(): number {
+    return this.#isBare() ? 1 : Math.max(1, selectLinks(readLinks(this.#socket)).length);
+  }
+
   /**
    * Connects the interfaces that are there with taps for the VM: from here on it has their traffic.
+   * @param lent the taps of a VM that has its devices already; taken over.
    * @returns what CreateSandbox tells the guest's kernel.
    * @throws CAISSON_E_NETWORK naming the interface and what the kernel refused.
    */
-  connect(): readonly Request[] {
+  connect(lent?: LentNetwork): readonly Request[] {
+    const isTemporary = this.#path === undefined;
+    if (lent !== undefined) this.#taps = new VmTaps(lent);
     if (this.#isBare()) {
-      this.#openSpare();
+      if (lent === undefined) this.#taps.addSpare(isTemporary);
       return [];
     }
     const survey = readNamespace(this.#socket);
     const links = selectLinks(survey.links);
-    for (const _ of links) this.#taps.push(this.#openTap());
-    if (links.length === 0) this.#openSpare();
+    if (lent === undefined) {
+      for (const _ of links) this.#taps.add(isTemporary);
+      if (links.length === 0) this.#taps.addSpare(isTemporary);
+    } else {
+      this.#requireDevices(links);
+    }
     this.#shared = this.#path !== undefined || (links.length > 0 && !this.#hasUserNamespace);
     this.#connect(survey, links);
     return this.#shared ? this.#tell(survey, 0).flatMap(({ requests }) => requests) : [];
@@ -91,14 +100,12 @@ export class SandboxNetwork {
 
   /** The VM's network devices. Their descriptors stay ours. */
   get devices(): NetworkDevice[] {
-    return this.#taps.map(({ device }) => device);
+    return this.#taps.devices;
   }
 
   /** Closes the taps here, once QEMU has them: they then go with QEMU. May be called again. */
   release(): void {
-    if (this.#released) return;
-    this.#released = true;
-    for (const tap of this.#taps) closeDeviceTap(tap);
+    this.#taps.release();
   }
 
   /**
@@ -112,14 +119,7 @@ export class SandboxNetwork {
     const survey = readNamespace(this.#socket);
     const links = selectLinks(survey.links);
     const late = links.filter(({ index }) => !this.#devices.has(index));
-    if (this.#devices.size + late.length > this.#taps.length) {
-      const names = late.map(({ name }) => name).join(", ");
-      throw new CaissonError(
-        "CAISSON_E_NETWORK",
-        `cannot connect ${names} to the VM: its network devices (${this.#taps.length}) are all in use, and a running VM gets no more`,
-        { remedy: "Put the interfaces into the network namespace before the container is created." },
-      );
-    }
+    this.#requireDevices(late);
     this.#connect(survey, late);
     return this.#tell(survey, this.#shared ? 0 : pid);
   }
@@ -154,7 +154,8 @@ export class SandboxNetwork {
     const own = this.#connected.find(({ ownsIngress }) => ownsIngress);
     const links = readLinks(this.#socket);
     const link = links.find(({ index }) => index === own?.index);
-    const tap = links.find(({ index }) => index === this.#taps[this.#devices.get(own?.index ?? -1) ?? -1]?.index);
+    const tapIndex = this.#taps.indexOf(this.#devices.get(own?.index ?? -1));
+    const tap = links.find(({ index }) => index === tapIndex);
     return link === undefined || tap === undefined ? undefined : { link, tap };
   }
 
@@ -185,19 +186,16 @@ export class SandboxNetwork {
   close(): void {
     if (!this.#open) return;
     this.#open = false;
-    this.release();
+    this.#taps.release();
     try {
       // A namespace of our own goes with us.
       if (this.#path !== undefined) {
-        disconnect(
-          this.#socket,
-          this.#connected,
-          this.#taps.map(({ index }) => index),
-        );
+        disconnect(this.#socket, this.#connected, this.#taps.indexes);
         if (this.#lent) transact(this.#socket, [ownLoopback(true)]);
       }
     } finally {
       this.#socket.close();
+      this.#taps.close();
     }
   }
 
@@ -206,26 +204,23 @@ export class SandboxNetwork {
     return this.#path === undefined && selectLinks(readLinks(this.#socket)).length === 0;
   }
 
-  #openTap(): DeviceTap {
-    return openDeviceTap(this.#path === undefined);
-  }
-
-  /** For an interface that comes once the VM runs: no device can be added then. A host without taps can do without. */
-  #openSpare(): void {
-    try {
-      this.#taps.push(this.#openTap());
-    } catch (error) {
-      log.debug(`the VM has no network device: ${formatError(error)}`);
-    }
+  #requireDevices(late: readonly Link[]): void {
+    if (this.#devices.size + late.length <= this.#taps.count) return;
+    const names = late.map(({ name }) => name).join(", ");
+    throw new CaissonError(
+      "CAISSON_E_NETWORK",
+      `cannot connect ${names} to the VM: its network devices (${this.#taps.count}) are all in use, and a running VM gets no more`,
+      { remedy: "Put the interfaces into the network namespace before the container is created." },
+    );
   }
 
   #connect(survey: Survey, links: readonly Link[]): void {
     if (links.length === 0) return;
     this.#connected.push(...planConnections(this.#socket, links));
     if (this.#path !== undefined) this.#save({ namespace: this.#path, interfaces: [...this.#connected] });
-    this.#devices = assignDevices(links, this.#devices, this.#taps.length);
+    this.#devices = assignDevices(links, this.#devices, this.#taps.count);
     for (const link of links) {
-      connect(this.#socket, link, this.#taps[this.#devices.get(link.index) ?? -1] as DeviceTap, survey.links);
+      connect(this.#socket, link, this.#taps.at(this.#devices.get(link.index) ?? -1, this.#socket), survey.links);
     }
   }
 

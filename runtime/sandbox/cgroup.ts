@@ -72,15 +72,27 @@ export class HostCgroup {
     }
     // It would take a scope that it did not make itself away again.
     if (isSystemdsOwn(this.path)) joinScope(this.path);
+    this.make();
+    for (const { directory } of this.#mounts) {
+      const own = join(directory, this.path);
+      try {
+        writeFileSync(join(own, "cgroup.procs"), String(process.pid));
+      } catch (cause) {
+        throw new CaissonError("CAISSON_E_CGROUP", `the sandbox cannot join the host's cgroup ${own}`, { cause });
+      }
+    }
+  }
+
+  /** Creates the cgroup, if it is not there. @throws CaissonError CAISSON_E_CGROUP when it cannot. */
+  make(): void {
     for (const { kind, directory } of this.#mounts) {
       const own = join(directory, this.path);
       try {
         mkdirSync(own, { recursive: true });
         // A new v1 cpuset has no CPUs and no memory nodes, and takes no process before it has (cpuset(7)).
         if (kind.split(",").includes("cpuset")) inheritCpuset(directory, this.path);
-        writeFileSync(join(own, "cgroup.procs"), String(process.pid));
       } catch (cause) {
-        throw new CaissonError("CAISSON_E_CGROUP", `the sandbox cannot join the host's cgroup ${own}`, { cause });
+        throw new CaissonError("CAISSON_E_CGROUP", `the host's cgroup ${own} cannot be made`, { cause });
       }
     }
   }

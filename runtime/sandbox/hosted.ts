@@ -8,6 +8,8 @@ import type { NetworkChanges } from "../state/record.ts";
 import { now, tracePhase } from "../trace.ts";
 import type { HostCgroup } from "./cgroup.ts";
 import { Sandbox } from "./sandbox.ts";
+import { claimStandby } from "./standby/claim.ts";
+import { Refill } from "./standby/refill.ts";
 import { chooseVm, templateStore } from "./vm-choice.ts";
 
 const CGROUP_LIMIT_MS = 500;
@@ -35,10 +37,12 @@ export interface HostedOptions {
 export class HostedSandbox {
   readonly sandbox: Sandbox;
   readonly #cgroup: HostCgroup;
+  readonly #refill: Refill;
 
-  private constructor(sandbox: Sandbox, cgroup: HostCgroup) {
+  private constructor(sandbox: Sandbox, cgroup: HostCgroup, refill: Refill) {
     this.sandbox = sandbox;
     this.#cgroup = cgroup;
+    this.#refill = refill;
   }
 
   /** @throws CaissonError as HostCgroup.join, SandboxNetwork, chooseVm and Sandbox.start do; nothing is left then. */
@@ -53,22 +57,26 @@ export class HostedSandbox {
     const choosing = now();
     const shape = await chooseVm(settings, size, signal);
     tracePhase("choose the VM", choosing);
+    const vm = { ...shape, shareDirectory: share, consoleLog };
+    const templates = settings.template === "on" ? templateStore(settings) : undefined;
     const sandbox = await Sandbox.start({
       id,
-      vm: { ...shape, shareDirectory: share, consoleLog },
-      templates: settings.template === "on" ? templateStore(settings) : undefined,
+      vm,
+      templates,
+      ...(templates && { claim: (deviceCount) => claimFor(cgroup, settings, templates, vm, deviceCount) }),
       bootLimitMs: settings.bootTimeoutSeconds * 1000,
       logLevel: log.level === "debug" ? "debug" : settings.logLevel,
       network,
       signal,
     });
     undo.move();
-    return new HostedSandbox(sandbox, cgroup);
+    return new HostedSandbox(sandbox, cgroup, new Refill({ settings, size, count: settings.standby }));
   }
 
   /** Ends the VM and leaves the host as it was. May be called again. */
   async end(): Promise<void> {
     await this.sandbox.kill();
+    this.#refill.now();
     await giveUp(this.#cgroup);
   }
 }
@@ -78,4 +86,14 @@ async function giveUp(cgroup: HostCgroup): Promise<void> {
   cgroup.leave();
   const end = performance.now() + CGROUP_LIMIT_MS;
   while (!cgroup.remove() && performance.now() < end) await delay(CGROUP_POLL_MS);
+}
+
+/** Into the sandbox's cgroup with it, at once. */
+async function claimFor(
+  cgroup: HostCgroup,
+  ...what: Parameters<typeof claimStandby>
+): Promise<Awaited<ReturnType<typeof claimStandby>>> {
+  const standby = await claimStandby(...what);
+  if (standby !== undefined) cgroup.adopt(standby.pids);
+  return standby;
 }

@@ -20,6 +20,7 @@ import { followGuestLog } from "./guest-log.ts";
 import { explained, updateNetwork } from "./guest-network.ts";
 import { sandboxRequest } from "./request.ts";
 import { giveSharedMemory } from "./shared-memory.ts";
+import type { Standby } from "./standby/claim.ts";
 import type { ProcessIo } from "./stdio.ts";
 import { greet, warm } from "./warm.ts";
 
@@ -32,6 +33,8 @@ export interface SandboxOptions {
   vm: VmSpec;
   /** Where to find or build a warm template to clone; undefined boots. */
   templates: TemplateStore | undefined;
+  /** Takes over a VM that stands by and has so many network devices, if there is one. */
+  claim?: (deviceCount: number) => Promise<Standby | undefined>;
   bootLimitMs: number;
   logLevel: "error" | "warning" | "info" | "debug";
   /** The namespace that this process is in already; closed with the sandbox, also when it does not start. */
@@ -79,13 +82,18 @@ export class Sandbox {
     using undo = new DisposableStack();
     const { network } = given;
     undo.defer(() => network?.close());
-    const share = undo.adopt(new Share(given.vm.shareDirectory), (each) => each.close());
+    const claiming = now();
+    const standby = await given.claim?.(network?.deviceCount ?? 0);
+    if (standby !== undefined) undo.defer(() => standby.end());
+    tracePhase("look for a VM that stands by", claiming);
+    const share = undo.adopt(new Share(given.vm.shareDirectory, standby?.share), (each) => each.close());
     const connecting = now();
-    const requests = network?.connect() ?? [];
+    const requests = network?.connect(standby?.network) ?? [];
     tracePhase("connect the network", connecting);
+    standby?.accept();
     const options = { ...given, vm: { ...given.vm, networks: network?.devices ?? [] } };
-    using template = await openTemplate(options);
-    const sandbox = await Sandbox.#boot(options, share, template, requests);
+    using template = standby === undefined ? await openTemplate(options) : undefined;
+    const sandbox = await Sandbox.#boot(options, share, { template, standby }, requests);
     network?.release();
     undo.move();
     return sandbox;
@@ -94,7 +102,7 @@ export class Sandbox {
   static async #boot(
     options: SandboxOptions,
     share: Share,
-    template: Template | undefined,
+    { template, standby }: { template: Template | undefined; standby: Standby | undefined },
     network: readonly Request[],
   ): Promise<Sandbox> {
     const { id, vm, signal } = options;
@@ -105,11 +113,11 @@ export class Sandbox {
       async (started, limit) => {
         const client = new Agent(started.agent);
         // A template's agent was checked when the template was made.
-        if (template === undefined) await greet(client, limit);
+        if (template === undefined && standby === undefined) await greet(client, limit);
         await createSandbox(client, options, network, limit);
         return client;
       },
-      { signal, limitMs: options.bootLimitMs, trace, clone: template },
+      { signal, limitMs: options.bootLimitMs, trace, clone: template, standby: standby?.take() },
     );
     tracePhase("VM ready", starting);
     followGuestLog(agent);

@@ -22,7 +22,8 @@ export function hostSize(): SandboxSize {
   return { memoryMib: Math.floor(totalmem() / (1024 * 1024)), vcpus: availableParallelism() };
 }
 
-function templateDirectory({ templateDir }: Settings): string {
+/** Where templates are kept. */
+export function templateDirectory({ templateDir }: Pick<Settings, "templateDir">): string {
   return templateDir ?? defaultTemplateDirectory();
 }
 

@@ -1,4 +1,4 @@
-import { Readable, Writable } from "node:stream";
+import { type Duplex, Readable, Writable } from "node:stream";
 import { CaissonError } from "../../protocol/errors.ts";
 import type { NetworkDevice } from "../../protocol/generated/agent.ts";
 import type { Process, Spec } from "../../protocol/oci.ts";
@@ -6,6 +6,7 @@ import { Agent, PROTOCOL_MAJOR } from "../agent-client/client.ts";
 import { FIRST_GUEST_INDEX } from "../network/guest.ts";
 import { encodeBatch } from "../network/message.ts";
 import { defaultSpec } from "../oci/default-spec.ts";
+import type { Share } from "../storage/share.ts";
 import type { Machine } from "../vm/machine.ts";
 import { initialMac } from "../vm/spec.ts";
 import { Container } from "./container.ts";
@@ -16,6 +17,9 @@ import { WARM_NETWORK, WARM_NETWORK_UNDONE } from "./warm-network.ts";
 
 /** A root file system in the guest image with busybox in /bin. */
 const WARM_ROOTFS = "/usr/lib/caisson/warm";
+const WARM_ID = "warm";
+/** In the rehearsed container's root: any static program that ends at once. */
+export const REHEARSED = "/program";
 /** Enough for V8 to have compiled, and mostly optimised, what a container's start runs through. */
 const ROUNDS = 6;
 
@@ -53,16 +57,37 @@ function checkNumber({ index, mac }: NetworkDevice): void {
  * Exercises a freshly booted guest the way a sandbox does, with throw-away containers and processes, so that its clones
  * run compiled code from memory that has been touched; then ends its own connection, since a clone brings a new one.
  */
-export async function warm(machine: Machine, signal: AbortSignal): Promise<void> {
-  const agent = new Agent(machine.agent);
+export async function warm(machine: Machine, signal: AbortSignal, rounds = ROUNDS): Promise<void> {
+  await exercise(machine.agent, signal, rounds, (agent) => live(agent, warmSpec()));
+}
+
+/** As warm(), for a VM that one sandbox more is to be made of: only what has run in QEMU itself is fast. */
+export async function rehearse(connection: Duplex, share: Share, rootfs: string, signal: AbortSignal): Promise<void> {
+  await exercise(connection, signal, 1, async (agent) => {
+    const own = { ...defaultSpec(), process: processOf([REHEARSED]), root: { path: rootfs } };
+    try {
+      await live(agent, share.addContainer(WARM_ID, own, rootfs, rootfs), true);
+    } finally {
+      share.removeContainer(WARM_ID);
+    }
+  });
+}
+
+async function exercise(
+  connection: Duplex,
+  signal: AbortSignal,
+  rounds: number,
+  run: (agent: Agent) => Promise<void>,
+): Promise<void> {
+  const agent = new Agent(connection);
   try {
     const devices = await greet(agent, signal);
     const log = agent.watchLog().on("error", () => {});
     log.resume();
-    for (let round = 0; round < ROUNDS; round++) {
+    for (let round = 0; round < rounds; round++) {
       const network = devices > 0 ? WARM_NETWORK : [];
       await agent.call("createSandbox", sandboxRequest("warm", "info", encodeBatch(network)), { signal });
-      await exercise(agent, "warm");
+      await run(agent);
       if (devices > 0) await updateNetwork(agent, { pid: 0, requests: WARM_NETWORK_UNDONE });
       await agent.call("destroySandbox", {}, { signal });
     }
@@ -72,19 +97,25 @@ export async function warm(machine: Machine, signal: AbortSignal): Promise<void>
   }
 }
 
-async function exercise(agent: Agent, id: string): Promise<void> {
-  const spec = warmSpec(["/bin/busybox", "sleep", "1000"]);
-  const container = await Container.create(agent, id, { spec, seccomp: undefined, bundle: "/" }, silentIo());
+/** A container's whole life. @param ends whether it ends by itself. */
+async function live(agent: Agent, spec: Spec, ends = false): Promise<void> {
+  const container = await Container.create(agent, WARM_ID, { spec, seccomp: undefined, bundle: "/" }, silentIo());
   await container.start();
-  const words = await container.exec(undefined, processOf(["/bin/busybox", "cat"]), silentIo("warm"));
-  await words.exit;
-  await container.kill(9);
+  if (!ends) {
+    const words = await container.exec(undefined, processOf(["/bin/busybox", "cat"]), silentIo("warm"));
+    await words.exit;
+    await container.kill(9);
+  }
   await container.wait();
   await container.delete();
 }
 
-function warmSpec(args: string[]): Spec {
-  return { ...defaultSpec(), process: processOf(args), root: { path: WARM_ROOTFS, readonly: true } };
+function warmSpec(): Spec {
+  return {
+    ...defaultSpec(),
+    process: processOf(["/bin/busybox", "sleep", "1000"]),
+    root: { path: WARM_ROOTFS, readonly: true },
+  };
 }
 
 function processOf(args: string[]): Process {

@@ -37,6 +37,18 @@ export function inOwnMountNamespace<T>(run: () => T): T {
   return places === undefined || places.home === places.own ? run() : visit(places.own, places.home, run);
 }
 
+/** Runs something synchronous in another process's mount namespace. */
+export function inMountNamespaceOf<T>(pid: number, run: () => T): T {
+  const home = places?.home ?? openPlace();
+  const theirs = { namespace: openSync(`/proc/${pid}/ns/mnt`, "r"), root: openSync(`/proc/${pid}/root`, "r") };
+  try {
+    return visit(theirs, home, run);
+  } finally {
+    for (const fd of [theirs.namespace, theirs.root]) closeSync(fd);
+    if (home !== places?.home) for (const fd of [home.namespace, home.root]) closeSync(fd);
+  }
+}
+
 /** A file or directory of the host, and where it is shown. */
 export interface Shown {
   source: string;
@@ -54,6 +66,8 @@ export function standFor(root: string, mounts: readonly Shown[]): void {
   const directory = process.cwd();
   unshare(constants.CLONE_NEWNS);
   try {
+    // What is taken out of this one stays in ours, and in QEMU's.
+    mount(null, "/", null, constants.MS_REC | constants.MS_SLAVE, null);
     for (const each of mounts) show(root, each);
     process.chdir(root);
     pivotRoot();

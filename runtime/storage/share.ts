@@ -1,11 +1,11 @@
 import { closeSync, mkdirSync, openSync, readFileSync, realpathSync, rmSync, statSync } from "node:fs";
 import { basename, join, relative, resolve } from "node:path";
-import { constants, mount, umount } from "../../native/posix/index.ts";
+import { attachMounts, cloneMounts, constants, mount, umount } from "../../native/posix/index.ts";
 import { CaissonError, type ErrorCode } from "../../protocol/errors.ts";
 import type { Hooks, Mount, Spec } from "../../protocol/oci.ts";
 import { isBindMount } from "../oci/checks/mounts.ts";
 import { type BindOptions, bind } from "./bind.ts";
-import { inOwnMountNamespace, type Shown, standFor } from "./mount-namespace.ts";
+import { inMountNamespaceOf, inOwnMountNamespace, type Shown, standFor } from "./mount-namespace.ts";
 import { outsideTree } from "./mount-tree.ts";
 import { Volumes } from "./volumes.ts";
 
@@ -22,6 +22,12 @@ const GUEST_LIVE_SHARE = "/run/caisson/live";
  */
 const SHARE_TMPFS = "mode=0711,size=1m,nr_inodes=4096";
 
+/** A share of another process, in its mount namespace. */
+export interface LentShare {
+  pid: number;
+  directory: string;
+}
+
 /**
  * The one directory that the sandbox's VM can see. Root file systems and volumes are bind mounts below it:
  * `<container>/rootfs`, `<container>/mounts/<index>` for files and `~volumes/<n>` for directories. Only to be used in a private mount namespace.
@@ -33,12 +39,33 @@ export class Share {
   readonly #shown = new Map<string, Shown[]>();
   #open = true;
 
-  /** Mounts the share's own small tmpfs on `directory`, which it makes if need be. */
-  constructor(directory: string) {
+  /**
+   * Mounts the share's own small tmpfs on `directory`, which it makes if need be.
+   * @param lent one that another process has made and lent, which is that process's VM's.
+   */
+  constructor(directory: string, lent?: LentShare) {
     this.directory = directory;
     this.#volumes = new Volumes(join(directory, VOLUMES));
     mkdirSync(directory, { recursive: true, mode: 0o700 });
-    mount("caisson-share", directory, "tmpfs", constants.MS_NOSUID | constants.MS_NODEV, SHARE_TMPFS);
+    if (lent === undefined) {
+      mount("caisson-share", directory, "tmpfs", constants.MS_NOSUID | constants.MS_NODEV, SHARE_TMPFS);
+      return;
+    }
+    const tree = inMountNamespaceOf(lent.pid, () => cloneMounts(lent.directory));
+    try {
+      attachMounts(tree, directory);
+    } finally {
+      closeSync(tree);
+    }
+  }
+
+  /**
+   * Lets another process of this host have it, too: what is mounted in it by one of them is there for both (mount_namespaces(7),
+   * shared subtrees).
+   */
+  lend(): LentShare {
+    mount(null, this.directory, null, constants.MS_SHARED, null);
+    return { pid: process.pid, directory: this.directory };
   }
 
   /**

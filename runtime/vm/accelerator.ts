@@ -6,7 +6,7 @@ import { CaissonError } from "../../protocol/errors.ts";
 import { fileIdentity, type Qemu } from "./qemu.ts";
 import { QemuProcess } from "./qemu-process.ts";
 import { bootId, recall, remember } from "./remembered.ts";
-import { Inheritance } from "./spawn.ts";
+import { Inheritance, spawnQemu } from "./spawn.ts";
 import type { Accelerator } from "./spec.ts";
 
 const KVM = "/dev/kvm";
@@ -94,14 +94,9 @@ async function probe(qemu: Qemu, kernel: string, signal: AbortSignal): Promise<K
   try {
     const monitor = inheritance.connect();
     const console = inheritance.connect();
-    machine = new QemuProcess({
-      path: qemu.path,
-      argv: probeArguments(kernel, monitor.child, console.child),
-      descriptors: inheritance.descriptors,
-      consoleLog: join(folder, "console.log"),
-      qmpFd: monitor.ours,
-      consoleFd: console.ours,
-    });
+    const argv = probeArguments(kernel, monitor.child, console.child);
+    const connections = { qmpFd: monitor.ours, consoleFd: console.ours, consoleLog: join(folder, "console.log") };
+    machine = new QemuProcess(connections, () => spawnQemu(qemu.path, argv, inheritance.descriptors));
     inheritance.closeGiven();
     signal.addEventListener("abort", giveUp);
     machine.qmp.execute("qmp_capabilities").catch(() => {});

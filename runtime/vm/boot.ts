@@ -3,10 +3,13 @@ import { CaissonError } from "../../protocol/errors.ts";
 import { type MachineDeath, startError, startTimeoutError } from "./death.ts";
 import { type Machine, type StartOptions, startMachine } from "./machine.ts";
 import type { VmSpec } from "./spec.ts";
+import { type MachineHandles, takeOver } from "./standby.ts";
 
 export interface BootOptions extends StartOptions {
   /** How long one attempt may take until `ready` has returned. */
   limitMs: number;
+  /** Goes on with this VM in place of starting one; it is ended when that fails. */
+  standby?: MachineHandles | undefined;
 }
 
 export interface Booted<T> {
@@ -15,7 +18,10 @@ export interface Booted<T> {
 }
 
 const DEATH_FOLLOWS_MS = 250;
-/** A boot is tried twice: under emulation on a busy host one may hang. A clone that fails once would fail again. */
+/**
+ * A boot is tried twice: under emulation on a busy host one may hang. A clone that fails once would fail again, and a VM
+ * that stood by is gone.
+ */
 const BOOT_ATTEMPTS = 2;
 
 /**
@@ -28,7 +34,8 @@ export async function bootMachine<T>(
   ready: (machine: Machine, signal: AbortSignal) => Promise<T>,
   options: BootOptions,
 ): Promise<Booted<T>> {
-  for (let attempt = options.clone === undefined ? BOOT_ATTEMPTS : 1; ; attempt--) {
+  const { clone, standby } = options;
+  for (let attempt = clone === undefined && standby === undefined ? BOOT_ATTEMPTS : 1; ; attempt--) {
     try {
       return await attemptBoot(spec, ready, options);
     } catch (error) {
@@ -47,7 +54,10 @@ async function attemptBoot<T>(
   const signal = AbortSignal.any([options.signal, limit.signal]);
   let machine: Machine | undefined;
   try {
-    machine = await startMachine(spec, { ...options, signal });
+    const { standby } = options;
+    machine = await (standby === undefined
+      ? startMachine(spec, { ...options, signal })
+      : takeOver(spec, standby, signal));
     const value = await orDeath(ready(machine, signal), machine.died, signal);
     return { machine, value };
   } catch (error) {

@@ -15,7 +15,11 @@ export interface Wiring {
   consoleFd: number;
   /** The root image, opened read-only. */
   imageFd: number;
-  agent: { kind: "virtio-serial"; fd: number } | { kind: "vsock"; vhostFd: number; cid: number };
+  agent:
+    | { kind: "virtio-serial"; fd: number }
+    /** QEMU makes a socket in that directory, and takes one connection after another. */
+    | { kind: "virtio-serial-socket"; directoryFd: number; name: string }
+    | { kind: "vsock"; vhostFd: number; cid: number };
   /**
    * Where guest RAM lives: `anonymous` for a VM of its own; `template` in a file that later clones map; `clone` in a
    * private, copy-on-write mapping of such a file. Files are descriptors, so that a removed template does no harm.
@@ -171,7 +175,9 @@ function agentArguments(spec: VmSpec, { agent }: Wiring): string[] {
   }
   return [
     "-chardev",
-    `socket,id=agent,fd=${agent.fd}`,
+    agent.kind === "virtio-serial"
+      ? `socket,id=agent,fd=${agent.fd}`
+      : `socket,id=agent,server=on,wait=off,path=/proc/self/fd/${agent.directoryFd}/${agent.name}`,
     "-device",
     virtio(spec, "serial", "id=serial,max_ports=2"),
     "-device",

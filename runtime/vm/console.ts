@@ -51,6 +51,14 @@ export class ConsoleLog {
     await new Promise<void>((resolve) => this.#socket.once("close", () => resolve()));
   }
 
+  pause(): void {
+    this.#socket.pause();
+  }
+
+  resume(): void {
+    this.#socket.resume();
+  }
+
   close(): void {
     this.#socket.destroy();
   }

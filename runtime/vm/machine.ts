@@ -6,7 +6,7 @@ import { commandLine, type Wiring } from "./command-line.ts";
 import { type MachineDeath, startError } from "./death.ts";
 import { QemuProcess } from "./qemu-process.ts";
 import type { QmpClient } from "./qmp.ts";
-import { Inheritance } from "./spawn.ts";
+import { Inheritance, type QemuChild, spawnQemu } from "./spawn.ts";
 import type { Trace, VmSpec } from "./spec.ts";
 import { connectToGuest, randomCid, VHOST_VSOCK } from "./vsock.ts";
 
@@ -72,7 +72,8 @@ function startOverSerial(spec: VmSpec, options: StartOptions): Machine {
     const { child, ours } = inheritance.connect();
     const agent = new Socket({ fd: ours, readable: true, writable: true, allowHalfOpen: false });
     try {
-      return new RunningMachine(launch(spec, options, inheritance, { kind: "virtio-serial", fd: child }), agent);
+      const { qemu } = launch(spec, options, inheritance, { kind: "virtio-serial", fd: child });
+      return new RunningMachine(qemu, agent);
     } catch (error) {
       agent.destroy();
       throw error;
@@ -89,7 +90,7 @@ async function startOverVsock(spec: VmSpec, options: StartOptions): Promise<Mach
   let qemu: QemuProcess;
   try {
     const vhostFd = inheritance.give(open(VHOST_VSOCK, "r+"));
-    qemu = launch(spec, options, inheritance, { kind: "vsock", vhostFd, cid });
+    ({ qemu } = launch(spec, options, inheritance, { kind: "vsock", vhostFd, cid }));
   } finally {
     inheritance.closeGiven();
   }
@@ -111,7 +112,17 @@ async function startOverVsock(spec: VmSpec, options: StartOptions): Promise<Mach
   }
 }
 
-function launch(spec: VmSpec, options: StartOptions, inheritance: Inheritance, agent: Wiring["agent"]): QemuProcess {
+/** How QEMU is started: see spawnQemu(). */
+export type Spawn = (path: string, argv: readonly string[], descriptors: readonly number[]) => QemuChild;
+
+/** QEMU with its agent's device as given; what it inherits besides is in `inheritance`, which stays the caller's. */
+export function launch(
+  spec: VmSpec,
+  options: StartOptions,
+  inheritance: Inheritance,
+  agent: Wiring["agent"],
+  spawn: Spawn = spawnQemu,
+): { qemu: QemuProcess; qmpFd: number; consoleFd: number } {
   const { clone, templateMemoryFd, trace } = options;
   if (templateMemoryFd !== undefined) {
     // What a failed attempt left behind would be saved along.
@@ -137,17 +148,13 @@ function launch(spec: VmSpec, options: StartOptions, inheritance: Inheritance, a
       })),
     });
     ours.length = 0;
-    const qemu = new QemuProcess({
-      path: spec.qemu.path,
-      argv,
-      descriptors: inheritance.descriptors,
-      consoleLog: spec.consoleLog,
-      qmpFd: monitor.ours,
-      consoleFd: console.ours,
-    });
+    const connections = { qmpFd: monitor.ours, consoleFd: console.ours };
+    const qemu = new QemuProcess({ ...connections, consoleLog: spec.consoleLog }, () =>
+      spawn(spec.qemu.path, argv, inheritance.descriptors),
+    );
     trace?.("qemu started");
     configure(qemu, stateFd, options);
-    return qemu;
+    return { qemu, ...connections };
   } finally {
     for (const fd of ours) closeSync(fd);
     if (clone === undefined) closeSync(imageFd);
@@ -182,7 +189,7 @@ function configure(qemu: QemuProcess, stateFd: number | undefined, { signal, tra
   Promise.all(commands).catch((error: unknown) => qemu.fail(error));
 }
 
-class RunningMachine implements Machine {
+export class RunningMachine implements Machine {
   readonly agent: Duplex;
   readonly #qemu: QemuProcess;
 

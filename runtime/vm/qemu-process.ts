@@ -3,7 +3,7 @@ import { stripVTControlCharacters } from "node:util";
 import { ConsoleLog } from "./console.ts";
 import { explainDeath, type MachineDeath } from "./death.ts";
 import { QmpClient, QmpError, type QmpEvent } from "./qmp.ts";
-import { spawnQemu } from "./spawn.ts";
+import type { QemuChild } from "./spawn.ts";
 
 const CONSOLE_LINES = 20;
 const EXIT_FOLLOWS_MS = 1000;
@@ -11,25 +11,22 @@ const STDERR_BYTES = 4 * 1024;
 /** States (QAPI RunState) that QEMU stops a VM in and that only ending it leaves. */
 const DEAD_STATES = new Set(["internal-error", "io-error", "guest-panicked", "watchdog"]);
 
-export interface QemuCommand {
-  path: string;
-  argv: readonly string[];
-  /** What QEMU inherits as 3, 4, ...; all stay the caller's. */
-  descriptors: readonly number[];
-  consoleLog: string;
+export interface QemuConnections {
   /** Our ends of the monitor and of the console, taken over. */
   qmpFd: number;
   consoleFd: number;
+  consoleLog: string;
+  /** Whether somebody else has spoken with the monitor before. */
+  greeted?: boolean;
 }
 
 /** A QEMU process, watched from its start to its end. */
 export class QemuProcess {
-  readonly pid: number;
   readonly qmp: QmpClient;
   /** Resolves, never rejects, once the process is gone. */
   readonly died: Promise<MachineDeath>;
   readonly #console: ConsoleLog;
-  readonly #child: ReturnType<typeof spawnQemu>;
+  readonly #child: QemuChild;
   #exited = false;
   #killed = false;
   #panicked = false;
@@ -37,33 +34,46 @@ export class QemuProcess {
   #stoppedIn: string | undefined;
   #failure: string | undefined;
 
-  /** @throws what opening the console's log throws. */
-  constructor(command: QemuCommand) {
-    this.qmp = new QmpClient(command.qmpFd, {
-      onEvent: (event) => this.#take(event),
-      onClose: (error) => this.#monitorClosed(error),
-    });
+  /**
+   * @param start called when everything is ready to watch it.
+   * @throws what opening the console's log throws, and `start`.
+   */
+  constructor({ qmpFd, consoleFd, consoleLog, greeted = false }: QemuConnections, start: () => QemuChild) {
+    const callbacks = {
+      onEvent: (event: QmpEvent) => this.#take(event),
+      onClose: (error: Error | undefined) => this.#monitorClosed(error),
+    };
+    this.qmp = new QmpClient(qmpFd, { ...callbacks, greeted });
     try {
-      this.#console = new ConsoleLog(command.consoleFd, command.consoleLog);
+      this.#console = new ConsoleLog(consoleFd, consoleLog);
     } catch (error) {
       this.#exited = true;
       this.qmp.close();
       throw error;
     }
     try {
-      this.#child = spawnQemu(command.path, command.argv, command.descriptors);
+      this.#child = start();
     } catch (error) {
       this.#exited = true;
       this.qmp.close();
       this.#console.close();
       throw error;
     }
-    this.pid = this.#child.pid ?? 0;
     this.died = this.#watch(lastBytes(this.#child.stderr));
+  }
+
+  get pid(): number {
+    return this.#child.pid;
   }
 
   lastConsoleLines(): string[] {
     return this.#console.lastLines(CONSOLE_LINES);
+  }
+
+  /** Reads no more of what QEMU says: whoever has copies of the descriptors goes on. */
+  pause(): void {
+    this.qmp.pause();
+    this.#console.pause();
   }
 
   /** Ends QEMU if it still runs, and waits until it is gone. */
@@ -82,7 +92,7 @@ export class QemuProcess {
   }
 
   async #watch(stderr: () => string): Promise<MachineDeath> {
-    const result = await this.#child;
+    const { exitCode, signal, problem } = await this.#child.ended;
     this.#exited = true;
     await this.#console.ended();
     this.qmp.close();
@@ -91,9 +101,9 @@ export class QemuProcess {
       panicked: this.#panicked,
       shutdownReason: this.#shutdownReason,
       stoppedIn: this.#stoppedIn,
-      failure: this.#failure ?? (this.pid === 0 ? result.originalMessage : undefined),
-      exitCode: result.exitCode,
-      exitSignal: result.signal,
+      failure: this.#failure ?? problem,
+      exitCode,
+      exitSignal: signal,
       panicLine: this.#console.findLast("Kernel panic"),
       consoleLines: this.lastConsoleLines(),
       qemuMessage: stderr(),
@@ -109,7 +119,10 @@ export class QemuProcess {
   }
 
   #end(): void {
-    if (!this.#exited) this.#child.kill("SIGKILL");
+    if (this.#exited) return;
+    // Its end is waited for.
+    this.#console.resume();
+    this.#child.kill();
   }
 
   #take(event: QmpEvent): void {

@@ -15,6 +15,8 @@ export interface QmpOptions {
   onEvent(event: QmpEvent): void;
   /** The connection ended: QEMU is gone or broke the protocol. Called once. */
   onClose(error: Error | undefined): void;
+  /** Whether the greeting has gone to somebody else, who has negotiated as well. */
+  greeted?: boolean;
 }
 
 export interface ExecuteOptions {
@@ -59,13 +61,14 @@ export class QmpClient {
   #nextId = 1;
   #received: Buffer[] = [];
   #receivedBytes = 0;
-  #greeted = false;
+  #greeted: boolean;
   #closed = false;
 
   /** Takes over `fd`, our end of the socket pair, and closes it. */
   constructor(fd: number, options: QmpOptions) {
     this.#fd = fd;
     this.#options = options;
+    this.#greeted = options.greeted === true;
     this.#socket = new Socket({ fd, readable: true, writable: true });
     this.#socket.on("data", (chunk: Buffer) => this.#receive(chunk));
     // ECONNRESET: QEMU ended with a command of ours unread. That it ended says "close".
@@ -109,6 +112,11 @@ export class QmpClient {
       this.#awaited.delete(awaited);
       signal?.removeEventListener("abort", abort);
     }
+  }
+
+  /** Reads no more: whoever has a copy of the descriptor goes on. */
+  pause(): void {
+    this.#socket.pause();
   }
 
   close(): void {

@@ -1,4 +1,5 @@
 import { closeSync } from "node:fs";
+import type { Readable } from "node:stream";
 import { execa } from "execa";
 import { builtFile } from "../../native/addon.ts";
 import { socketpair } from "../../native/posix/index.ts";
@@ -43,14 +44,60 @@ const FIRST_INHERITED = 3;
  */
 const CAPABILITIES = ["chown", "dac_override", "fowner", "fsetid", "mknod", "setfcap"];
 
+/** A QEMU process, whoever started it. */
+export interface QemuChild {
+  /** 0 when it could not be started, or has not been yet. */
+  readonly pid: number;
+  readonly stderr: Readable;
+  /** Resolves, never rejects, when it is gone. */
+  readonly ended: Promise<QemuEnd>;
+  kill(): void;
+}
+
+export interface QemuEnd {
+  exitCode?: number | undefined;
+  signal?: string | undefined;
+  /** Why it could not be started. */
+  problem?: string | undefined;
+}
+
 /**
  * Starts QEMU so that it dies with us (prctl(2), PR_SET_PDEATHSIG: setpriv(1) sets it and becomes QEMU), away from our
  * terminal's signals, with an environment of nothing but PATH and a preloaded library. Its network is ours.
  */
-export function spawnQemu(path: string, argv: readonly string[], descriptors: readonly number[]) {
-  const command = [
-    "--pdeathsig",
-    "KILL",
+export function spawnQemu(path: string, argv: readonly string[], descriptors: readonly number[]): QemuChild {
+  const [program, ...words] = ["setpriv", "--pdeathsig", "KILL", ...confined(path, argv)] as const;
+  const child = spawn(program, words, "pipe", descriptors);
+  const { pid = 0 } = child;
+  return {
+    pid,
+    stderr: child.stderr as Readable,
+    ended: child.then(({ exitCode, signal, originalMessage }) => ({
+      exitCode,
+      signal,
+      problem: pid === 0 ? originalMessage : undefined,
+    })),
+    kill: () => void child.kill("SIGKILL"),
+  };
+}
+
+/**
+ * As spawnQemu(), but QEMU lives for as long as somebody has the other end of `leash`, one of the descriptors
+ * (native/leash); its standard error is a descriptor, too.
+ * @returns the pid of the program in between; 0 when it could not be started.
+ */
+export function spawnLeashed(
+  path: string,
+  argv: readonly string[],
+  descriptors: readonly number[],
+  { leash, stderr }: { leash: number; stderr: number },
+): number {
+  const words = [String(leash), "setpriv", ...confined(path, argv)];
+  return spawn(builtFile("leash"), words, stderr, descriptors).pid ?? 0;
+}
+
+function confined(path: string, argv: readonly string[]): string[] {
+  return [
     "--no-new-privs",
     "--inh-caps=-all",
     `--bounding-set=-all,${CAPABILITIES.map((name) => `+${name}`).join(",")}`,
@@ -58,9 +105,12 @@ export function spawnQemu(path: string, argv: readonly string[], descriptors: re
     path,
     ...argv,
   ];
-  return execa("setpriv", command, {
+}
+
+function spawn(program: string, words: readonly string[], stderr: "pipe" | number, descriptors: readonly number[]) {
+  return execa(program, words, {
     // execa passes any number on; its types know those up to 9 only.
-    stdio: ["ignore", "ignore", "pipe", ...(descriptors as readonly 3[])],
+    stdio: ["ignore", "ignore", stderr as "pipe", ...(descriptors as readonly 3[])],
     // Its own session: Ctrl-C at a terminal is for the container, never for QEMU.
     detached: true,
     cleanup: false,

@@ -1,10 +1,11 @@
-import { closeSync, mkdirSync, openSync, readFileSync, rmdirSync, writeFileSync } from "node:fs";
+import { closeSync, mkdirSync, openSync, rmdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { CaissonError } from "../../../protocol/errors.ts";
 import { bootMachine } from "../boot.ts";
 import { diedError } from "../death.ts";
 import type { Machine } from "../machine.ts";
+import { rest } from "../rest.ts";
 import type { Trace, VmSpec } from "../spec.ts";
 import { templateInputs, templateKey } from "./key.ts";
 import { type Manifest, seal } from "./manifest.ts";
@@ -24,13 +25,6 @@ export interface BuildOptions {
 /** A connection that ends is a moment ahead of the VM that ended it. */
 const DEATH_FOLLOWS_MS = 250;
 const MIGRATION_LIMIT_MS = 30_000;
-/** A guest is at rest when QEMU uses less than this share of a processor for a window; past the limit it never is. */
-const REST_WINDOW_MS = 100;
-const REST_SHARE = 0.1;
-const REST_LIMIT_MS = 10_000;
-/** USER_HZ, the unit of utime and stime in /proc/PID/stat (proc(5)). */
-const TICKS_PER_SECOND = 100;
-
 /**
  * Boots a VM with its RAM in a file of `folder`, which must be empty, has it warmed, and saves it there as a template.
  * @returns the key it goes by.
@@ -93,29 +87,6 @@ async function settleAndSave(machine: Machine, stateFd: number, signal: AbortSig
       cause: error,
     });
   }
-}
-
-/**
- * Waits until the guest sits idle after its agent lost the connection: a clone begins exactly where it was saved, and
- * should begin by waiting for us.
- */
-async function rest(pid: number, signal: AbortSignal): Promise<void> {
-  const limit = performance.now() + REST_LIMIT_MS;
-  let before = processorSeconds(pid);
-  while (performance.now() < limit) {
-    const start = performance.now();
-    await sleep(REST_WINDOW_MS, undefined, { signal });
-    const after = processorSeconds(pid);
-    if (after - before < (REST_SHARE * (performance.now() - start)) / 1000) return;
-    before = after;
-  }
-}
-
-function processorSeconds(pid: number): number {
-  const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
-  // After the name, which may hold anything, utime and stime are the 12th and 13th fields.
-  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-  return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND;
 }
 
 /** Writes the device state. The VM is saved while it runs, so a clone runs as soon as it is loaded; it then stays stopped. */

@@ -1,4 +1,4 @@
-import { closeSync, mkdtempSync, openSync, readdirSync, renameSync, rmSync, statSync } from "node:fs";
+import { closeSync, existsSync, mkdtempSync, openSync, readdirSync, renameSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { constants, flock } from "../../../native/posix/index.ts";
@@ -6,6 +6,7 @@ import { CaissonError } from "../../../protocol/errors.ts";
 import { fileIdentity } from "../qemu.ts";
 import type { VmSpec } from "../spec.ts";
 import { type BuildOptions, buildTemplate, type Warm } from "./build.ts";
+import { templateInputs, templateKey } from "./key.ts";
 import { contentHolds, type Manifest, readManifest, sealHolds } from "./manifest.ts";
 import { bytesToFree, makePrivateFolder, templateBytes } from "./space.ts";
 import { MANIFEST_FILE, MEMORY_FILE, openTemplate, STATE_FILE, type Template } from "./template.ts";
@@ -41,6 +42,21 @@ export class TemplateStore {
     makePrivateFolder(directory);
     this.directory = directory;
     this.#share = share;
+  }
+
+  /** What the template of a VM goes by, whether there is one or not. Throws as openTemplate. */
+  keyOf(spec: VmSpec): string {
+    const imageFd = openSync(spec.image, "r");
+    try {
+      return templateKey(spec, templateInputs(spec, imageFd));
+    } finally {
+      closeSync(imageFd);
+    }
+  }
+
+  /** Whether a template is there; it may not be sound. */
+  has(key: string): boolean {
+    return existsSync(join(this.#folder(key), MANIFEST_FILE));
   }
 
   /** The template of a VM, if there is a sound one. A few system calls, no lock. */
