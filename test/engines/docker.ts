@@ -18,30 +18,43 @@ export function whyNoDocker(): string | undefined {
   return undefined;
 }
 
-/** dockerd with all it has in one folder, without networks but `none`. */
+/** dockerd with all it has in one folder; without networks but `none`, unless it is in a network namespace of its own. */
 export class Docker extends Engine {
   readonly command: readonly string[];
   readonly runFlags = ["--runtime", "caisson"];
   readonly #daemon: ChildProcess;
   readonly #socket: string;
 
-  private constructor() {
+  private constructor(netns: string | undefined) {
     super();
     const place = (name: string) => join(this.folder, name);
     this.#socket = `unix://${place("docker.sock")}`;
     this.command = [CLIENT, "--host", this.#socket];
     writeFileSync(place("daemon.json"), JSON.stringify({ runtimes: { caisson: { path: PROGRAM } } }));
     const flags = ["--config-file", place("daemon.json"), "--data-root", place("data"), "--exec-root", place("exec")];
-    flags.push("--pidfile", place("pid"), "--host", this.#socket, "--storage-driver", "overlay2", "--bridge", "none");
-    flags.push("--iptables=false", "--ip6tables=false", "--ip-forward=false", "--ip-masq=false");
+    flags.push("--pidfile", place("pid"), "--host", this.#socket, "--storage-driver", "overlay2");
+    const closed = [
+      "--bridge",
+      "none",
+      "--iptables=false",
+      "--ip6tables=false",
+      "--ip-forward=false",
+      "--ip-masq=false",
+    ];
+    if (netns === undefined) flags.push(...closed);
+    const before = netns === undefined ? [] : ["nsenter", `--net=${netns}`];
+    const [program = "", ...words] = [...before, "dockerd", ...flags];
     const log = openSync(place("log"), "w");
-    this.#daemon = spawn("dockerd", flags, { stdio: ["ignore", log, log] });
+    this.#daemon = spawn(program, words, { stdio: ["ignore", log, log] });
     closeSync(log);
   }
 
-  /** @throws Error with the daemon's log when it does not come up. */
-  static async start(): Promise<Docker> {
-    const docker = new Docker();
+  /**
+   * @param netns the network namespace that is its host's.
+   * @throws Error with the daemon's log when it does not come up.
+   */
+  static async start(netns?: string): Promise<Docker> {
+    const docker = new Docker(netns);
     for (const end = performance.now() + START_LIMIT_MS; (await docker.run(["version"])).exitCode !== 0; ) {
       if (performance.now() > end || docker.#daemon.exitCode !== null) {
         const log = readFileSync(join(docker.folder, "log"), "utf8");
