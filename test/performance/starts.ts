@@ -69,6 +69,8 @@ export class Starts implements AsyncDisposable {
       await engine.run(bundle);
       await engine.live(sleep);
     }
+    await standBy(ours, workspace, signal);
+    await caisson.run(ours.true);
     const vm = await vmOf(ours.true, workspace, signal);
     undo.move();
     return new Starts(workspace, figures, signal, engines, vm);
@@ -97,6 +99,7 @@ export class Starts implements AsyncDisposable {
         () => this.#live(engine, sleep),
         () => this.#parallel(engine, bundle),
       ]),
+      () => this.#standby(),
       () => this.#cold(),
       async () => this.traces.push((await this.#traced()).phases),
     ];
@@ -125,6 +128,12 @@ export class Starts implements AsyncDisposable {
     this.#figures.add("parallel", engine.by, seconds);
   }
 
+  /** That it comes to stand by is not timed: it does so while nobody waits. */
+  async #standby(): Promise<void> {
+    await standBy(this.#ours, this.#workspace, this.#signal);
+    this.#figures.add("run-standby", "caisson", await this.caisson.run(this.#ours.true));
+  }
+
   async #cold(): Promise<void> {
     const { seconds, phases } = await this.#traced("--config", this.#workspace.cold);
     const boot = phases.find(({ name }) => name === BOOTED);
@@ -140,4 +149,8 @@ export class Starts implements AsyncDisposable {
     rmSync(trace);
     return { seconds, phases };
   }
+}
+
+async function standBy({ engine, true: bundle }: Bundled, workspace: Workspace, signal: AbortSignal): Promise<void> {
+  await workspace.commands.time(engine.argv("template", "build", "--standby", "--bundle", bundle), { signal });
 }
