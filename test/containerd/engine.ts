@@ -49,6 +49,8 @@ export interface Surroundings {
   netns?: string;
   /** CNI plugins that come after the bridge's. */
   plugins?: readonly Record<string, unknown>[];
+  /** Has no pod ask for a lower OOM score than containerd's, which takes a right that runc may lack. */
+  restrictOomScores?: boolean;
 }
 
 export interface Result {
@@ -189,8 +191,8 @@ export class Engine {
   }
 
   /** The pid of a task on the host: the pod's daemon. */
-  async pid(id: string): Promise<number> {
-    const lines = (await this.need("task", "ls")).split("\n").map((line) => line.trim().split(/\s+/));
+  async pid(id: string, namespace = "default"): Promise<number> {
+    const lines = (await this.need("-n", namespace, "task", "ls")).split("\n").map((line) => line.trim().split(/\s+/));
     return Number(lines.find(([name]) => name === id)?.[1]);
   }
 
@@ -236,6 +238,7 @@ disabled_plugins = [${["aufs", "btrfs", "zfs", "devmapper"].map((name) => `"io.c
 [plugins."io.containerd.grpc.v1.cri"]
   sandbox_image = "${PAUSE_IMAGE}"
   disable_tcp_service = true
+  restrict_oom_score_adj = ${this.#surroundings.restrictOomScores === true}
   stream_server_address = "127.0.0.1"
   stream_server_port = "0"
   [plugins."io.containerd.grpc.v1.cri".containerd]

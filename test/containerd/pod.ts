@@ -27,8 +27,14 @@ export class Pod implements AsyncDisposable {
     this.#logs = logs;
   }
 
-  /** @param linux of the pod's configuration. @param more of it. */
-  static async run(engine: Engine, cri: Cri, linux: Message = {}, more: Message = {}): Promise<Pod> {
+  /** @param linux of the pod's configuration. @param more of it. @param runtimeHandler ours if none is named. */
+  static async run(
+    engine: Engine,
+    cri: Cri,
+    linux: Message = {},
+    more: Message = {},
+    runtimeHandler = "caisson",
+  ): Promise<Pod> {
     const name = `pod-${randomBytes(4).toString("hex")}`;
     const logDirectory = join(engine.folder, "pods", name);
     mkdirSync(logDirectory, { recursive: true });
@@ -39,7 +45,10 @@ export class Pod implements AsyncDisposable {
       linux,
       ...more,
     };
-    const { podSandboxId } = await cri.call<{ podSandboxId: string }>("RunPodSandbox", { config });
+    const { podSandboxId } = await cri.call<{ podSandboxId: string }>("RunPodSandbox", {
+      config,
+      runtimeHandler,
+    });
     const { info } = await cri.call<{ info: object }>("PodSandboxStatus", { podSandboxId, verbose: true });
     for (const [name] of JSON.stringify(info).matchAll(/cni-[0-9a-f-]{36}/g)) engine.networkNamespaces.add(name);
     return new Pod(cri, podSandboxId, config, logDirectory);
@@ -106,9 +115,13 @@ export class Pod implements AsyncDisposable {
     await this.#cri.call("RemoveContainer", { containerId });
   }
 
+  logPath(name: string): string {
+    return join(this.#logs, `${name}.log`);
+  }
+
   /** What a container has printed, from its log file. */
   log(name: string): string {
-    const lines = readFileSync(join(this.#logs, `${name}.log`), "utf8").split("\n");
+    const lines = readFileSync(this.logPath(name), "utf8").split("\n");
     return lines.map((line) => line.split(" ").slice(3).join(" ")).join("\n");
   }
 

@@ -4,7 +4,7 @@ import { install, makeSkeleton, packErofs } from "../../guest-image/tree.ts";
 import { sandboxRequest } from "../../runtime/sandbox/request.ts";
 import { bootMachine } from "../../runtime/vm/boot.ts";
 import type { Machine } from "../../runtime/vm/machine.ts";
-import { AGENT_PORT_NAME, SHARE_TAG, type VmSpec } from "../../runtime/vm/spec.ts";
+import { AGENT_PORT_NAME, type NetworkDevice, SHARE_TAG, type VmSpec } from "../../runtime/vm/spec.ts";
 import { Shell } from "./shell.ts";
 import type { Workspace } from "./workspace.ts";
 
@@ -44,11 +44,16 @@ export class BareGuest implements AsyncDisposable {
     this.shell = shell;
   }
 
-  static async boot(vm: VmSpec, workspace: Workspace, signal: AbortSignal): Promise<BareGuest> {
+  static async boot(
+    vm: VmSpec,
+    workspace: Workspace,
+    signal: AbortSignal,
+    networks: readonly NetworkDevice[] = [],
+  ): Promise<BareGuest> {
     const image = join(workspace.directory, "bare.erofs");
     packImage(image, workspace.directory);
     const { machine, value } = await bootMachine(
-      { ...vm, networks: [], transport: "virtio-serial", image },
+      { ...vm, networks, transport: "virtio-serial", image },
       async ({ agent }) => {
         const shell = new Shell(agent, agent, signal);
         const greeting = await shell.greeting();

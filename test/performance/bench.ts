@@ -14,8 +14,10 @@ import { Crowd } from "./crowd.ts";
 import { Figures } from "./figures.ts";
 import { timeFiles } from "./files.ts";
 import { currentLoad, type HostFacts, hostFacts } from "./host-facts.ts";
+import { measureNetwork } from "./network.ts";
 import { medianPhases, type Phase } from "./phases.ts";
 import { picture } from "./picture.ts";
+import { measurePods } from "./pods.ts";
 import { peakMemory } from "./process.ts";
 import { parsePromises } from "./promises.ts";
 import { report } from "./report.ts";
@@ -70,6 +72,9 @@ async function measure(workspace: Workspace, runs: number, signal: AbortSignal):
     await starts.round(run);
   }
   await measureStreams(workspace, starts, figures, runs, signal);
+  progress("network");
+  await measureNetwork(starts, rootfs, workspace, figures, runs, signal);
+  await measurePods(figures, runs, signal, progress);
   await new Crowd(starts.caisson, starts.sleeper, figures, signal).measure(progress);
   return { facts, figures, phases: medianPhases(starts.traces) };
 }

@@ -1,6 +1,6 @@
 /** The numeric promises of docs/specification.md, read from its first table so that they are written in one place. */
 
-export type Unit = "s" | "MiB" | "%" | "MiB/s" | "sandboxes";
+export type Unit = "s" | "MiB" | "%" | "MiB/s" | "ms" | "sandboxes";
 
 /** An upper bound of the median. */
 export interface Bound {

@@ -5,7 +5,7 @@ import type { Phase } from "./phases.ts";
 import type { Unit } from "./promises.ts";
 import { SECTIONS, type Section } from "./things.ts";
 
-const DIGITS: Readonly<Record<Unit, number>> = { s: 3, MiB: 1, "%": 2, "MiB/s": 1, sandboxes: 0 };
+const DIGITS: Readonly<Record<Unit, number>> = { s: 3, MiB: 1, "%": 2, "MiB/s": 1, ms: 3, sandboxes: 0 };
 const LABEL_WIDTH = 68;
 const NUMBER_WIDTH = 9;
 

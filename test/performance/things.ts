@@ -19,11 +19,15 @@ export const SECTIONS = {
   memory: "Sandboxes that only sleep",
   stdio: "Standard streams",
   files: "Shared file system",
+  network: "Network, between the host and a guest",
+  pods: "Pods, through containerd's CRI",
 } as const;
 export type Section = keyof typeof SECTIONS;
 
 /** How many sandboxes run when memory is measured; the last is the most that are tried. */
 export const CROWDS = [1, 10, 20, 40, 100] as const;
+/** How many pods run when theirs is measured. */
+export const POD_CROWDS = [1, 5] as const;
 /** The crowd that the promise on memory is about. */
 export const PROMISED_CROWD = 20;
 export const VERBS = ["create", "start", "exec", "kill", "delete"] as const;
@@ -82,5 +86,15 @@ export const THINGS: readonly Thing[] = [
     title: `${what} ${SMALL_FILES} small files`,
     unit: "s" as const,
     section: "files" as const,
+  })),
+  { id: "net-in", title: "TCP to the guest", unit: "MiB/s", section: "network" },
+  { id: "net-out", title: "TCP to the host", unit: "MiB/s", section: "network" },
+  { id: "ping", title: "round trip", unit: "ms", section: "network" },
+  { id: "pod", title: "pod, to its container's first byte", unit: "s", section: "pods" },
+  ...POD_CROWDS.map((count) => ({
+    id: `pod-pss-${count}`,
+    title: `PSS of a pod with one container, ${count} running`,
+    unit: "MiB" as const,
+    section: "pods" as const,
   })),
 ];
