@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import { closeSync, constants, mkdtempSync, openSync, readFileSync, readSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, test } from "node:test";
@@ -62,6 +63,19 @@ test("log says which file it cannot open", () => {
 test("log survives a full disk", () => {
   log.start({ log: "/dev/full", logFormat: "json", debug: false });
   log.error("lost");
+});
+
+test("log waits for no reader of a FIFO, and reaches the one that comes", { timeout: 5000 }, () => {
+  execFileSync("mkfifo", [file]);
+  log.start({ log: file, logFormat: "text", debug: false });
+  log.error("lost");
+  for (const word of ["first", "second"]) {
+    const reader = openSync(file, constants.O_RDONLY | constants.O_NONBLOCK);
+    log.error(word);
+    const chunk = Buffer.alloc(1000);
+    assert.match(chunk.toString("utf8", 0, readSync(reader, chunk)), new RegExp(`^time=.* msg=${word}\n$`));
+    closeSync(reader);
+  }
 });
 
 test("jsonLine lets no field hide level, msg or time", () => {

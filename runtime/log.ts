@@ -4,7 +4,7 @@
  * Written here and not by pino: loading pino takes longer (13 to 16 ms) than all else the CLI loads together, and what
  * is needed of it is one line's format. Messages never hold environment values or other contents of the container.
  */
-import { closeSync, constants, openSync, writeSync } from "node:fs";
+import { closeSync, constants, openSync, statSync, writeSync } from "node:fs";
 import { CaissonError } from "../protocol/errors.ts";
 import { isSystemError, systemErrorSentence } from "./errors.ts";
 
@@ -111,12 +111,26 @@ function textValue(value: string): string {
 
 function openLog(path: string): number {
   try {
+    if (statSync(path, { throwIfNoEntry: false })?.isFIFO()) return openFifo(path);
     return openSync(path, constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT, 0o644);
   } catch (cause) {
     throw new CaissonError("CAISSON_E_USAGE", systemErrorSentence(`open the log file ${path}`, cause), {
       cause,
       remedy: "Name a file that can be written with --log.",
     });
+  }
+}
+
+/**
+ * Opening a FIFO waits for its reader (fifo(7)), who may have died, or die between a look and the call: containerd does. So
+ * there is one, ourselves, for that moment. Without one later records are lost, until somebody reads again.
+ */
+function openFifo(path: string): number {
+  const both = openSync(path, constants.O_RDWR | constants.O_NONBLOCK);
+  try {
+    return openSync(`/proc/self/fd/${both}`, constants.O_WRONLY | constants.O_NONBLOCK);
+  } finally {
+    closeSync(both);
   }
 }
 

@@ -27,6 +27,11 @@ const FAREWELL_LIMIT_MS = 5000;
  * client has gone before containerd connected. One that is needed after all is started again.
  */
 const FORGOTTEN_AFTER_MS = 5000;
+/**
+ * A containerd that was restarted connects to every daemon and, up to 1.6, keeps one whose task was never created: it says
+ * nothing to it, and cleans up when it ends. One that has a task to create does so at once.
+ */
+const NEEDLESS_AFTER_MS = 10_000;
 
 /** Runs a pod for containerd until it is shut down, and ends this process. */
 export async function runShimDaemon(params: ShimDaemonParams): Promise<never> {
@@ -57,7 +62,7 @@ class ShimDaemon {
   #record: StateRecord;
   #server: Server | undefined;
   #leaving = false;
-  #lonelySince: number | undefined = performance.now();
+  #lastHeard = performance.now();
 
   constructor({ address, namespace, group, ttrpcAddress, bundle, options }: ShimDaemonParams) {
     this.#places = shimPlaces(address, namespace, group);
@@ -90,10 +95,14 @@ class ShimDaemon {
     };
     const server = createServer((connection) => {
       this.#connections.add(connection);
-      this.#lonelySince = undefined;
+      const heard = () => {
+        this.#lastHeard = performance.now();
+      };
+      heard();
+      connection.on("data", heard);
       connection.once("close", () => {
         this.#connections.delete(connection);
-        if (this.#connections.size === 0) this.#lonelySince = performance.now();
+        heard();
       });
       serve(connection, services);
     });
@@ -107,10 +116,10 @@ class ShimDaemon {
   }
 
   #leaveIfForgotten(): void {
-    const since = this.#lonelySince;
-    if (since === undefined || performance.now() - since < FORGOTTEN_AFTER_MS) return;
-    if (!this.#tasks.empty || this.#sandbox.lives) return;
-    log.info("nobody is connected and there are no tasks: the daemon ends");
+    const connected = this.#connections.size > 0;
+    if (performance.now() - this.#lastHeard < (connected ? NEEDLESS_AFTER_MS : FORGOTTEN_AFTER_MS)) return;
+    if (!this.#tasks.empty || (connected ? this.#sandbox.exists : this.#sandbox.lives)) return;
+    log.info("there are no tasks, and nobody has asked for one: the daemon ends");
     void this.#leave();
   }
 

@@ -1,6 +1,6 @@
 import type { BinaryWriter } from "@bufbuild/protobuf/wire";
 import { Empty } from "../../protocol/generated/containerd/types.ts";
-import type { Method } from "../ttrpc/server.ts";
+import type { CallContext, Method } from "../ttrpc/server.ts";
 import { StatusCode, StatusError } from "../ttrpc/status.ts";
 import { toStatus } from "./status.ts";
 
@@ -13,11 +13,11 @@ interface Message<T> {
 export function method<Request, Response>(
   request: Message<Request>,
   response: Message<Response>,
-  handle: (request: Request) => Response | Promise<Response>,
+  handle: (request: Request, context: CallContext) => Response | Promise<Response>,
 ): Method {
-  return async (payload) => {
+  return async (payload, context) => {
     try {
-      return response.encode(await handle(decode(request, payload))).finish();
+      return response.encode(await handle(decode(request, payload), context)).finish();
     } catch (error) {
       throw toStatus(error);
     }

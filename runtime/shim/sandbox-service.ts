@@ -34,8 +34,8 @@ export function sandboxServices(sandbox: ShimSandbox, measure: () => Promise<Met
   return {
     [SANDBOX_SERVICE]: {
       CreateSandbox: action(CreateSandboxRequest, (request) => sandbox.create(request)),
-      StartSandbox: method(StartSandboxRequest, StartSandboxResponse, async ({ sandboxId }) => {
-        const { pid, createdAt } = await sandbox.start(sandboxId);
+      StartSandbox: method(StartSandboxRequest, StartSandboxResponse, async ({ sandboxId }, { signal }) => {
+        const { pid, createdAt } = await sandbox.start(sandboxId, signal);
         return { pid, createdAt: timestamp(createdAt), spec: undefined };
       }),
       Platform: method(PlatformRequest, PlatformResponse, ({ sandboxId }) => {

@@ -61,7 +61,7 @@ test("ShimSandbox: one that is stopped before it was started ends its wait with 
   await sandbox.stop("s");
   assert.equal((await wait).exitCode, 0);
   assert.deepEqual([sandbox.exists, sandbox.lives], [true, false]);
-  await assert.rejects(sandbox.start("s"), { code: "CAISSON_E_STATE" });
+  await assert.rejects(sandbox.start("s", new AbortController().signal), { code: "CAISSON_E_STATE" });
   await assert.rejects(sandbox.ping("s"), { code: "CAISSON_E_STATE" });
 });
 

@@ -75,12 +75,15 @@ export class ShimSandbox {
     this.#phase = { name: "created", id };
   }
 
-  /** Starts the VM. @throws CaissonError as Pod.create does; it cannot be started again then. */
-  async start(id: string): Promise<{ pid: number; createdAt: number }> {
+  /**
+   * Starts the VM. @throws CaissonError as Pod.create does; it cannot be started again then.
+   * @param caller aborts when whoever wants it has gone.
+   */
+  async start(id: string, caller: AbortSignal): Promise<{ pid: number; createdAt: number }> {
     const phase = this.#require(id);
     if (phase.name !== "created") throw wrongState(phase, "started");
     const abort = new AbortController();
-    const done = this.#start(id, abort.signal);
+    const done = this.#start(id, AbortSignal.any([abort.signal, caller]));
     this.#phase = { name: "starting", id, abort, done: done.catch(() => {}) };
     try {
       const container = await done;

@@ -37,7 +37,9 @@ import { noCheckpoints, type Tasks } from "./tasks.ts";
 export function taskServices(tasks: Tasks, shutDown: () => void): Services {
   const methods = {
     State: method(StateRequest, StateResponse, (request) => tasks.state(request)),
-    Create: method(CreateTaskRequest, CreateTaskResponse, async (request) => ({ pid: await tasks.create(request) })),
+    Create: method(CreateTaskRequest, CreateTaskResponse, async (request, { signal }) => ({
+      pid: await tasks.create(request, signal),
+    })),
     Start: method(StartRequest, StartResponse, async ({ id, execId }) => ({ pid: await tasks.get(id).start(execId) })),
     Delete: method(DeleteRequest, DeleteResponse, (request) => tasks.delete(request)),
     Pids: method(PidsRequest, PidsResponse, ({ id }) => tasks.pids(id)),

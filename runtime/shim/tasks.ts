@@ -63,14 +63,17 @@ export class Tasks {
     return this.#tasks.get(id)?.pid ?? 0;
   }
 
-  /** Creates a container up to where it waits to be started. @returns its pid. */
-  async create(request: CreateTaskRequest): Promise<number> {
+  /**
+   * Creates a container up to where it waits to be started. @returns its pid.
+   * @param caller aborts when whoever wants it has gone: nobody would start it, and a new containerd cannot know of it.
+   */
+  async create(request: CreateTaskRequest, caller: AbortSignal): Promise<number> {
     const { id } = request;
     if (this.#tasks.has(id) || this.#creating.has(id)) {
       throw new CaissonError("CAISSON_E_ID_IN_USE", `there is a container ${id} already`);
     }
     const abort = new AbortController();
-    const done = this.#create(request, abort.signal);
+    const done = this.#create(request, AbortSignal.any([abort.signal, caller]));
     this.#creating.set(id, { abort, done });
     try {
       const task = await done;
