@@ -64,6 +64,13 @@ test("sandboxDocument leaves out what is the node's, which validateConfig refuse
   assert.throws(() => validateConfig(network, "config.json"), { code: "CAISSON_E_CONFIG_UNSUPPORTED" });
 });
 
+test("sandboxDocument of a pod with a user namespace is refused: nobody says which ids it maps", () => {
+  const namespaceOptions = { network: 0, pid: 0, ipc: 0, usernsOptions: { mode: 0 } } as const;
+  const linux = { ...LINUX, securityContext: { namespaceOptions } };
+  const document = sandboxDocument({ ...WISH, config: { ...CONFIG, linux } });
+  assert.throws(() => normalise(validateConfig(document, "config.json"), "/bundle"), /[uU]ser|linux.uidMappings/);
+});
+
 test("sandboxDocument names a cgroup below a slice as systemd's drivers do", () => {
   const { linux } = withNamespaces({}, { ...LINUX, cgroupParent: "/kubepods.slice/kubepods-pod1.slice" });
   assert.equal(linux?.cgroupsPath, "kubepods-pod1.slice:cri-containerd:s");
