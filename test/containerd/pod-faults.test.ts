@@ -95,19 +95,33 @@ test("ten containers in one pod, started and removed at the same time", options,
   await nothingLeft();
 });
 
-test("several pods at the same time, twice, leave nothing", options, async () => {
+/** `CAISSON_PODS=50` starts and removes that many. */
+const PODS = Number(process.env["CAISSON_PODS"] ?? 4);
+/** At the same time. */
+const TOGETHER = 5;
+
+test("many pods, several at a time, twice, leave nothing", options, async () => {
   for (let round = 0; round < 2; round++) {
-    const pods = await Promise.all([1, 2, 3, 4].map(() => Pod.run(engine, cri)));
-    const addresses = await Promise.all(
-      pods.map(async (pod) => {
-        const container = await pod.container("one", FOREVER);
-        const address = await pod.address();
-        assert.match(await pod.sh(container, "ip -4 addr show eth0"), new RegExp(`inet ${address}/`));
-        return address;
-      }),
-    );
-    assert.equal(new Set(addresses).size, pods.length);
-    await Promise.all(pods.map((pod) => pod[Symbol.asyncDispose]()));
+    for (let done = 0; done < PODS; done += TOGETHER) {
+      const wanted = Array.from({ length: Math.min(TOGETHER, PODS - done) });
+      const start = performance.now();
+      const pods = await Promise.all(wanted.map(() => Pod.run(engine, cri)));
+      const addresses = await Promise.all(
+        pods.map(async (pod) => {
+          const container = await pod.container("one", FOREVER);
+          const address = await pod.address();
+          assert.match(await pod.sh(container, "ip -4 addr show eth0"), new RegExp(`inet ${address}/`));
+          return address;
+        }),
+      );
+      assert.equal(new Set(addresses).size, pods.length);
+      const started = performance.now();
+      await Promise.all(pods.map((pod) => pod[Symbol.asyncDispose]()));
+      const seconds = (ms: number) => (ms / 1000).toFixed(1);
+      const times = `started in ${seconds(started - start)} s, removed in ${seconds(performance.now() - started)} s`;
+      if (PODS > TOGETHER)
+        console.log(`round ${round + 1}: ${done + pods.length} pods; the last ${pods.length} ${times}`);
+    }
     await nothingLeft();
   }
 });
