@@ -46,9 +46,22 @@ export function mountSteps(config: Spec, userNamespace: boolean): MountSteps {
     const about = { field, subject: mount.destination };
     if (options.remount) steps.mounting.push(...remountSteps(target, options, about));
     else if (options.bind) steps.mounting.push(...bindSteps(mount, target, options, userNamespace, about));
-    else filesystemSteps(mount, target, options, about, steps);
+    else if (userNamespace && isHierarchyOfOthers(mount, config)) {
+      const source = { ...mount, source: CGROUPS };
+      steps.mounting.push(...bindSteps(source, target, { ...options, recursiveBind: true }, true, about));
+    } else filesystemSteps(mount, target, options, about, steps);
   });
   return steps;
+}
+
+/** Where the guest has cgroup v2. */
+const CGROUPS = "/sys/fs/cgroup";
+
+/** The kernel mounts cgroups only for who has their namespace, which one with a user namespace alone has not. */
+function isHierarchyOfOthers({ type }: Mount, { linux }: Spec): boolean {
+  return (
+    (type === "cgroup" || type === "cgroup2") && !linux?.namespaces?.some((namespace) => namespace.type === "cgroup")
+  );
 }
 
 interface About {

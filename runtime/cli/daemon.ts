@@ -33,9 +33,11 @@ export async function withDaemon<T>(
     using client = await connectControl(directory);
     return await action(client, { ...record, directory });
   } catch (error) {
-    const gone = error instanceof CaissonError && error.code === "CAISSON_E_VM_DIED";
-    if (gone && readState(root, id).status === "stopped") {
-      throw new CaissonError("CAISSON_E_STATE", forbidden.stopped, { cause: error });
+    if (!(error instanceof CaissonError) || error.code !== "CAISSON_E_VM_DIED") throw error;
+    const { status } = readState(root, id);
+    if (status === "stopped") throw new CaissonError("CAISSON_E_STATE", forbidden.stopped, { cause: error });
+    if (status === "creating") {
+      throw new CaissonError("CAISSON_E_STATE", `container ${id} is still being created`, { cause: error });
     }
     throw error;
   }

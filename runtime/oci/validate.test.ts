@@ -198,6 +198,10 @@ const INVALID: [changes: object, problem: string][] = [
     'linux.sysctl["kernel.hostname"]: is set by the field "hostname" of the configuration',
   ],
   [
+    { domainname: "a", linux: { namespaces: namespaces("mount", "uts"), sysctl: { "kernel.domainname": "b" } } },
+    'linux.sysctl["kernel.domainname"]: is not the field "domainname" of the configuration, which says "a"',
+  ],
+  [
     { linux: { sysctl: { "vm.swappiness": "1" } } },
     'linux.sysctl["vm.swappiness"]: belongs to no namespace, so it would change the kernel of the whole sandbox',
   ],

@@ -42,6 +42,22 @@ test("time offsets, personality, propagation, scheduling and cgroup of the first
   );
 });
 
+test("a user namespace without a cgroup namespace has the sandbox's cgroups", async () => {
+  using bundle = new Bundle(["sh", "-c", "cat /proc/self/uid_map; cat /sys/fs/cgroup/cgroup.controllers"]);
+  const mappings = [{ containerID: 0, hostID: 0, size: 4_294_967_295 }];
+  Object.assign(bundle.spec.linux ?? {}, {
+    namespaces: ["pid", "network", "ipc", "uts", "mount", "user"].map((type) => ({ type })),
+    uidMappings: mappings,
+    gidMappings: mappings,
+  });
+  const mounts = bundle.spec.mounts?.filter(({ type }) => type !== "cgroup") ?? [];
+  mounts.push({ destination: "/sys/fs/cgroup", type: "cgroup", source: "cgroup", options: ["ro"] });
+  bundle.spec.mounts = mounts;
+  bundle.write();
+  const { stdout, stderr } = await host.run(["run", "--bundle", bundle.directory, host.id()]);
+  assert.match(stdout, /^ *0 +0 +4294967295\n.*memory/, stderr);
+});
+
 test("a user namespace whose ids begin elsewhere", async () => {
   const script =
     "id -u; cat /proc/self/uid_map; stat -c %u:%g /mine; touch /mine/x && stat -c %u /mine/x; echo x > /dev/null";

@@ -31,6 +31,10 @@ export const sysctl: Check = function* (config) {
       yield { field, message: 'is set by the field "hostname" of the configuration' };
       continue;
     }
+    if (name === "kernel.domainname" && (config.domainname ?? value) !== value) {
+      yield { field, message: `is not the field "domainname" of the configuration, which says "${config.domainname}"` };
+      continue;
+    }
     const namespace = namespaceOf(name);
     if (namespace === undefined) {
       yield { field, message: "belongs to no namespace, so it would change the kernel of the whole sandbox" };
