@@ -40,3 +40,19 @@ test("start of a command that the kernel cannot execute says so and leaves a sto
   await host.ok(["delete", id]);
   assert.deepEqual(host.leftovers(), []);
 });
+
+test("start of a container that is still being created is an error that says so", async () => {
+  using bundle = new Bundle();
+  bundle.spec.hooks = { createRuntime: [{ path: "/bin/sleep", args: ["sleep", "997"] }] };
+  bundle.write();
+  const id = host.id();
+  const creating = host.run(["create", "-b", bundle.directory, id]);
+  await until(async () => (await host.run(["state", id])).exitCode === 0);
+  assert.equal(await host.status(id), "creating");
+  const result = await host.run(["start", id]);
+  assert.equal(result.exitCode, 1);
+  assert.match(errorOf(result), /is still being created/);
+  await host.ok(["delete", "--force", id]);
+  await creating;
+  assert.deepEqual(host.leftovers(), []);
+});
