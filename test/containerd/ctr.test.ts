@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawn } from "node:child_process";
 import { chmodSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
@@ -70,6 +70,29 @@ test("ctr run with a terminal", options, async () => {
   const shown = readFileSync(typescript, "utf8");
   assert.match(shown, /33 111\r+\n/);
   assert.match(shown, /on a terminal/);
+});
+
+test("ctr run --net-host is refused, and says why", options, async () => {
+  const { status, stderr } = await engine.ctr(...RUN, "--net-host", IMAGE, "net-host", "true");
+  assert.notEqual(status, 0);
+  assert.match(stderr, /network/);
+  await eventually(() => remains(engine).length === 0, "nothing is left");
+});
+
+test("ctr run -d comes back while the container runs, and ctr task attach shows its output", options, async () => {
+  await engine.detached("ticks", "sh", "-c", "while sleep 0.1; do echo tick; done");
+  assert.equal(await engine.status("ticks"), "RUNNING");
+  const client = spawn("ctr", ["--address", engine.socket, "task", "attach", "ticks"], {
+    stdio: ["ignore", "pipe", "ignore"],
+  });
+  let shown = "";
+  client.stdout.setEncoding("utf8").on("data", (text: string) => {
+    shown += text;
+  });
+  await eventually(() => /tick\ntick\n/.test(shown), "its output is there");
+  client.kill("SIGKILL");
+  assert.equal(await engine.status("ticks"), "RUNNING");
+  await engine.remove("ticks");
 });
 
 test("ctr run --log-uri file://", options, async () => {
