@@ -135,7 +135,7 @@ export function launch(
     const monitor = inheritance.connect();
     const console = inheritance.connect();
     ours.push(monitor.ours, console.ours);
-    const stateFd = clone === undefined ? undefined : inheritance.give(reopen(clone.stateFd));
+    const stateFd = clone === undefined ? undefined : inheritance.give(reopen(clone.stateFd, "r"));
     const argv = commandLine(spec, {
       qmpFd: monitor.child,
       consoleFd: console.child,
@@ -144,7 +144,8 @@ export function launch(
       memory: memoryOf(clone?.memoryFd, templateMemoryFd, inheritance),
       networks: spec.networks.map(({ tapFd, vhostFd }) => ({
         tapFd: inheritance.lend(tapFd),
-        ...(vhostFd === undefined ? {} : { vhostFd: inheritance.lend(vhostFd) }),
+        // One of its own: the first process that uses it owns it for good, and a boot may be tried twice (VHOST_SET_OWNER).
+        ...(vhostFd === undefined ? {} : { vhostFd: inheritance.give(reopen(vhostFd, "r+")) }),
       })),
     });
     ours.length = 0;
@@ -224,8 +225,8 @@ export class RunningMachine implements Machine {
 }
 
 /** The same file from its start: an inherited descriptor shares its position with the one it is a copy of. */
-function reopen(fd: number): number {
-  return open(`/proc/self/fd/${fd}`, "r");
+function reopen(fd: number, flags: "r" | "r+"): number {
+  return open(`/proc/self/fd/${fd}`, flags);
 }
 
 function open(path: string, flags: "r" | "r+"): number {

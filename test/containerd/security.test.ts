@@ -60,3 +60,20 @@ test("a privileged container has the guest's rights", options, async () => {
   assert.ok(BigInt(`0x${capabilities}`) & (1n << 21n), "CAP_SYS_ADMIN");
   await pod.sh(container, "mkdir /m && mount -t tmpfs none /m");
 });
+
+test("hostPID and hostIPC are the VM's, shared by the pod's containers; hostNetwork is refused", options, async () => {
+  const namespaceOptions = { pid: "NODE", ipc: "NODE" };
+  const linux = { securityContext: { namespaceOptions } };
+  {
+    await using pod = await Pod.run(engine, cri, linux);
+    const first = await pod.container("first", ["sleep", "4321"], { linux });
+    const second = await pod.container("second", ["sleep", "1234"], { linux });
+    const shown = await pod.sh(second, "ps");
+    for (const process of [/ 1 root +\/init/, /sleep 4321/, /sleep 1234/]) assert.match(shown, process);
+    assert.doesNotMatch(shown, /containerd|qemu-system/);
+    const link = (kind: string) => `readlink /proc/self/ns/${kind}`;
+    for (const kind of ["pid", "ipc"]) assert.equal(await pod.sh(first, link(kind)), await pod.sh(second, link(kind)));
+  }
+  const network = { securityContext: { namespaceOptions: { network: "NODE" } } };
+  await assert.rejects(Pod.run(engine, cri, network), /CAISSON_E_CONFIG_UNSUPPORTED|network/);
+});

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Runs in the outer VM: the main job over its vhost_vsock, under its (emulated) KVM. Exits with 0 when all of it holds.
+# Runs in the outer VM: the main job over its vhost_vsock and vhost_net, under its (emulated) KVM. Exits with 0 when all of it holds.
 set -eu
 project=$PWD
 bundle=/tmp/bundle
@@ -50,14 +50,15 @@ expect_nothing_left() {
   ! grep -q caisson-share /proc/mounts || fail "left mounted: $(grep caisson-share /proc/mounts)"
 }
 
-modprobe -a vhost_vsock kvm_amd
+modprobe -a vhost_vsock vhost_net tun veth sch_ingress cls_u32 act_mirred kvm_amd
 cat >/tmp/config.toml <<'CONFIG'
 memory_mib = 384
 boot_timeout_seconds = 300
 template = "off"
 CONFIG
-out/node test/vsock/trust-kvm.ts "$state/host" /tmp/config.toml
+out/node test/vsock/trust-kvm.ts /tmp/config.toml
 caisson check
+caisson check | grep -q 'kvm will be used' || fail "accelerator auto did not choose KVM"
 caisson check | grep -q 'vsock will be used' || fail "transport auto did not choose vsock"
 
 make_bundle "cat; echo to stderr >\&2; exit 3"
@@ -73,12 +74,26 @@ expect 3 "over vsock" run_with_input first
 expect 3 "over vsock" run_with_input second
 expect_nothing_left
 
+# A wire from here to the container (ip-netns(8)).
+host=192.168.10.100 address=192.168.10.101
+ip netns add pod
+ip link add far type veth peer name eth0 netns pod
+ip addr add "$host/24" dev far
+ip link set far up
+ip -n pod addr add "$address/24" dev eth0
+ip -n pod link set eth0 up
+
 make_bundle "sleep 1000"
+sed -i 's|"type": "network"|"type": "network", "path": "/run/netns/pod"|' "$bundle/config.json"
+grep -q '"path": "/run/netns/pod"' "$bundle/config.json" || fail "caisson spec wrote no network namespace"
 caisson create --bundle "$bundle" longer </dev/null >/dev/null 2>&1 || fail "create: exit status $?"
 say "created"
 # shellcheck disable=SC2009
 ps -e -o args= | grep -q 'vhost-vsock-device,.*guest-ci[d]=' || fail "QEMU has no vhost-vsock device"
+find "/proc/$(pgrep -o qemu-system)/fd" -lname /dev/vhost-net | grep -q . || fail "QEMU has no vhost-net"
 expect 0 "" caisson start longer
+busybox ping -q -c 3 -W 20 "$address" || fail "the container does not answer"
+say "ping $address"
 head -c 4194304 /dev/urandom >/tmp/data
 hash_in_container() { caisson exec longer sha256sum </tmp/data; }
 expect 0 "$(sha256sum </tmp/data)" hash_in_container
@@ -86,6 +101,7 @@ copy_out_of_container() { caisson exec longer cat </tmp/data | sha256sum; }
 expect 0 "$(sha256sum </tmp/data)" copy_out_of_container
 expect 0 "" caisson delete --force longer
 expect_nothing_left
+! tc -n pod qdisc show | grep ingress || fail "left in the network namespace"
 
 make_bundle "cat; echo to stderr >\&2; exit 3"
 expect 0 "$(caisson template list --quiet)" caisson template build --standby
