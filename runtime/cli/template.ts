@@ -10,7 +10,7 @@ import { dismiss } from "../sandbox/standby/claim.ts";
 import { StandbyPlaces } from "../sandbox/standby/places.ts";
 import { type StandbyParams, spawnStandby } from "../sandbox/standby/spawn.ts";
 import { chooseVm, hostSize, templateStore } from "../sandbox/vm-choice.ts";
-import { warm } from "../sandbox/warm.ts";
+import { WARM_LIMIT_FACTOR, warm } from "../sandbox/warm.ts";
 import { ANY_TAP } from "../vm/spec.ts";
 import type { StoredTemplate } from "../vm/template/store.ts";
 import { type Globals, verb } from "./command.ts";
@@ -19,8 +19,6 @@ import { print } from "./output.ts";
 import { table } from "./table.ts";
 
 const MIB = 1024 * 1024;
-/** Booting and warming; as in sandbox.ts. */
-const LIMIT_FACTOR = 2;
 const STANDBY_POLL_MS = 50;
 const HEADER = [
   ...["KEY", "MIB", "MEMORY", "VCPUS", "NETWORKS", "MACHINE", "ACCELERATOR", "CONDITION", "STANDBY", "LAST USED"],
@@ -69,21 +67,23 @@ async function build({ config }: Globals, { bundle, standby }: BuildFlags): Prom
   // What a container with one interface uses, or with none (runtime/network/network.ts).
   const networks = networkProblem() === undefined ? [ANY_TAP] : [];
   const vm = { ...shape, networks, shareDirectory: "", consoleLog: "" };
-  const limitMs = settings.bootTimeoutSeconds * 1000 * LIMIT_FACTOR;
+  const limitMs = settings.bootTimeoutSeconds * 1000 * WARM_LIMIT_FACTOR;
   using template = await templateStore(settings).prepare(vm, warm, { signal, limitMs });
-  if (standby) await standBy({ settings, size, count: Math.max(1, settings.standby) }, template.key, signal);
+  if (standby)
+    await standBy({ settings, size, count: Math.max(1, settings.standby) }, template.key, { signal, limitMs });
   return template.key;
 }
 
 /** Resolves when there is a VM of the template to be had. */
-async function standBy(params: StandbyParams, key: string, signal: AbortSignal): Promise<void> {
+async function standBy(
+  params: StandbyParams,
+  key: string,
+  { signal, limitMs }: { signal: AbortSignal; limitMs: number },
+): Promise<void> {
   const places = new StandbyPlaces(params.settings, key);
   await spawnStandby(params);
   // One that was on its way kept ours from being made.
-  const limit = AbortSignal.any([
-    signal,
-    AbortSignal.timeout(params.settings.bootTimeoutSeconds * 1000 * LIMIT_FACTOR),
-  ]);
+  const limit = AbortSignal.any([signal, AbortSignal.timeout(limitMs)]);
   while (places.sockets().length === 0) await delay(STANDBY_POLL_MS, undefined, { signal: limit });
 }
 

@@ -37,9 +37,9 @@ export interface HostedOptions {
 export class HostedSandbox {
   readonly sandbox: Sandbox;
   readonly #cgroup: HostCgroup;
-  readonly #refill: Refill;
+  readonly #refill: Refill | undefined;
 
-  private constructor(sandbox: Sandbox, cgroup: HostCgroup, refill: Refill) {
+  private constructor(sandbox: Sandbox, cgroup: HostCgroup, refill: Refill | undefined) {
     this.sandbox = sandbox;
     this.#cgroup = cgroup;
     this.#refill = refill;
@@ -70,13 +70,15 @@ export class HostedSandbox {
       signal,
     });
     undo.move();
-    return new HostedSandbox(sandbox, cgroup, new Refill({ settings, size, count: settings.standby }));
+    const refills = templates !== undefined && settings.standby > 0;
+    const refill = refills ? new Refill({ settings, size, count: settings.standby }) : undefined;
+    return new HostedSandbox(sandbox, cgroup, refill);
   }
 
   /** Ends the VM and leaves the host as it was. May be called again. */
   async end(): Promise<void> {
     await this.sandbox.kill();
-    this.#refill.now();
+    this.#refill?.now();
     await giveUp(this.#cgroup);
   }
 }

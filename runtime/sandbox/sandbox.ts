@@ -22,10 +22,7 @@ import { sandboxRequest } from "./request.ts";
 import { giveSharedMemory } from "./shared-memory.ts";
 import type { Standby } from "./standby/claim.ts";
 import type { ProcessIo } from "./stdio.ts";
-import { greet, warm } from "./warm.ts";
-
-/** A template is booted and then warmed within this many times the limit of a boot. */
-const WARM_LIMIT_FACTOR = 2;
+import { greet, WARM_LIMIT_FACTOR, warm } from "./warm.ts";
 
 export interface SandboxOptions {
   id: string;

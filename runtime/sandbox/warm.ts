@@ -20,6 +20,8 @@ const WARM_ROOTFS = "/usr/lib/caisson/warm";
 const WARM_ID = "warm";
 /** In the rehearsed container's root: any static program that ends at once. */
 export const REHEARSED = "/program";
+/** A VM is booted and then warmed within this many times the limit of a boot. */
+export const WARM_LIMIT_FACTOR = 2;
 /** Enough for V8 to have compiled, and mostly optimised, what a container's start runs through. */
 const ROUNDS = 6;
 

@@ -1,4 +1,4 @@
-import { closeSync } from "node:fs";
+import { closeSync, existsSync } from "node:fs";
 import { takeFd } from "../../../native/posix/index.ts";
 import type { Settings } from "../../config.ts";
 import type { LentNetwork } from "../../network/vm-taps.ts";
@@ -7,7 +7,7 @@ import { ANY_TAP, type VmSpec } from "../../vm/spec.ts";
 import type { MachineHandles } from "../../vm/standby.ts";
 import type { TemplateStore } from "../../vm/template/store.ts";
 import { askForOffer, type OpenOffer } from "./offer.ts";
-import { removeSocket, StandbyPlaces } from "./places.ts";
+import { removeSocket, StandbyPlaces, standbyDirectory } from "./places.ts";
 
 /** A VM that stood by, with descriptors of this process: end() closes those that nobody has taken. */
 export interface Standby {
@@ -35,6 +35,8 @@ export async function claimStandby(
   vm: VmSpec,
   deviceCount: number,
 ): Promise<Standby | undefined> {
+  // The template's key takes a while to make, and on most hosts no VM has ever stood by.
+  if (!existsSync(standbyDirectory(settings))) return undefined;
   const networks = Array.from({ length: deviceCount }, () => ANY_TAP);
   const places = new StandbyPlaces(settings, templates.keyOf({ ...vm, networks }));
   for (const socket of places.sockets()) {

@@ -15,7 +15,7 @@ import { rest } from "../../vm/rest.ts";
 import { type StandbyMachine, startStandby } from "../../vm/standby.ts";
 import { HostCgroup } from "../cgroup.ts";
 import { chooseVm, templateStore } from "../vm-choice.ts";
-import { REHEARSED, rehearse, warm } from "../warm.ts";
+import { REHEARSED, rehearse, WARM_LIMIT_FACTOR, warm } from "../warm.ts";
 import { makeOffer } from "./offer.ts";
 import { rehearsalPlace, removeSocket, StandbyPlaces, sharePlace } from "./places.ts";
 import { READY, STANDBY_CGROUP, type StandbyParams } from "./spawn.ts";
@@ -23,8 +23,6 @@ import { READY, STANDBY_CGROUP, type StandbyParams } from "./spawn.ts";
 const STARTER_FD = 3;
 /** Each over a connection of its own, as the sandbox's will be. */
 const REHEARSALS = 2;
-/** Booting and warming, in boots; as for a template. */
-const LIMIT_FACTOR = 2;
 /** A VM that nobody wants for so long ends: memory is for those who use it. */
 const IDLE_LIMIT_MS = 10 * 60 * 1000;
 /** How often its holder looks whether the VM is still wanted. */
@@ -50,7 +48,7 @@ export async function holdStandby(params: StandbyParams): Promise<never> {
 }
 
 async function hold({ settings, size, count }: StandbyParams, ready: () => void): Promise<void> {
-  const limitMs = settings.bootTimeoutSeconds * 1000 * LIMIT_FACTOR;
+  const limitMs = settings.bootTimeoutSeconds * 1000 * WARM_LIMIT_FACTOR;
   const signal = AbortSignal.timeout(limitMs);
   enterNetworkNamespace(undefined);
   const taps = new VmTaps();

@@ -80,6 +80,7 @@ export function removeSocket(socket: string): void {
   for (const suffix of ["sock", "agent", "console"]) rmSync(socket.replace(/sock$/, suffix), { force: true });
 }
 
-function standbyDirectory(settings: Pick<Settings, "templateDir">): string {
+/** The folder of them all; made for the first. */
+export function standbyDirectory(settings: Pick<Settings, "templateDir">): string {
   return join(dirname(templateDirectory(settings)), "standby");
 }

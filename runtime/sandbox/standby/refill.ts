@@ -11,13 +11,12 @@ export class Refill {
   readonly #params: StandbyParams;
   /** Made early: later on this process stands for its container, in whose mount namespace there are no cgroups. */
   readonly #cgroup = new HostCgroup(STANDBY_CGROUP);
-  readonly #timer: NodeJS.Timeout | undefined;
-  #done: boolean;
+  readonly #timer: NodeJS.Timeout;
+  #done = false;
 
   constructor(params: StandbyParams) {
     this.#params = params;
-    this.#done = params.count === 0 || params.settings.template === "off";
-    this.#timer = this.#done ? undefined : setTimeout(() => this.now(), DELAY_MS).unref();
+    this.#timer = setTimeout(() => this.now(), DELAY_MS).unref();
   }
 
   /** Does it if it has not been done. */
