@@ -74,7 +74,7 @@ const subjects: Readonly<Record<string, Subject>> = {
     },
   },
   "file systems of the kernel and their options": {
-    script: `${MOUNTED}; ls -ld /m/tmp /m/up /m/deep/er; ls /m/up; cat /m/up/f`,
+    script: `${MOUNTED}; stat -c '%A %h %u:%g %s %n' /m/tmp /m/up /m/deep/er; ls /m/up; cat /m/up/f`,
     change: (bundle) => {
       mkdirSync(join(bundle.rootfs, "m/up"), { recursive: true, mode: 0o750 });
       writeFileSync(join(bundle.rootfs, "m/up/f"), "image\n");
