@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
 import { compileCreate, describeFailure } from "../plan.ts";
-import { configOf, createInput, NEEDS_ROOT, Rootfs, run, started, Trial } from "./trial.ts";
+import { configOf, createInput, exec, NEEDS_ROOT, Rootfs, run, started, Trial } from "./trial.ts";
 
 const options = { skip: NEEDS_ROOT };
 const FOREVER = configOf("", { process: { args: ["sleep", "1000"] } });
@@ -45,6 +45,24 @@ test("the end of the stream kills a created and a running process", options, asy
   await trial[Symbol.asyncDispose]();
   assert.equal(alive(pid), false);
 });
+
+test(
+  "a container that waits reaps what others leave in its pid namespace, and what it runs then does not",
+  options,
+  async () => {
+    using rootfs = new Rootfs();
+    const config = configOf("", { process: { args: ["grep", "SigIgn", "/proc/self/status"] } });
+    await using trial = new Trial(compileCreate(createInput(config, rootfs.path)));
+    const report = await trial.next();
+    assert.equal(report?.type, "reached");
+    const orphan = "sleep 0.1 & echo $!";
+    const script = `pid=$(sh -c '${orphan}' 2>/dev/null); for i in $(seq 600); do [ -e /proc/$pid ] || exit 0; sleep 0.05; done; cat /proc/$pid/status; exit 1`;
+    const { exit, stdout } = await exec(config, report.pid, { args: ["sh", "-c", script] });
+    assert.deepEqual([exit?.exitCode, stdout], [0, ""]);
+    trial.proceed();
+    assert.match((await trial.finish()).stdout, /^SigIgn:\t0{16}$/m);
+  },
+);
 
 test("the death of container-init kills a process that has not started", options, async () => {
   using rootfs = new Rootfs();

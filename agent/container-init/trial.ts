@@ -42,6 +42,7 @@ const MORE_APPLETS = [
   "chmod",
   "ionice",
   "sync",
+  "seq",
 ];
 
 /** A root file system with busybox; removed at the end of its scope. */

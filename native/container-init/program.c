@@ -104,6 +104,9 @@ int find_home(struct context *context, struct arguments *arguments) {
 int wait_at_barrier(struct context *context, struct arguments *arguments) {
   if (all_taken(arguments) < 0) return -1;
   if (context->state == NULL && (context->state = malloc(MAX_STATE + 1)) == NULL) return -1;
+  /* A pod's pid namespace may be held here for as long as the pod lives, and what others leave in it becomes our children:
+   * with their signal ignored the kernel reaps them (wait(2)). Hooks are children that we wait for ourselves. */
+  signal(SIGCHLD, SIG_IGN);
   if (send_packet(context, PACKET_REACHED, 0) < 0) return -1;
   ssize_t count;
   /* Not recv(2): the container's seccomp filter is in force by now, and few lack read(2). */
@@ -111,6 +114,7 @@ int wait_at_barrier(struct context *context, struct arguments *arguments) {
   while (count < 0 && errno == EINTR);
   /* The supervisor has gone, and with it whoever waits for us. */
   if (count <= 0) _exit(EXIT_FAILURE);
+  signal(SIGCHLD, SIG_DFL);
   /* The first byte only keeps the packet from being empty. */
   context->state_length = (size_t)count - 1;
   return 0;
