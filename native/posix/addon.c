@@ -10,6 +10,7 @@ NAPI_MODULE_INIT() {
       FUNCTION("sendFd", posix_send_fd),
       FUNCTION("recvFd", posix_recv_fd),
       FUNCTION("takeFd", posix_take_fd),
+      FUNCTION("dup2", posix_dup2),
       FUNCTION("flock", posix_flock),
       FUNCTION("syncfs", posix_syncfs),
       FUNCTION("openpty", posix_openpty),

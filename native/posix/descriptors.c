@@ -147,6 +147,19 @@ napi_value posix_take_fd(napi_env env, napi_callback_info info) {
   return make_int(env, copy);
 }
 
+/* The target is open across exec, as 0, 1 and 2 are to be (dup(2)). */
+napi_value posix_dup2(napi_env env, napi_callback_info info) {
+  napi_value arguments[2];
+  int fd, target;
+  if (!read_arguments(env, info, 2, arguments) || !read_int(env, arguments[0], &fd) ||
+      !read_int(env, arguments[1], &target))
+    return NULL;
+  int status;
+  do status = dup2(fd, target);
+  while (status < 0 && (errno == EINTR || errno == EBUSY));
+  return status < 0 ? throw_errno(env, errno, "dup2", NULL) : NULL;
+}
+
 napi_value posix_flock(napi_env env, napi_callback_info info) {
   napi_value arguments[2];
   int fd, operation;

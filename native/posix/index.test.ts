@@ -51,6 +51,17 @@ function closeAll(...fds: number[]): void {
   for (const fd of fds) closeSync(fd);
 }
 
+test("dup2() puts one descriptor in another's place, whose file is closed by that", () => {
+  const [read, write] = posix.pipe();
+  const file = openSync("/dev/null", "r+");
+  posix.dup2(file, write);
+  assert.equal(readSync(read, Buffer.alloc(1)), 0);
+  assert.equal(fstatSync(write).rdev, fstatSync(file).rdev);
+  closeAll(read, write);
+  closeSync(file);
+  assert.throws(() => posix.dup2(file, file), { code: "EBADF" });
+});
+
 test("socketpair() connects two close-on-exec sockets", () => {
   const [first, second] = posix.socketpair();
   writeSync(first, "ping");

@@ -85,6 +85,7 @@ interface PosixAddon {
   sendFd(socketFd: number, fd: number, data: Uint8Array): void;
   recvFd(socketFd: number): ReceivedFd;
   takeFd(pid: number, fd: number): number;
+  dup2(fd: number, target: number): void;
   flock(fd: number, operation: number): boolean;
   syncfs(fd: number): void;
   openpty(): Pty;
@@ -155,6 +156,14 @@ export function recvFd(socketFd: number): ReceivedFd {
  */
 export function takeFd(pid: number, fd: number): number {
   return addon.takeFd(pid, fd);
+}
+
+/**
+ * Makes `target` a copy of `fd` in one step (dup(2)), so that no other file lands on it meanwhile; what it was is closed.
+ * @throws EBADF when `fd` is not open.
+ */
+export function dup2(fd: number, target: number): void {
+  addon.dup2(fd, target);
 }
 
 /**

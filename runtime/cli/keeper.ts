@@ -9,6 +9,7 @@ import { CaissonError } from "../../protocol/errors.ts";
 import { connectControl } from "../control/client.ts";
 import { readLines, writeLine } from "../control/lines.ts";
 import { fromWireError, toWireError, type WireError } from "../control/protocol.ts";
+import { dropStandardStreams } from "../control/stdio.ts";
 import { openConsoleTerminal } from "../sandbox/console.ts";
 import { begin, type Execution, ownStdio } from "./execution.ts";
 import { Foreground } from "./foreground.ts";
@@ -68,6 +69,8 @@ export async function runKeeper({ directory, execution }: KeeperTask): Promise<n
     const stdio =
       terminal === undefined ? ownStdio() : { ...ownStdio(), stdin: terminal, stdout: terminal, stderr: terminal };
     const execId = await begin(client, foreground, { process, ignorePaused, stdio, window });
+    // The daemon has taken them.
+    dropStandardStreams(0, 1, 2);
     writeLine(starter, { started: true } satisfies Report);
     foreground.forwardTo(client, execId, terminal === undefined ? undefined : () => getWinsize(terminal));
     return (await client.request("wait", { execId })).exitCode;

@@ -24,6 +24,8 @@ export interface CreationParts {
   sandbox: Sandbox;
   container: Container;
   hooks: HostHooks;
+  /** InitIo.letGo; of a container whose streams were taken from another process nothing but copies is here. */
+  letGo?: () => void;
   /** Releases what the container holds, and ends it with that. Called once. */
   end(): Promise<void>;
 }
@@ -35,15 +37,18 @@ export class Creation {
   readonly controlSocket: string;
   readonly #root: string;
   readonly #hooks: HostHooks;
+  /** Called when the process that asked for the container leaves it. */
+  readonly letGo: () => void;
   readonly #end: () => Promise<void>;
   #record: StateRecord;
   #starting: Promise<void> | undefined;
   #ended: Promise<void> | undefined;
 
-  constructor(root: string, record: StateRecord, { sandbox, container, hooks, end }: CreationParts) {
+  constructor(root: string, record: StateRecord, { sandbox, container, hooks, letGo = () => {}, end }: CreationParts) {
     this.#root = root;
     this.#hooks = hooks;
     this.#record = record;
+    this.letGo = letGo;
     this.#end = end;
     this.sandbox = sandbox;
     this.container = container;
@@ -138,7 +143,7 @@ export async function createFromBundle(params: CreateParams, placed: Bundle, sig
     undo.defer(() => hosted.end());
     const { sandbox } = hosted;
     const creating = now();
-    const { io, window, follow } = openInitIo(params, config.process?.terminal === true);
+    const { io, window, follow, letGo } = openInitIo(params, config.process?.terminal === true);
     const parts = { spec: config, directory: bundle, rootfs, ...(seccomp && { seccomp }) };
     const container = await sandbox.createContainer(id, parts, io, window);
     signal.throwIfAborted();
@@ -156,6 +161,7 @@ export async function createFromBundle(params: CreateParams, placed: Bundle, sig
         sandbox,
         container,
         hooks,
+        letGo,
         end: () => hosted.end(),
       },
     );

@@ -20,6 +20,7 @@ import type { PodHome } from "./pod-home.ts";
 import type { CreateParams, JoinParams } from "./protocol.ts";
 import type { ContainerHandlers, Handlers } from "./server.ts";
 import type { DaemonLog } from "./spawn.ts";
+import { dropStandardStreams } from "./stdio.ts";
 
 /** Where the daemon finds the connection to the CLI that started it. */
 const INHERITED_FD = 3;
@@ -86,6 +87,9 @@ class Daemon {
     join: (params, connection) => this.#members.join(params, connection),
     detach: async () => {
       this.#detached = true;
+      if (this.#life.phase === "alive") this.#life.creation.letGo();
+      // Those of a container in another daemon's VM are taken.
+      else if (this.#life.phase === "keeping") dropStandardStreams(0, 1, 2);
       return {};
     },
   };

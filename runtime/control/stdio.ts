@@ -1,5 +1,5 @@
-import { closeSync } from "node:fs";
-import { takeFd } from "../../native/posix/index.ts";
+import { closeSync, constants, openSync } from "node:fs";
+import { dup2, takeFd } from "../../native/posix/index.ts";
 import { CaissonError } from "../../protocol/errors.ts";
 import { log } from "../log.ts";
 import { openConsole } from "../sandbox/console.ts";
@@ -35,6 +35,8 @@ export interface InitIo {
   io: ProcessIo;
   window: WindowSize | undefined;
   follow: (container: Container) => void;
+  /** For a daemon that its caller has left: of those streams nothing is open here for longer than they are used. */
+  letGo: () => void;
 }
 
 /**
@@ -45,7 +47,7 @@ export function openInitIo({ consoleSocket, ownTerminal }: CreateParams, termina
   if (consoleSocket === undefined) {
     // Copies: 0, 1 and 2 stay taken, so that no later file lands on them.
     const io = clientIo({ pid: process.pid, stdin: 0, stdout: 1, stderr: 2 }, terminal);
-    return { io, window: ownTerminal, follow: () => {} };
+    return { io, window: ownTerminal, follow: () => {}, letGo: () => letGo(io) };
   }
   const { stream, size } = openConsole(consoleSocket);
   const follow = (container: Container) => {
@@ -53,5 +55,23 @@ export function openInitIo({ consoleSocket, ownTerminal }: CreateParams, termina
     process.on("SIGWINCH", resize);
     container.init.exit.then(() => process.off("SIGWINCH", resize));
   };
-  return { io: { stdin: stream, stdout: stream, stderr: undefined }, window: size(), follow };
+  return { io: { stdin: stream, stdout: stream, stderr: undefined }, window: size(), follow, letGo: () => {} };
+}
+
+/** What our caller reads ends with the container's stream then, as if the container had it alone. */
+function letGo({ stdin, stdout, stderr }: ProcessIo): void {
+  for (const [fd, stream] of [stdin, stdout, stderr].entries()) {
+    if (stream === undefined || stream.destroyed) dropStandardStreams(fd);
+    else stream.once("close", () => dropStandardStreams(fd));
+  }
+}
+
+/** Puts the null device in the place of standard streams of this process. */
+export function dropStandardStreams(...fds: number[]): void {
+  const nothing = openSync("/dev/null", constants.O_RDWR);
+  try {
+    for (const fd of fds) dup2(nothing, fd);
+  } finally {
+    closeSync(nothing);
+  }
 }

@@ -60,6 +60,7 @@ export class OutputPump {
   readonly done: Promise<void>;
   #waitingForSink = false;
   #lastChunk = 0;
+  #failed = false;
 
   constructor(agent: Agent, process: ProcessId, stream: Stream, sink: Writable) {
     this.#call = agent.readOutput({ process, stream });
@@ -76,8 +77,15 @@ export class OutputPump {
       this.#call.pause();
       sink.once("drain", resume);
     });
-    this.#call.on("error", () => resolve());
-    this.#call.on("end", () => resolve());
+    this.#call.on("error", () => {
+      this.#failed = true;
+      resolve();
+    });
+    this.#call.on("end", () => {
+      resolve();
+      // The process has closed it and may live on; a call that failed has had its error before.
+      if (!this.#failed) sink.end();
+    });
     // The reader went away: the process gets what it would get on a pipe, EPIPE.
     sink.once("error", () => {
       this.#call.cancel();
