@@ -82,6 +82,27 @@ test("the Sandbox API: a sandbox without a pause container, from its creation to
   );
 });
 
+test("the Sandbox API: what containers with shared processes leave behind is reaped", async () => {
+  using netns = new Netns();
+  await using shim = await Shim.start("reaps");
+  const calls = new Calls(shim);
+  await calls.create(netns.path);
+  const { pid } = await calls.start();
+  // The inner shell ends at once, and its child is another's then: that of what holds the namespace.
+  const script =
+    "orphan=$(sh -c 'sleep 1 >/dev/null & echo $!'); grep PPid /proc/$orphan/status; " +
+    "for i in $(seq 600); do [ -e /proc/$orphan ] || exit 0; sleep 0.1; done; cat /proc/$orphan/status; exit 1";
+  using bundle = new Bundle(["sh", "-c", script]);
+  const output = await calls.container("leaves", bundle, pid, { own: ["mount"], shared: ["pid", "network"] });
+  const { exitStatus } = await calls.exited("leaves");
+  assert.equal(readFileSync(output, "utf8"), "PPid:\t1\n");
+  assert.equal(exitStatus, 0);
+  await calls.remove("leaves");
+  await calls.stop();
+  await calls.shutdown();
+  assert.equal(await shim.gone(), true);
+});
+
 test("the Sandbox API: a VM that dies ends the wait for it with 255, and that for its containers", async () => {
   using netns = new Netns();
   await using shim = await Shim.start("dies");

@@ -24,9 +24,13 @@ export const CONFIG: PodSandboxConfig = {
   },
 };
 
+/** Those of a sandbox, with their names in /proc/PID/ns. */
+const SHARED = { ipc: "ipc", uts: "uts", network: "net", pid: "pid" } as const;
+
 export interface ContainerOptions {
   output?: string;
   own?: readonly NamespaceType[];
+  shared?: readonly (keyof typeof SHARED)[];
 }
 
 /** containerd's calls about one sandbox. */
@@ -83,26 +87,22 @@ export class Calls {
 
   /**
    * Starts a container whose output goes to a file, or to a FIFO that is there. @returns that file's path.
-   * @param own the namespaces that it does not share with its pod or with the guest.
+   * @param own the namespaces that it does not share with its pod or with the guest. @param shared those of its pod.
    */
-  async container(
-    id: string,
-    bundle: Bundle,
-    sandboxPid: number,
-    { output = join(this.shim.folder, `${id}.log`), own = ["pid", "mount"] as const }: ContainerOptions = {},
-  ): Promise<string> {
+  async container(id: string, bundle: Bundle, sandboxPid: number, options: ContainerOptions = {}): Promise<string> {
     const { shim } = this;
-    const paths = { ipc: "ipc", uts: "uts", network: "net" } as const;
+    const {
+      output = join(shim.folder, `${id}.log`),
+      own = ["pid", "mount"],
+      shared = ["ipc", "uts", "network"],
+    } = options;
     bundle.spec.hostname = "";
     bundle.spec.mounts = bundle.spec.mounts?.filter(({ destination }) => destination !== "/dev/shm") ?? [];
     bundle.spec.linux = {
       ...bundle.spec.linux,
       namespaces: [
         ...own.map((type) => ({ type })),
-        ...(["ipc", "uts", "network"] as const).map((type) => ({
-          type,
-          path: `/proc/${sandboxPid}/ns/${paths[type]}`,
-        })),
+        ...shared.map((type) => ({ type, path: `/proc/${sandboxPid}/ns/${SHARED[type]}` })),
       ],
     };
     bundle.write();
