@@ -19,12 +19,26 @@ export function withSources(config: Spec, change: (path: string) => string): Spe
   return { ...config, ...(mounts && { mounts }), ...(hooks && { hooks }) };
 }
 
+/** What of a container is on the host. */
+export interface HostPaths {
+  spec: Spec;
+  /** The directory of the root file system; the engine has mounted it (`ownRootfs` is false), or we have. */
+  rootfs: string;
+  ownRootfs: boolean;
+  /** Of the bundle. */
+  directory: string;
+}
+
 /**
- * Runs something synchronous with a configuration that leads to what whoever started this process has mounted by now, on
- * any host: a pod's later containers have volumes that were mounted after its VM had started.
- * @param directory of the bundle. @param share of the sandbox.
+ * Runs something synchronous with a configuration and a root file system that lead to what whoever started this process has
+ * mounted by now, on any host: a pod's later containers have what was mounted after its VM had started.
+ * @param share of the sandbox.
  */
-export function withCallersMounts<T>(spec: Spec, directory: string, share: string, run: (spec: Spec) => T): T {
+export function withCallersMounts<T>(
+  { spec, rootfs, ownRootfs, directory }: HostPaths,
+  share: string,
+  run: (spec: Spec, rootfs: string) => T,
+): T {
   const real = (path: string): string | undefined => {
     try {
       return realpathSync(resolve(directory, path));
@@ -33,20 +47,21 @@ export function withCallersMounts<T>(spec: Spec, directory: string, share: strin
     }
   };
   const found = new Map<string, string>();
-  inCallersMountNamespace(() =>
-    withSources(spec, (path) => {
-      const there = real(path);
-      if (there !== undefined) found.set(path, there);
-      return path;
-    }),
-  );
-  if (found.size === 0) return run(spec);
-  return withMountTree(callersMountTree(), dirname(share), (seen) =>
-    run(
-      withSources(spec, (path) => {
-        const there = found.get(path);
-        return there === undefined ? path : join(seen, there);
-      }),
-    ),
-  );
+  const look = (path: string): string => {
+    const there = real(path);
+    if (there !== undefined) found.set(path, there);
+    return path;
+  };
+  inCallersMountNamespace(() => {
+    if (!ownRootfs) look(rootfs);
+    withSources(spec, look);
+  });
+  if (found.size === 0) return run(spec, rootfs);
+  return withMountTree(callersMountTree(), dirname(share), (seen) => {
+    const lead = (path: string): string => {
+      const there = found.get(path);
+      return there === undefined ? path : join(seen, there);
+    };
+    return run(withSources(spec, lead), ownRootfs ? rootfs : lead(rootfs));
+  });
 }

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Namespace } from "../../protocol/oci.ts";
-import { isInGuest, podNamespaces } from "./pod-namespaces.ts";
+import { BoundNamespaces, isInGuest, podNamespaces } from "./pod-namespaces.ts";
 
 const containerOf = (pid: number) => (pid === 42 ? "pause" : undefined);
 
@@ -29,4 +29,26 @@ test("podNamespaces leaves other paths as they are", () => {
     { type: "uts", path: "" },
   ];
   assert.deepEqual(podNamespaces(others, containerOf), others);
+});
+
+test("BoundNamespaces: the first container has a namespace of its own for each file, which the others join", () => {
+  const bound = new BoundNamespaces();
+  const given: Namespace[] = [
+    { type: "ipc", path: "/var/run/ipcns/1" },
+    { type: "uts", path: "/var/run/utsns/1" },
+    { type: "user", path: "/var/run/userns/1" },
+    { type: "network", path: "/var/run/netns/1" },
+    { type: "pid", path: "/var/run/pidns/1" },
+    { type: "mount" },
+  ];
+  const left = given.slice(3);
+  assert.deepEqual(bound.inGuest(given, "pod"), [{ type: "ipc" }, { type: "uts" }, { type: "user" }, ...left]);
+  assert.deepEqual(bound.inGuest(given, "other"), [
+    { type: "ipc", path: "/run/caisson/containers/pod/ns/ipc" },
+    { type: "uts", path: "/run/caisson/containers/pod/ns/uts" },
+    { type: "user", path: "/run/caisson/containers/pod/ns/user" },
+    ...left,
+  ]);
+  const byPid: Namespace[] = [{ type: "ipc", path: "/proc/42/ns/ipc" }];
+  assert.deepEqual(bound.inGuest(byPid, "other"), byPid);
 });

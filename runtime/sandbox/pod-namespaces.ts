@@ -1,4 +1,5 @@
 import type { Namespace, NamespaceType } from "../../protocol/oci.ts";
+import { isObject } from "./host-labels.ts";
 
 /** Where the guest's agent finds the namespaces of the sandbox's containers (agent/namespaces.ts). */
 const GUEST_CONTAINERS = "/run/caisson/containers";
@@ -29,6 +30,36 @@ export function podNamespaces(
     if (container === undefined || TYPES[file] !== namespace.type) return namespace;
     return { ...namespace, path: `${GUEST_CONTAINERS}/${container}/ns/${namespace.type}` };
   });
+}
+
+/** What CRI-O writes into the annotations of every container that it makes. */
+const CRIO_CONTAINER = "io.kubernetes.cri-o.ContainerType";
+/** Of those that it binds; the network's is the VM's own. */
+const BOUND: ReadonlySet<NamespaceType> = new Set(["ipc", "uts", "user"]);
+
+/** Whether CRI-O has made this configuration. */
+export function isFromCrio({ annotations }: Record<string, unknown>): boolean {
+  return isObject(annotations) && annotations[CRIO_CONTAINER] !== undefined;
+}
+
+/**
+ * The IPC, UTS and user namespaces that CRI-O makes for a pod on the host, and binds to files for the pod's containers to
+ * name. In the guest the first container that names one has a new one in its place, and the others join that.
+ */
+export class BoundNamespaces {
+  readonly #holders = new Map<string, string>();
+
+  /** The namespaces of the container `id`, of a configuration by CRI-O, as the guest has them. */
+  inGuest(namespaces: readonly Namespace[], id: string): Namespace[] {
+    return namespaces.map((namespace) => {
+      const { type, path = "" } = namespace;
+      if (!BOUND.has(type) || path === "" || path.startsWith("/proc/")) return namespace;
+      const holder = this.#holders.get(path);
+      if (holder !== undefined) return { ...namespace, path: `${GUEST_CONTAINERS}/${holder}/ns/${type}` };
+      this.#holders.set(path, id);
+      return { type };
+    });
+  }
 }
 
 /** Whether the path is one that podNamespaces() gives. */

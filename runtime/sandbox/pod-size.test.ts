@@ -33,6 +33,17 @@ test("podSize takes the pod's sums, with room for the guest itself", () => {
   assert.deepEqual(size, { vcpus: 4, memoryMib: 4096 });
 });
 
+test("podSize takes CRI-O's sums, which are JSON, under both names", () => {
+  const sums = JSON.stringify({ cpu_period: 100000, cpu_quota: 250000, memory_limit_in_bytes: 3 * 1024 ** 3 });
+  for (const name of ["pod-linux-resources.crio.io", "io.kubernetes.cri-o.PodLinuxResources"]) {
+    assert.deepEqual(podSize(pod({ [name]: sums }), settings, host), { vcpus: 4, memoryMib: 4096 });
+    const plain = { vcpus: settings.defaultVcpus, memoryMib: settings.defaultMemoryMib };
+    for (const nothing of ["null", "{}", "[1]", "no JSON", '{"memory_limit_in_bytes":-1}', '{"cpu_quota":[1]}']) {
+      assert.deepEqual(podSize(pod({ [name]: nothing }), settings, host), plain, nothing);
+    }
+  }
+});
+
 test("podSize: no limit, no number and no annotation give the default", () => {
   const plain = podSize(pod({}), settings, host);
   assert.deepEqual(plain, { vcpus: settings.defaultVcpus, memoryMib: settings.defaultMemoryMib });

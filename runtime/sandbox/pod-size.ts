@@ -17,17 +17,30 @@ export function podSize(config: Spec, settings: Settings, host: SandboxSize): Sa
   if (podOf(annotations) === undefined) return sandboxSize(config, settings, host);
   const cpu: CpuResources = {};
   const memory: MemoryResources = {};
-  const quota = positive(annotations?.["io.kubernetes.cri.sandbox-cpu-quota"]);
-  const period = positive(annotations?.["io.kubernetes.cri.sandbox-cpu-period"]);
-  const limit = positive(annotations?.["io.kubernetes.cri.sandbox-memory"]);
+  const sums = crioSums(annotations);
+  const quota = positive(annotations?.["io.kubernetes.cri.sandbox-cpu-quota"] ?? sums["cpu_quota"]);
+  const period = positive(annotations?.["io.kubernetes.cri.sandbox-cpu-period"] ?? sums["cpu_period"]);
+  const limit = positive(annotations?.["io.kubernetes.cri.sandbox-memory"] ?? sums["memory_limit_in_bytes"]);
   if (quota !== undefined) cpu.quota = quota;
   if (period !== undefined) cpu.period = period;
   if (limit !== undefined) memory.limit = limit;
   return sandboxSize({ ...config, linux: { ...config.linux, resources: { cpu, memory } } }, settings, host);
 }
 
+/** CRI's LinuxContainerResources of the pod as JSON, by CRI-O's name for them from 1.35 on, or the older one. */
+function crioSums(annotations: Readonly<Record<string, string>> = {}): Record<string, unknown> {
+  const text = annotations["pod-linux-resources.crio.io"] ?? annotations["io.kubernetes.cri-o.PodLinuxResources"];
+  try {
+    const sums: unknown = JSON.parse(text ?? "null");
+    return typeof sums === "object" && sums !== null ? { ...sums } : {};
+  } catch {
+    return {};
+  }
+}
+
 /** Engines write 0 and -1 for "no limit"; what is no number is none of theirs. */
-function positive(text: string | undefined): number | undefined {
-  const value = text === undefined || !/^[0-9]{1,15}$/.test(text) ? 0 : Number(text);
+function positive(given: unknown): number | undefined {
+  const text = String(given);
+  const value = /^[0-9]{1,15}$/.test(text) ? Number(text) : 0;
   return value > 0 ? value : undefined;
 }

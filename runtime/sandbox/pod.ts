@@ -15,6 +15,7 @@ import { HostHooks } from "./hooks.ts";
 import { withCallersMounts } from "./host-paths.ts";
 import { HostedSandbox } from "./hosted.ts";
 import { podDocument } from "./pod-document.ts";
+import { BoundNamespaces } from "./pod-namespaces.ts";
 import { podOf } from "./pod-of.ts";
 import { podSize } from "./pod-size.ts";
 import type { Sandbox } from "./sandbox.ts";
@@ -66,6 +67,7 @@ export class Pod {
   readonly #members = new Map<string, Member>();
   /** Those being created, which have no Container yet. */
   readonly #creating = new Set<string>();
+  readonly #bound = new BoundNamespaces();
   readonly #abort = new AbortController();
   #hosted: Promise<HostedSandbox> | undefined;
   #main: string | undefined;
@@ -88,7 +90,7 @@ export class Pod {
     mountRootfs(rootfsDirectory, rootfs);
     undo.defer(() => unmountRootfs(rootfsDirectory, rootfs));
     const bundle = loadBundle(directory, (document) =>
-      podDocument(adapt?.(document) ?? document, (pid) => this.#containerOf(pid)),
+      podDocument(adapt?.(document) ?? document, (pid) => this.#containerOf(pid), { namespaces: this.#bound, id }),
     );
     for (const warning of bundle.warnings) log.warning(warning);
     const { config } = bundle;
@@ -105,13 +107,14 @@ export class Pod {
     if (hosted === undefined)
       throw new CaissonError("CAISSON_E_STATE", `the sandbox of container ${id} has not started`);
     const { config: spec, bytes: sharedMemoryBytes } = takeSharedMemory(config);
-    const createContainer = (found: Spec) => {
-      const parts = { spec: found, sharedMemoryBytes, directory: bundle.bundle, rootfs: bundle.rootfs };
+    const createContainer = (found: Spec, foundRootfs: string) => {
+      const parts = { spec: found, sharedMemoryBytes, directory: bundle.bundle, rootfs: foundRootfs };
       return hosted.sandbox.createContainer(id, parts, io, window);
     };
+    const paths = { spec, rootfs: bundle.rootfs, ownRootfs: rootfs.length > 0, directory };
     const container = await (id === this.#main
-      ? createContainer(spec)
-      : withCallersMounts(spec, directory, this.#options.share, createContainer));
+      ? createContainer(spec, bundle.rootfs)
+      : withCallersMounts(paths, this.#options.share, createContainer));
     undo.defer(() => this.#discard(container));
     signal.throwIfAborted();
     const standIn = id === this.#main ? undefined : new StandIn();

@@ -1,3 +1,5 @@
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
 import {
   TaskCreate,
   TaskDelete,
@@ -9,6 +11,8 @@ import {
   TaskResumed,
   TaskStart,
 } from "../../protocol/generated/containerd/events.ts";
+import { formatError } from "../errors.ts";
+import { log } from "../log.ts";
 import type { Exit } from "../sandbox/exit.ts";
 import { timestamp } from "./any.ts";
 import type { Publisher } from "./events.ts";
@@ -43,8 +47,15 @@ export class TaskEvents {
     this.#publisher.publish("/tasks/exit", "TaskExit", TaskExit, event);
   }
 
-  oom(containerId: string): void {
+  /** CRI-O takes no events, and looks for a file in the bundle when a container has ended. */
+  oom(containerId: string, bundle: string): void {
     this.#publisher.publish("/tasks/oom", "TaskOOM", TaskOOM, { containerId });
+    if (this.#publisher.hasListener) return;
+    try {
+      writeFileSync(join(bundle, "oom"), "");
+    } catch (error) {
+      log.warning(`that container ${containerId} was killed for its memory cannot be told: ${formatError(error)}`);
+    }
   }
 
   paused(containerId: string): void {

@@ -29,6 +29,10 @@ export class Publisher {
     this.#namespace = namespace;
   }
 
+  get hasListener(): boolean {
+    return this.#address !== "";
+  }
+
   /** @param type the event's name in containerd.events, e.g. "TaskExit". */
   publish<T>(topic: string, type: string, message: { encode(value: T): BinaryWriter }, event: T): void {
     if (this.#address === "" || this.#stop.signal.aborted) return;

@@ -38,7 +38,8 @@ export async function start(flags: ShimFlags, input: Uint8Array): Promise<string
   const socket = `unix://${places.socket}`;
   // containerd 1.6 finds the daemon by it after a restart; later ones write their own.
   writeFileSync(join(bundle, "address"), socket);
-  return formatStartAnswer(socket, version);
+  // CRI-O has no address of its own, and took whatever is printed for ours up to 1.36.
+  return formatStartAnswer(socket, address === "" ? 1 : version);
 }
 
 /** The pod that the bundle's container is in; a sandbox's bundle has no configuration. Throws as readDocument. */

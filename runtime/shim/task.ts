@@ -151,7 +151,7 @@ export class Task {
   /** The kernel's OOM killer has killed in the container. */
   tellOom(): void {
     this.#oomTold = true;
-    this.#events.oom(this.container.id);
+    this.#events.oom(this.container.id, this.bundle);
   }
 
   async #startExec(entry: ExecEntry): Promise<number> {
