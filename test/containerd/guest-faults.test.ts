@@ -1,15 +1,16 @@
 import assert from "node:assert/strict";
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawn } from "node:child_process";
 import { closeSync, constants, existsSync, openSync, readFileSync, readSync, unlinkSync } from "node:fs";
 import { connect } from "node:net";
 import { join } from "node:path";
 import { test } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
-import { DeleteResponse, KillRequest, StateRequest } from "../../protocol/generated/containerd/task.ts";
+import { DeleteResponse, KillRequest, StateRequest, StateResponse } from "../../protocol/generated/containerd/task.ts";
 import { Request } from "../../protocol/generated/containerd/ttrpc.ts";
-import { Empty } from "../../protocol/generated/containerd/types.ts";
+import { Empty, Status } from "../../protocol/generated/containerd/types.ts";
 import { encodeFrame } from "../../runtime/ttrpc/frames.ts";
 import { Bundle } from "../harness/bundle.ts";
+import { collect } from "../harness/host.ts";
 import { Netns } from "../harness/network.ts";
 import { qemuOf } from "./remains.ts";
 import { Calls } from "./sandbox-calls.ts";
@@ -124,6 +125,26 @@ test("an output whose reader goes away goes on with the next one, and nothing is
   const kill = { id: "seq", execId: "", signal: 9, all: false };
   await shim.call(TASK, "Kill", KillRequest, kill, Empty);
   assert.equal((await calls.exited("seq")).exitStatus, 137);
+});
+
+test("a reader comes to the end of an output that the process closes and outlives", async () => {
+  using netns = new Netns();
+  await using shim = await Shim.start("closes");
+  const calls = new Calls(shim);
+  await calls.create(netns.path);
+  const { pid } = await calls.start();
+  using bundle = new Bundle(["sh", "-c", "seq 1 20000; exec >&-; exec sleep 1000"]);
+  const output = join(shim.folder, "fifo");
+  execFileSync("mkfifo", [output]);
+  const reader = collect(spawn("cat", [output]));
+  await calls.container("writer", bundle, pid, { output });
+  const { stdout } = await reader;
+  assert.equal(stdout, Array.from({ length: 20_000 }, (_, index) => `${index + 1}\n`).join(""));
+  const { status } = await shim.call(TASK, "State", StateRequest, { id: "writer", execId: "" }, StateResponse);
+  assert.equal(status, Status.RUNNING);
+  const kill = { id: "writer", execId: "", signal: 9, all: false };
+  await shim.call(TASK, "Kill", KillRequest, kill, Empty);
+  assert.equal((await calls.exited("writer")).exitStatus, 137);
 });
 
 test("a daemon serves on beside clients that never read, send junk, or end in the middle of a frame", async () => {
