@@ -1,8 +1,11 @@
+import { statSync } from "node:fs";
+import { CaissonError } from "../../protocol/errors.ts";
 import type { Spec } from "../../protocol/oci.ts";
 import { log } from "../log.ts";
 import { type Bundle, loadBundle } from "../oci/bundle.ts";
 import { podDocument } from "../sandbox/pod-document.ts";
 import { podOf } from "../sandbox/pod-of.ts";
+import type { StateRecord } from "../state/record.ts";
 import { listStates } from "../state/store.ts";
 
 /** Which VM a container is for. */
@@ -22,14 +25,16 @@ export interface PlacedBundle extends Bundle {
 
 /**
  * Reads a bundle as an engine has written it. Engines name the namespaces of other containers by their pids, of which the
- * records below `root` tell whose they are. Throws as loadBundle does.
+ * records below `root` tell whose they are.
+ * @throws CaissonError as loadBundle does; CAISSON_E_NETWORK for a network namespace that another container's VM has.
  */
 export function readPlaced(directory: string, root: string): PlacedBundle {
   let joined: string | undefined;
   let networkPath: string | undefined;
+  const living = (): StateRecord[] =>
+    listStates(root, (reason) => log.warning(reason)).filter(({ status }) => status !== "stopped");
   const containerOf = (pid: number): string | undefined => {
-    const records = listStates(root, (reason) => log.warning(reason));
-    const found = records.find(({ daemon, status }) => daemon.pid === pid && status !== "stopped")?.id;
+    const found = living().find(({ daemon }) => daemon.pid === pid)?.id;
     joined ??= found;
     return found;
   };
@@ -37,9 +42,39 @@ export function readPlaced(directory: string, root: string): PlacedBundle {
     networkPath = networkPathOf(document as Spec | null);
     return podDocument(document, containerOf);
   });
+  if (joined === undefined && networkPath !== undefined) requireUnused(networkPath, living());
   const placement: Placement =
     joined !== undefined ? { kind: "with", id: joined } : { kind: isOfPod(bundle.config) ? "pod" : "own" };
   return { ...bundle, placement, networkPath };
+}
+
+/** Two VMs in one namespace would not reach each other on its loopback, and its interfaces have room for one. */
+function requireUnused(path: string, living: readonly StateRecord[]): void {
+  const wanted = namespaceAt(path);
+  // Entering it will say what is wrong with it.
+  if (wanted === undefined) return;
+  for (const { id, daemon } of living) {
+    const theirs = `/proc/${daemon.pid}/ns/net`;
+    if (namespaceAt(theirs) !== wanted) continue;
+    throw new CaissonError(
+      "CAISSON_E_NETWORK",
+      `linux.namespaces[network].path: ${path} is the network namespace of container ${id}, whose VM has it`,
+      {
+        field: "linux.namespaces[network].path",
+        remedy: `Give each container a network namespace of its own, or name ${theirs} to run this one in that VM.`,
+      },
+    );
+  }
+}
+
+/** What tells a namespace from all others (namespaces(7)). */
+function namespaceAt(path: string): string | undefined {
+  try {
+    const { dev, ino } = statSync(path, { bigint: true });
+    return `${dev}:${ino}`;
+  } catch {
+    return undefined;
+  }
 }
 
 /** Of a document that may not be valid. */

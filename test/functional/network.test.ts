@@ -183,11 +183,29 @@ test("a namespace whose sandbox was killed can be used again before the old cont
   await host.ok(["delete", "--force", old]);
   await answers(outside, "192.168.10.101");
 
-  const third = await host.run(["run", "--bundle", bundle.directory, host.id()]);
+  // By another path, and of a host whose records do not show the other one.
+  const other = `/proc/${await daemonPid(id)}/ns/net`;
+  await using stranger = new Host();
+  inNetns(bundle, other);
+  const third = await stranger.run(["run", "--bundle", bundle.directory, stranger.id()]);
   assert.match(errorOf(third), /cannot connect eth0 to the VM: another sandbox's VM has it \(caisson\d+\)/);
   await answers(outside, "192.168.10.101");
   await host.ok(["delete", "--force", id]);
   assert.equal(inside.tc("qdisc show"), before);
+});
+
+test("a network namespace that another container has is refused, whatever it is called", async () => {
+  using inside = new Netns();
+  using bundle = inNetns(new Bundle(), inside.path);
+  const id = await host.start(bundle);
+  using other = inNetns(new Bundle(["true"]), `/proc/${process.pid}/root${inside.path}`);
+  const run = () => host.run(["run", "--bundle", other.directory, host.id()]);
+  const refused = await run();
+  assert.equal(refused.exitCode, 1);
+  assert.match(errorOf(refused), new RegExp(`is the network namespace of container ${id}, whose VM has it`));
+  assert.equal(await host.status(id), "running");
+  await host.ok(["delete", "--force", id]);
+  assert.equal((await run()).exitCode, 0);
 });
 
 test("interfaces that come between create and start are the container's", async () => {
