@@ -151,6 +151,23 @@ export class HostCgroup {
   }
 }
 
+/**
+ * Lets a process go on that a freezer of cgroup v1 holds, its own or another's: it would not even die. One of v2 lets it
+ * die, and is left alone.
+ */
+export function thaw(pid: number, mounts = cgroupMounts(readFileSync("/proc/self/mountinfo", "utf8"))): void {
+  const freezer = mounts.find(({ kind }) => kind.split(",").includes("freezer"));
+  const path = /^\d+:(?:[^:]*,)?freezer(?:,[^:]*)?:(.*)$/m.exec(readOptional(`/proc/${pid}/cgroup`))?.[1];
+  if (freezer === undefined || path === undefined) return;
+  const file = join(freezer.directory, path, "freezer.state");
+  if (!/^FR/.test(readOptional(file))) return;
+  try {
+    writeFileSync(file, "THAWED");
+  } catch {
+    // Its cgroup has gone, and so has it; or it is not ours to let go, and will not die.
+  }
+}
+
 function inheritCpuset(root: string, path: string): void {
   let parent = root;
   for (const part of path.split("/").filter((name) => name !== "")) {

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
-import { mkdirSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, rmdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, test } from "node:test";
 import { Bundle } from "../harness/bundle.ts";
-import { errorOf, Host } from "../harness/host.ts";
+import { errorOf, Host, until } from "../harness/host.ts";
 
 const host = new Host();
 after(() => host[Symbol.asyncDispose]());
@@ -31,6 +31,30 @@ test("delete --force ends a paused container", async () => {
   await host.ok(["pause", id]);
   await host.ok(["delete", "--force", id]);
   assert.deepEqual(host.leftovers(), []);
+});
+
+/** Of cgroup v1, where the frozen take no SIGKILL. */
+const FREEZER = "/sys/fs/cgroup/freezer";
+const noFreezer = existsSync(join(FREEZER, "cgroup.procs")) ? false : "this host has no freezer of cgroup v1";
+
+test("delete --force ends a container that somebody has frozen on the host", { skip: noFreezer }, async () => {
+  using bundle = new Bundle();
+  const id = await host.start(bundle);
+  const { pid } = JSON.parse(await host.ok(["state", id])) as { pid: number };
+  const frozen = join(FREEZER, id);
+  const state = join(frozen, "freezer.state");
+  mkdirSync(frozen);
+  try {
+    writeFileSync(join(frozen, "cgroup.procs"), String(pid));
+    writeFileSync(state, "FROZEN");
+    await until(() => readFileSync(state, "utf8") === "FROZEN\n");
+    await host.ok(["delete", "--force", id]);
+    assert.deepEqual(host.leftovers(), []);
+  } finally {
+    writeFileSync(state, "THAWED");
+    await until(() => readFileSync(join(frozen, "cgroup.procs"), "utf8") === "");
+    rmdirSync(frozen);
+  }
 });
 
 test("two deletes at once both end, and at least one succeeds", async () => {
