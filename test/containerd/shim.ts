@@ -16,7 +16,7 @@ const CALL_LIMIT_MS = 100_000;
 export const SANDBOX = "containerd.runtime.sandbox.v1.Sandbox";
 export const TASK = "containerd.task.v3.Task";
 
-interface Codec<T> {
+export interface Codec<T> {
   encode(message: T): BinaryWriter;
   decode(input: Uint8Array): T;
 }

@@ -1,0 +1,70 @@
+import assert from "node:assert/strict";
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { test } from "node:test";
+import { Status } from "../../protocol/generated/containerd/types.ts";
+import { StatusCode } from "../../runtime/ttrpc/status.ts";
+import { Netns } from "../harness/network.ts";
+import { CrioPod } from "./crio.ts";
+import { qemuOf } from "./remains.ts";
+
+const SIGKILL = 9;
+const FOREVER = ["sleep", "1000"];
+
+test("CRI-O's calls for a pod: namespaces bound to files, roots that it has mounted, and no events", async () => {
+  using netns = new Netns();
+  const before = netns.state;
+  await using pod = new CrioPod(netns);
+  const own = await pod.create("pod", FOREVER);
+  await pod.start(own);
+  const ended = pod.wait(own);
+  assert.equal(qemuOf(pod.pid).length, 1);
+  assert.equal((await pod.state(own)).pid, pod.pid);
+
+  const one = await pod.create("one", ["sh", "-c", "hostname; echo from one > /dev/shm/note; exec sleep 1000"]);
+  assert.equal((await pod.state(one)).status, Status.CREATED);
+  await pod.start(one);
+  const oneEnded = pod.wait(one);
+  await pod.kill(one, 0);
+  const two = await pod.create("two", ["sh", "-c", "exit 3"]);
+  await pod.start(two);
+  assert.equal(await pod.wait(two), 3);
+  await assert.rejects(pod.kill(two, 0), { code: StatusCode.notFound });
+  const { status, exitStatus, bundle } = await pod.state(two);
+  assert.deepEqual([status, exitStatus, bundle], [Status.STOPPED, 3, two.bundle.directory]);
+  await pod.remove(two);
+
+  const links = ["stat", "-L", "-c", "%n %i", "/proc/self/ns/ipc", "/proc/self/ns/uts", "/proc/self/ns/net"];
+  assert.equal(await pod.exec(one, "links-one", ...links), await pod.exec(own, "links-own", ...links));
+  assert.equal(await pod.exec(own, "note", "cat", "/dev/shm/note"), "from one\n");
+  assert.equal(readFileSync(one.output, "utf8"), "crio-pod\n");
+  assert.equal(await pod.exec(one, "name", "hostname"), "crio-pod\n");
+
+  await pod.kill(one, SIGKILL);
+  assert.equal(await oneEnded, 128 + SIGKILL);
+  await pod.remove(one);
+  await pod.kill(own, SIGKILL);
+  assert.equal(await ended, 128 + SIGKILL);
+  await pod.remove(own);
+  assert.equal(await pod.gone(), true);
+  assert.equal(netns.state, before);
+});
+
+test("CRI-O finds a file in the bundle of a container that was killed for its memory", async () => {
+  using netns = new Netns();
+  await using pod = new CrioPod(netns);
+  const own = await pod.create("pod", FOREVER);
+  await pod.start(own);
+  const greedy = await pod.create("greedy", ["tail", "/dev/zero"], (spec) => {
+    spec.linux = { ...spec.linux, resources: { memory: { limit: 24 * 1024 * 1024 } } };
+  });
+  await pod.start(greedy);
+  assert.equal(await pod.wait(greedy), 128 + SIGKILL);
+  assert.equal(existsSync(join(greedy.bundle.directory, "oom")), true);
+  assert.equal(existsSync(join(own.bundle.directory, "oom")), false);
+  await pod.remove(greedy);
+  await pod.kill(own, SIGKILL);
+  await pod.wait(own);
+  await pod.remove(own);
+  assert.equal(await pod.gone(), true);
+});
