@@ -11,7 +11,7 @@ import { enterPrivateMountNamespace } from "../storage/mount-namespace.ts";
 import { serve } from "../ttrpc/server.ts";
 import type { ShimDaemonParams } from "./daemon-word.ts";
 import { Publisher } from "./events.ts";
-import { SHIM_ROOT, shimPlaces } from "./places.ts";
+import { ENGINE, SHIM_ROOT, shimPlaces } from "./places.ts";
 import { ShimPod } from "./pod.ts";
 import { ShimSandbox } from "./sandbox.ts";
 import { sandboxServices } from "./sandbox-service.ts";
@@ -68,6 +68,7 @@ class ShimDaemon {
     this.#places = shimPlaces(address, namespace, group);
     this.#publisher = new Publisher(ttrpcAddress, namespace);
     this.#record = newRecord(this.#places.key, bundle, {
+      [ENGINE]: address,
       "io.caisson.shim.namespace": namespace,
       "io.caisson.shim.group": group,
     });

@@ -5,6 +5,9 @@ import { statePaths } from "../state/paths.ts";
 /** Where the states of containerd's sandboxes are; `caisson` and its verbs have their own. */
 export const SHIM_ROOT = "/run/caisson-shim";
 
+/** The annotation of a state that has the socket of the engine; CRI-O has none. */
+export const ENGINE = "io.caisson.shim.address";
+
 export interface ShimPlaces {
   /** Names the sandbox among all that shims have: its state's id. */
   key: string;

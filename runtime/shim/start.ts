@@ -10,11 +10,11 @@ import { Any } from "../../protocol/generated/containerd/types.ts";
 import { readDocument } from "../oci/document.ts";
 import { podOf } from "../sandbox/pod-of.ts";
 import { removeStopped } from "../sandbox/remains.ts";
-import { readState } from "../state/store.ts";
+import { listStates, readState } from "../state/store.ts";
 import { formatStartAnswer, readStartInput } from "./bootstrap.ts";
 import { SHIM_DAEMON_WORD, type ShimDaemonParams } from "./daemon-word.ts";
 import type { ShimFlags } from "./flags.ts";
-import { SHIM_ROOT, shimPlaces } from "./places.ts";
+import { ENGINE, SHIM_ROOT, shimPlaces } from "./places.ts";
 
 /** How long two starts of one pod's daemon may take to agree which one is it. */
 const START_LIMIT_MS = 10_000;
@@ -34,6 +34,7 @@ export async function start(flags: ShimFlags, input: Uint8Array): Promise<string
   const ttrpcAddress = process.env["TTRPC_ADDRESS"] ?? "";
   const options = given === undefined ? "" : Buffer.from(Any.encode(given).finish()).toString("base64");
   const params = { address, namespace, group, ttrpcAddress, bundle, options, log: logFifo(bundle), debug };
+  if (address === "") await removeAbandoned();
   await ensureDaemon(places.socket, places.key, params);
   const socket = `unix://${places.socket}`;
   // containerd 1.6 finds the daemon by it after a restart; later ones write their own.
@@ -50,6 +51,15 @@ export function groupOf(bundle: string): string | undefined {
   const annotations = (document as { annotations?: unknown } | null)?.annotations;
   if (typeof annotations !== "object" || annotations === null) return undefined;
   return podOf(annotations as Record<string, string>);
+}
+
+/** What daemons of CRI-O have left that were killed: unlike containerd it asks nobody to clean up after them. */
+async function removeAbandoned(): Promise<void> {
+  const left = listStates(SHIM_ROOT, () => {}).filter(
+    ({ status, annotations }) => status === "stopped" && annotations?.[ENGINE] === "",
+  );
+  // What cannot be removed now is tried again by the next one; it is no reason not to start.
+  await Promise.all(left.map((state) => removeStopped(SHIM_ROOT, state).catch(() => {})));
 }
 
 async function ensureDaemon(socket: string, key: string, params: ShimDaemonParams): Promise<void> {

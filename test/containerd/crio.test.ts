@@ -68,3 +68,27 @@ test("CRI-O finds a file in the bundle of a container that was killed for its me
   await pod.remove(own);
   assert.equal(await pod.gone(), true);
 });
+
+test("what a killed daemon of CRI-O has left goes with the next start, as nobody else removes it", async () => {
+  using netns = new Netns();
+  const before = netns.state;
+  await using killed = new CrioPod(netns);
+  const own = await killed.create("pod", FOREVER);
+  await killed.start(own);
+  assert.notDeepEqual(killed.cgroups, []);
+  const waiting = killed.wait(own);
+  waiting.catch(() => {});
+  process.kill(killed.pid, "SIGKILL");
+  await assert.rejects(waiting, { code: StatusCode.unavailable });
+  using other = new Netns();
+  await using next = new CrioPod(other);
+  const nextOwn = await next.create("pod", FOREVER);
+  assert.equal(existsSync(killed.stateFolder), false);
+  assert.deepEqual(killed.cgroups, []);
+  assert.equal(netns.state, before);
+  await next.start(nextOwn);
+  await next.kill(nextOwn, SIGKILL);
+  await next.wait(nextOwn);
+  await next.remove(nextOwn);
+  assert.equal(await next.gone(), true);
+});

@@ -9,6 +9,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import * as task from "../../protocol/generated/containerd/task.ts";
 import { Empty } from "../../protocol/generated/containerd/types.ts";
 import type { Spec } from "../../protocol/oci.ts";
+import { cgroupMounts } from "../../runtime/sandbox/cgroup.ts";
 import { packOci } from "../../runtime/shim/any.ts";
 import { Client } from "../../runtime/ttrpc/client.ts";
 import { Bundle } from "../harness/bundle.ts";
@@ -29,10 +30,12 @@ export interface CrioContainer {
   client: Client;
 }
 
+let lastPod = 0;
+
 /** A pod as CRI-O makes it. Its mounts are in a private one, as containers/storage has them. */
 export class CrioPod implements AsyncDisposable {
   readonly folder = mkdtempSync(join(tmpdir(), "caisson-crio-"));
-  readonly id = `crio${process.pid}`;
+  readonly id = `crio${process.pid}x${++lastPod}`;
   readonly #netns: Netns;
   readonly #stack = new AsyncDisposableStack();
   #answer = "";
@@ -86,6 +89,17 @@ export class CrioPod implements AsyncDisposable {
     assert.ok(existsSync(`/proc/${pid}/stat`), "CRI-O reads when it was started");
     if (isFirst) this.pid = pid;
     return container;
+  }
+
+  /** The folder of the daemon's state. */
+  get stateFolder(): string {
+    return dirname(this.#answer.replace("unix://", ""));
+  }
+
+  /** The pod's cgroups on the host, in every hierarchy that has one. */
+  get cgroups(): string[] {
+    const mounts = cgroupMounts(readFileSync("/proc/self/mountinfo", "utf8"));
+    return mounts.map(({ directory }) => join(directory, `crio-${this.id}`)).filter((path) => existsSync(path));
   }
 
   #configure(bundle: Bundle, id: string, isFirst: boolean): void {
@@ -168,15 +182,14 @@ export class CrioPod implements AsyncDisposable {
 
   /** Waits until nothing of the daemon is there any more. */
   async gone(): Promise<boolean> {
-    const state = dirname(this.#answer.replace("unix://", ""));
     for (const end = performance.now() + 20_000; performance.now() < end; await delay(30)) {
-      if (!existsSync(state)) return true;
+      if (!existsSync(this.stateFolder)) return true;
     }
     return false;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    if (this.pid !== 0 && existsSync(dirname(this.#answer.replace("unix://", "")))) {
+    if (this.pid !== 0 && existsSync(`/proc/${this.pid}/stat`)) {
       process.kill(this.pid, "SIGTERM");
       await this.gone();
     }
