@@ -20,7 +20,7 @@ import type { Link } from "./survey.ts";
 
 /** Between the host's end and the guest alone; link-local, so that nobody routes it. */
 const HOST_ADDRESS = Buffer.from([169, 254, 203, 1]);
-const GUEST_ADDRESS = Buffer.from([169, 254, 203, 2]);
+export const GUEST_ADDRESS = Buffer.from([169, 254, 203, 2]);
 const LOOPBACK_NET = Buffer.from([127, 0, 0, 0]);
 const LOOPBACK_ADDRESS = Buffer.from([127, 0, 0, 1]);
 const LOOPBACK_INDEX = 1;
@@ -33,6 +33,7 @@ const NUD_PERMANENT = 0x80;
 const RTA = { DST: 1, OIF: 4, GATEWAY: 5, PREFSRC: 7 } as const;
 const RT = {
   TABLE_MAIN: 254,
+  TABLE_LOCAL: 255,
   PROTOCOL_BOOT: 3,
   SCOPE_UNIVERSE: 0,
   SCOPE_LINK: 253,
@@ -103,12 +104,37 @@ export function guestLoopbackRequests(index: number, mac: Buffer): Request[] {
 export function hostLoopbackRequests(link: Link, tap: Named): Request[] {
   const gateway = [number(RTA.OIF, tap.index), { type: RTA.GATEWAY, value: GUEST_ADDRESS }];
   return [
-    takeFromTap(tap),
+    takeFromTap(tap, HOST_ADDRESS),
     routeLocalnet(tap.index, tap.name),
     address(RTM.NEWADDR, tap.index, HOST_ADDRESS, 32, 0),
     neighbour(tap.index, GUEST_ADDRESS, link.mac),
     ownLoopback(false),
     route(LOOPBACK_NET, 8, RT.SCOPE_UNIVERSE, [...gateway, { type: RTA.PREFSRC, value: HOST_ADDRESS }], RTNH_F_ONLINK),
+  ];
+}
+
+/** What the kernel of the namespace is told for the guest to reach what listens at one of its loopback addresses. */
+export function hostAccessRequests(link: Link, tap: Named, loopbackAddress: Buffer): Request[] {
+  return [
+    takeFromTap(tap, loopbackAddress),
+    routeLocalnet(tap.index, tap.name),
+    route(GUEST_ADDRESS, 32, RT.SCOPE_LINK, [number(RTA.OIF, tap.index)], 0),
+    neighbour(tap.index, GUEST_ADDRESS, link.mac),
+  ];
+}
+
+/**
+ * What the guest's kernel is told for that: the address is not its own any more. Among its own addresses the longest prefix
+ * counts, so the route is put there. `mac` is the tap's.
+ */
+export function guestAccessRequests(index: number, mac: Buffer, loopbackAddress: Buffer): Request[] {
+  const gateway = [number(RTA.OIF, index), { type: RTA.GATEWAY, value: HOST_ADDRESS }];
+  const attributes = [...gateway, { type: RTA.PREFSRC, value: GUEST_ADDRESS }];
+  return [
+    routeLocalnet(index, "the VM's interface"),
+    address(RTM.NEWADDR, LOOPBACK_INDEX, GUEST_ADDRESS, 32, RT.SCOPE_HOST),
+    neighbour(index, HOST_ADDRESS, mac),
+    route(loopbackAddress, 32, RT.SCOPE_UNIVERSE, attributes, RTNH_F_ONLINK, RT.TABLE_LOCAL),
   ];
 }
 
@@ -161,8 +187,9 @@ function route(
   scope: number,
   attributes: Request["attributes"],
   flags: number,
+  table: number = RT.TABLE_MAIN,
 ): Request {
-  const header = Buffer.from([AF_INET, prefix, 0, 0, RT.TABLE_MAIN, RT.PROTOCOL_BOOT, scope, RT.UNICAST, 0, 0, 0, 0]);
+  const header = Buffer.from([AF_INET, prefix, 0, 0, table, RT.PROTOCOL_BOOT, scope, RT.UNICAST, 0, 0, 0, 0]);
   header.writeUInt32LE(flags, 8);
   return {
     type: RTM.NEWROUTE,
@@ -174,14 +201,14 @@ function route(
 }
 
 /** Lets what the guest answers be the namespace's own: everything else that comes from the tap goes to the wire. */
-function takeFromTap({ index, name }: Named): Request {
-  const options = [{ type: TCA_U32.SEL, value: match(HOST_ADDRESS) }, number(TCA_U32_CLASSID, 1)];
+function takeFromTap({ index, name }: Named, destination: Buffer): Request {
+  const options = [{ type: TCA_U32.SEL, value: match(destination) }, number(TCA_U32_CLASSID, 1)];
   return {
     type: RTM.NEWTFILTER,
     flags: NLM_F_CREATE | NLM_F_EXCL,
     header: tcmsg(index, 0, INGRESS_FILTERS, earlierInfo()),
     attributes: [text(TCA_KIND, "u32"), nested(TCA_OPTIONS, options)],
-    doing: `take what comes in at ${name} for ${[...HOST_ADDRESS].join(".")}`,
+    doing: `take what comes in at ${name} for ${[...destination].join(".")}`,
   };
 }
 

@@ -6,8 +6,17 @@ import type { NetworkDevice } from "../vm/spec.ts";
 import { assignDevices } from "./assignment.ts";
 import { connect, disconnect, planConnections } from "./connection.ts";
 import { contentRequests, FIRST_GUEST_INDEX, linkRequests, moveRequests } from "./guest.ts";
-import { guestLoopbackRequests, hostLoopbackRequests, ownLoopback, shieldLoopback } from "./loopback.ts";
+import {
+  GUEST_ADDRESS,
+  guestAccessRequests,
+  guestLoopbackRequests,
+  hostAccessRequests,
+  hostLoopbackRequests,
+  ownLoopback,
+  shieldLoopback,
+} from "./loopback.ts";
 import { encodeBatch, type Request } from "./message.ts";
+import { hasNameServer, NAME_SERVER } from "./name-server.ts";
 import { enterNetworkNamespace, isCurrentNamespace } from "./namespace.ts";
 import { selectLinks } from "./selection.ts";
 import { type Link, readLinks, readNamespace, type Survey } from "./survey.ts";
@@ -50,6 +59,7 @@ export class SandboxNetwork {
   #shared = false;
   /** Whether the namespace's 127.0.0.1 is the VM's. */
   #lent = false;
+  #names: Disposable | undefined;
   #open = true;
 
   private constructor(spec: Spec, save: Save) {
@@ -149,6 +159,25 @@ export class SandboxNetwork {
     transact(this.#socket, hostLoopbackRequests(lender.link, lender.tap));
   }
 
+  /**
+   * Passes the guest's questions on to the name server that Docker has at 127.0.0.11 in the namespace. Rules there lead
+   * port 53 to its own port for the namespace's own processes only, as we are one: nobody else listens at that port.
+   * @returns what the guest must be told then; undefined where there is no such server, or no interface to reach it by.
+   * @throws CAISSON_E_NETWORK when the kernel refuses.
+   */
+  async nameServerRequests(): Promise<GuestRequests | undefined> {
+    const lender = this.#connected.length > 0 && hasNameServer() ? this.#lender() : undefined;
+    if (lender === undefined) return undefined;
+    const { link, tap } = lender;
+    transact(this.#socket, [shieldLoopback(link), ...hostAccessRequests(link, tap, NAME_SERVER)]);
+    const { NameProxy } = await import("./name-proxy.ts");
+    const server = { address: NAME_SERVER.join("."), port: 53 };
+    this.#names = await NameProxy.start(GUEST_ADDRESS.join("."), server, server);
+    if (!this.#open) this.#names[Symbol.dispose]();
+    const index = FIRST_GUEST_INDEX + (this.#devices.get(link.index) ?? 0);
+    return { pid: 0, requests: guestAccessRequests(index, tap.mac, NAME_SERVER) };
+  }
+
   #lender(): { link: Link; tap: Link } | undefined {
     if (!this.#shared || this.#lent) return undefined;
     const own = this.#connected.find(({ ownsIngress }) => ownsIngress);
@@ -186,6 +215,7 @@ export class SandboxNetwork {
   close(): void {
     if (!this.#open) return;
     this.#open = false;
+    this.#names?.[Symbol.dispose]();
     this.#taps.release();
     try {
       // A namespace of our own goes with us.

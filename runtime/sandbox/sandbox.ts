@@ -169,6 +169,12 @@ export class Sandbox {
   /** Engines may connect the network namespace between create and start, as `ctr run --cni` does. */
   async #refreshNetwork(pid: number): Promise<void> {
     for (const step of this.#network?.refresh(pid) ?? []) await updateNetwork(this.agent, step);
+    try {
+      const requests = await this.#network?.nameServerRequests();
+      if (requests !== undefined) await updateNetwork(this.agent, requests);
+    } catch (error) {
+      log.warning(`the network's name server cannot be reached: ${formatError(error)}`);
+    }
   }
 
   /**

@@ -55,11 +55,12 @@ test("docker run --publish: a port of the host leads to the container in its VM"
   await docker.ok(["rm", "--force", "web"]);
 });
 
-test("docker network: containers of one network reach each other", options, async () => {
+test("docker network: containers of one network reach each other, by name as well", options, async () => {
   await docker.ok(["network", "create", "own"]);
   await run(["-d", "--name", "server", "--network", "own"], "nc", "-ll", "-p", "80", "-e", "echo", "a page");
   const address = await docker.inspect("server", "{{.NetworkSettings.Networks.own.IPAddress}}");
   assert.equal(await run(["--rm", "--network", "own"], "nc", "-w", "10", address, "80"), "a page\n");
+  assert.equal(await run(["--rm", "--network", "own"], "nc", "-w", "20", "server", "80"), "a page\n");
   await docker.ok(["rm", "--force", "server"]);
   await docker.ok(["network", "rm", "own"]);
 });
