@@ -185,6 +185,31 @@ test(
   },
 );
 
+test("a process killed for the container's memory is in its metrics, and containerd is told", options, async () => {
+  using events = await Events.watch(engine);
+  const limit = 24 * 1024 * 1024;
+  const run = (id: string, ...command: string[]) =>
+    engine.need("run", "--detach", "--memory-limit", `${limit}`, "--runtime", RUNTIME, IMAGE, id, ...command);
+  await run("survives", "sh", "-c", "tail /dev/zero; exec sleep 1000");
+  await events.wait("survives", "/tasks/oom");
+  assert.equal(await engine.status("survives"), "RUNNING");
+  const metrics = JSON.parse(await engine.need("task", "metrics", "--format", "json", "survives"));
+  assert.equal(metrics.memory.usage_limit, limit);
+  const { oom, oom_kill: kills, max } = metrics.memory_events;
+  assert.ok(oom >= 1 && kills >= 1 && max >= 1, JSON.stringify(metrics.memory_events));
+  await engine.remove("survives");
+  assert.ok(!events.topics("survives").slice(0, 2).includes("/tasks/oom"), "told after the start");
+
+  await run("dies", "tail", "/dev/zero");
+  assert.equal((await events.wait("dies", "/tasks/exit"))["exit_status"], 137);
+  assert.deepEqual(
+    events.topics("dies"),
+    ["create", "start", "oom", "exit"].map((name) => `/tasks/${name}`),
+  );
+  await engine.remove("dies");
+  await eventually(() => remains(engine).length === 0, "nothing is left");
+});
+
 function tryRead(path: string): string {
   try {
     return readFileSync(path, "utf8");
