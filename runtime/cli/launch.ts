@@ -4,6 +4,7 @@ import { setTimeout } from "node:timers/promises";
 import type { Command } from "commander";
 import { CaissonError } from "../../protocol/errors.ts";
 import { type Daemon, spawnDaemon } from "../control/spawn.ts";
+import { log } from "../log.ts";
 import { removeIfOf } from "../sandbox/remains.ts";
 import { now, tracePhase } from "../trace.ts";
 import { type Globals, refuse, verb } from "./command.ts";
@@ -29,20 +30,30 @@ export function launchVerb(name: string, description: string): Command {
     .option("-b, --bundle <directory>", "the bundle: a directory with config.json", ".")
     .option("--console-socket <path>", "Unix socket that is sent the terminal's master")
     .option("--pid-file <file>", "write the container's pid here")
-    .option("--no-pivot", "refused: inside the VM the root file system is never a ramdisk")
-    .option("--no-new-keyring", "refused: the caller's keys cannot be reached from inside a VM")
+    .option("--no-pivot", "changes nothing: inside the VM the root file system is never a ramdisk")
+    .option("--no-new-keyring", "changes nothing: the caller's keys cannot be reached from inside a VM")
     .option("--preserve-fds <n>", "only 0: a file descriptor cannot cross into a VM", "0");
 }
 
-/** @throws CaissonError CAISSON_E_USAGE for a flag of runc's that cannot be honoured. */
+/**
+ * Says what flags of runc's have no meaning for a VM: engines give them when their configuration says so for the host's sake.
+ * @throws CaissonError CAISSON_E_USAGE for one that cannot be honoured.
+ */
 export function checkFlags({ pivot, newKeyring, preserveFds }: LaunchFlags): void {
   if (!pivot) {
-    refuse("--no-pivot", "inside the VM the root file system is never a ramdisk, so pivot_root(2) always works");
+    log.warning(
+      "--no-pivot changes nothing: inside the VM the root file system is never a ramdisk, so pivot_root(2) works",
+    );
   }
   if (!newKeyring) {
-    refuse("--no-new-keyring", "the caller's session keyring is the host kernel's, which a VM cannot reach");
+    log.warning("--no-new-keyring changes nothing: the container has a session keyring of its own, in the VM's kernel");
   }
   refusePreservedFds(preserveFds);
+  const { LISTEN_FDS: count, LISTEN_PID: pid } = process.env;
+  // As for runc, whose container gets them (sd_listen_fds(3)).
+  if (Number(count) > 0 && Number(pid) === process.pid) {
+    refuse(`LISTEN_FDS=${count}`, "a file descriptor cannot cross into a VM");
+  }
 }
 
 /** Also for `exec`. */

@@ -42,9 +42,10 @@ test("settingsOf reads the file that ConfigPath names, or the options' own text"
 test("settingsOf takes runc's options but for those that a VM cannot honour", () => {
   const pack = (options: RuncOptions) => packAny("containerd.runc.v1.Options", RuncOptions, options);
   assert.deepEqual(settingsOf(pack(runc)), loadSettings());
-  for (const change of [{ noPivotRoot: true }, { noNewKeyring: true }, { criuPath: "/usr/bin/criu" }]) {
-    assert.throws(() => settingsOf(pack({ ...runc, ...change })), { code: "CAISSON_E_CONFIG_UNSUPPORTED" });
-  }
+  assert.deepEqual(settingsOf(pack({ ...runc, noPivotRoot: true, noNewKeyring: true })), loadSettings());
+  assert.throws(() => settingsOf(pack({ ...runc, criuPath: "/usr/bin/criu" })), {
+    code: "CAISSON_E_CONFIG_UNSUPPORTED",
+  });
 });
 
 test("settingsOf refuses options of a type that it does not know", () => {

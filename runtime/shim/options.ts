@@ -2,6 +2,7 @@ import { CaissonError } from "../../protocol/errors.ts";
 import { RuncOptions, RuntimeOptions } from "../../protocol/generated/containerd/options.ts";
 import type { Any } from "../../protocol/generated/containerd/types.ts";
 import { loadSettings, parseSettings, type Settings } from "../config.ts";
+import { log } from "../log.ts";
 
 /**
  * The settings that the runtime's options name (containerd: `[...runtimes.caisson.options] ConfigPath = "..."`), or the
@@ -26,10 +27,11 @@ export function settingsOf(options: Any | undefined): Settings {
   throw unsupported(`of the type ${JSON.stringify(options.typeUrl)}`);
 }
 
-/** Of runc's options only those that a VM cannot honour matter; where its state and its cgroups are is ours to say. */
+/** Where runc's state and its cgroups are is ours to say; what it does for the host's sake has no meaning for a VM. */
 function checkRuncOptions({ noPivotRoot, noNewKeyring, criuPath }: RuncOptions): void {
-  if (noPivotRoot) throw unsupported("with NoPivotRoot");
-  if (noNewKeyring) throw unsupported("with NoNewKeyring");
+  if (noPivotRoot) log.warning("the runtime option NoPivotRoot changes nothing: in the VM pivot_root(2) works");
+  if (noNewKeyring)
+    log.warning("the runtime option NoNewKeyring changes nothing: the VM's kernel has keyrings of its own");
   if (criuPath !== "") throw unsupported("with CriuPath");
 }
 

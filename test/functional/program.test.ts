@@ -1,10 +1,11 @@
 /** What all verbs have in common: the flags before them, help, wrong usage, the log. */
 import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
-import { errorOf, Host } from "../harness/host.ts";
+import { collect, errorOf, Host, PROGRAM } from "../harness/host.ts";
 
 const VERBS =
   "check checkpoint create delete events exec features kill list pause ps restore resume run spec start state template update";
@@ -44,8 +45,6 @@ const wrong: [string[], RegExp][] = [
   [["restore", "a"], /restore is not supported/],
   [["list", "--format", "xml"], /invalid format option/],
   [["state", "no such"], /the container id "no such" cannot be used/],
-  [["create", "--no-pivot", "a"], /--no-pivot is not supported/],
-  [["create", "--no-new-keyring", "a"], /--no-new-keyring is not supported/],
   [["run", "--preserve-fds", "3", "a"], /--preserve-fds 3 is not supported: a file descriptor cannot cross into a VM/],
   [["run", "--preserve-fds", "x", "a"], /--preserve-fds: "x" is not a number/],
   [["kill", "a", "FOO"], /unknown signal "FOO"/],
@@ -60,6 +59,24 @@ for (const [args, message] of wrong) {
     assert.equal(result.stderr.trimEnd().split("\n").length, 1);
   });
 }
+
+test("flags that have no meaning for a VM are warned about", async () => {
+  const result = await host.run(["create", "--no-pivot", "--no-new-keyring", "--bundle", folder, "a"]);
+  assert.equal(result.exitCode, 1);
+  assert.match(result.stderr, /level=warning msg="--no-pivot changes nothing: /);
+  assert.match(result.stderr, /level=warning msg="--no-new-keyring changes nothing: /);
+  assert.match(errorOf(result), /config\.json/);
+});
+
+test("sockets that systemd passes are refused", async () => {
+  const script = `LISTEN_FDS=2 LISTEN_PID=$$ exec ${PROGRAM} --root ${host.root} run a`;
+  const result = await collect(spawn("sh", ["-c", script]));
+  assert.equal(result.exitCode, 1);
+  assert.match(errorOf(result), /LISTEN_FDS=2 is not supported: a file descriptor cannot cross into a VM/);
+  // They are another process's.
+  const { stderr } = await host.run(["run", "--bundle", folder, "a"], { env: { LISTEN_FDS: "2", LISTEN_PID: "1" } });
+  assert.doesNotMatch(stderr, /LISTEN_FDS/);
+});
 
 test("--rootless auto and false are accepted", async () => {
   await host.ok(["--rootless", "auto", "list"]);
