@@ -61,7 +61,7 @@ $(VALIDATOR): scripts/validator.ts $(wildcard runtime/oci/schema/*.ts) $(OUT)/.n
 sources = $(shell find $(1) -name '*.ts' ! -name '*.test.ts' ! -path '*/generated/*' 2>/dev/null)
 
 bundle: $(OUT)/caisson.cjs $(OUT)/agent.cjs ## bundle the host's and the guest's program
-# The compile cache is filled by running the program, which loads the addons.
+# Its compiled form is made by running the program, which loads the addons.
 $(OUT)/caisson.cjs: scripts/bundle.ts protocol/generated/agent.ts protocol/generated/containerd/task.ts $(VALIDATOR) $(call sources,protocol native runtime) | $(OUT)/native/posix.node $(OUT)/native/vsock.node
 	@scripts/step.sh "bundle the host program" $(NODE) scripts/bundle.ts caisson
 $(OUT)/agent.cjs: scripts/bundle.ts protocol/generated/agent.ts $(call sources,protocol native agent)

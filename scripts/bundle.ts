@@ -1,19 +1,17 @@
 /**
- * Bundles the two programs: out/agent.cjs for the guest, and for the host out/caisson.cjs, which only chooses between
- * cli.cjs, without all that starts VMs, and whole.cjs. V8's compiled form of the host's is kept in out/compile-cache.
+ * Bundles the two programs: out/agent.cjs for the guest, and for the host out/caisson.cjs, which only chooses between the
+ * others. Beside each of those is the form that V8 compiles it to (runtime/bundle.ts).
  */
-import { execFileSync, spawn } from "node:child_process";
-import { once } from "node:events";
-import { mkdirSync, readFileSync, rmSync } from "node:fs";
-import type { Socket } from "node:net";
+import { spawnSync } from "node:child_process";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { type BuildOptions, build, type Plugin } from "esbuild";
-import { DAEMON_WORD } from "../runtime/control/daemon-word.ts";
+import { COMPILING, compiledForm } from "../runtime/bundle.ts";
 import { SHIM_DAEMON_WORD, SHIM_NAME } from "../runtime/shim/daemon-word.ts";
 import { grpcServerHalf } from "./grpc-server-half.ts";
 
 const { version } = JSON.parse(readFileSync("package.json", "utf8")) as { version: string };
-
-const COMPILE_CACHE = "out/compile-cache";
 
 /** Modules that a bundle leaves to another one, by how they are imported. */
 function leaveOut(modules: Record<string, string>): Plugin {
@@ -46,22 +44,13 @@ interface Bundle {
 
 const programs: Record<string, Record<string, Bundle>> = {
   caisson: {
-    caisson: {
-      entry: "runtime/main.ts",
-      plugins: [
-        leaveOut({
-          "./cli/main.ts": "./cli.cjs",
-          "./whole.ts": "./whole.cjs",
-          "./shim/main.ts": "./shim.cjs",
-          "./shim/daemon.ts": "./shim-daemon.cjs",
-        }),
-      ],
-    },
+    caisson: { entry: "runtime/main.ts", plugins: [] },
     cli: {
       entry: "runtime/cli/main.ts",
       // runtime/main.ts takes these to the whole.
       plugins: [noSubprograms, leaveOut({ "./check.ts": "./whole.cjs", "./template.ts": "./whole.cjs" })],
     },
+    daemon: { entry: "runtime/control/daemon.ts", plugins: [] },
     whole: { entry: "runtime/whole.ts", plugins: [noSubprograms] },
     shim: { entry: "runtime/shim/main.ts", plugins: [noSubprograms] },
     "shim-daemon": { entry: "runtime/shim/daemon.ts", plugins: [noSubprograms] },
@@ -88,31 +77,45 @@ for (const program of wanted.length > 0 ? wanted : Object.keys(programs)) {
   const bundles = programs[program];
   if (bundles === undefined) throw new Error(`no program "${program}" to bundle; there are ${Object.keys(programs)}`);
   for (const [name, { entry, plugins }] of Object.entries(bundles)) {
-    await build({ ...options, entryPoints: [entry], outfile: `out/${name}.cjs`, plugins });
+    const outfile = `out/${name}.cjs`;
+    rmSync(compiledForm(outfile), { force: true });
+    await build({ ...options, entryPoints: [entry], outfile, plugins });
   }
-  if (program === "caisson") await fillCompileCache();
+  if (program === "caisson") compile();
 }
 
 /**
- * A bundle's compiled form is written when a process that loaded it ends: a verb, and a daemon that nobody asks for
- * anything. The daemon needs root; without it, the first real one writes its own.
+ * A bundle's compiled form is what processes that have loaded it have compiled when they end: verbs, daemons that nobody asks
+ * for anything, and one whose container comes as far as a VM can without a kernel. A daemon needs root; without it, more
+ * is compiled anew each time.
  */
-async function fillCompileCache(): Promise<void> {
-  rmSync(COMPILE_CACHE, { recursive: true, force: true });
-  mkdirSync(COMPILE_CACHE);
-  execFileSync(process.execPath, ["out/caisson.cjs", "caisson", "--root", "out/none", "list", "--quiet"]);
-  const shim = ["-namespace", "none", "-id", "none", "-address", "none", "-bundle", "out", "delete"];
-  execFileSync(process.execPath, ["out/caisson.cjs", SHIM_NAME, ...shim]);
-  // A log that cannot be opened ends it.
-  await daemon(SHIM_DAEMON_WORD, { log: "out" });
-  await daemon(DAEMON_WORD, { logFormat: "text", debug: false });
+function compile(): void {
+  const folder = mkdtempSync(join(tmpdir(), "caisson-compile-"));
+  const settings = join(folder, "config.toml");
+  try {
+    mkdirSync(join(folder, "rootfs"));
+    writeFileSync(settings, 'accelerator = "tcg"\nkernel = "/none"\n');
+    run("caisson", "spec", "-b", folder);
+    const config = join(folder, "config.json");
+    writeFileSync(config, readFileSync(config, "utf8").replace('"terminal": true', '"terminal": false'));
+    for (const verb of [["run", "-b", folder, "none"], ["exec", "none", "true"], ["list"], ["delete", "none"]]) {
+      run("caisson", "--root", join(folder, "state"), "--config", settings, ...verb);
+    }
+    run("caisson", "template", "--help");
+    run(SHIM_NAME, "-namespace", "none", "-id", "none", "-address", "none", "-bundle", folder, "delete");
+    // A log that cannot be opened ends it.
+    run(SHIM_DAEMON_WORD, JSON.stringify({ log: folder }));
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
 }
 
-async function daemon(word: string, params: object): Promise<void> {
-  const child = spawn(process.execPath, ["out/caisson.cjs", word, JSON.stringify(params)], {
+/** How it ends does not matter. */
+function run(...args: string[]): void {
+  const env = { ...process.env, [COMPILING]: "1" };
+  spawnSync(process.execPath, ["out/caisson.cjs", ...args], {
+    env,
     stdio: ["ignore", "ignore", "ignore", "pipe"],
     timeout: 10_000,
   });
-  (child.stdio[3] as Socket).end();
-  await once(child, "exit");
 }

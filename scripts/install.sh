@@ -13,8 +13,9 @@ for command in bin/*; do
   ln -sfn "../lib/caisson/$command" "$prefix/$command"
 done
 install -m 755 out/node "$home/out/node"
+rm -f "$home"/out/*.cjs.compiled
 install -m 644 out/*.cjs "$home/out/"
-if [ -d out/compile-cache ]; then cp -R out/compile-cache "$home/out/"; fi
+install -m 644 out/*.cjs.compiled "$home/out/"
 install -m 644 out/native/*.node out/native/*.so "$home/out/native/"
 install -m 755 out/native/leash "$home/out/native/"
 install -m 644 out/image/* "$home/out/image/"

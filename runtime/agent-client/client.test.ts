@@ -3,7 +3,7 @@ import { duplexPair } from "node:stream";
 import { type TestContext, test } from "node:test";
 import { Metadata, Server, ServerCredentials, status } from "@grpc/grpc-js";
 import { CaissonError } from "../../protocol/errors.ts";
-import { type AgentServer, AgentService, Stream } from "../../protocol/generated/agent.ts";
+import { type AgentServer, AgentService } from "../../protocol/generated/agent.ts";
 import { Agent } from "./client.ts";
 
 /** An Agent talking to a grpc-js server with these handlers over an in-memory connection. */
@@ -85,7 +85,7 @@ test("Agent.readOutput stops the writer while nobody reads", async (t) => {
       write();
     },
   });
-  const stream = agent.readOutput({ process: { containerId: "c", execId: "" }, stream: Stream.STREAM_STDOUT });
+  const stream = agent.readOutput({ containerId: "c", execId: "" }, "stdout");
   await new Promise((resolve) => stream.once("readable", resolve));
   await new Promise((resolve) => setTimeout(resolve, 200));
   assert.ok(written < 8 * 1024 * 1024, `the writer ran ahead by ${written} bytes`);

@@ -12,12 +12,12 @@ import { CaissonError, ERROR_CODES, type ErrorCode } from "../../protocol/errors
 import {
   AgentService,
   AgentClient as GeneratedClient,
+  type ProcessId,
+  Stream,
   type WriteStdinRequest,
 } from "../../protocol/generated/agent.ts";
 import { AgentChannel } from "./channel.ts";
-
-/** The protocol version this host speaks (protocol/agent.proto, CheckResponse). */
-export const PROTOCOL_MAJOR = 1;
+import { printable } from "./printable.ts";
 
 export interface CallLimits {
   /** How long to wait for the answer, milliseconds; without it the call waits until the connection ends. */
@@ -77,9 +77,10 @@ export class Agent {
     });
   }
 
-  /** A stream of messages from the agent. Cancel it with `cancel()`; failures come as CaissonErrors through `agentError`. */
-  readOutput(...args: Parameters<GeneratedClient["readOutput"]>): ReturnType<GeneratedClient["readOutput"]> {
-    return this.#client.readOutput(...args);
+  /** What a process writes, as a stream of messages. Cancel it with `cancel()`; failures come as CaissonErrors through `agentError`. */
+  readOutput(process: ProcessId, output: "stdout" | "stderr"): ReturnType<GeneratedClient["readOutput"]> {
+    const stream = output === "stdout" ? Stream.STREAM_STDOUT : Stream.STREAM_STDERR;
+    return this.#client.readOutput({ process, stream });
   }
 
   /** A stream to a process's stdin; `done` settles when the agent has taken all of it, or refused. */
@@ -123,12 +124,4 @@ export function agentError(call: string, error: ServiceError): CaissonError {
     return new CaissonError("CAISSON_E_TIMEOUT", `the agent did not answer ${call}: ${details}`, { cause: error });
   }
   return new CaissonError("CAISSON_E_AGENT", `the agent could not carry out ${call}: ${details}`, { cause: error });
-}
-
-const LONGEST_DETAIL = 4096;
-
-/** Text from the guest, safe to print on a terminal: no control characters, bounded. */
-export function printable(text: string): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: those are what it removes
-  return text.slice(0, LONGEST_DETAIL).replace(/[\u0000-\u001f\u007f-\u009f]+/g, " ");
 }

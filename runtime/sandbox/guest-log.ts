@@ -1,5 +1,6 @@
 import type { LogRecord } from "../../protocol/generated/agent.ts";
-import { type Agent, printable } from "../agent-client/client.ts";
+import type { Agent } from "../agent-client/client.ts";
+import { printable } from "../agent-client/printable.ts";
 import { log } from "../log.ts";
 
 /** Brings the agent's log into ours until the connection ends. What it says is the guest's word: shown, never acted on. */

@@ -77,15 +77,22 @@ export class HostedSandbox {
 
   /** Ends the VM and leaves the host as it was. May be called again. */
   async end(): Promise<void> {
-    await this.sandbox.kill();
+    const killed = this.sandbox.kill();
+    // The kernel takes as long to move a process as QEMU takes to end.
+    this.#cgroup.leave();
+    await killed;
     this.#refill?.now();
-    await giveUp(this.#cgroup);
+    await remove(this.#cgroup);
   }
 }
 
-/** An ended process may still be on its way out of the cgroup; one that a hook has left there keeps it. */
 async function giveUp(cgroup: HostCgroup): Promise<void> {
   cgroup.leave();
+  await remove(cgroup);
+}
+
+/** An ended process may still be on its way out of the cgroup; one that a hook has left there keeps it. */
+async function remove(cgroup: HostCgroup): Promise<void> {
   const end = performance.now() + CGROUP_LIMIT_MS;
   while (!cgroup.remove() && performance.now() < end) await delay(CGROUP_POLL_MS);
 }

@@ -1,4 +1,4 @@
-import { type ProcessId, Stream } from "../../protocol/generated/agent.ts";
+import type { ProcessId } from "../../protocol/generated/agent.ts";
 import type { Agent } from "../agent-client/client.ts";
 import { type Exit, VM_DEATH_EXIT_CODE } from "./exit.ts";
 import { OutputPump, type ProcessIo, pumpInput } from "./stdio.ts";
@@ -18,8 +18,8 @@ export class GuestProcess {
   constructor(agent: Agent, id: ProcessId, pid: number, io: ProcessIo) {
     this.id = id;
     this.pid = pid;
-    if (io.stdout) this.#outputs.push(new OutputPump(agent, id, Stream.STREAM_STDOUT, io.stdout));
-    if (io.stderr) this.#outputs.push(new OutputPump(agent, id, Stream.STREAM_STDERR, io.stderr));
+    if (io.stdout) this.#outputs.push(new OutputPump(agent, id, "stdout", io.stdout));
+    if (io.stderr) this.#outputs.push(new OutputPump(agent, id, "stderr", io.stderr));
     this.over = this.#end(agent);
     this.exit = this.#deliver(io);
     if (io.stdin) pumpInput(agent, id, io.stdin);

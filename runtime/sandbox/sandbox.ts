@@ -1,6 +1,7 @@
 import { CaissonError } from "../../protocol/errors.ts";
 import type { Resources, Spec } from "../../protocol/oci.ts";
-import { Agent } from "../agent-client/client.ts";
+import type { Agent } from "../agent-client/client.ts";
+import { connectAgent } from "../agent-client/connect.ts";
 import { formatError } from "../errors.ts";
 import { log } from "../log.ts";
 import { encodeBatch, type Request } from "../network/message.ts";
@@ -108,7 +109,7 @@ export class Sandbox {
     const { machine, value: agent } = await bootMachine(
       vm,
       async (started, limit) => {
-        const client = new Agent(started.agent);
+        const client = await connectAgent(started.agent);
         // A template's agent was checked when the template was made.
         if (template === undefined && standby === undefined) await greet(client, limit);
         await createSandbox(client, options, network, limit);

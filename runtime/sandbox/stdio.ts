@@ -3,7 +3,7 @@ import { Socket } from "node:net";
 import type { Readable, Writable } from "node:stream";
 import { isatty } from "node:tty";
 import { PollStream } from "../../native/vsock/index.ts";
-import type { ProcessId, Stream } from "../../protocol/generated/agent.ts";
+import type { ProcessId } from "../../protocol/generated/agent.ts";
 import type { Agent } from "../agent-client/client.ts";
 
 /** The host's ends of a process's standard streams; a missing one is /dev/null. */
@@ -62,8 +62,8 @@ export class OutputPump {
   #lastChunk = 0;
   #failed = false;
 
-  constructor(agent: Agent, process: ProcessId, stream: Stream, sink: Writable) {
-    this.#call = agent.readOutput({ process, stream });
+  constructor(agent: Agent, process: ProcessId, output: "stdout" | "stderr", sink: Writable) {
+    this.#call = agent.readOutput(process, output);
     const { promise, resolve } = Promise.withResolvers<void>();
     this.done = promise;
     const resume = () => {

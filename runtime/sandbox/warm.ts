@@ -2,7 +2,8 @@ import { type Duplex, Readable, Writable } from "node:stream";
 import { CaissonError } from "../../protocol/errors.ts";
 import type { NetworkDevice } from "../../protocol/generated/agent.ts";
 import type { Process, Spec } from "../../protocol/oci.ts";
-import { Agent, PROTOCOL_MAJOR } from "../agent-client/client.ts";
+import type { Agent } from "../agent-client/client.ts";
+import { connectAgent, PROTOCOL_MAJOR } from "../agent-client/connect.ts";
 import { FIRST_GUEST_INDEX } from "../network/guest.ts";
 import { encodeBatch } from "../network/message.ts";
 import { defaultSpec } from "../oci/default-spec.ts";
@@ -81,7 +82,7 @@ async function exercise(
   rounds: number,
   run: (agent: Agent) => Promise<void>,
 ): Promise<void> {
-  const agent = new Agent(connection);
+  const agent = await connectAgent(connection);
   try {
     const devices = await greet(agent, signal);
     const log = agent.watchLog().on("error", () => {});

@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { Agent } from "../../runtime/agent-client/client.ts";
+import { connectAgent } from "../../runtime/agent-client/connect.ts";
 import { greet } from "../../runtime/sandbox/warm.ts";
 import type { Machine } from "../../runtime/vm/machine.ts";
 import { findQemu } from "../../runtime/vm/qemu.ts";
@@ -55,7 +55,7 @@ export class Guest implements Disposable {
 
 /** Resolves when the guest's agent has answered; ends that connection. */
 export async function agentAnswers(machine: Machine, signal: AbortSignal): Promise<void> {
-  const agent = new Agent(machine.agent);
+  const agent = await connectAgent(machine.agent);
   try {
     await greet(agent, signal);
   } finally {
