@@ -122,6 +122,36 @@ test(
   },
 );
 
+test("disconnect() does not mind others who do the same at once, or take the interface away", options, () => {
+  const interferences: [before: number, command: string][] = [
+    [1, "tc qdisc del dev eth0 ingress"],
+    [1, "tc filter del dev eth0 ingress"],
+    [1, "ip link delete eth0"],
+    [2, "tc qdisc del dev eth0 ingress"],
+    [2, "ip link delete eth0"],
+  ];
+  for (const [before, command] of interferences) {
+    wired(({ inside, socket, eth0, tap }) => {
+      const plan = planConnections(socket, [eth0]);
+      connect(socket, eth0, tap, readLinks(socket));
+      inside.ip(`link delete ${tap.name}`);
+      let calls = 0;
+      const disturbed = {
+        dump: (request: Uint8Array) => socket.dump(request),
+        transact: (batch: Uint8Array) => {
+          const [program = "", ...words] = command.split(" ");
+          if (++calls === before) inside.command(program, words.join(" "));
+          return socket.transact(batch);
+        },
+      } as NetlinkSocket;
+      disconnect(disturbed, plan, []);
+      assert.ok(calls >= before, command);
+      const left = inside.ip("link show").includes("eth0") ? inside.command("tc", "qdisc show dev eth0 ingress") : "";
+      assert.equal(left, "");
+    });
+  }
+});
+
 test("disconnect() leaves alone what another sandbox has, and an interface that is another one by now", options, () => {
   wired(({ inside, socket, eth0, tap }) => {
     const plan = planConnections(socket, [eth0]);

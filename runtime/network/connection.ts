@@ -55,7 +55,8 @@ export function connect(socket: NetlinkSocket, link: Link, tap: TapLink, allLink
 
 /**
  * Takes our filters off the interfaces of a namespace, and the hooks that came with them. Interfaces that are gone and
- * filters of a sandbox that still runs are left alone. May be called again.
+ * filters of a sandbox that still runs are left alone. May be called again, also by several at once: engines clean up after
+ * each container of a pod that has died.
  * @param own the taps that are ours and may still be there.
  */
 export function disconnect(
@@ -78,10 +79,20 @@ export function disconnect(
         links.some((each) => isTap(each) && each.index === target),
     );
     if (taken) continue;
-    if (filters.some(({ ours }) => ours)) transact(socket, [removeRedirect(link)]);
+    const hasOurs = () => readFilters(socket, index).some(({ ours }) => ours);
+    if (hasOurs()) remove(socket, removeRedirect(link), hasOurs);
     if (ownsIngress && ingress.get(index)?.kind === "ingress" && filters.every(({ ours }) => ours)) {
-      transact(socket, [removeIngress(link)]);
+      remove(socket, removeIngress(link), () => readIngress(socket).has(index));
     }
+  }
+}
+
+/** Done as well when somebody else was quicker, or the interface has gone. */
+function remove(socket: NetlinkSocket, request: Request, isThere: () => boolean): void {
+  try {
+    transact(socket, [request]);
+  } catch (error) {
+    if (isThere()) throw error;
   }
 }
 

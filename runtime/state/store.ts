@@ -133,8 +133,9 @@ export function listStates(root: string, skipped: (reason: string) => void): Sta
 export function removeState(root: string, id: string): void {
   checkId(id);
   const { directory, record } = statePaths(root, id);
-  const [anyEntry] = entriesOf(directory);
-  if (anyEntry !== undefined && !existsSync(record)) {
+  const hasEntries = () => entriesOf(directory).length > 0;
+  // Asked for again: somebody else may have removed it in between.
+  if (hasEntries() && !existsSync(record) && hasEntries()) {
     throw new CaissonError(
       "CAISSON_E_STORAGE",
       `cannot remove ${directory}: it has no state.json, so it is no container's`,
