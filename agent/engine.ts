@@ -16,6 +16,9 @@ const FLAGS = [
   // One vCPU: helper threads only add switches.
   "--single-threaded-gc",
   "--expose-gc",
+  // No collections because little is going on: ten seconds old, each clone would work for half a second, and write to pages
+  // that it shares with the others. (--no-memory-reducer would come too late.)
+  "--memory-reducer-gc-count=0",
 ];
 for (const flag of FLAGS) setFlagsFromString(flag);
 
