@@ -5,7 +5,7 @@ import { runInOuterVm } from "./outer-vm.ts";
 test("native/vsock's own tests pass over the kernel's loopback, none skipped", async (t) => {
   const { exitStatus, output } = await runInOuterVm(
     "modprobe vsock_loopback && node_modules/.bin/node --test --test-reporter=tap native/vsock/socket.test.ts",
-    { timeoutMs: 120_000 },
+    { timeoutMs: 300_000 },
   );
   assert.equal(exitStatus, 0, output);
   assert.match(output, /^# skipped 0$/m, output);

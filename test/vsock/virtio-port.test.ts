@@ -41,7 +41,7 @@ test("PollStream serves a virtio-serial port, connection after connection, idle 
     const vm = runInOuterVm(
       `modprobe virtio_console && node_modules/.bin/node test/vsock/port-echo.ts test.port ${CONNECTIONS}`,
       {
-        timeoutMs: 180_000,
+        timeoutMs: 300_000,
         devices: [
           ...["-device", "virtio-serial-pci", "-chardev", `socket,id=port,path=${path},server=on,wait=off`],
           ...["-device", "virtserialport,chardev=port,name=test.port"],
