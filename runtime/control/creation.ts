@@ -67,7 +67,7 @@ export class Creation {
     writeState(this.#root, this.#record);
   }
 
-  /** Lets the init process go; resolves when the poststart hooks have run. Throws as Container.start does. */
+  /** Lets the init process go; resolves when the poststart hooks have run. Throws as Container.start and they do. */
   start(): Promise<void> {
     this.#starting = this.#start();
     return this.#starting;
@@ -86,7 +86,7 @@ export class Creation {
   async #start(): Promise<void> {
     await this.container.start();
     this.record("running");
-    await this.#hooks.poststart();
+    await this.#hooks.poststart(this.container);
   }
 
   /** Leaves the host as it was without the container, but for the record, which `delete` removes. May be called again. */

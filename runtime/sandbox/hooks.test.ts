@@ -37,6 +37,16 @@ test("HostHooks.create runs prestart, then createRuntime hooks, in their order",
   assert.equal(text(), "a\nb\nc\nd\n");
 });
 
+/** A container that dies of a signal, which is put into the list. */
+function living(killed: number[]): Parameters<HostHooks["poststart"]>[0] {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const kill = async (signal: number) => {
+    killed.push(signal);
+    resolve();
+  };
+  return { kill, init: { over: promise } };
+}
+
 test("hooks read the state, with its status and the pid while there is one", async () => {
   const { path, text } = file("state");
   const hook = script(`cat > ${path}`);
@@ -44,7 +54,7 @@ test("hooks read the state, with its status and the pid while there is one", asy
   const state = { ociVersion: "1.2.0", id: "c1", pid: process.pid, bundle: folder, annotations: { key: "value" } };
   await hooks.create(never);
   assert.deepEqual(JSON.parse(text()), { ...state, status: "creating" });
-  await hooks.poststart();
+  await hooks.poststart(living([]));
   assert.deepEqual(JSON.parse(text()), { ...state, status: "running" });
   await runPoststopHooks([hook], container);
   const { pid, ...stopped } = state;
@@ -101,12 +111,23 @@ test("a hook that reads nothing, or leaves something behind that holds its outpu
   await new HostHooks({ prestart: [script("sleep 3 & exit 0")] }, { ...container, annotations }).create(never);
 });
 
-test("poststart and poststop hooks that fail are warned of; those after them run", async () => {
+test("poststop hooks that fail are warned of, and those after them run", async () => {
   const { path, text } = file("after-failure");
   const list = [script("exit 1"), { path: "/none" }, script(`echo ran >> ${path}`)];
-  await new HostHooks({ poststart: list }, container).poststart();
   await runPoststopHooks(list, container);
-  assert.equal(text(), "ran\nran\n");
+  assert.equal(text(), "ran\n");
+});
+
+test("a poststart hook that fails has the container killed, and those after it do not run", async () => {
+  const { path, text } = file("after-poststart");
+  const list = [script("exit 1"), script(`echo ran >> ${path}`)];
+  const killed: number[] = [];
+  await assert.rejects(new HostHooks({ poststart: list }, container).poststart(living(killed)), {
+    code: "CAISSON_E_HOOK",
+    message: /hooks\.poststart\[0\].* ended with status 1/,
+  });
+  assert.deepEqual(killed, [9]);
+  assert.equal(text(), "");
 });
 
 test("HostHooks.poststop runs only when create was called; abort ends a poststart hook", async () => {
@@ -118,7 +139,7 @@ test("HostHooks.poststop runs only when create was called; abort ends a poststar
   await hooks.poststop();
   assert.equal(text(), "");
   await hooks.create(never);
-  const poststart = hooks.poststart();
+  const poststart = hooks.poststart(living([]));
   setTimeout(() => hooks.abort(), 50);
   await poststart;
   await hooks.poststop();

@@ -1,6 +1,7 @@
 /** The hooks that run on the host (config.md, POSIX-platform Hooks). Those in the container run in the guest (agent/plan). */
 import { type ChildProcess, spawn } from "node:child_process";
 import { existsSync } from "node:fs";
+import { constants } from "node:os";
 import type { Readable } from "node:stream";
 import { CaissonError } from "../../protocol/errors.ts";
 import { type Hook, type HookName, type Hooks, OCI_VERSION, type State } from "../../protocol/oci.ts";
@@ -9,6 +10,12 @@ import { inCallersNetworkNamespace } from "../network/namespace.ts";
 import { inCallersMountNamespace } from "../storage/mount-namespace.ts";
 
 type HostHookName = Extract<HookName, "prestart" | "createRuntime" | "poststart" | "poststop">;
+
+/** What of a container a hook's failure needs (Container). */
+interface Killable {
+  kill(signal: number, options: { all: boolean }): Promise<void>;
+  init: { over: Promise<unknown> };
+}
 
 /** Those of one container over its life. */
 export class HostHooks {
@@ -37,9 +44,22 @@ export class HostHooks {
     await runHooks("createRuntime", this.#hooks.createRuntime, state, signal);
   }
 
-  /** Resolves when they have run, well or not (runtime.md 1.2, Lifecycle). */
-  async poststart(): Promise<void> {
-    await runHooksAndWarn("poststart", this.#hooks.poststart, this.#state("running"), this.#abort.signal);
+  /**
+   * Resolves when they have run. One that fails is the container's end, as for runc and since runtime.md 1.3: before, it was
+   * a warning.
+   * @throws CaissonError CAISSON_E_HOOK naming it, when the container is killed; those after it have not run.
+   */
+  async poststart(container: Killable): Promise<void> {
+    const { signal } = this.#abort;
+    try {
+      await runHooks("poststart", this.#hooks.poststart, this.#state("running"), signal);
+    } catch (error) {
+      if (signal.aborted) return;
+      // It may have ended by itself.
+      await container.kill(constants.signals.SIGKILL, { all: true }).catch(() => {});
+      await container.init.over;
+      throw error;
+    }
   }
 
   /** Ends a poststart hook that runs: nobody waits for the container any more. */
@@ -64,7 +84,9 @@ export async function runPoststopHooks(
   { id, bundle, annotations }: Pick<State, "id" | "bundle" | "annotations">,
 ): Promise<void> {
   const state: State = { ociVersion: OCI_VERSION, id, status: "stopped", bundle, ...(annotations && { annotations }) };
-  await runHooksAndWarn("poststop", hooks, state);
+  for (const [index, hook] of (hooks ?? []).entries()) {
+    await runHook(`hooks.poststop[${index}]`, hook, state).catch((error: Error) => log.warning(error.message));
+  }
 }
 
 /** How much of what a failed hook printed is told, in characters. */
@@ -85,19 +107,6 @@ async function runHooks(
   for (const [index, hook] of (hooks ?? []).entries()) {
     signal?.throwIfAborted();
     await runHook(`hooks.${name}[${index}]`, hook, state, signal);
-  }
-}
-
-/** The same for hooks whose failure only deserves a warning (runtime.md, Lifecycle): the ones after it run, too. */
-async function runHooksAndWarn(
-  name: HostHookName,
-  hooks: readonly Hook[] | undefined,
-  state: State,
-  signal?: AbortSignal,
-): Promise<void> {
-  for (const [index, hook] of (hooks ?? []).entries()) {
-    if (signal?.aborted) return;
-    await runHook(`hooks.${name}[${index}]`, hook, state, signal).catch((error: Error) => log.warning(error.message));
   }
 }
 

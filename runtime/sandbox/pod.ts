@@ -130,13 +130,13 @@ export class Pod {
     return this.#members.get(id)?.standIn?.pid ?? process.pid;
   }
 
-  /** Lets a container's init go; resolves when its poststart hooks have run. Throws as Container.start does. */
+  /** Lets a container's init go; resolves when its poststart hooks have run. Throws as Container.start and they do. */
   async start(id: string): Promise<void> {
     const member = this.#members.get(id);
     if (member === undefined) throw new CaissonError("CAISSON_E_NOT_FOUND", `there is no container ${id}`);
     await member.container.start();
     if (id === this.#main && podOf(member.bundle.config.annotations) !== undefined) void this.ready();
-    await member.hooks.poststart();
+    await member.hooks.poststart(member.container);
   }
 
   /** The network is there: engines may connect to what listens on its loopback. A pod without that is still a pod. */

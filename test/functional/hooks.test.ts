@@ -139,12 +139,32 @@ test("a startContainer hook that fails fails start, and the process never runs",
   assert.deepEqual(journal(), ["poststop"]);
 });
 
-test("poststart and poststop hooks that fail change nothing", async () => {
+test("a poststart hook that fails fails start, and the process is killed", async () => {
+  using bundle = new Bundle();
+  const [fails = { path: "" }] = recording("poststart", "exit 7");
+  bundle.spec.hooks = { poststart: [fails, ...recording("createRuntime")], poststop: recording("poststop") };
+  bundle.write();
+  const id = host.id();
+  await detached(host, ["create", "-b", bundle.directory, id]);
+  const result = await host.run(["start", id]);
+  assert.equal(result.exitCode, 1);
+  assert.match(errorOf(result), /hooks\.poststart\[0\] ".*" ended with status 7/);
+  await until(async () => (await host.status(id)) === "stopped");
+  await host.ok(["delete", id]);
+  assert.deepEqual(journal(), ["poststart", "poststop"]);
+
+  const run = await host.run(["run", "-b", bundle.directory, host.id()]);
+  assert.equal(run.exitCode, 1);
+  assert.match(errorOf(run), /hooks\.poststart\[0\] ".*" ended with status 7/);
+  assert.deepEqual(journal(), ["poststart", "poststop", "poststart", "poststop"]);
+});
+
+test("poststop hooks that fail change nothing", async () => {
   using bundle = new Bundle(["echo", "hello"]);
-  bundle.spec.hooks = { poststart: recording("poststart", "exit 1"), poststop: recording("poststop", "exit 1") };
+  bundle.spec.hooks = { poststop: recording("poststop", "exit 1") };
   bundle.write();
   assert.equal(await host.ok(["run", "-b", bundle.directory, host.id()]), "hello\n");
-  assert.deepEqual(journal(), ["poststart", "poststop"]);
+  assert.deepEqual(journal(), ["poststop"]);
 });
 
 test("a hook that takes too long is ended", async () => {
