@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { commandLine, escapeValue, kernelParameters, type Wiring } from "./command-line.ts";
+import type { QemuVersion } from "./qemu.ts";
 import type { VmSpec } from "./spec.ts";
 
 const SPEC: VmSpec = {
@@ -55,10 +56,21 @@ test("commandLine never lets the guest give memory back, which would punch holes
 });
 
 test("commandLine emulates with a bounded translation buffer, or has KVM pass the processor through", () => {
-  assert.deepEqual(values(run(), "-accel"), ["tcg,thread=multi,tb-size=256"]);
+  assert.deepEqual(values(run(), "-accel"), ["tcg,thread=single,tb-size=256"]);
   assert.deepEqual(values(run(), "-cpu"), ["max"]);
   const kvm = run({ accelerator: "kvm" });
   assert.deepEqual([...values(kvm, "-accel"), ...values(kvm, "-cpu")], ["kvm", "host"]);
+});
+
+test("commandLine emulates several processors in turn where QEMU does not lock the code that it translates", () => {
+  const threads = (version: QemuVersion, vcpus: number) => {
+    const argv = run({ qemu: { path: "/usr/bin/qemu-system-x86_64", version }, vcpus });
+    return /thread=(\w+)/.exec(values(argv, "-accel").join())?.[1];
+  };
+  assert.equal(threads([7, 2, 22], 2), "single");
+  assert.equal(threads([8, 0, 5], 4), "single");
+  assert.equal(threads([8, 1, 0], 2), "multi");
+  assert.equal(threads([7, 2, 22], 1), "multi");
 });
 
 test("commandLine gives an emulated guest no timer that ticks by itself", () => {

@@ -60,7 +60,7 @@ const PROCESS: readonly string[] = [
   "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny",
 ];
 
-function machineArguments({ machine, accelerator, vcpus }: VmSpec, { memory }: Wiring): string[] {
+function machineArguments({ qemu, machine, accelerator, vcpus }: VmSpec, { memory }: Wiring): string[] {
   const options = [
     machine,
     ...MACHINE_OPTIONS[machine],
@@ -76,7 +76,9 @@ function machineArguments({ machine, accelerator, vcpus }: VmSpec, { memory }: W
     "-machine",
     options.join(","),
     "-accel",
-    emulated ? `tcg,thread=multi,tb-size=${TRANSLATION_BUFFER_MIB[memory.kind === "clone" ? "clone" : "boot"]}` : "kvm",
+    emulated
+      ? `tcg,thread=${threads(qemu.version, vcpus)},tb-size=${TRANSLATION_BUFFER_MIB[memory.kind === "clone" ? "clone" : "boot"]}`
+      : "kvm",
     "-cpu",
     // Not migrated between hosts, so whatever the accelerator has.
     emulated ? "max" : "host",
@@ -85,6 +87,14 @@ function machineArguments({ machine, accelerator, vcpus }: VmSpec, { memory }: W
     // virtio-mmio speaks the pre-1.0 protocol unless told otherwise; vsock has no such version.
     ...(machine === "microvm" ? ["-global", "virtio-mmio.force-legacy=false"] : []),
   ];
+}
+
+/**
+ * QEMU before 8.1 translates code without a lock while another of the guest's processors, in a thread of its own, changes it,
+ * and keeps what it read half-way. A kernel that patches itself then traps forever, and the guest hangs.
+ */
+function threads(version: QemuVersion, vcpus: number): "single" | "multi" {
+  return vcpus > 1 && compareVersions(version, [8, 1, 0]) < 0 ? "single" : "multi";
 }
 
 /** Without what Linux never needs here: each device is memory, boot time and attack surface. */
