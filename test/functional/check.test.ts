@@ -6,6 +6,7 @@ import { after, test } from "node:test";
 import { Host } from "../harness/host.ts";
 
 const host = new Host();
+after(() => host[Symbol.asyncDispose]());
 const folder = mkdtempSync(join(tmpdir(), "caisson-check-"));
 after(() => rmSync(folder, { recursive: true }));
 

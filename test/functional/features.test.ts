@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
-import { test } from "node:test";
+import { after, test } from "node:test";
 import { CAPABILITIES } from "../../protocol/capabilities.ts";
 import { Host } from "../harness/host.ts";
 
 const host = new Host();
+after(() => host[Symbol.asyncDispose]());
 
 test("features prints JSON of what is carried out", async () => {
   const features = JSON.parse(await host.ok(["features"]));

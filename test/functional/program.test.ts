@@ -11,6 +11,7 @@ const VERBS =
   "check checkpoint create delete events exec features kill list pause ps restore resume run spec start state template update";
 
 const host = new Host();
+after(() => host[Symbol.asyncDispose]());
 const folder = mkdtempSync(join(tmpdir(), "caisson-log-"));
 after(() => rmSync(folder, { recursive: true }));
 

@@ -2,10 +2,11 @@ import assert from "node:assert/strict";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, beforeEach, test } from "node:test";
+import { after, afterEach, beforeEach, test } from "node:test";
 import { errorOf, Host } from "../harness/host.ts";
 
 const host = new Host();
+after(() => host[Symbol.asyncDispose]());
 let folder: string;
 
 beforeEach(() => {
