@@ -4,7 +4,7 @@
  * kept beside them (scripts/bundle.ts makes it).
  */
 import { join } from "node:path";
-import { loadBundle } from "./bundle.ts";
+import { loadCompiled } from "./compiled.ts";
 import { DAEMON_WORD } from "./control/daemon-word.ts";
 import { STANDBY_WORD } from "./sandbox/standby/word.ts";
 import { SHIM_DAEMON_WORD, SHIM_NAME } from "./shim/daemon-word.ts";
@@ -21,7 +21,7 @@ interface Bundles {
 }
 
 function bundle<Name extends keyof Bundles>(name: Name): Bundles[Name] {
-  return loadBundle(join(import.meta.dirname, `${name}.cjs`)) as Bundles[Name];
+  return loadCompiled(join(import.meta.dirname, `${name}.cjs`)) as Bundles[Name];
 }
 
 const [word = "", ...args] = process.argv.slice(2);

@@ -1,13 +1,13 @@
 /**
  * Bundles the two programs: out/agent.cjs for the guest, and for the host out/caisson.cjs, which only chooses between the
- * others. Beside each of those is the form that V8 compiles it to (runtime/bundle.ts).
+ * others. Beside each of those is the form that V8 compiles it to (runtime/compiled.ts).
  */
 import { spawnSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type BuildOptions, build, type Plugin } from "esbuild";
-import { COMPILING, compiledForm } from "../runtime/bundle.ts";
+import { COMPILING, compiledForm } from "../runtime/compiled.ts";
 import { SHIM_DAEMON_WORD, SHIM_NAME } from "../runtime/shim/daemon-word.ts";
 import { grpcServerHalf } from "./grpc-server-half.ts";
 
@@ -85,8 +85,8 @@ for (const program of wanted.length > 0 ? wanted : Object.keys(programs)) {
 }
 
 /**
- * A bundle's compiled form is what processes that have loaded it have compiled when they end: verbs, daemons that nobody asks
- * for anything, and one whose container comes as far as a VM can without a kernel. A daemon needs root; without it, more
+ * A bundle's compiled form is what processes that have loaded it have compiled when they end: verbs, the shim's daemon, which
+ * nobody asks for anything, and one whose container comes as far as a VM can without a kernel. A daemon needs root; without it, more
  * is compiled anew each time.
  */
 function compile(): void {

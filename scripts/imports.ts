@@ -9,7 +9,7 @@ import { dirname, join, normalize } from "node:path";
 const LAYERS: readonly (readonly string[])[] = [
   ["protocol"],
   ["native"],
-  ["runtime/bundle.ts"],
+  ["runtime/compiled.ts"],
   ["runtime/errors.ts", "runtime/log.ts", "runtime/trace.ts", "runtime/nearest.ts", "runtime/signals.ts"],
   ["runtime/oci", "runtime/ttrpc"],
   ["runtime/config.ts", "runtime/config", "runtime/state"],

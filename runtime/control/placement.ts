@@ -31,8 +31,11 @@ export interface PlacedBundle extends Bundle {
 export function readPlaced(directory: string, root: string): PlacedBundle {
   let joined: string | undefined;
   let networkPath: string | undefined;
-  const living = (): StateRecord[] =>
-    listStates(root, (reason) => log.warning(reason)).filter(({ status }) => status !== "stopped");
+  let records: StateRecord[] | undefined;
+  const living = (): StateRecord[] => {
+    records ??= listStates(root, (reason) => log.warning(reason)).filter(({ status }) => status !== "stopped");
+    return records;
+  };
   const containerOf = (pid: number): string | undefined => {
     const found = living().find(({ daemon }) => daemon.pid === pid)?.id;
     joined ??= found;

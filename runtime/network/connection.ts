@@ -79,8 +79,9 @@ export function disconnect(
         links.some((each) => isTap(each) && each.index === target),
     );
     if (taken) continue;
-    const hasOurs = () => readFilters(socket, index).some(({ ours }) => ours);
-    if (hasOurs()) remove(socket, removeRedirect(link), hasOurs);
+    if (filters.some(({ ours }) => ours)) {
+      remove(socket, removeRedirect(link), () => readFilters(socket, index).some(({ ours }) => ours));
+    }
     if (ownsIngress && ingress.get(index)?.kind === "ingress" && filters.every(({ ours }) => ours)) {
       remove(socket, removeIngress(link), () => readIngress(socket).has(index));
     }

@@ -142,10 +142,9 @@ export class SandboxNetwork {
   loopbackRequests(): GuestRequests | undefined {
     const lender = this.#lender();
     if (lender === undefined) return undefined;
-    const { link, tap } = lender;
+    const { link, tap, guestIndex } = lender;
     transact(this.#socket, [shieldLoopback(link)]);
-    const index = FIRST_GUEST_INDEX + (this.#devices.get(link.index) ?? 0);
-    return { pid: 0, requests: guestLoopbackRequests(index, tap.mac) };
+    return { pid: 0, requests: guestLoopbackRequests(guestIndex, tap.mac) };
   }
 
   /** Makes 127.0.0.1 of the namespace the guest's own, for engines that connect to it to reach what listens there. */
@@ -168,24 +167,26 @@ export class SandboxNetwork {
   async nameServerRequests(): Promise<GuestRequests | undefined> {
     const lender = this.#connected.length > 0 && hasNameServer() ? this.#lender() : undefined;
     if (lender === undefined) return undefined;
-    const { link, tap } = lender;
+    const { link, tap, guestIndex } = lender;
     transact(this.#socket, [shieldLoopback(link), ...hostAccessRequests(link, tap, NAME_SERVER)]);
     const { NameProxy } = await import("./name-proxy.ts");
     const server = { address: NAME_SERVER.join("."), port: 53 };
     this.#names = await NameProxy.start(GUEST_ADDRESS.join("."), server, server);
     if (!this.#open) this.#names[Symbol.dispose]();
-    const index = FIRST_GUEST_INDEX + (this.#devices.get(link.index) ?? 0);
-    return { pid: 0, requests: guestAccessRequests(index, tap.mac, NAME_SERVER) };
+    return { pid: 0, requests: guestAccessRequests(guestIndex, tap.mac, NAME_SERVER) };
   }
 
-  #lender(): { link: Link; tap: Link } | undefined {
+  /** The interface whose tap has more than the VM's traffic, and its number in the guest. */
+  #lender(): { link: Link; tap: Link; guestIndex: number } | undefined {
     if (!this.#shared || this.#lent) return undefined;
     const own = this.#connected.find(({ ownsIngress }) => ownsIngress);
     const links = readLinks(this.#socket);
     const link = links.find(({ index }) => index === own?.index);
-    const tapIndex = this.#taps.indexOf(this.#devices.get(own?.index ?? -1));
+    const device = this.#devices.get(own?.index ?? -1);
+    const tapIndex = this.#taps.indexOf(device);
     const tap = links.find(({ index }) => index === tapIndex);
-    return link === undefined || tap === undefined ? undefined : { link, tap };
+    if (link === undefined || tap === undefined) return undefined;
+    return { link, tap, guestIndex: FIRST_GUEST_INDEX + (device ?? 0) };
   }
 
   /**

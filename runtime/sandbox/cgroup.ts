@@ -10,8 +10,8 @@ export interface CgroupMount {
   directory: string;
 }
 
-/** The cgroup hierarchies in a mountinfo text (proc(5)), v2 first. */
-export function cgroupMounts(mountinfo: string): CgroupMount[] {
+/** The cgroup hierarchies in a mountinfo text (proc(5)), this process's unless given, v2 first. */
+export function cgroupMounts(mountinfo = readFileSync("/proc/self/mountinfo", "utf8")): CgroupMount[] {
   const mounts: CgroupMount[] = [];
   for (const line of mountinfo.split("\n")) {
     const [before, after] = line.split(" - ");
@@ -52,7 +52,7 @@ export class HostCgroup {
   readonly path: string;
   readonly #mounts: CgroupMount[];
 
-  constructor(path: string, mounts = cgroupMounts(readFileSync("/proc/self/mountinfo", "utf8"))) {
+  constructor(path: string, mounts = cgroupMounts()) {
     this.path = path;
     this.#mounts = mounts;
   }
@@ -155,7 +155,7 @@ export class HostCgroup {
  * Lets a process go on that a freezer of cgroup v1 holds, its own or another's: it would not even die. One of v2 lets it
  * die, and is left alone.
  */
-export function thaw(pid: number, mounts = cgroupMounts(readFileSync("/proc/self/mountinfo", "utf8"))): void {
+export function thaw(pid: number, mounts = cgroupMounts()): void {
   const freezer = mounts.find(({ kind }) => kind.split(",").includes("freezer"));
   const path = /^\d+:(?:[^:]*,)?freezer(?:,[^:]*)?:(.*)$/m.exec(readOptional(`/proc/${pid}/cgroup`))?.[1];
   if (freezer === undefined || path === undefined) return;

@@ -28,7 +28,7 @@ export function podNamespaces(
     const [, pid = "", file = ""] = /^\/proc\/(\d+)\/ns\/([a-z]+)$/.exec(namespace.path ?? "") ?? [];
     const container = pid === "" ? undefined : containerOf(Number(pid));
     if (container === undefined || TYPES[file] !== namespace.type) return namespace;
-    return { ...namespace, path: `${GUEST_CONTAINERS}/${container}/ns/${namespace.type}` };
+    return { ...namespace, path: guestPath(container, namespace.type) };
   });
 }
 
@@ -55,11 +55,15 @@ export class BoundNamespaces {
       const { type, path = "" } = namespace;
       if (!BOUND.has(type) || path === "" || path.startsWith("/proc/")) return namespace;
       const holder = this.#holders.get(path);
-      if (holder !== undefined) return { ...namespace, path: `${GUEST_CONTAINERS}/${holder}/ns/${type}` };
+      if (holder !== undefined) return { ...namespace, path: guestPath(holder, type) };
       this.#holders.set(path, id);
       return { type };
     });
   }
+}
+
+function guestPath(container: string, type: NamespaceType): string {
+  return `${GUEST_CONTAINERS}/${container}/ns/${type}`;
 }
 
 /** Whether the path is one that podNamespaces() gives. */

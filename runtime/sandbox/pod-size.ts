@@ -6,6 +6,7 @@
 import type { CpuResources, MemoryResources, Spec } from "../../protocol/oci.ts";
 import type { SandboxSize } from "../config/size.ts";
 import { type Settings, sandboxSize } from "../config.ts";
+import { isObject } from "./host-labels.ts";
 import { podOf } from "./pod-of.ts";
 
 /**
@@ -32,7 +33,7 @@ function crioSums(annotations: Readonly<Record<string, string>> = {}): Record<st
   const text = annotations["pod-linux-resources.crio.io"] ?? annotations["io.kubernetes.cri-o.PodLinuxResources"];
   try {
     const sums: unknown = JSON.parse(text ?? "null");
-    return typeof sums === "object" && sums !== null ? { ...sums } : {};
+    return isObject(sums) ? sums : {};
   } catch {
     return {};
   }

@@ -98,7 +98,7 @@ export class CrioPod implements AsyncDisposable {
 
   /** The pod's cgroups on the host, in every hierarchy that has one. */
   get cgroups(): string[] {
-    const mounts = cgroupMounts(readFileSync("/proc/self/mountinfo", "utf8"));
+    const mounts = cgroupMounts();
     return mounts.map(({ directory }) => join(directory, `crio-${this.id}`)).filter((path) => existsSync(path));
   }
 

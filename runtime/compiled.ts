@@ -1,5 +1,5 @@
 /**
- * Loads a bundle of the program with the form that V8 has compiled it to, which is kept beside it (scripts/bundle.ts). Node's
+ * Loads a part of the program with the form that V8 has compiled it to, which is kept beside it (scripts/bundle.ts). Node's
  * own compile cache holds only what is compiled while a file loads; this one also holds the functions that have run.
  */
 import { readFileSync, renameSync, writeFileSync } from "node:fs";
@@ -15,8 +15,8 @@ export function compiledForm(path: string): string {
   return `${path}.compiled`;
 }
 
-/** @returns what the bundle, an absolute path to a CommonJS file, exports. */
-export function loadBundle(path: string): unknown {
+/** @returns what a bundle of the program, an absolute path to a CommonJS file, exports. */
+export function loadCompiled(path: string): unknown {
   const compiled = compiledForm(path);
   // The bundles are ASCII (esbuild's default), for which V8 needs a byte a character.
   const source = `(function (exports, require, module, __filename, __dirname) { ${readFileSync(path, "latin1")}\n})`;
