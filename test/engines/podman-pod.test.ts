@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { execFileSync } from "node:child_process";
+import { readdirSync, readFileSync } from "node:fs";
 import { after, before, test } from "node:test";
 import { until } from "../harness/host.ts";
 import { Podman, whyNoPodman } from "./podman.ts";
@@ -17,10 +17,27 @@ after(async () => {
   await podman[Symbol.asyncDispose]();
 });
 
-/** The command lines of the processes that name one of these. */
-function processes(...names: string[]): string[] {
-  const lines = execFileSync("ps", ["ax", "-o", "args"], { encoding: "utf8" }).split("\n");
-  return lines.filter((line) => names.some((name) => line.includes(name)));
+/** The command lines of the processes for which that holds. */
+function processes(holds: (pid: string, command: string) => boolean): string[] {
+  return readdirSync("/proc")
+    .filter((name) => /^\d+$/.test(name))
+    .flatMap((pid) => {
+      const command = text(`/proc/${pid}/cmdline`).replaceAll("\0", " ");
+      return holds(pid, command) ? [command] : [];
+    });
+}
+
+/** The QEMUs in a container's cgroup. */
+function virtualMachinesOf(id: string): string[] {
+  return processes((pid, command) => command.includes("qemu-system") && text(`/proc/${pid}/cgroup`).includes(id));
+}
+
+function text(path: string): string {
+  try {
+    return readFileSync(path, "utf8");
+  } catch {
+    return ""; // It has ended.
+  }
 }
 
 const status = (name: string) => podman.inspect(name, "{{.State.Status}} {{.State.ExitCode}}");
@@ -47,8 +64,7 @@ test("podman pod: several containers in one VM, which share network, ipc, uts an
   ]);
   const ids = (await podman.ok(["ps", "--all", "--no-trunc", "--quiet"])).trim().split("\n");
   assert.equal(ids.length, 3);
-  // QEMU's command line has the directory of the container that the VM was started for.
-  const virtualMachines = () => processes(...ids.map((id) => `/${id}/share`));
+  const virtualMachines = () => ids.flatMap(virtualMachinesOf);
   assert.equal(virtualMachines().length, 1);
   await until(async () => (await podman.run(["exec", "one", "nc", "127.0.0.1", "80"])).stdout === "two\n");
   for (const name of ["one", "two"]) assert.equal(await podman.ok(["exec", name, "hostname"]), "pod\n");
@@ -88,7 +104,8 @@ test("podman pod: several containers in one VM, which share network, ipc, uts an
   assert.equal(await podman.ok(["exec", "two", "hostname"]), "pod\n");
   await podman.ok(["pod", "rm", "--force", "--time", "0", "pod"]);
   await until(() => virtualMachines().length === 0);
-  assert.deepEqual(processes(`${podman.folder}/`), []);
+  const left = () => processes((_, command) => command.includes(`${podman.folder}/`));
+  await until(() => left().length === 0);
 });
 
 test("podman run --network container: the network of a container that is not in a pod", options, async () => {
