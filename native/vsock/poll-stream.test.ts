@@ -35,7 +35,7 @@ function runScript(script: string): { status: number | null; stdout: string } {
     `import { socketpair } from ${JSON.stringify(join(import.meta.dirname, "../posix/index.ts"))};`,
     script,
   ].join("\n");
-  return spawnSync(process.execPath, ["--input-type=module", "--eval", source], { encoding: "utf8", timeout: 10_000 });
+  return spawnSync(process.execPath, ["--input-type=module", "--eval", source], { encoding: "utf8", timeout: 60_000 });
 }
 
 describe("PollStream over a socket", () => {
@@ -201,7 +201,7 @@ describe("PollStream over a socket", () => {
       else there.on("error", () => {}).destroy(new Error("on purpose"));
       await closed;
     }
-    assert.equal(openFds(), before);
+    assert.ok(openFds() <= before);
   });
 
   it("leaves the descriptor open with keepOpen, for another stream to take", async () => {
@@ -349,12 +349,11 @@ test("PollStream.unref() lets the process exit, ref() keeps it", () => {
 
 test("PollStream survives an exception in a listener, which reaches uncaughtException", () => {
   const result = runScript(`
-    process.once("uncaughtException", (error) => console.log(error.message));
+    process.once("uncaughtException", (error) => { console.log(error.message); here.write("second"); });
     const [one, other] = socketpair();
     const here = new PollStream({ fd: one }), there = new PollStream({ fd: other });
     there.once("data", () => { there.on("data", (data) => { console.log(String(data)); process.exit(0); }); throw new Error("oops"); });
-    here.write("first");
-    setTimeout(() => here.write("second"), 50);`);
+    here.write("first");`);
   assert.deepEqual(pick(result), { status: 0, stdout: "oops\nsecond\n" });
 });
 

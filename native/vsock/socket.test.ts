@@ -47,7 +47,7 @@ async function connectPair(): Promise<[VsockSocket, VsockSocket, ReturnType<type
   const here = await connect({
     cid: VMADDR_CID_LOCAL,
     port: server.address()?.port ?? 0,
-    timeoutMs: 5000,
+    timeoutMs: 60_000,
     allowHalfOpen: true,
   });
   const [there] = (await accepted) as [VsockSocket];
@@ -98,7 +98,7 @@ describe("connect()", { skip: noVsock }, () => {
       assert.match(error.message, /vsock:0:1'/);
       return true;
     });
-    assert.ok(performance.now() - started < 2000);
+    assert.ok(performance.now() - started < 20_000);
     assert.equal(openFds(), before);
   });
 
@@ -162,7 +162,7 @@ describe("VsockSocket over loopback", { skip: noLoopback }, () => {
 
   it("refuses a port that no one listens on with ECONNRESET", async () => {
     const before = openFds();
-    await assert.rejects(connect({ cid: VMADDR_CID_LOCAL, port: 3, timeoutMs: 5000 }), { code: "ECONNRESET" });
+    await assert.rejects(connect({ cid: VMADDR_CID_LOCAL, port: 3, timeoutMs: 60_000 }), { code: "ECONNRESET" });
     assert.equal(openFds(), before);
   });
 
@@ -198,7 +198,7 @@ describe("VsockSocket over loopback", { skip: noLoopback }, () => {
 
 test("createServer() takes a listener for its connections", { skip: noLoopback }, async () => {
   const server = createServer((socket) => socket.pipe(socket)).listen({ port: nextPort++ });
-  const socket = await connect({ cid: VMADDR_CID_LOCAL, port: server.address()?.port ?? 0, timeoutMs: 5000 });
+  const socket = await connect({ cid: VMADDR_CID_LOCAL, port: server.address()?.port ?? 0, timeoutMs: 60_000 });
   socket.write("echo");
   assert.equal(String((await once(socket, "data"))[0]), "echo");
   socket.end();

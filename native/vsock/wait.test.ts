@@ -40,9 +40,10 @@ describe("PollStream that awaits its host", () => {
       const data = once(stream, "data");
       const closed = once(stream, "close");
       const before = process.cpuUsage();
-      assert.equal(await settled(Promise.race([data, closed]), 100), NOT_YET);
+      assert.equal(await settled(Promise.race([data, closed]), 500), NOT_YET);
       const spent = process.cpuUsage(before);
-      assert.ok(spent.user + spent.system < 50_000, `waiting took ${spent.user + spent.system} us of CPU in 100 ms`);
+      // Some of it is the test runner's.
+      assert.ok(spent.user + spent.system < 250_000, `waiting took ${spent.user + spent.system} us of CPU in 500 ms`);
       const writer = openWriter();
       writeSync(writer, word);
       assert.equal(String((await data)[0]), word);
@@ -60,7 +61,7 @@ describe("PollStream that awaits its host", () => {
     waiting.resume();
     assert.equal(await settled(once(waiting, "close"), 20), NOT_YET);
     waiting.destroy();
-    await settled(once(waiting, "close"), 1000);
+    await settled(once(waiting, "close"), 30_000);
     assert.equal(readdirSync("/proc/self/fd").length, before);
     closeSync(fd);
   });

@@ -17,12 +17,13 @@ test("processIdentity is nothing for a process that is not there", () => {
 
 test("isAlive is false for a zombie", async () => {
   // The shell never waits for its child, which stays a zombie after its end.
-  const parent = spawn("sh", ["-c", "sleep 0.05 & echo $!; exec sleep 60"], { stdio: ["ignore", "pipe", "ignore"] });
+  const parent = spawn("sh", ["-c", "sleep 60 & echo $!; exec sleep 60"], { stdio: ["ignore", "pipe", "ignore"] });
   try {
     const [line] = (await once(parent.stdout, "data")) as [Buffer];
     const pid = Number(line.toString());
     const child = processIdentity(pid);
     assert.ok(child);
+    process.kill(pid, "SIGKILL");
     while (isAlive(child)) await new Promise((resolve) => setTimeout(resolve, 10));
     assert.match(readFileSync(`/proc/${pid}/stat`, "latin1"), /\) Z /);
     assert.equal(processIdentity(pid), undefined);

@@ -41,13 +41,13 @@ const runs = (spec: VmSpec) => readFileSync(join(spec.shareDirectory, "runs"), "
 const openDescriptors = () => readdirSync("/proc/self/fd").length;
 /** Node closes a destroyed socket in a later turn of its loop. */
 async function descriptorsAre(count: number): Promise<void> {
-  for (let tries = 0; openDescriptors() > count && tries < 100; tries++) await sleep(10);
+  for (let tries = 0; openDescriptors() > count && tries < 3000; tries++) await sleep(10);
   assert.ok(openDescriptors() <= count, `${openDescriptors()} descriptors are open, more than ${count}`);
 }
 const firstBytes = (machine: Machine) =>
   new Promise<string>((resolve) => machine.agent.once("data", (data) => resolve(String(data))));
 const GREET = `echo '{"QMP": {}}' >&4; read -r command <&4; echo '{"return": {}, "id": 1}' >&4`;
-const options = () => ({ signal: new AbortController().signal, limitMs: 10_000 });
+const options = () => ({ signal: new AbortController().signal, limitMs: 60_000 });
 
 test("bootMachine returns the VM and what its agent said", async (context) => {
   const before = openDescriptors();
@@ -129,8 +129,8 @@ test("bootMachine returns a second attempt's VM", async (context) => {
 test("bootMachine does not wait for an agent beyond its limit", async (context) => {
   const before = openDescriptors();
   const spec = pretend(context, `${GREET}; echo still here >&5; exec sleep 100`);
-  const booting = bootMachine(spec, () => new Promise(() => {}), { ...options(), limitMs: 300 });
-  await assert.rejects(booting, { code: "CAISSON_E_VM_START", message: /within 0\.3 s.*\n {2}still here$/ });
+  const booting = bootMachine(spec, () => new Promise(() => {}), { ...options(), limitMs: 3000 });
+  await assert.rejects(booting, { code: "CAISSON_E_VM_START", message: /within 3 s.*\n {2}still here$/ });
   await descriptorsAre(before);
 });
 
@@ -204,7 +204,7 @@ test("startMachine's QEMU dies with the process that started it", async (context
   assert.ok(pid > 1, stdout);
   // Whoever inherits it may be slow to reap it.
   const gone = () => /^State:\tZ/m.test(statusOf(pid) ?? "State:\tZ");
-  for (let tries = 0; !gone() && tries < 200; tries++) await sleep(10);
+  for (let tries = 0; !gone() && tries < 6000; tries++) await sleep(10);
   assert.ok(gone(), statusOf(pid));
 });
 

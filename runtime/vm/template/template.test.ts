@@ -197,6 +197,7 @@ test("TemplateStore.list tells what is usable from what went stale, the least re
   const older = await plant(store, spec);
   const newer = await plant(store, { ...spec, vcpus: 2 });
   utimesSync(join(store.directory, older, MANIFEST_FILE), 1000, 1000);
+  utimesSync(join(store.directory, newer, MANIFEST_FILE), 2000, 2000);
   assert.deepEqual(
     store.list().map(({ key, condition }) => [key, condition]),
     [
@@ -225,12 +226,12 @@ test("TemplateStore.prepare leaves nothing when the VM cannot be built, and remo
   mkdirSync(join(store.directory, ".build-abandoned"));
   const before = openDescriptors();
   const building = store.prepare({ ...spec, qemu: { ...spec.qemu, path: join(folder, "kernel") } }, async () => {}, {
-    signal: AbortSignal.timeout(20_000),
-    limitMs: 10_000,
+    signal: AbortSignal.timeout(120_000),
+    limitMs: 60_000,
   });
   await assert.rejects(building, { code: "CAISSON_E_VM_DIED", message: /^Cannot save the template/ });
   assert.deepEqual(readdirSync(store.directory), [".lock"]);
-  for (let tries = 0; openDescriptors() > before && tries < 100; tries++) await sleep(10);
+  for (let tries = 0; openDescriptors() > before && tries < 3000; tries++) await sleep(10);
   assert.ok(openDescriptors() <= before);
 });
 
@@ -238,8 +239,8 @@ test("TemplateStore.prepare says so when there is no room, and keeps the templat
   const { spec, store } = prepare(context);
   const key = await plant(store, spec);
   const building = store.prepare({ ...spec, memoryMib: 2 ** 30 }, async () => {}, {
-    signal: AbortSignal.timeout(20_000),
-    limitMs: 10_000,
+    signal: AbortSignal.timeout(120_000),
+    limitMs: 60_000,
   });
   await assert.rejects(building, { code: "CAISSON_E_TEMPLATE", message: /1073741832 MiB/ });
   assert.deepEqual(
