@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { setTimeout as delay } from "node:timers/promises";
+import { until } from "../harness/host.ts";
 import type { Cri } from "./cri.ts";
 import { Engine, options, whyNot } from "./engine.ts";
 import { Pod } from "./pod.ts";
-import { remains } from "./remains.ts";
+import { nothingRemains } from "./remains.ts";
 
 let engine: Engine;
 let cri: Cri;
@@ -20,13 +20,6 @@ after(async () => {
 });
 
 const FOREVER = ["sleep", "1000"];
-
-async function nothingLeft(): Promise<void> {
-  for (const end = performance.now() + 10_000; performance.now() < end; await delay(30)) {
-    if (remains(engine).length === 0) return;
-  }
-  assert.deepEqual(remains(engine), []);
-}
 
 test("a pod's containers share host name, network, IPC and /dev/shm, and not their processes", options, async () => {
   {
@@ -48,18 +41,21 @@ test("a pod's containers share host name, network, IPC and /dev/shm, and not the
     assert.equal(await pod.sh(second, "cat /dev/shm/note"), "shared");
     assert.match(await pod.sh(second, "mount | grep /dev/shm"), /type tmpfs .*size=65536k/);
     assert.match(await pod.sh(first, "ip -4 addr show eth0"), new RegExp(`inet ${await pod.address()}/24`));
-    assert.match(await pod.sh(first, "wget -O - http://127.0.0.1:8080/etc/passwd 2>&1 || true"), /root|404/);
+    const ask = "wget -O - http://127.0.0.1:8080/etc/passwd 2>&1 || true";
+    await until(async () => /root|404/.test(await pod.sh(first, ask)));
     assert.doesNotMatch(await pod.sh(first, "ps"), /httpd/);
   }
-  await nothingLeft();
+  await nothingRemains(engine);
 });
 
 test("the host fetches a page from a container at the pod's address", options, async () => {
   await using pod = await Pod.run(engine, cri);
   const server = ["sh", "-c", "echo a page > /tmp/page && exec httpd -f -p 80 -h /tmp"];
   await pod.container("server", server);
-  const answer = await retry(async () => await (await fetch(`http://${await pod.address()}/page`)).text());
-  assert.equal(answer, "a page\n");
+  const address = await pod.address();
+  await until(
+    async () => (await fetch(`http://${address}/page`).then((answer) => answer.text(), String)) === "a page\n",
+  );
 });
 
 test("a pod with a shared pid namespace sees the processes of all its containers", options, async () => {
@@ -99,10 +95,10 @@ test(
     const graceful = await pod.container("graceful", [
       "sh",
       "-c",
-      "trap 'echo bye; exit 0' TERM; while true; do sleep 0.1; done",
+      "trap 'echo bye; exit 0' TERM; echo ready; while true; do sleep 0.1; done",
     ]);
-    await delay(300);
-    await pod.stop(graceful, 20);
+    await until(() => /ready/.test(pod.log("graceful")));
+    await pod.stop(graceful, 60);
     assert.equal((await pod.status(graceful)).exitCode, 0);
     assert.match(pod.log("graceful"), /bye/);
 
@@ -141,14 +137,3 @@ test("the VM's size is that of the pod's limits", options, async () => {
   const kib = Number(/MemTotal: +(\d+)/.exec(await pod.sh(container, "cat /proc/meminfo"))?.[1]);
   assert.ok(kib > 850 * 1024 && kib < 1024 * 1024, `${kib} KiB`);
 });
-
-/** What the checks find on a busy machine may take a moment to be so. */
-async function retry<T>(attempt: () => Promise<T>): Promise<T> {
-  for (const end = performance.now() + 10_000; ; await delay(100)) {
-    try {
-      return await attempt();
-    } catch (error) {
-      if (performance.now() > end) throw error;
-    }
-  }
-}

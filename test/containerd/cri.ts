@@ -2,7 +2,7 @@ import { join } from "node:path";
 import { credentials, loadPackageDefinition, type ServiceError } from "@grpc/grpc-js";
 import { loadSync } from "@grpc/proto-loader";
 
-const CALL_LIMIT_MS = 110_000;
+const CALL_LIMIT_MS = 200_000;
 
 export type Message = Record<string, unknown>;
 

@@ -19,7 +19,8 @@ import type { Codec } from "./shim.ts";
 
 const PROGRAM = join(import.meta.dirname, "..", "..", "bin", "containerd-shim-caisson-v2");
 const TASK = "containerd.task.v2.Task";
-const CALL_LIMIT_MS = 100_000;
+const CALL_LIMIT_MS = 200_000;
+const END_LIMIT_MS = 90_000;
 
 export interface CrioContainer {
   id: string;
@@ -182,7 +183,7 @@ export class CrioPod implements AsyncDisposable {
 
   /** Waits until nothing of the daemon is there any more. */
   async gone(): Promise<boolean> {
-    for (const end = performance.now() + 20_000; performance.now() < end; await delay(30)) {
+    for (const end = performance.now() + END_LIMIT_MS; performance.now() < end; await delay(30)) {
       if (!existsSync(this.stateFolder)) return true;
     }
     return false;

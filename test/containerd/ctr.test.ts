@@ -3,10 +3,10 @@ import { execFileSync, spawn } from "node:child_process";
 import { chmodSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { setTimeout as delay } from "node:timers/promises";
+import { until } from "../harness/host.ts";
 import { Engine, IMAGE, options, RUNTIME, whyNot } from "./engine.ts";
 import { Events } from "./events.ts";
-import { remains } from "./remains.ts";
+import { nothingRemains } from "./remains.ts";
 
 let engine: Engine;
 before(async () => {
@@ -20,11 +20,6 @@ after(async () => {
 
 const RUN = ["run", "--rm", "--runtime", RUNTIME];
 
-async function eventually(check: () => boolean | Promise<boolean>, what: string): Promise<void> {
-  for (const end = performance.now() + 10_000; performance.now() < end; await delay(30)) if (await check()) return;
-  assert.fail(`not within 10 s: ${what}`);
-}
-
 test("ctr run carries both outputs, the input and the exit code, and leaves nothing", options, async () => {
   const { status, stdout, stderr } = await engine.ctrWith(
     "words for it\n",
@@ -35,7 +30,7 @@ test("ctr run carries both outputs, the input and the exit code, and leaves noth
   );
   assert.deepEqual({ status, stdout }, { status: 7, stdout: "words for it\n" });
   assert.match(stderr, /to stderr/);
-  await eventually(() => remains(engine).length === 0, "nothing is left");
+  await nothingRemains(engine);
   assert.deepEqual(engine.bundles(), []);
 });
 
@@ -57,15 +52,17 @@ test("ctr run of a command that does not exist fails with its name", options, as
   const { status, stderr } = await engine.ctr(...RUN, IMAGE, "missing", "/bin/no-such-command");
   assert.equal(status, 1);
   assert.match(stderr, /no-such-command/);
-  await eventually(() => remains(engine).length === 0, "nothing is left");
+  await nothingRemains(engine);
 });
 
 test("ctr run with a terminal", options, async () => {
-  const command = `ctr --address ${engine.socket} run --rm -t --runtime ${RUNTIME} ${IMAGE} terminal sh -c 'test -t 0 && stty size && echo on a terminal'`;
+  // ctr tells the size once the container runs.
+  const script = 'test -t 0 && until stty size | grep -q "33.111"; do sleep 0.1; done; stty size && echo on a terminal';
+  const command = `ctr --address ${engine.socket} run --rm -t --runtime ${RUNTIME} ${IMAGE} terminal sh -c '${script}'`;
   const typescript = join(engine.folder, "typescript");
   execFileSync("script", ["-qec", `stty rows 33 cols 111; ${command}`, typescript], {
     stdio: ["ignore", "ignore", "ignore"],
-    timeout: 60_000,
+    timeout: 200_000,
   });
   const shown = readFileSync(typescript, "utf8");
   assert.match(shown, /33 111\r+\n/);
@@ -76,7 +73,7 @@ test("ctr run --net-host is refused, and says why", options, async () => {
   const { status, stderr } = await engine.ctr(...RUN, "--net-host", IMAGE, "net-host", "true");
   assert.notEqual(status, 0);
   assert.match(stderr, /network/);
-  await eventually(() => remains(engine).length === 0, "nothing is left");
+  await nothingRemains(engine);
 });
 
 test("ctr run -d comes back while the container runs, and ctr task attach shows its output", options, async () => {
@@ -89,7 +86,7 @@ test("ctr run -d comes back while the container runs, and ctr task attach shows 
   client.stdout.setEncoding("utf8").on("data", (text: string) => {
     shown += text;
   });
-  await eventually(() => /tick\ntick\n/.test(shown), "its output is there");
+  await until(() => /tick\ntick\n/.test(shown));
   client.kill("SIGKILL");
   assert.equal(await engine.status("ticks"), "RUNNING");
   await engine.remove("ticks");
@@ -110,7 +107,7 @@ test("ctr run --log-uri file://", options, async () => {
     "-c",
     "echo one; echo two >&2",
   );
-  await eventually(async () => (await engine.status("file")) === "STOPPED", "it has stopped");
+  await until(async () => (await engine.status("file")) === "STOPPED");
   assert.deepEqual(readFileSync(path, "utf8").trim().split("\n").sort(), ["one", "two"]);
   await engine.remove("file");
 });
@@ -132,9 +129,8 @@ test("ctr run --log-uri binary://", options, async () => {
     "echo",
     "logged",
   );
-  await eventually(() => /logged/.test(tryRead(out)), "the logger has it");
-  assert.equal(readFileSync(out, "utf8"), "default/binary tag x\nlogged\n");
-  await eventually(async () => (await engine.status("binary")) === "STOPPED", "it has stopped");
+  await until(() => tryRead(out) === "default/binary tag x\nlogged\n");
+  await until(async () => (await engine.status("binary")) === "STOPPED");
   await engine.remove("binary");
 });
 
@@ -170,7 +166,7 @@ test(
     await engine.need("task", "kill", "--signal", "SIGKILL", "life");
     const exit = await events.wait("life", "/tasks/exit");
     assert.equal(exit["exit_status"], 3, "the exec's own end is told first");
-    await eventually(async () => (await engine.status("life")) === "STOPPED", "it has stopped");
+    await until(async () => (await engine.status("life")) === "STOPPED");
     const { stderr } = await engine.ctr("task", "delete", "life");
     assert.match(stderr, /137/);
     await events.wait("life", "/tasks/delete");
@@ -181,7 +177,7 @@ test(
       topics.map((name) => `/tasks/${name}`),
     );
     await engine.need("container", "delete", "life");
-    await eventually(() => remains(engine).length === 0, "nothing is left");
+    await nothingRemains(engine);
   },
 );
 
@@ -207,7 +203,7 @@ test("a process killed for the container's memory is in its metrics, and contain
     ["create", "start", "oom", "exit"].map((name) => `/tasks/${name}`),
   );
   await engine.remove("dies");
-  await eventually(() => remains(engine).length === 0, "nothing is left");
+  await nothingRemains(engine);
 });
 
 function tryRead(path: string): string {

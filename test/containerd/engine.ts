@@ -1,4 +1,4 @@
-import { type ChildProcess, execFile, execFileSync, spawn } from "node:child_process";
+import { type ChildProcess, execFile, execFileSync, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import {
   existsSync,
@@ -13,6 +13,8 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
+import { until } from "../harness/host.ts";
+import { Netns } from "../harness/network.ts";
 import { Cri } from "./cri.ts";
 import { type Image, writeImage } from "./image.ts";
 
@@ -23,8 +25,10 @@ export const RUNTIME = "io.containerd.caisson.v2";
 /** "shim" has containerd 2.x, if it is the first in PATH, make pods by our Sandbox API. */
 const SANDBOXER = process.env["CAISSON_SANDBOXER"];
 
-const START_LIMIT_MS = 20_000;
-const CTR_LIMIT_MS = 100_000;
+const START_LIMIT_MS = 120_000;
+const CTR_LIMIT_MS = 200_000;
+/** Of 10.213.0.0/16, for pods. */
+const SUBNETS = 250;
 const BIN = join(import.meta.dirname, "..", "..", "bin");
 
 /** Why there is no containerd to test with; `make test-engines` installs it. */
@@ -41,6 +45,19 @@ function missing(): string | undefined {
     if (!existsSync(file)) return `${purpose} is not installed`;
   }
   return undefined;
+}
+
+/** @returns the number of a bridge that nobody else has, which is made. */
+function makeBridge(): number {
+  for (let tried = 0; tried < SUBNETS; tried++) {
+    const number = (process.pid + tried) % SUBNETS;
+    if (spawnSync("ip", ["link", "add", bridgeOf(number), "type", "bridge"]).status === 0) return number;
+  }
+  throw new Error("no bridge can be made");
+}
+
+function bridgeOf(number: number): string {
+  return `ctrd${number}`;
 }
 
 /** Where a containerd is, and what its pods' network has beside a bridge. */
@@ -66,14 +83,17 @@ export class Engine {
   /** Names of those in /run/netns that its pods have, or had. */
   readonly networkNamespaces = new Set<string>();
   readonly #surroundings: Surroundings;
-  /** Test files that run at once have a bridge each. */
-  readonly bridge = `ctrd${process.pid}`;
+  /** Test files that run at once have a bridge each, and the subnet of its number. */
+  readonly bridge: string;
+  readonly #subnet: number;
   #process: ChildProcess | undefined;
 
   private constructor(folder: string, surroundings: Surroundings) {
     this.folder = folder;
     this.socket = join(folder, "containerd.sock");
     this.#surroundings = surroundings;
+    this.#subnet = surroundings.netns === undefined ? makeBridge() : 0;
+    this.bridge = bridgeOf(this.#subnet);
   }
 
   /** Starts one that has IMAGE and PAUSE_IMAGE. */
@@ -81,8 +101,7 @@ export class Engine {
     const engine = new Engine(mkdtempSync(join(tmpdir(), "caisson-containerd-")), surroundings);
     engine.#configure();
     // The first of all binds /run/netns onto itself, with what is mounted in it then (ip-netns(8)): not in a pod's life.
-    execFileSync("ip", ["netns", "add", engine.bridge]);
-    execFileSync("ip", ["netns", "delete", engine.bridge]);
+    new Netns()[Symbol.dispose]();
     await engine.run();
     await engine.import({ name: IMAGE, command: ["/bin/sh"] });
     await engine.import({ name: PAUSE_IMAGE, command: ["/bin/sleep", "1000000"] });
@@ -108,10 +127,19 @@ export class Engine {
     });
     this.#process = child;
     for (const end = performance.now() + START_LIMIT_MS; performance.now() < end; await delay(50)) {
-      if ((await this.ctr("version")).status === 0) return;
+      if ((await this.ctr("version")).status === 0 && (await this.#hasPods())) return;
       if (child.exitCode !== null) break;
     }
     throw new Error(`containerd does not start:\n${this.log.slice(-3000)}`);
+  }
+
+  /** Whether it has come as far as to answer for pods, which it does last. */
+  async #hasPods(): Promise<boolean> {
+    using cri = this.cri();
+    return await cri.call("ListPodSandbox", {}).then(
+      () => true,
+      () => false,
+    );
   }
 
   /** Ends the daemon as a crash would; containers go on. */
@@ -126,7 +154,7 @@ export class Engine {
   async stop(): Promise<void> {
     await this.kill();
     for (const mount of this.mounts()) execFileSync("umount", ["-l", mount]);
-    if (existsSync(`/sys/class/net/${this.bridge}`)) execFileSync("ip", ["link", "delete", this.bridge]);
+    if (this.#surroundings.netns === undefined) execFileSync("ip", ["link", "delete", this.bridge]);
     rmSync(this.folder, { recursive: true, force: true });
   }
 
@@ -198,12 +226,13 @@ export class Engine {
 
   /** Removes a container with its task, whatever state it is in. */
   async remove(id: string): Promise<void> {
-    await this.ctr("task", "kill", "--signal", "SIGKILL", id);
-    for (const end = performance.now() + 10_000; performance.now() < end; await delay(50)) {
-      if ((await this.status(id)) !== "RUNNING") break;
-    }
-    await this.ctr("task", "delete", id);
-    await this.ctr("container", "delete", id);
+    await until(async () => {
+      await this.ctr("task", "kill", "--signal", "SIGKILL", id);
+      await this.ctr("task", "delete", id);
+      await this.ctr("container", "delete", id);
+      const left = await this.need("container", "ls", "--quiet");
+      return !left.split("\n").includes(id);
+    });
   }
 
   cri(): Cri {
@@ -214,7 +243,7 @@ export class Engine {
     const { folder, socket } = this;
     mkdirSync(join(folder, "cni", "net.d"), { recursive: true });
     symlinkSync("/usr/lib/cni", join(folder, "cni", "bin"));
-    const subnet = `10.213.${process.pid % 250}.0/24`;
+    const subnet = `10.213.${this.#subnet}.0/24`;
     const bridge = {
       ...{ type: "bridge", bridge: this.bridge, isGateway: true, ipMasq: this.#surroundings.plugins !== undefined },
       ipam: {

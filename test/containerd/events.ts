@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { setTimeout as delay } from "node:timers/promises";
 import type { Engine } from "./engine.ts";
 
-const LIMIT_MS = 30_000;
+const LIMIT_MS = 120_000;
 
 /** What containerd tells its subscribers from now on, e.g. `/tasks/exit {"container_id":...}`. */
 export class Events implements Disposable {
@@ -21,7 +21,7 @@ export class Events implements Disposable {
     const events = new Events(child);
     // The subscription has no answer: an event of ours shows that it is there.
     for (let probe = 0; events.#text === ""; probe++) {
-      if (probe > 100) throw new Error("ctr events shows nothing");
+      if (probe > 600) throw new Error("ctr events shows nothing");
       await engine.ctr("namespaces", "label", "default", `probe=${probe}`);
       await delay(20);
     }

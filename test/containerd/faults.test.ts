@@ -3,9 +3,10 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { after, before, test } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
+import { until } from "../harness/host.ts";
 import { Engine, IMAGE, options, RUNTIME, whyNot } from "./engine.ts";
 import { Events } from "./events.ts";
-import { qemuOf, remains } from "./remains.ts";
+import { nothingRemains, qemuOf } from "./remains.ts";
 
 let engine: Engine;
 before(async () => {
@@ -17,21 +18,6 @@ after(async () => {
   await engine.stop();
 });
 
-async function eventually(
-  check: () => boolean | Promise<boolean>,
-  what: () => string,
-  limitMs = 15_000,
-): Promise<void> {
-  for (const end = performance.now() + limitMs; performance.now() < end; await delay(30)) if (await check()) return;
-  assert.fail(`not within ${limitMs / 1000} s: ${what()}`);
-}
-
-const nothingLeft = () =>
-  eventually(
-    () => remains(engine).length === 0,
-    () => `nothing is left, but ${remains(engine).join("; ")}`,
-  );
-
 test("a VM that dies ends its container with 255 and an event", options, async () => {
   using events = await Events.watch(engine);
   await engine.detached("vm");
@@ -41,7 +27,7 @@ test("a VM that dies ends its container with 255 and an event", options, async (
   assert.equal((await events.wait("vm", "/tasks/exit"))["exit_status"], 255);
   assert.equal(await engine.status("vm"), "STOPPED");
   await engine.remove("vm");
-  await nothingLeft();
+  await nothingRemains(engine);
 });
 
 test("a daemon that is killed leaves nothing, and containerd learns of the end", options, async () => {
@@ -51,12 +37,9 @@ test("a daemon that is killed leaves nothing, and containerd learns of the end",
   const [qemu = 0] = qemuOf(daemon);
   process.kill(daemon, "SIGKILL");
   assert.equal((await events.wait("daemon", "/tasks/exit"))["exit_status"], 255);
-  await eventually(
-    () => qemuOf(daemon).length === 0 && qemuOf(1).every((pid) => pid !== qemu),
-    () => "QEMU has ended",
-  );
+  await until(() => qemuOf(daemon).length === 0 && qemuOf(1).every((pid) => pid !== qemu));
   await engine.remove("daemon");
-  await nothingLeft();
+  await nothingRemains(engine);
 });
 
 test("containerd that is killed and restarted finds its tasks, and what ended meanwhile", options, async () => {
@@ -74,7 +57,7 @@ test("containerd that is killed and restarted finds its tasks, and what ended me
   assert.equal((await events.wait("ends", "/tasks/exit"))["exit_status"], 5);
   await engine.remove("stays");
   await engine.remove("ends");
-  await nothingLeft();
+  await nothingRemains(engine);
 });
 
 test(
@@ -91,16 +74,13 @@ test(
       await engine.run();
       await engine.remove(id);
       // containerd 1.6 keeps a daemon that has no task, which ends by itself.
-      await eventually(
-        () => remains(engine).length === 0 && engine.bundles().length === 0,
-        () => `nothing is left, but ${remains(engine).join("; ")} ${engine.bundles()}`,
-        30_000,
-      );
+      await nothingRemains(engine);
+      await until(() => engine.bundles().length === 0);
     }
     await engine.detached("after");
     assert.equal(await engine.status("after"), "RUNNING");
     await engine.remove("after");
-    await nothingLeft();
+    await nothingRemains(engine);
   },
 );
 
@@ -115,22 +95,19 @@ test("a client that is killed while its container is created leaves nothing", op
     client.kill("SIGKILL");
     if (client.exitCode === null && client.signalCode === null) await once(client, "exit");
     await engine.remove(id);
-    await nothingLeft();
+    await nothingRemains(engine);
   }
 });
 
 test("a process that writes more than its reader takes can still be killed", options, async () => {
   const args = ["--address", engine.socket, "run", "--runtime", RUNTIME, IMAGE, "floods", "yes"];
   const client = spawn("ctr", args, { stdio: ["ignore", "pipe", "ignore"] });
-  await eventually(
-    async () => (await engine.status("floods")) === "RUNNING",
-    () => "it runs",
-  );
+  await until(async () => (await engine.status("floods")) === "RUNNING");
   await delay(500);
   using events = await Events.watch(engine);
   await engine.need("task", "kill", "--signal", "SIGKILL", "floods");
   assert.equal((await events.wait("floods", "/tasks/exit"))["exit_status"], 137);
   client.kill("SIGKILL");
   await engine.remove("floods");
-  await nothingLeft();
+  await nothingRemains(engine);
 });

@@ -5,7 +5,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import type { Cri, Message } from "./cri.ts";
 import { type Engine, IMAGE } from "./engine.ts";
 
-const LIMIT_MS = 30_000;
+const LIMIT_MS = 120_000;
 
 export interface Executed {
   exitCode: number;

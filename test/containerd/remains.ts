@@ -1,7 +1,19 @@
+import assert from "node:assert/strict";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
-import { join } from "node:path";
+import { basename, join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
 import { SHIM_ROOT } from "../../runtime/shim/places.ts";
 import type { Engine } from "./engine.ts";
+
+const END_LIMIT_MS = 120_000;
+
+/** Waits until nothing is left, and fails with what is when that never comes. */
+export async function nothingRemains(engine: Engine): Promise<void> {
+  for (const end = performance.now() + END_LIMIT_MS; performance.now() < end; await delay(50)) {
+    if (remains(engine).length === 0) return;
+  }
+  assert.deepEqual(remains(engine), []);
+}
 
 /** One line for each thing that pods of this containerd have left on the host. */
 export function remains(engine: Engine): string[] {
@@ -13,16 +25,17 @@ export function remains(engine: Engine): string[] {
     ...entries("/run/netns")
       .filter((name) => engine.networkNamespaces.has(name))
       .map((name) => `network namespace ${name}`),
-    ...cgroups(),
+    ...cgroups(engine),
   ];
 }
 
-/** Those that nobody is in any more, of whichever containerd: their names do not say. */
-function cgroups(): string[] {
+/** Those that nobody is in any more, of containers that its log names: other containerds have theirs in the same places. */
+function cgroups({ log }: Engine): string[] {
   const root = "/sys/fs/cgroup";
   return [root, ...entries(root).map((name) => join(root, name))]
     .flatMap((hierarchy) => ["default", "k8s.io"].map((parent) => join(hierarchy, parent)))
     .flatMap((parent) => entries(parent).map((name) => join(parent, name)))
+    .filter((path) => log.includes(basename(path)))
     .filter((path) => existsSync(join(path, "cgroup.procs")) && text(join(path, "cgroup.procs")) === "")
     .map((path) => `cgroup ${path}`);
 }

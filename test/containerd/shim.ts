@@ -12,7 +12,8 @@ import { serve } from "../../runtime/ttrpc/server.ts";
 import { collect } from "../harness/host.ts";
 
 const PROGRAM = join(import.meta.dirname, "..", "..", "bin", "containerd-shim-caisson-v2");
-const CALL_LIMIT_MS = 100_000;
+const CALL_LIMIT_MS = 200_000;
+const END_LIMIT_MS = 90_000;
 export const SANDBOX = "containerd.runtime.sandbox.v1.Sandbox";
 export const TASK = "containerd.task.v3.Task";
 
@@ -87,7 +88,7 @@ export class Shim implements AsyncDisposable {
 
   /** Waits until nothing of the daemon is there any more. */
   async gone(): Promise<boolean> {
-    for (const end = performance.now() + 10_000; performance.now() < end; await delay(30)) {
+    for (const end = performance.now() + END_LIMIT_MS; performance.now() < end; await delay(30)) {
       if (!existsSync(this.state)) return true;
     }
     return false;

@@ -11,7 +11,7 @@ import { collect, detached, errorOf, Host, until } from "../harness/host.ts";
 
 const host = new Host();
 afterEach(async () => {
-  const left = host.leftovers();
+  const left = await host.remains();
   await host.clear();
   assert.deepEqual(left, []);
 });
@@ -119,6 +119,10 @@ for (const afterMs of [60, 150, 400, 900]) {
 
 test("kill -9 of the daemon while it creates", async () => {
   using bundle = new Bundle();
+  // It creates for as long as it lives.
+  const args = ["sh", "-c", "while kill -0 $PPID; do sleep 0.1; done"];
+  bundle.spec.hooks = { createRuntime: [{ path: "/bin/sh", args, env: ["PATH=/usr/bin:/bin"] }] };
+  bundle.write();
   const id = host.id();
   const child = host.spawn(["create", "-b", bundle.directory, id]);
   const ended = collect(child);

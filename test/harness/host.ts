@@ -3,6 +3,7 @@ import { randomBytes } from "node:crypto";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
 import type { Bundle } from "./bundle.ts";
 import { leftovers } from "./leftovers.ts";
 
@@ -23,8 +24,10 @@ export interface RunOptions {
   limitMs?: number;
 }
 
-const LIMIT_MS = 90_000;
+const LIMIT_MS = 200_000;
 const SIGKILL = 9;
+/** What ends by itself, as the processes of what was killed do, is gone long before. */
+const REMAINS_LIMIT_MS = 30_000;
 
 /** A runtime root of its own, and the commands that work on it. What it left behind can be asked for. */
 export class Host implements AsyncDisposable {
@@ -99,6 +102,13 @@ export class Host implements AsyncDisposable {
     return leftovers(this.root, this.#mark);
   }
 
+  /** The same, once what is about to end has had the time for it. */
+  async remains(): Promise<string[]> {
+    const end = performance.now() + REMAINS_LIMIT_MS;
+    while (this.leftovers().length > 0 && performance.now() < end) await delay(UNTIL_PAUSE_MS);
+    return this.leftovers();
+  }
+
   /** Ends whatever still runs, so that one test's failure is not the next one's. */
   async clear(): Promise<void> {
     if (this.leftovers().length === 0) return;
@@ -150,13 +160,13 @@ export function errorOf({ stderr }: Result): string {
 }
 
 /** Also the first use of a template, which boots, warms and saves a VM, on a busy machine. */
-const UNTIL_LIMIT_MS = 90_000;
+const UNTIL_LIMIT_MS = 180_000;
 const UNTIL_PAUSE_MS = 20;
 
 /** Waits until something that others bring about holds. */
 export async function until(holds: () => boolean | Promise<boolean>): Promise<void> {
   for (const end = performance.now() + UNTIL_LIMIT_MS; !(await holds()); ) {
     if (performance.now() > end) throw new Error(`it never came to hold: ${holds}`);
-    await new Promise((resolve) => setTimeout(resolve, UNTIL_PAUSE_MS));
+    await delay(UNTIL_PAUSE_MS);
   }
 }

@@ -3,11 +3,12 @@ import { closeSync, mkdtempSync, rmSync } from "node:fs";
 import { createServer, type Server, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
 import { openpty, recvFd, setWinsize } from "../../native/posix/index.ts";
 import { PollStream } from "../../native/vsock/index.ts";
 import { PROGRAM } from "./host.ts";
 
-const ANSWER_LIMIT_MS = 90_000;
+const ANSWER_LIMIT_MS = 180_000;
 
 /** The master's end of a pseudo-terminal: what a person at it types and sees. */
 export class Screen implements Disposable {
@@ -37,7 +38,7 @@ export class Screen implements Disposable {
   async shows(wanted: RegExp): Promise<string> {
     for (const end = performance.now() + ANSWER_LIMIT_MS; !wanted.test(this.#text); ) {
       if (performance.now() > end) throw new Error(`the terminal never showed ${wanted}, but: ${this.#text}`);
-      await new Promise((resolve) => setTimeout(resolve, 10));
+      await delay(10);
     }
     const text = this.#text;
     this.#text = "";
@@ -90,14 +91,9 @@ export class ConsoleSocket implements Disposable {
     const { promise, resolve, reject } = Promise.withResolvers<Screen>();
     this.screen = promise;
     this.#server = createServer({ pauseOnConnect: true }, (socket) => {
-      setTimeout(() => {
-        try {
-          resolve(new Screen(recvFd(descriptor(socket)).fd));
-        } catch (error) {
-          reject(error);
-        }
-        socket.destroy();
-      }, 50);
+      receive(descriptor(socket))
+        .then((master) => resolve(new Screen(master)), reject)
+        .finally(() => socket.destroy());
     });
     this.#server.listen(this.path);
   }
@@ -105,6 +101,17 @@ export class ConsoleSocket implements Disposable {
   [Symbol.dispose](): void {
     this.#server.close();
     rmSync(this.#folder, { recursive: true, force: true });
+  }
+}
+
+/** The descriptor that somebody sends, who may take a moment for it. */
+async function receive(socketFd: number): Promise<number> {
+  for (const end = performance.now() + ANSWER_LIMIT_MS; ; await delay(10)) {
+    try {
+      return recvFd(socketFd).fd;
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== "EAGAIN" || performance.now() > end) throw error;
+    }
   }
 }
 
