@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
 import { assignDevices } from "./assignment.ts";
 import { contentRequests, FIRST_GUEST_INDEX, linkRequests, moveRequests } from "./guest.ts";
 import { IN6_ADDR_GEN_MODE_EUI64, IN6_ADDR_GEN_MODE_NONE } from "./link.ts";
@@ -42,7 +43,7 @@ function shown(namespace: ScratchNamespace, devices: string): string {
 }
 
 /** Copies a namespace as the host does it for a guest, and compares. */
-function copies(source: ScratchNamespace, outside: ScratchNamespace, names: string): void {
+async function copies(source: ScratchNamespace, outside: ScratchNamespace, names: string): Promise<void> {
   using from = source.socket();
   const survey = readNamespace(from);
   const links = selectLinks(survey.links);
@@ -50,14 +51,21 @@ function copies(source: ScratchNamespace, outside: ScratchNamespace, names: stri
   using guest = guestLike(links.length, outside);
   using to = guest.socket();
   transact(to, [...linkRequests({ ...survey, links }, devices), ...contentRequests(survey, devices)]);
+  // Carriers, and addresses that links make themselves, come some time later.
+  for (const end = performance.now() + 30_000; performance.now() < end; await sleep(100)) {
+    if (shown(guest, names) === shown(source, names)) return;
+  }
   assert.equal(shown(guest, names), shown(source, names));
 }
 
-test("linkRequests and contentRequests copy MAC, MTU, name, addresses, routes, rules and neighbours", options, () => {
-  using outside = new ScratchNamespace();
-  using source = new ScratchNamespace();
-  source.veth("eth0", outside, "far0");
-  source.ip(`link set eth0 address 02:00:5e:10:20:30 mtu 9000
+test(
+  "linkRequests and contentRequests copy MAC, MTU, name, addresses, routes, rules and neighbours",
+  options,
+  async () => {
+    using outside = new ScratchNamespace();
+    using source = new ScratchNamespace();
+    source.veth("eth0", outside, "far0");
+    source.ip(`link set eth0 address 02:00:5e:10:20:30 mtu 9000
              addr add 192.168.10.101/24 brd + dev eth0
              addr add 192.168.10.102/24 dev eth0
              addr add 10.9.0.1 peer 10.9.0.2/32 dev eth0
@@ -79,16 +87,20 @@ test("linkRequests and contentRequests copy MAC, MTU, name, addresses, routes, r
              -6 rule add iif eth0 lookup 100 priority 1001
              neigh add 192.168.10.1 lladdr 02:00:5e:00:00:01 dev eth0 nud permanent
              -6 neigh add fd00:10::1 lladdr 02:00:5e:00:00:01 dev eth0 nud permanent`);
-  copies(source, outside, "eth0");
-});
+    await copies(source, outside, "eth0");
+  },
+);
 
-test("linkRequests and contentRequests copy several interfaces by name, whatever their order and kind", options, () => {
-  using outside = new ScratchNamespace();
-  using source = new ScratchNamespace();
-  source.veth("eth1", outside, "far1");
-  source.veth("eth0", outside, "far0");
-  outside.ip(`link add macvlan0 link far0 netns ${source.path} type macvlan mode bridge`);
-  source.ip(`tuntap add tap0 mode tap
+test(
+  "linkRequests and contentRequests copy several interfaces by name, whatever their order and kind",
+  options,
+  async () => {
+    using outside = new ScratchNamespace();
+    using source = new ScratchNamespace();
+    source.veth("eth1", outside, "far1");
+    source.veth("eth0", outside, "far0");
+    outside.ip(`link add macvlan0 link far0 netns ${source.path} type macvlan mode bridge`);
+    source.ip(`tuntap add tap0 mode tap
              link set macvlan0 address 02:00:00:00:aa:01 addrgenmode none
              link set eth0 addrgenmode none
              link set eth1 addrgenmode none
@@ -102,8 +114,9 @@ test("linkRequests and contentRequests copy several interfaces by name, whatever
              link set tap0 up
              route add default via 10.0.0.1
              route add 10.9.0.0/16 via 10.2.0.1`);
-  copies(source, outside, "eth0 eth1 macvlan0 tap0");
-});
+    await copies(source, outside, "eth0 eth1 macvlan0 tap0");
+  },
+);
 
 test(
   "linkRequests lets a link make its link-local address where it has none yet, and where it shall have one",
