@@ -10,25 +10,20 @@ import { Request } from "../../protocol/generated/containerd/ttrpc.ts";
 import { Empty, Status } from "../../protocol/generated/containerd/types.ts";
 import { encodeFrame } from "../../runtime/ttrpc/frames.ts";
 import { Bundle } from "../harness/bundle.ts";
-import { collect } from "../harness/host.ts";
+import { collect, until } from "../harness/host.ts";
 import { Netns } from "../harness/network.ts";
 import { qemuOf } from "./remains.ts";
 import { Calls } from "./sandbox-calls.ts";
 import { Shim, shimProgram, TASK } from "./shim.ts";
 
-/** How long an end may take to be told: an emulated guest's panic is slow. */
-const AT_ONCE_MS = 8000;
+/** How long an end may take to be told: an emulated guest's panic is slow, and so may the machine be. */
+const AT_ONCE_MS = 60_000;
 
 const FAULTS = {
   "the guest's kernel panics": "echo c > /proc/sysrq-trigger; sleep 1000",
   "the agent is killed with -9":
     "cd /proc; for each in [0-9]*; do grep -q agent[.]cjs $each/cmdline && kill -9 $each; done; sleep 1000",
 } as const;
-
-async function eventually(check: () => boolean, what: string): Promise<void> {
-  for (const end = performance.now() + 5000; performance.now() < end; await delay(20)) if (check()) return;
-  assert.fail(`not within 5 s: ${what}`);
-}
 
 /** A zombie has no command line; nobody may be there to reap it. */
 function runs(pid: number): boolean {
@@ -42,7 +37,7 @@ function runs(pid: number): boolean {
 for (const [name, script] of Object.entries(FAULTS)) {
   test(`${name}: every container of the pod ends with 255 and an event, and nothing is left`, async () => {
     using netns = new Netns();
-    const before = netns.state;
+    const before = await netns.settled();
     await using shim = await Shim.start("fault");
     const calls = new Calls(shim);
     await calls.create(netns.path);
@@ -61,18 +56,18 @@ for (const [name, script] of Object.entries(FAULTS)) {
     );
     const ms = performance.now() - start;
     assert.ok(ms < AT_ONCE_MS, `it took ${ms} ms`);
-    await eventually(() => shim.topics.filter((topic) => topic === "/tasks/exit").length === 2, "two events");
-    assert.deepEqual(qemuOf(pid), []);
+    await until(() => shim.topics.filter((topic) => topic === "/tasks/exit").length === 2);
+    await until(() => qemuOf(pid).length === 0);
     for (const id of ["other", "culprit"]) await calls.remove(id);
     await calls.shutdown();
     assert.equal(await shim.gone(), true);
-    assert.equal(netns.state, before);
+    await netns.returnsTo(before);
   });
 }
 
 test("delete after a daemon that is dead prints how its container ended, and removes all that it left", async () => {
   using netns = new Netns();
-  const before = netns.state;
+  const before = await netns.settled();
   await using shim = await Shim.start("dead");
   const calls = new Calls(shim);
   await calls.create(netns.path);
@@ -87,8 +82,8 @@ test("delete after a daemon that is dead prints how its container ended, and rem
     assert.deepEqual([exitStatus, dead], [255, time === 0 ? pid : 0]);
   }
   assert.equal(existsSync(shim.state), false);
-  await eventually(() => !runs(qemu), "QEMU has ended");
-  assert.equal(netns.state, before);
+  await until(() => !runs(qemu));
+  await netns.returnsTo(before);
 });
 
 test("an output whose reader goes away goes on with the next one, and nothing is lost", async () => {
@@ -105,7 +100,7 @@ test("an output whose reader goes away goes on with the next one, and nothing is
   const expected = Array.from({ length: 60_000 }, (_, index) => `${index + 1}\n`).join("");
   let got = "";
   const chunk = Buffer.alloc(30_000);
-  for (const end = performance.now() + 30_000; got.length < expected.length && performance.now() < end; ) {
+  for (const end = performance.now() + 120_000; got.length < expected.length && performance.now() < end; ) {
     let count = 0;
     try {
       count = readSync(reader, chunk);

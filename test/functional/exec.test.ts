@@ -20,7 +20,7 @@ before(async () => {
 });
 after(async () => {
   await host.ok(["delete", "-f", id]);
-  assert.deepEqual(host.leftovers(), []);
+  assert.deepEqual(await host.remains(), []);
   bundle[Symbol.dispose]();
   rmSync(folder, { recursive: true });
   await host[Symbol.asyncDispose]();
@@ -124,7 +124,7 @@ test("exec that is killed takes its process along", async () => {
 test("exec --detach leaves it running with nobody", async () => {
   const before = await others();
   await detached(host, ["exec", "--detach", id, "sleep", "1004"]);
-  assert.equal(await others(), before + 1);
+  await until(async () => (await others()) === before + 1);
 });
 
 test("exec --detach --pid-file names a process that lives, dies and is signalled as the one inside", async () => {
@@ -160,7 +160,7 @@ test("exec --tty runs on the caller's terminal, whose modes it gives back", asyn
   screen.type("stty size\n");
   await screen.shows(/33 101/);
   screen.resize(44, 111);
-  screen.type("sleep 0.5; stty size\n");
+  screen.type("until stty size | grep '44.111'; do sleep 0.1; done\n");
   await screen.shows(/44 111/);
   screen.type("exit 5\n");
   assert.equal((await ended).exitCode, 5);
@@ -172,7 +172,7 @@ test("exec --tty --detach sends the terminal over --console-socket", async () =>
   await detached(host, ["exec", "-t", "-d", "--console-socket", socket.path, id, "sh"]);
   using screen = await socket.screen;
   screen.resize(20, 60);
-  screen.type("sleep 0.5; stty size\n");
+  screen.type("until stty size | grep '20.60'; do sleep 0.1; done\n");
   await screen.shows(/20 60/);
   screen.type("exit\n");
 });

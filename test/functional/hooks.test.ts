@@ -14,11 +14,14 @@ beforeEach(() => {
 });
 afterEach(async () => {
   rmSync(folder, { recursive: true });
-  const left = host.leftovers();
+  const left = await host.remains();
   await host.clear();
   assert.deepEqual(left, []);
 });
 after(() => host[Symbol.asyncDispose]());
+
+/** Goes from the state, which a hook reads, to the bundle. */
+const IN_BUNDLE = 'state=$(cat); cd "$(echo "$state" | sed \'s/.*"bundle":"\\([^"]*\\)".*/\\1/\')"';
 
 function executable(path: string, text: string): string {
   writeFileSync(path, `#!/bin/sh\n${text}\n`);
@@ -56,7 +59,7 @@ test("hooks run in their order, each where and with the state that the specifica
         path: executable(
           join(folder, "hook-createContainer"),
           // In the guest's root and the container's namespaces: the share has the bundle, the mounts are made.
-          'state=$(cat); cd "$(echo "$state" | sed \'s/.*"bundle":"\\([^"]*\\)".*/\\1/\')"; ' +
+          `${IN_BUNDLE}; ` +
             'echo "$state" > rootfs/createContainer; ' +
             "test -f config.json && test -d rootfs/proc/self && hostname >> rootfs/createContainer",
         ),
@@ -212,9 +215,7 @@ test("a createContainer hook runs in the container's user namespace", async () =
   const { linux } = bundle.spec;
   const namespaces = [...(linux?.namespaces ?? []), { type: "user" as const }];
   bundle.spec.linux = { ...linux, namespaces, uidMappings: ids, gidMappings: ids };
-  const script =
-    'state=$(cat); cd "$(echo "$state" | sed \'s/.*"bundle":"\\([^"]*\\)".*/\\1/\')"; ' +
-    "id -u > rootfs/tmp/hook; cat /proc/self/uid_map >> rootfs/tmp/hook";
+  const script = `${IN_BUNDLE}; id -u > rootfs/tmp/hook; cat /proc/self/uid_map >> rootfs/tmp/hook`;
   bundle.spec.hooks = { createContainer: [{ path: executable(join(folder, "hook"), script) }] };
   bundle.write();
   chmodSync(bundle.directory, 0o755);
@@ -227,8 +228,9 @@ test("a createContainer hook runs in the container's user namespace", async () =
 for (const name of ["createRuntime", "createContainer", "startContainer", "poststart"] as const) {
   test(`delete --force ends a ${name} hook that has no timeout`, async () => {
     using bundle = new Bundle();
-    const text = `echo ${name} >> ${folder}/journal; exec sleep 998`;
-    executable(join(bundle.rootfs, "hook"), "exec sleep 998");
+    const reached = join(bundle.rootfs, "reached");
+    const text = `${IN_BUNDLE}; : > rootfs/reached; exec sleep 998`;
+    executable(join(bundle.rootfs, "hook"), ": > /reached; exec sleep 998");
     const isInside = name === "startContainer";
     bundle.spec.hooks = {
       [name]: [{ path: isInside ? "/hook" : executable(join(folder, "hook"), text) }],
@@ -237,13 +239,11 @@ for (const name of ["createRuntime", "createContainer", "startContainer", "posts
     bundle.write();
     const id = host.id();
     const running = host.run(["run", "-b", bundle.directory, id]);
-    if (name === "createRuntime" || name === "poststart") await until(() => journal().length > 0);
-    else await until(async () => (await host.run(["state", id])).exitCode === 0);
-    if (name !== "createRuntime") await new Promise((resolve) => setTimeout(resolve, 3000));
+    await until(() => existsSync(reached));
     await host.ok(["delete", "--force", id]);
     assert.notEqual((await running).exitCode, 0);
     await until(() => journal().includes("poststop"));
-    assert.deepEqual(host.leftovers(), []);
+    assert.deepEqual(await host.remains(), []);
   });
 }
 

@@ -11,7 +11,7 @@ import { ConsoleSocket, Terminal } from "../harness/terminal.ts";
 const host = new Host();
 const folder = mkdtempSync(join(tmpdir(), "caisson-run-"));
 afterEach(async () => {
-  const left = host.leftovers();
+  const left = await host.remains();
   await host.clear();
   assert.deepEqual(left, []);
 });
@@ -76,12 +76,14 @@ test("run forwards signals", async () => {
 
 test("run that is interrupted before the process runs leaves nothing", async () => {
   using bundle = new Bundle();
-  const child = host.spawn(["run", "-b", bundle.directory, host.id()]);
+  bundle.spec.hooks = { createRuntime: [{ path: "/bin/sleep", args: ["sleep", "996"] }] };
+  bundle.write();
+  const id = host.id();
+  const child = host.spawn(["run", "-b", bundle.directory, id]);
   const result = collect(child);
-  setTimeout(() => child.kill("SIGINT"), 250);
+  await until(async () => (await host.run(["state", id])).exitCode === 0);
+  child.kill("SIGINT");
   const interrupted = await result;
-  // On a busy host the program may not have come as far as to hear the signal, which then ends it.
-  if (child.signalCode === "SIGINT") return;
   assert.equal(interrupted.exitCode, 130);
   assert.match(errorOf(interrupted), /interrupted by SIGINT/);
 });
@@ -127,7 +129,7 @@ test("run on a terminal: keys, Ctrl-C, size, exit status, and its modes afterwar
   screen.type("stty size; tty\n");
   await screen.shows(/33 101\r\n\/dev\/(pts\/0|console)/);
   screen.resize(44, 111);
-  screen.type("sleep 0.5; stty size\n");
+  screen.type("until stty size | grep '44.111'; do sleep 0.1; done\n");
   await screen.shows(/44 111/);
   screen.type("sleep 1000\n");
   await screen.shows(/sleep 1000/);
@@ -161,7 +163,7 @@ test("run --detach with a terminal needs --console-socket, and sends the termina
   await detached(host, ["run", "-d", "--console-socket", socket.path, "-b", bundle.directory, id]);
   using screen = await socket.screen;
   screen.resize(20, 60);
-  screen.type("sleep 0.5; stty size\n");
+  screen.type("until stty size | grep '20.60'; do sleep 0.1; done\n");
   await screen.shows(/20 60/);
   screen.type("exit\n");
   await until(async () => (await host.status(id)) === "stopped");
