@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { Status } from "../../protocol/generated/containerd/types.ts";
 import { StatusCode } from "../../runtime/ttrpc/status.ts";
+import { until } from "../harness/host.ts";
 import { Netns } from "../harness/network.ts";
 import { CrioPod } from "./crio.ts";
 import { qemuOf } from "./remains.ts";
@@ -13,7 +14,7 @@ const FOREVER = ["sleep", "1000"];
 
 test("CRI-O's calls for a pod: namespaces bound to files, roots that it has mounted, and no events", async () => {
   using netns = new Netns();
-  const before = netns.state;
+  const before = await netns.settled();
   await using pod = new CrioPod(netns);
   const own = await pod.create("pod", FOREVER);
   await pod.start(own);
@@ -36,8 +37,11 @@ test("CRI-O's calls for a pod: namespaces bound to files, roots that it has moun
 
   const links = ["stat", "-L", "-c", "%n %i", "/proc/self/ns/ipc", "/proc/self/ns/uts", "/proc/self/ns/net"];
   assert.equal(await pod.exec(one, "links-one", ...links), await pod.exec(own, "links-own", ...links));
-  assert.equal(await pod.exec(own, "note", "cat", "/dev/shm/note"), "from one\n");
-  assert.equal(readFileSync(one.output, "utf8"), "crio-pod\n");
+  let notes = 0;
+  await until(
+    async () => (await pod.exec(own, `note${++notes}`, "sh", "-c", "cat /dev/shm/note || true")) === "from one\n",
+  );
+  await until(() => readFileSync(one.output, "utf8") === "crio-pod\n");
   assert.equal(await pod.exec(one, "name", "hostname"), "crio-pod\n");
 
   await pod.kill(one, SIGKILL);
@@ -47,7 +51,7 @@ test("CRI-O's calls for a pod: namespaces bound to files, roots that it has moun
   assert.equal(await ended, 128 + SIGKILL);
   await pod.remove(own);
   assert.equal(await pod.gone(), true);
-  assert.equal(netns.state, before);
+  await netns.returnsTo(before);
 });
 
 test("CRI-O finds a file in the bundle of a container that was killed for its memory", async () => {
@@ -71,7 +75,7 @@ test("CRI-O finds a file in the bundle of a container that was killed for its me
 
 test("what a killed daemon of CRI-O has left goes with the next start, as nobody else removes it", async () => {
   using netns = new Netns();
-  const before = netns.state;
+  const before = await netns.settled();
   await using killed = new CrioPod(netns);
   const own = await killed.create("pod", FOREVER);
   await killed.start(own);
@@ -84,8 +88,8 @@ test("what a killed daemon of CRI-O has left goes with the next start, as nobody
   await using next = new CrioPod(other);
   const nextOwn = await next.create("pod", FOREVER);
   assert.equal(existsSync(killed.stateFolder), false);
-  assert.deepEqual(killed.cgroups, []);
-  assert.equal(netns.state, before);
+  await until(() => killed.cgroups.length === 0);
+  await netns.returnsTo(before);
   await next.start(nextOwn);
   await next.kill(nextOwn, SIGKILL);
   await next.wait(nextOwn);

@@ -6,6 +6,7 @@ import * as task from "../../protocol/generated/containerd/task.ts";
 import { Empty } from "../../protocol/generated/containerd/types.ts";
 import { StatusCode } from "../../runtime/ttrpc/status.ts";
 import { Bundle } from "../harness/bundle.ts";
+import { until } from "../harness/host.ts";
 import { Netns } from "../harness/network.ts";
 import { qemuOf } from "./remains.ts";
 import { Calls, CONFIG } from "./sandbox-calls.ts";
@@ -13,7 +14,7 @@ import { Shim, TASK } from "./shim.ts";
 
 test("the Sandbox API: a sandbox without a pause container, from its creation to its end", async () => {
   using netns = new Netns();
-  const before = netns.state;
+  const before = await netns.settled();
   await using shim = await Shim.start("walk");
   assert.deepEqual([shim.answer.version, shim.answer.protocol], [3, "ttrpc"]);
   const calls = new Calls(shim);
@@ -43,9 +44,7 @@ test("the Sandbox API: a sandbox without a pause container, from its creation to
     using two = new Bundle(["sh", "-c", "cat /dev/shm/note; hostname"]);
     const output = await calls.container("one", one, pid);
     const shown = "api-pod\napi-pod\nsearch example.org\nnameserver 192.0.2.53\noptions ndots:2\n127.0.0.1\n100\n";
-    for (const end = performance.now() + 10_000; performance.now() < end; await delay(30)) {
-      if (readFileSync(output, "utf8").length >= shown.length) break;
-    }
+    await until(() => readFileSync(output, "utf8").length >= shown.length);
     assert.equal(readFileSync(output, "utf8"), shown);
     const second = await calls.container("two", two, pid);
     assert.equal((await calls.exited("two")).exitStatus, 0);
@@ -70,11 +69,11 @@ test("the Sandbox API: a sandbox without a pause container, from its creation to
   const { state, exitedAt: stopped } = await calls.status();
   assert.equal(state, "SANDBOX_NOTREADY");
   assert.ok(stopped !== undefined);
-  assert.equal(qemuOf(pid).length, 0);
+  await until(() => qemuOf(pid).length === 0);
   await calls.stop();
   await calls.shutdown();
   assert.equal(await shim.gone(), true);
-  assert.equal(netns.state, before);
+  await netns.returnsTo(before);
   const topics = ["create", "start", "create", "start", "exit", "delete", "exit", "delete"];
   assert.deepEqual(
     shim.topics,
@@ -123,7 +122,7 @@ test("the Sandbox API: a VM that dies ends the wait for it with 255, and that fo
 
 test("the Sandbox API: a sandbox that is stopped while it starts leaves nothing", async () => {
   using netns = new Netns();
-  const before = netns.state;
+  const before = await netns.settled();
   await using shim = await Shim.start("early");
   const calls = new Calls(shim);
   await calls.create(netns.path);
@@ -133,10 +132,10 @@ test("the Sandbox API: a sandbox that is stopped while it starts leaves nothing"
   await delay(150);
   await calls.stop();
   await assert.rejects(starting, /is being stopped|is being ended/);
-  assert.deepEqual(qemuOf(pid), []);
+  await until(() => qemuOf(pid).length === 0);
   await calls.shutdown();
   assert.equal(await shim.gone(), true);
-  assert.equal(netns.state, before);
+  await netns.returnsTo(before);
 });
 
 test("the Sandbox API refuses the host's network, and a sandbox of a root file system", async () => {

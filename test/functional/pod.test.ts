@@ -81,7 +81,7 @@ test("create with namespaces of another container's pid: one VM, and every verb"
   await host.ok(["delete", member]);
   assert.equal(await host.ok(["exec", pod, "echo", "still there"]), "still there\n");
   await host.ok(["delete", "--force", pod]);
-  assert.deepEqual(host.leftovers(), []);
+  assert.deepEqual(await host.remains(), []);
 });
 
 test("run with namespaces of another container: its streams, and its exit code", async () => {
@@ -91,7 +91,7 @@ test("run with namespaces of another container: its streams, and its exit code",
   const result = await host.run(["run", "--bundle", second.directory, host.id()], { input: "in\n" });
   assert.deepEqual(result, { exitCode: 7, stdout: "in\n", stderr: "err\n" });
   await host.ok(["delete", "--force", id]);
-  assert.deepEqual(host.leftovers(), []);
+  assert.deepEqual(await host.remains(), []);
 });
 
 test("a pod lives until its last container has ended, whichever that is", async () => {
@@ -115,7 +115,7 @@ test("the VM of a container of its own ends with it, and takes those along that 
   await host.ok(["kill", id, "KILL"]);
   await until(async () => (await host.status(member)) === "stopped");
   for (const each of [id, member]) await host.ok(["delete", each]);
-  assert.deepEqual(host.leftovers(), []);
+  assert.deepEqual(await host.remains(), []);
 });
 
 for (const whose of ["keeper", "daemon"] as const) {
@@ -127,7 +127,7 @@ for (const whose of ["keeper", "daemon"] as const) {
     const keepers = [await pidOf(pod), await pidOf(member)];
     if (whose === "keeper") {
       process.kill(keepers[1] as number, "SIGKILL");
-      assert.equal(await host.status(member), "stopped");
+      await until(async () => (await host.status(member)) === "stopped");
       await host.ok(["delete", member]);
       assert.equal(await host.ok(["exec", pod, "echo", "still there"]), "still there\n");
       // Its name in the VM is free again.
@@ -142,7 +142,7 @@ for (const whose of ["keeper", "daemon"] as const) {
       await host.ok(["delete", member]);
     }
     await host.ok(["delete", "--force", pod]);
-    assert.deepEqual(host.leftovers(), []);
+    assert.deepEqual(await host.remains(), []);
   });
 }
 
@@ -151,7 +151,7 @@ test("create says which namespaces cannot be joined", async () => {
   const { exitCode, stderr } = await host.run(["run", "--bundle", bundle.directory, host.id()]);
   assert.equal(exitCode, 1);
   assert.match(stderr, /linux\.namespaces\[ipc\]\.path: a namespace of the host cannot be joined/);
-  assert.deepEqual(host.leftovers(), []);
+  assert.deepEqual(await host.remains(), []);
 });
 
 test("a container that cannot be created in a pod leaves the pod as it is", async () => {
@@ -166,5 +166,5 @@ test("a container that cannot be created in a pod leaves the pod as it is", asyn
   assert.equal(await host.status(id), "created");
   await host.ok(["delete", id]);
   await host.ok(["delete", "--force", pod]);
-  assert.deepEqual(host.leftovers(), []);
+  assert.deepEqual(await host.remains(), []);
 });

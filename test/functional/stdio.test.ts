@@ -4,6 +4,7 @@ import { readFileSync } from "node:fs";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { after, test } from "node:test";
+import { setTimeout as delay } from "node:timers/promises";
 import { Bundle } from "../harness/bundle.ts";
 import { Host, until } from "../harness/host.ts";
 
@@ -11,6 +12,8 @@ import { Host, until } from "../harness/host.ts";
 const MEBIBYTES = Number(process.env["CAISSON_STDIO_MIB"] ?? 16);
 const MIB = 1024 * 1024;
 const DAEMON_LIMIT_MIB = 150;
+/** Longer than a busy machine holds anything up. */
+const QUIET_MS = 60_000;
 
 const host = new Host();
 after(() => host[Symbol.asyncDispose]());
@@ -42,6 +45,16 @@ function peakMib(pid: number): number {
   return Number(kilobytes) / 1024;
 }
 
+/** Waits until that many bytes have arrived, or no more do. */
+async function arrives(received: () => number, wanted: number): Promise<void> {
+  let before = -1;
+  for (let end = 0; received() < wanted && (received() !== before || performance.now() < end); await delay(100)) {
+    if (received() === before) continue;
+    before = received();
+    end = performance.now() + QUIET_MS;
+  }
+}
+
 test(`${MEBIBYTES} MiB through stdin and stdout at once arrive whole, and the daemon stays small`, async () => {
   using bundle = new Bundle(["sh", "-c", "cat; exec sleep 1000"]);
   const id = host.id();
@@ -54,10 +67,7 @@ test(`${MEBIBYTES} MiB through stdin and stdout at once arrive whole, and the da
   });
   assert.ok(child.stdin);
   await pipeline(Readable.from(mebibytes(MEBIBYTES), { objectMode: false }), child.stdin);
-  for (let before = -1; received < MEBIBYTES * MIB && received !== before; ) {
-    before = received;
-    await new Promise((resolve) => setTimeout(resolve, 10_000));
-  }
+  await arrives(() => received, MEBIBYTES * MIB);
   assert.equal(received, MEBIBYTES * MIB);
   assert.equal(hash.digest("hex"), digestOf(MEBIBYTES));
   const { pid } = JSON.parse(await host.ok(["state", id])) as { pid: number };
@@ -75,7 +85,7 @@ test("a reader that does not read stops the writer, and nothing in between grows
   child.stderr?.on("data", (text: Buffer) => errors.push(text.toString()));
   child.stdout?.pause();
   await until(async () => (await host.run(["state", id])).stdout.includes('"running"'));
-  await new Promise((resolve) => setTimeout(resolve, 5000));
+  await delay(5000);
   assert.deepEqual(errors, []);
   const { pid } = JSON.parse(await host.ok(["state", id])) as { pid: number };
   assert.ok(peakMib(pid) < DAEMON_LIMIT_MIB);
@@ -84,10 +94,7 @@ test("a reader that does not read stops the writer, and nothing in between grows
     received += chunk.length;
   });
   child.stdout?.resume();
-  for (let before = -1; received !== before; await new Promise((resolve) => setTimeout(resolve, 20_000))) {
-    if (errors.join("") === "done\n" && received === 8388608) break;
-    before = received;
-  }
+  await arrives(() => received, 8388608);
   assert.equal(received, 8388608);
   await until(() => errors.join("") === "done\n");
   await host.ok(["kill", id, "KILL"]);
