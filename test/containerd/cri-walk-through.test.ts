@@ -8,7 +8,7 @@ import type { Cri } from "./cri.ts";
 import { Engine, options, whyNot } from "./engine.ts";
 import { NGINX_IMAGE, nginxImage } from "./nginx.ts";
 import { Pod } from "./pod.ts";
-import { remains } from "./remains.ts";
+import { nothingRemains } from "./remains.ts";
 
 let engine: Engine;
 let cri: Cri;
@@ -71,7 +71,7 @@ test(
         /nginx: master process nginx -g daemon off;\n(.*\n)*.*nginx: worker process/,
       );
       assert.match(await pod.sh(nginx, "wget -q -O - http://localhost/"), /Welcome to nginx!/);
-      await pod.stop(nginx, 10);
+      await pod.stop(nginx, 60);
       assert.deepEqual(
         (await containers()).map(({ state }) => state),
         ["CONTAINER_EXITED"],
@@ -81,6 +81,6 @@ test(
       assert.deepEqual(await containers(), []);
     }
     assert.deepEqual(await pods(), []);
-    await until(() => remains(engine).length === 0);
+    await nothingRemains(engine);
   },
 );

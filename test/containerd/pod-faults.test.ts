@@ -1,10 +1,11 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
+import { until } from "../harness/host.ts";
 import type { Cri } from "./cri.ts";
 import { Engine, options, whyNot } from "./engine.ts";
 import { Pod } from "./pod.ts";
-import { qemuOf, remains } from "./remains.ts";
+import { nothingRemains, qemuOf } from "./remains.ts";
 
 let engine: Engine;
 let cri: Cri;
@@ -21,13 +22,6 @@ after(async () => {
 
 const FOREVER = ["sleep", "1000"];
 
-async function nothingLeft(): Promise<void> {
-  for (const end = performance.now() + 15_000; performance.now() < end; await delay(50)) {
-    if (remains(engine).length === 0) break;
-  }
-  assert.deepEqual(remains(engine), []);
-}
-
 /** The pod's daemon: the pid of its own container. */
 async function daemonOf(pod: Pod): Promise<number> {
   const tasks = await engine.need("-n", "k8s.io", "task", "ls");
@@ -43,7 +37,7 @@ test("a VM that dies ends every container of its pod with 255, and the pod can b
     for (const container of containers) assert.equal((await pod.exited(container)).exitCode, 255);
     for (const container of containers) await pod.remove(container);
   }
-  await nothingLeft();
+  await nothingRemains(engine);
 });
 
 test("a pod's daemon that is killed leaves nothing once the pod is removed", options, async () => {
@@ -54,7 +48,7 @@ test("a pod's daemon that is killed leaves nothing once the pod is removed", opt
     assert.notEqual((await pod.exited(container)).exitCode, 0);
     await pod.remove(container);
   }
-  await nothingLeft();
+  await nothingRemains(engine);
 });
 
 test("containerd that is killed and restarted finds its pods, and their logs go on", options, async () => {
@@ -62,21 +56,20 @@ test("containerd that is killed and restarted finds its pods, and their logs go 
     await using pod = await Pod.run(engine, cri);
     const script = "i=0; while true; do i=$((i+1)); echo line $i; sleep 0.2; done";
     const container = await pod.container("counts", ["sh", "-c", script]);
-    await delay(600);
+    await until(() => /line 3/.test(pod.log("counts")));
     await engine.kill();
     await delay(600);
     await engine.run();
     assert.equal((await pod.status(container)).state, "CONTAINER_RUNNING");
     assert.equal(await pod.sh(container, "echo here"), "here");
-    const before = pod.log("counts").split("\n").length;
-    await delay(1000);
-    const lines = pod.log("counts").trim().split("\n");
-    assert.ok(lines.length > before, "the log goes on");
-    assert.deepEqual(lines.slice(0, 3), ["line 1", "line 2", "line 3"]);
+    const lines = () => pod.log("counts").trim().split("\n");
+    const before = lines().length;
+    await until(() => lines().length > before);
+    assert.deepEqual(lines().slice(0, 3), ["line 1", "line 2", "line 3"]);
     const late = await pod.container("late", FOREVER);
     assert.equal(await pod.sh(late, "hostname"), "pod-host");
   }
-  await nothingLeft();
+  await nothingRemains(engine);
 });
 
 test("ten containers in one pod, started and removed at the same time", options, async () => {
@@ -92,7 +85,7 @@ test("ten containers in one pod, started and removed at the same time", options,
     await Promise.all(containers.slice(0, 5).map((container) => pod.remove(container)));
     assert.equal(await pod.sh(containers[9] ?? "", "echo still"), "still");
   }
-  await nothingLeft();
+  await nothingRemains(engine);
 });
 
 /** `CAISSON_PODS=50` starts and removes that many. */
@@ -122,6 +115,6 @@ test("many pods, several at a time, twice, leave nothing", options, async () => 
       if (PODS > TOGETHER)
         console.log(`round ${round + 1}: ${done + pods.length} pods; the last ${pods.length} ${times}`);
     }
-    await nothingLeft();
+    await nothingRemains(engine);
   }
 });

@@ -10,7 +10,7 @@ import { ConsoleSocket } from "../harness/terminal.ts";
 const host = new Host();
 const folder = mkdtempSync(join(tmpdir(), "caisson-create-"));
 afterEach(async () => {
-  const left = host.leftovers();
+  const left = await host.remains();
   await host.clear();
   assert.deepEqual(left, []);
 });

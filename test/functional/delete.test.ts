@@ -17,7 +17,7 @@ test("delete refuses a running container, --force ends it", async () => {
   assert.equal(await host.status(id), "running");
 
   await host.ok(["delete", "--force", id]);
-  assert.deepEqual(host.leftovers(), []);
+  assert.deepEqual(await host.remains(), []);
 
   const again = await host.run(["delete", id]);
   assert.equal(again.exitCode, 1);
@@ -30,7 +30,7 @@ test("delete --force ends a paused container", async () => {
   const id = await host.start(bundle);
   await host.ok(["pause", id]);
   await host.ok(["delete", "--force", id]);
-  assert.deepEqual(host.leftovers(), []);
+  assert.deepEqual(await host.remains(), []);
 });
 
 /** Of cgroup v1, where the frozen take no SIGKILL. */
@@ -49,7 +49,7 @@ test("delete --force ends a container that somebody has frozen on the host", { s
     writeFileSync(state, "FROZEN");
     await until(() => readFileSync(state, "utf8") === "FROZEN\n");
     await host.ok(["delete", "--force", id]);
-    assert.deepEqual(host.leftovers(), []);
+    assert.deepEqual(await host.remains(), []);
   } finally {
     writeFileSync(state, "THAWED");
     await until(() => readFileSync(join(frozen, "cgroup.procs"), "utf8") === "");
@@ -65,7 +65,7 @@ test("two deletes at once both end, and at least one succeeds", async () => {
     results.some(({ exitCode }) => exitCode === 0),
     JSON.stringify(results),
   );
-  assert.deepEqual(host.leftovers(), []);
+  assert.deepEqual(await host.remains(), []);
 });
 
 test("delete --force removes a damaged record", async () => {
@@ -77,5 +77,5 @@ test("delete --force removes a damaged record", async () => {
     /it is not JSON: .*\. Remove the container with caisson delete --force/,
   );
   await host.ok(["delete", "--force", id]);
-  assert.deepEqual(host.leftovers(), []);
+  assert.deepEqual(await host.remains(), []);
 });
