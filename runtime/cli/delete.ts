@@ -8,6 +8,7 @@ import { statePaths } from "../state/paths.ts";
 import { isAlive, type ProcessIdentity } from "../state/process-identity.ts";
 import type { StateRecord } from "../state/record.ts";
 import { readState, removeState } from "../state/store.ts";
+import { now } from "../trace.ts";
 import { type Globals, verb } from "./command.ts";
 
 /** A daemon takes at most 10 s to end a container; past that it hangs and is killed. */
@@ -66,7 +67,7 @@ async function endDaemon(directory: string, daemon: ProcessIdentity): Promise<vo
 
 /** Polls, since a process that is not our child reports its end to nobody. */
 async function isGone(daemon: ProcessIdentity, limitMs: number): Promise<boolean> {
-  for (const end = performance.now() + limitMs; performance.now() < end; await setTimeout(POLL_MS)) {
+  for (const end = now() + limitMs; now() < end; await setTimeout(POLL_MS)) {
     if (!isAlive(daemon)) return true;
   }
   return false;

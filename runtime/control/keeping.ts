@@ -92,7 +92,7 @@ export class Keeping {
       cgroup.remove();
     });
     // The cgroup of a pod's first container is the VM's.
-    if (placement.kind === "with") cgroup.join();
+    if (placement.kind === "with") await cgroup.join();
     enterNetworkNamespace(placed.networkPath);
     await hooks.create(signal);
     try {

@@ -49,26 +49,40 @@ export class HostedSandbox {
   static async start(options: HostedOptions): Promise<HostedSandbox> {
     const { id, config, settings, size, cgroup, share, consoleLog, signal } = options;
     await using undo = new AsyncDisposableStack();
-    cgroup.join();
-    undo.defer(() => giveUp(cgroup));
+    const joined = cgroup.join();
+    // It is waited for later.
+    joined.catch(() => {});
+    undo.defer(() => giveUp(cgroup, joined));
     const network = SandboxNetwork.enter(config, options.onNetwork);
     undo.defer(() => network.close());
+    // Hooks are run in it.
+    if (config.hooks !== undefined) await joined;
     await options.prepare?.();
     const choosing = now();
     const shape = await chooseVm(settings, size, signal);
     tracePhase("choose the VM", choosing);
     const vm = { ...shape, shareDirectory: share, consoleLog };
     const templates = settings.template === "on" ? templateStore(settings) : undefined;
+    let moved: Promise<void> | undefined;
+    const claim = async (deviceCount: number) => {
+      const standby = templates && (await claimStandby(settings, templates, vm, deviceCount));
+      moved = standby && cgroup.take(standby.pids);
+      return standby;
+    };
     const sandbox = await Sandbox.start({
       id,
       vm,
       templates,
-      ...(templates && { claim: (deviceCount) => claimFor(cgroup, settings, templates, vm, deviceCount) }),
+      ...(templates && { claim }),
+      ready: joined,
       bootLimitMs: settings.bootTimeoutSeconds * 1000,
       logLevel: log.level === "debug" ? "debug" : settings.logLevel,
       network,
       signal,
     });
+    undo.defer(() => sandbox.kill());
+    await joined;
+    await moved;
     undo.move();
     const refills = templates !== undefined && settings.standby > 0;
     const refill = refills ? new Refill({ settings, size, count: settings.standby }) : undefined;
@@ -86,23 +100,19 @@ export class HostedSandbox {
   }
 }
 
-async function giveUp(cgroup: HostCgroup): Promise<void> {
+/** One that could not be joined is another's. */
+async function giveUp(cgroup: HostCgroup, joined: Promise<void>): Promise<void> {
+  const isOurs = await joined.then(
+    () => true,
+    () => false,
+  );
+  if (!isOurs) return;
   cgroup.leave();
   await remove(cgroup);
 }
 
 /** An ended process may still be on its way out of the cgroup; one that a hook has left there keeps it. */
 async function remove(cgroup: HostCgroup): Promise<void> {
-  const end = performance.now() + CGROUP_LIMIT_MS;
-  while (!cgroup.remove() && performance.now() < end) await delay(CGROUP_POLL_MS);
-}
-
-/** Into the sandbox's cgroup with it, at once. */
-async function claimFor(
-  cgroup: HostCgroup,
-  ...what: Parameters<typeof claimStandby>
-): Promise<Awaited<ReturnType<typeof claimStandby>>> {
-  const standby = await claimStandby(...what);
-  if (standby !== undefined) cgroup.adopt(standby.pids);
-  return standby;
+  const end = now() + CGROUP_LIMIT_MS;
+  while (!cgroup.remove() && now() < end) await delay(CGROUP_POLL_MS);
 }

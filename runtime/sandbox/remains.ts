@@ -4,6 +4,7 @@ import { CaissonError } from "../../protocol/errors.ts";
 import { restoreNetwork } from "../network/restore.ts";
 import type { StateRecord } from "../state/record.ts";
 import { readState, removeState } from "../state/store.ts";
+import { now } from "../trace.ts";
 import { HostCgroup } from "./cgroup.ts";
 
 const CGROUP_LIMIT_MS = 5000;
@@ -38,7 +39,7 @@ export async function removeIfOf(daemonPid: number, root: string, id: string): P
 
 async function removeCgroup(path: string): Promise<void> {
   const cgroup = new HostCgroup(path);
-  for (const end = performance.now() + CGROUP_LIMIT_MS; performance.now() < end; await setTimeout(POLL_MS)) {
+  for (const end = now() + CGROUP_LIMIT_MS; now() < end; await setTimeout(POLL_MS)) {
     // The kernel lets go of a cgroup only some time after its last process has ended.
     if (cgroup.remove()) return;
     cgroup.kill();

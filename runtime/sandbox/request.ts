@@ -16,7 +16,7 @@ const ENTROPY_BYTES = 64;
 export function sandboxRequest(sandboxId: string, logLevel: string, network: Buffer): CreateSandboxRequest {
   return {
     sandboxId,
-    realtimeNs: BigInt(Math.round((performance.timeOrigin + performance.now()) * 1e6)),
+    realtimeNs: BigInt(Date.now()) * 1_000_000n,
     entropy: randomBytes(ENTROPY_BYTES),
     hostname: "",
     share: { type: "9p", tag: SHARE_TAG, options: `${SHARE_OPTIONS},${OWN}` },

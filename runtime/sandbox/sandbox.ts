@@ -33,6 +33,8 @@ export interface SandboxOptions {
   templates: TemplateStore | undefined;
   /** Takes over a VM that stands by and has so many network devices, if there is one. */
   claim?: (deviceCount: number) => Promise<Standby | undefined>;
+  /** Waited for before QEMU is started: this process is then where it is to be. Its failure is the start's. */
+  ready?: Promise<void>;
   bootLimitMs: number;
   logLevel: "error" | "warning" | "info" | "debug";
   /** The namespace that this process is in already; closed with the sandbox, also when it does not start. */
@@ -90,6 +92,7 @@ export class Sandbox {
     tracePhase("connect the network", connecting);
     standby?.accept();
     const options = { ...given, vm: { ...given.vm, networks: network?.devices ?? [] } };
+    if (standby === undefined) await given.ready;
     using template = standby === undefined ? await openTemplate(options) : undefined;
     const sandbox = await Sandbox.#boot(options, share, { template, standby }, requests);
     network?.release();

@@ -5,6 +5,7 @@ import { isatty } from "node:tty";
 import { PollStream } from "../../native/vsock/index.ts";
 import type { ProcessId } from "../../protocol/generated/agent.ts";
 import type { Agent } from "../agent-client/client.ts";
+import { now } from "../trace.ts";
 
 /** The host's ends of a process's standard streams; a missing one is /dev/null. */
 export interface ProcessIo {
@@ -71,7 +72,7 @@ export class OutputPump {
       this.#call.resume();
     };
     this.#call.on("data", ({ data }: { data: Buffer }) => {
-      this.#lastChunk = performance.now();
+      this.#lastChunk = now();
       if (sink.write(data)) return;
       this.#waitingForSink = true;
       this.#call.pause();
@@ -95,9 +96,9 @@ export class OutputPump {
 
   /** After the process's end: waits for what it wrote, but not for ever for children that keep the stream open. */
   async drained(): Promise<void> {
-    this.#lastChunk = performance.now();
+    this.#lastChunk = now();
     const poll = setInterval(() => {
-      if (this.#waitingForSink || performance.now() - this.#lastChunk < SILENCE_AFTER_EXIT_MS) return;
+      if (this.#waitingForSink || now() - this.#lastChunk < SILENCE_AFTER_EXIT_MS) return;
       this.#call.cancel();
     }, SILENCE_AFTER_EXIT_MS / 2);
     try {
