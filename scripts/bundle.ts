@@ -37,17 +37,6 @@ const noSubprograms: Plugin = {
   },
 };
 
-/** The generated code makes a client of grpc-js's; the host has its own (runtime/agent-client), and loads in half the time. */
-const noGrpcClient: Plugin = {
-  name: "no grpc client",
-  setup({ onResolve, onLoad }) {
-    onResolve({ filter: /^@grpc\/grpc-js$/ }, () => ({ path: "grpc", namespace: "no grpc" }));
-    onLoad({ filter: /./, namespace: "no grpc" }, () => ({
-      contents: "export const makeGenericClientConstructor = () => undefined;",
-    }));
-  },
-};
-
 interface Bundle {
   entry: string;
   plugins: Plugin[];
@@ -61,10 +50,10 @@ const programs: Record<string, Record<string, Bundle>> = {
       // runtime/main.ts takes these to the whole.
       plugins: [noSubprograms, leaveOut({ "./check.ts": "./whole.cjs", "./template.ts": "./whole.cjs" })],
     },
-    daemon: { entry: "runtime/control/daemon.ts", plugins: [noGrpcClient] },
-    whole: { entry: "runtime/whole.ts", plugins: [noSubprograms, noGrpcClient] },
+    daemon: { entry: "runtime/control/daemon.ts", plugins: [] },
+    whole: { entry: "runtime/whole.ts", plugins: [noSubprograms] },
     shim: { entry: "runtime/shim/main.ts", plugins: [noSubprograms] },
-    "shim-daemon": { entry: "runtime/shim/daemon.ts", plugins: [noSubprograms, noGrpcClient] },
+    "shim-daemon": { entry: "runtime/shim/daemon.ts", plugins: [noSubprograms] },
   },
   agent: { agent: { entry: "agent/main.ts", plugins: [grpcServerHalf] } },
 };

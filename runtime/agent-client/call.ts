@@ -1,112 +1,61 @@
 import { type ClientHttp2Session, type ClientHttp2Stream, constants, type IncomingHttpHeaders } from "node:http2";
+import { type ChannelInterface, type InterceptingListener, Metadata, type StatusObject, status } from "@grpc/grpc-js";
 import { encodeFrame, FrameReader } from "./frames.ts";
 
-/** The status codes of gRPC that mean something here (gRPC, "Status codes and their use"). */
-export const status = {
-  ok: 0,
-  cancelled: 1,
-  unknown: 2,
-  deadlineExceeded: 4,
-  internal: 13,
-  unavailable: 14,
-} as const;
-
-/** What a `grpc-timeout` can hold in milliseconds: eight digits, a day. A longer limit is none. */
-const LONGEST_TIMEOUT_MS = 99_999_999;
-
-/** How a call ended. */
-export interface CallEnd {
-  /** gRPC's status code. */
-  code: number;
-  details: string;
-  trailers: IncomingHttpHeaders;
-}
-
-export interface CallListener {
-  /** One message of the answer; what it throws ends the call. @returns whether the next one is wanted at once, else after read(). */
-  message(data: Buffer): boolean;
-  /** Called once, after the last message. */
-  ended(end: CallEnd): void;
-}
+export type Call = ReturnType<ChannelInterface["createCall"]>;
+type MessageContext = Parameters<Call["sendMessageWithContext"]>[0];
 
 /**
- * One RPC on an HTTP/2 session (gRPC over HTTP/2, "Requests" and "Responses"). It takes no message off the session that was
- * not asked for: that is the flow control.
+ * One RPC on an HTTP/2 session: grpc-js's inner Call over a session that we were given instead of one it dialled
+ * (gRPC over HTTP/2, "Requests" and "Responses"). Reads one message for each startRead: that is the flow control.
  */
-export class Call {
-  readonly #listener: CallListener;
+export class Http2Call implements Call {
+  readonly #session: ClientHttp2Session;
+  readonly #method: string;
+  readonly #deadline: number;
   readonly #reader = new FrameReader();
-  readonly #stream: ClientHttp2Stream | undefined;
-  readonly #timer: NodeJS.Timeout | undefined;
-  #wanted = false;
+  #stream: ClientHttp2Stream | undefined;
+  #listener: InterceptingListener | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #reads = 0;
   #ended = false;
   #trailers: IncomingHttpHeaders | undefined;
   #finished = false;
 
-  /**
-   * Starts the call.
-   * @param method `/package.Service/Method`.
-   * @param timeoutMs how long it may take; the other side is told, too.
-   */
-  constructor(session: ClientHttp2Session, method: string, listener: CallListener, timeoutMs?: number) {
+  /** @param deadline Unix milliseconds, or Infinity for none. */
+  constructor(session: ClientHttp2Session, method: string, deadline: number) {
+    this.#session = session;
+    this.#method = method;
+    this.#deadline = deadline;
+  }
+
+  start(metadata: Metadata, listener: InterceptingListener): void {
     this.#listener = listener;
-    if (session.destroyed || session.closed) {
-      setImmediate(() => this.#finish(status.unavailable, "the connection to the agent is closed"));
+    if (this.#session.destroyed || this.#session.closed) {
+      setImmediate(() => this.#finish(status.UNAVAILABLE, "the connection to the agent is closed"));
       return;
     }
-    const headers: Record<string, string> = {
+    const headers: Record<string, string | string[]> = {
+      ...(metadata.toHttp2Headers() as Record<string, string[]>),
       [constants.HTTP2_HEADER_METHOD]: "POST",
-      [constants.HTTP2_HEADER_PATH]: method,
+      [constants.HTTP2_HEADER_PATH]: this.#method,
       [constants.HTTP2_HEADER_CONTENT_TYPE]: "application/grpc",
       [constants.HTTP2_HEADER_TE]: "trailers",
     };
-    if (timeoutMs !== undefined && timeoutMs <= LONGEST_TIMEOUT_MS) {
-      headers["grpc-timeout"] = `${Math.ceil(timeoutMs)}m`;
-      const late = () => this.fail(status.deadlineExceeded, `no answer within ${Math.ceil(timeoutMs)} ms`);
-      this.#timer = setTimeout(late, timeoutMs);
+    if (Number.isFinite(this.#deadline)) {
+      const left = Math.max(0, this.#deadline - Date.now());
+      headers["grpc-timeout"] = `${Math.ceil(left)}m`;
+      this.#timer = setTimeout(
+        () => this.cancelWithStatus(status.DEADLINE_EXCEEDED, `no answer within ${Math.ceil(left)} ms`),
+        left,
+      );
     }
-    this.#stream = this.#watch(session.request(headers));
-  }
-
-  /** Wants one message more. */
-  read(): void {
-    this.#wanted = true;
-    this.#deliver();
-  }
-
-  /** Sends a message; `done` is called when there is room for the next. What comes after the call's end is dropped. */
-  send(message: Uint8Array, done?: () => void): void {
-    if (this.#isOpen) this.#stream?.write(encodeFrame(message), done);
-    else if (done !== undefined) setImmediate(done);
-  }
-
-  /** Sends the last message, if one is given, and that there are no more. */
-  end(message?: Uint8Array): void {
-    if (!this.#isOpen) return;
-    if (message === undefined) this.#stream?.end();
-    else this.#stream?.end(encodeFrame(message));
-  }
-
-  /** Ends the call, if it has not ended. */
-  cancel(): void {
-    this.fail(status.cancelled, "cancelled");
-  }
-
-  /** Ends the call for a reason of ours. */
-  fail(code: number, details: string): void {
-    if (this.#finished) return;
-    this.#stream?.close(constants.NGHTTP2_CANCEL);
-    this.#finish(code, details);
-  }
-
-  get #isOpen(): boolean {
-    return !this.#finished && this.#stream?.destroyed === false;
-  }
-
-  #watch(stream: ClientHttp2Stream): ClientHttp2Stream {
+    const stream = this.#session.request(headers);
+    this.#stream = stream;
     stream.on("response", (answer, flags) => {
       if ((flags & constants.NGHTTP2_FLAG_END_STREAM) !== 0) this.#trailers = answer;
-      else if (answer[":status"] !== 200) this.fail(status.internal, `HTTP status ${answer[":status"]}`);
+      else if (answer[":status"] !== 200) this.cancelWithStatus(status.INTERNAL, `HTTP status ${answer[":status"]}`);
+      else this.#listener?.onReceiveMetadata(Metadata.fromHttp2Headers(answer));
     });
     stream.on("trailers", (trailers) => {
       this.#trailers = trailers;
@@ -119,32 +68,66 @@ export class Call {
       this.#ended = true;
       this.#deliver();
     });
-    stream.on("error", ({ message }) =>
-      this.#finish(status.unavailable, `the connection to the agent broke: ${message}`),
+    stream.on("error", (error) =>
+      this.#finish(status.UNAVAILABLE, `the connection to the agent broke: ${error.message}`),
     );
     stream.on("close", () => {
-      if (this.#ended && this.#reader.empty) return;
-      this.#finish(status.unavailable, `the agent's stream closed early (HTTP/2 error ${stream.rstCode ?? 0})`);
+      if (!this.#ended || !this.#reader.empty) {
+        this.#finish(status.UNAVAILABLE, `the agent's stream closed early (HTTP/2 error ${stream.rstCode ?? 0})`);
+      }
     });
-    return stream;
+  }
+
+  startRead(): void {
+    this.#reads += 1;
+    this.#deliver();
+  }
+
+  sendMessageWithContext(context: MessageContext, message: Buffer): void {
+    const stream = this.#stream;
+    if (stream === undefined || this.#finished || stream.destroyed) {
+      setImmediate(() => context.callback?.(null));
+      return;
+    }
+    stream.write(encodeFrame(message), () => context.callback?.(null));
+  }
+
+  halfClose(): void {
+    this.#stream?.end();
+  }
+
+  cancelWithStatus(code: status, details: string): void {
+    this.#stream?.close(constants.NGHTTP2_CANCEL);
+    this.#finish(code, details);
+  }
+
+  getPeer(): string {
+    return "agent";
+  }
+  getCallNumber(): number {
+    return this.#stream?.id ?? 0;
+  }
+  setCredentials(): void {}
+  getAuthContext(): null {
+    return null;
   }
 
   #deliver(): void {
     try {
-      while (this.#wanted && !this.#finished) {
+      while (this.#reads > 0 && !this.#finished) {
         const message = this.#reader.next();
         if (message === undefined) break;
-        this.#wanted = false;
-        this.#wanted = this.#listener.message(message) || this.#wanted;
+        this.#reads -= 1;
+        this.#listener?.onReceiveMessage(message);
       }
     } catch (error) {
-      this.fail(status.internal, (error as Error).message);
+      this.cancelWithStatus(status.RESOURCE_EXHAUSTED, (error as Error).message);
       return;
     }
     if (this.#ended && this.#reader.empty) {
       // The trailers' event may come after "end".
       setImmediate(() => this.#finishFromTrailers());
-    } else if (!this.#wanted && !this.#reader.empty) {
+    } else if (this.#reads === 0 && !this.#reader.empty) {
       this.#stream?.pause();
     } else {
       this.#stream?.resume();
@@ -154,20 +137,22 @@ export class Call {
   #finishFromTrailers(): void {
     const trailers = this.#trailers;
     if (trailers === undefined) {
-      this.#finish(status.unavailable, "the agent ended the call without a status");
+      this.#finish(status.UNAVAILABLE, "the agent ended the call without a status");
       return;
     }
-    const said = trailers["grpc-status"];
-    const code = typeof said === "string" && /^\d{1,2}$/.test(said) ? Number(said) : status.unknown;
-    this.#finish(code, decodeMessage(String(trailers["grpc-message"] ?? "")), trailers);
+    const metadata = Metadata.fromHttp2Headers(trailers);
+    const code = Number(metadata.get("grpc-status")[0] ?? status.UNKNOWN);
+    const details = decodeMessage(String(metadata.get("grpc-message")[0] ?? ""));
+    this.#finish(code in status ? code : status.UNKNOWN, details, metadata);
   }
 
-  #finish(code: number, details: string, trailers: IncomingHttpHeaders = {}): void {
+  #finish(code: status, details: string, metadata = new Metadata()): void {
     if (this.#finished) return;
     this.#finished = true;
     clearTimeout(this.#timer);
     this.#stream?.destroy();
-    this.#listener.ended({ code, details, trailers });
+    const result: StatusObject = { code, details, metadata };
+    this.#listener?.onReceiveStatus(result);
   }
 }
 

@@ -4,7 +4,7 @@ import type { Agent } from "./client.ts";
 /** The protocol version this host speaks (protocol/agent.proto, CheckResponse). */
 export const PROTOCOL_MAJOR = 1;
 
-/** A client for the agent at the other end. It takes HTTP/2, which is loaded for the first one: QEMU starts meanwhile. */
+/** A client for the agent at the other end. It takes gRPC, which is loaded for the first one: QEMU starts meanwhile. */
 export async function connectAgent(connection: Duplex): Promise<Agent> {
   const client = await import("./client.ts");
   return new client.Agent(connection);

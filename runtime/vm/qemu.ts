@@ -1,7 +1,6 @@
-import { type ExecFileException, execFile } from "node:child_process";
 import { accessSync, type BigIntStats, constants, realpathSync, statSync } from "node:fs";
 import { delimiter, join } from "node:path";
-import { promisify } from "node:util";
+import { execa } from "execa";
 import { CaissonError } from "../../protocol/errors.ts";
 import { recall, remember } from "./remembered.ts";
 
@@ -88,26 +87,14 @@ function locate(name: string): string {
 }
 
 async function askVersion(path: string): Promise<QemuVersion> {
-  const limits = { timeout: VERSION_LIMIT_MS, maxBuffer: 64 * 1024 };
-  let stdout: string;
-  try {
-    ({ stdout } = await promisify(execFile)(path, ["--version"], limits));
-  } catch (cause) {
-    throw mute(path, howItFailed(cause as ExecFileException), cause);
-  }
-  const version = parseVersion(stdout);
-  if (version !== undefined) return version;
-  throw mute(path, `it printed "${stdout.trim().slice(0, 80)}"`);
-}
-
-function mute(path: string, why: string, cause?: unknown): CaissonError {
-  return new CaissonError("CAISSON_E_HOST", `Cannot use ${path}: it did not say which version of QEMU it is: ${why}.`, {
-    cause,
+  const { failed, stdout, shortMessage } = await execa(path, ["--version"], {
+    reject: false,
+    timeout: VERSION_LIMIT_MS,
+    maxBuffer: 64 * 1024,
+    stdin: "ignore",
   });
-}
-
-function howItFailed({ code, signal, stderr, message }: ExecFileException): string {
-  const said = stderr?.trim() ? `: ${stderr.trim()}` : "";
-  if (signal) return `it was ended by ${signal} within ${VERSION_LIMIT_MS / 1000} s${said}`;
-  return typeof code === "number" ? `it ended with exit code ${code}${said}` : message;
+  const version = failed ? undefined : parseVersion(stdout);
+  if (version !== undefined) return version;
+  const why = failed ? shortMessage : `it printed "${stdout.slice(0, 80)}"`;
+  throw new CaissonError("CAISSON_E_HOST", `Cannot use ${path}: it did not say which version of QEMU it is: ${why}.`);
 }

@@ -1,6 +1,6 @@
-import { type ChildProcess, spawn } from "node:child_process";
 import { closeSync } from "node:fs";
 import type { Readable } from "node:stream";
+import { execa } from "execa";
 import { builtFile } from "../../native/addon.ts";
 import { socketpair } from "../../native/posix/index.ts";
 
@@ -67,25 +67,18 @@ export interface QemuEnd {
  */
 export function spawnQemu(path: string, argv: readonly string[], descriptors: readonly number[]): QemuChild {
   const [program, ...words] = ["setpriv", "--pdeathsig", "KILL", ...confined(path, argv)] as const;
-  const child = start(program, words, "pipe", descriptors);
+  const child = spawn(program, words, "pipe", descriptors);
+  const { pid = 0 } = child;
   return {
-    pid: child.pid ?? 0,
+    pid,
     stderr: child.stderr as Readable,
-    ended: endOf(child),
+    ended: child.then(({ exitCode, signal, originalMessage }) => ({
+      exitCode,
+      signal,
+      problem: pid === 0 ? originalMessage : undefined,
+    })),
     kill: () => void child.kill("SIGKILL"),
   };
-}
-
-/** When nothing more comes from its standard error, either. */
-function endOf(child: ChildProcess): Promise<QemuEnd> {
-  return new Promise((resolve) => {
-    child.once("error", ({ message }) => {
-      if (child.pid === undefined) resolve({ problem: message });
-    });
-    child.once("close", (exitCode, signal) =>
-      resolve({ exitCode: exitCode ?? undefined, signal: signal ?? undefined }),
-    );
-  });
 }
 
 /**
@@ -100,9 +93,7 @@ export function spawnLeashed(
   { leash, stderr }: { leash: number; stderr: number },
 ): number {
   const words = [String(leash), "setpriv", ...confined(path, argv)];
-  const child = start(builtFile("leash"), words, stderr, descriptors);
-  child.once("error", () => {});
-  return child.pid ?? 0;
+  return spawn(builtFile("leash"), words, stderr, descriptors).pid ?? 0;
 }
 
 function confined(path: string, argv: readonly string[]): string[] {
@@ -116,16 +107,16 @@ function confined(path: string, argv: readonly string[]): string[] {
   ];
 }
 
-function start(
-  program: string,
-  words: readonly string[],
-  stderr: "pipe" | number,
-  descriptors: readonly number[],
-): ChildProcess {
-  return spawn(program, words, {
-    stdio: ["ignore", "ignore", stderr, ...descriptors],
+function spawn(program: string, words: readonly string[], stderr: "pipe" | number, descriptors: readonly number[]) {
+  return execa(program, words, {
+    // execa passes any number on; its types know those up to 9 only.
+    stdio: ["ignore", "ignore", stderr as "pipe", ...(descriptors as readonly 3[])],
     // Its own session: Ctrl-C at a terminal is for the container, never for QEMU.
     detached: true,
+    cleanup: false,
+    buffer: false,
+    reject: false,
+    extendEnv: false,
     env: {
       PATH: process.env["PATH"] ?? "/usr/sbin:/usr/bin:/sbin:/bin",
       // Else containers can make no FIFO and no Unix socket on their files (native/special-files).
