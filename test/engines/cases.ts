@@ -41,7 +41,9 @@ export function engineCases(name: string, skip: string | undefined, start: () =>
 
   test(`${name} run -it: a terminal with the size of the caller's`, options, async () => {
     const flags = ["run", "--rm", "-it", ...engine.runFlags, "--network", "none"];
-    const output = await engine.onTerminal([...flags, "busybox", "sh", "-c", "sleep 1; tty; stty size"]);
+    // Engines tell the size once the container runs.
+    const script = "until stty size | grep -q 33.77; do sleep 0.1; done; tty; stty size";
+    const output = await engine.onTerminal([...flags, "busybox", "sh", "-c", script]);
     assert.equal(output, "/dev/pts/0\n33 77\n");
   });
 
@@ -73,7 +75,7 @@ export function engineCases(name: string, skip: string | undefined, start: () =>
 
     const followed = collect(engine.spawn(["logs", "-f", "life"]));
     const waited = engine.ok(["wait", "life"]);
-    await engine.ok(["stop", "--time", "20", "life"]);
+    await engine.ok(["stop", "--time", "60", "life"]);
     // podman 4.3 stops following when it learns of the end, be the last lines read or not.
     assert.match((await followed).stdout, /^started\n(?:bye\n)?$/);
     assert.equal(await engine.ok(["logs", "life"]), "started\nbye\n");

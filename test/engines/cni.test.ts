@@ -44,7 +44,7 @@ test("a network of CNI's bridge, portmap, firewall and bandwidth plugins", { ski
       (await client.run("busybox", "nc", "-w", "10", address, String(port))).stdout;
     await until(async () => (await page("192.0.2.1", 8080)) === "a page\n");
     // Out again: the client knows no way to 10.213.0.0/24, so this goes by the bridge's masquerading.
-    await host.ok(["exec", id, "ping", "-c", "2", "-W", "5", "192.0.2.9"]);
+    await host.ok(["exec", id, "ping", "-c", "2", "-W", "60", "192.0.2.9"]);
     assert.match(await host.ok(["exec", id, "ip", "-6", "addr"]), /inet6 fd00:213::\w+\/64 scope global/);
     await host.ok(["delete", "--force", id]);
     assert.doesNotMatch(pod.tc("qdisc show"), /ingress/);

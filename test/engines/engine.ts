@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { Bundle } from "../harness/bundle.ts";
 import { collect, type Result } from "../harness/host.ts";
 
-const LIMIT_MS = 90_000;
+const LIMIT_MS = 200_000;
 
 export abstract class Engine implements AsyncDisposable {
   readonly folder = mkdtempSync(join(tmpdir(), "caisson-engine-"));

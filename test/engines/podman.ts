@@ -1,4 +1,5 @@
-import { spawnSync } from "node:child_process";
+import { execFileSync, spawnSync } from "node:child_process";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { PROGRAM } from "../harness/host.ts";
 import { Engine } from "./engine.ts";
@@ -30,6 +31,8 @@ export class Podman extends Engine {
   /** @param netns the network namespace that is its host's; ours by default. */
   static async start(netns?: string): Promise<Podman> {
     const podman = new Podman(netns);
+    // The first one of a machine makes the locks that all podmans use, which a second one at that moment takes for broken.
+    execFileSync("flock", [tmpdir(), ...podman.command, "ps"], { stdio: "ignore" });
     podman.importImage();
     return podman;
   }

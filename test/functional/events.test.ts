@@ -39,7 +39,7 @@ test("events prints readings and out-of-memory kills until the container ends", 
   assert.equal(late.exitCode, 1);
   assert.match(errorOf(late), new RegExp(`container with id ${id} is not running`));
   await host.ok(["delete", id]);
-  assert.deepEqual(host.leftovers(), []);
+  assert.deepEqual(await host.remains(), []);
 });
 
 test("events --interval is a duration above zero", async () => {

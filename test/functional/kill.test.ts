@@ -44,7 +44,7 @@ test("kill sends what it is asked to, by name or number, and SIGTERM by default"
 
   await host.ok(["kill", id, "9"]);
   assert.equal((await ended).exitCode, 137);
-  assert.deepEqual(host.leftovers(), []);
+  assert.deepEqual(await host.remains(), []);
 });
 
 test("a signal to the OCI pid is the container's", async () => {
@@ -56,7 +56,7 @@ test("a signal to the OCI pid is the container's", async () => {
   await until(async () => (await host.pids(id)).length === 2);
   process.kill(JSON.parse(await host.ok(["state", id])).pid, "SIGUSR1");
   assert.equal((await ended).exitCode, 5);
-  assert.deepEqual(host.leftovers(), []);
+  assert.deepEqual(await host.remains(), []);
 });
 
 test("kill --all reaches every process, and a stopped container none", async () => {
@@ -73,5 +73,5 @@ test("kill --all reaches every process, and a stopped container none", async () 
   assert.equal(late.exitCode, 1);
   assert.match(errorOf(late), /container not running/);
   await host.ok(["delete", id]);
-  assert.deepEqual(host.leftovers(), []);
+  assert.deepEqual(await host.remains(), []);
 });

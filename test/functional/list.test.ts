@@ -43,5 +43,5 @@ test("list shows every container in each format, and leaves out what it cannot r
   });
   await host.ok(["delete", "-f", id]);
   await host.ok(["delete", "-f", "broken"]);
-  assert.deepEqual(host.leftovers(), []);
+  assert.deepEqual(await host.remains(), []);
 });

@@ -34,7 +34,7 @@ test("the mount namespace of the OCI pid has the container's files and volumes, 
   assert.equal(existsSync("/from-the-host"), false);
   // It still does its own work: an exec, and the removal of all that it mounted.
   await host.ok(["delete", "--force", id]);
-  assert.deepEqual(host.leftovers(), []);
+  assert.deepEqual(await host.remains(), []);
 });
 
 async function guestRoot(id: string): Promise<string[]> {

@@ -25,7 +25,7 @@ test("start lets a created container's process go, once", async () => {
   assert.equal(late.exitCode, 1);
   assert.match(errorOf(late), /cannot start a container that has stopped/);
   await host.ok(["delete", id]);
-  assert.deepEqual(host.leftovers(), []);
+  assert.deepEqual(await host.remains(), []);
 });
 
 test("start of a command that the kernel cannot execute says so and leaves a stopped container", async () => {
@@ -38,7 +38,7 @@ test("start of a command that the kernel cannot execute says so and leaves a sto
   assert.match(errorOf(result), /"\/bin\/garbage".*\(ENOEXEC\)/);
   await until(async () => (await host.status(id)) === "stopped");
   await host.ok(["delete", id]);
-  assert.deepEqual(host.leftovers(), []);
+  assert.deepEqual(await host.remains(), []);
 });
 
 test("start of a container that is still being created is an error that says so", async () => {
@@ -54,5 +54,5 @@ test("start of a container that is still being created is an error that says so"
   assert.match(errorOf(result), /is still being created/);
   await host.ok(["delete", "--force", id]);
   await creating;
-  assert.deepEqual(host.leftovers(), []);
+  assert.deepEqual(await host.remains(), []);
 });
