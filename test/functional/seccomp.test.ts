@@ -6,7 +6,7 @@ import { errorOf, Host, type Result } from "../harness/host.ts";
 
 const host = new Host();
 afterEach(async () => {
-  const left = host.leftovers();
+  const left = await host.remains();
   await host.clear();
   assert.deepEqual(left, []);
 });
