@@ -42,7 +42,7 @@ export function engineCases(name: string, skip: string | undefined, start: () =>
   test(`${name} run -it: a terminal with the size of the caller's`, options, async () => {
     const flags = ["run", "--rm", "-it", ...engine.runFlags, "--network", "none"];
     // Engines tell the size once the container runs.
-    const script = "until stty size | grep -q 33.77; do sleep 0.1; done; tty; stty size";
+    const script = "until stty size 2>/dev/null | grep -q 33.77; do sleep 0.1; done; tty; stty size";
     const output = await engine.onTerminal([...flags, "busybox", "sh", "-c", script]);
     assert.equal(output, "/dev/pts/0\n33 77\n");
   });

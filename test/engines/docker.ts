@@ -6,8 +6,8 @@ import { Engine } from "./engine.ts";
 
 /** The Debian client beside the Debian daemon: another one may speak a newer protocol only. */
 const CLIENT = "/usr/bin/docker";
-const START_LIMIT_MS = 60_000;
-const END_LIMIT_MS = 20_000;
+const START_LIMIT_MS = 180_000;
+const END_LIMIT_MS = 120_000;
 
 /** Why Docker cannot run here; undefined when it can. */
 export function whyNoDocker(): string | undefined {

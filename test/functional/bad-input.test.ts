@@ -32,7 +32,7 @@ async function refused(bundle: string, message: RegExp, flags: readonly string[]
   assert.equal(errors.length, 1, JSON.stringify(records));
   assert.match(errors[0].msg, message);
   assert.ok(Date.parse(errors[0].time));
-  assert.deepEqual(host.leftovers(), []);
+  assert.deepEqual(await host.remains(), []);
 }
 
 function changed(change: (spec: Spec, bundle: Bundle) => void): Bundle {
@@ -195,5 +195,5 @@ test("a rootfs that is a symbolic link to a folder works", async () => {
   Object.assign(bundle.spec, { root: { path: "link" } });
   bundle.write();
   await host.ok(["run", "-b", bundle.directory, host.id()]);
-  assert.deepEqual(host.leftovers(), []);
+  assert.deepEqual(await host.remains(), []);
 });
