@@ -60,6 +60,11 @@ test("Agent.call ends with CAISSON_E_TIMEOUT at its limit and with the signal's 
   await assert.rejects(agent.call("check", {}, { signal: controller.signal }), reason);
 });
 
+test("Agent.call has no limit where gRPC cannot express it", async (t) => {
+  const agent = connected(t, { deleteContainer: (_call, callback) => setTimeout(() => callback(null, {}), 20) });
+  await agent.call("deleteContainer", { containerId: "c", force: false }, { timeoutMs: 3_000_000_000 });
+});
+
 test("Agent.call fails when the connection ends under it and after", async (t) => {
   const agent = connected(t, { check: () => {} });
   const pending = assert.rejects(agent.call("check", {}), { code: "CAISSON_E_AGENT" });

@@ -106,8 +106,12 @@ type UnaryName = {
 type RequestOf<Name extends UnaryName> = Parameters<Service[Name]["requestSerialize"]>[0];
 type ResponseOf<Name extends UnaryName> = ReturnType<Service[Name]["responseDeserialize"]>;
 
-function deadline(limits: CallLimits): Partial<CallOptions> {
-  return limits.timeoutMs === undefined ? {} : { deadline: Date.now() + limits.timeoutMs };
+/** What a `grpc-timeout` can hold in milliseconds: eight digits, a day (gRPC over HTTP/2, "Timeout"). */
+const LONGEST_TIMEOUT_MS = 99_999_999;
+
+/** A longer limit is none: a timer of Node's that is set to more than 24 days is over at once. */
+function deadline({ timeoutMs }: CallLimits): Partial<CallOptions> {
+  return timeoutMs === undefined || timeoutMs > LONGEST_TIMEOUT_MS ? {} : { deadline: Date.now() + timeoutMs };
 }
 
 /** Turns a failed call into the error it stands for. What the guest says is only believed where it has the right form. */
