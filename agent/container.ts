@@ -30,6 +30,7 @@ import type { Places } from "./places.ts";
 import { compileCreate, compileExec } from "./plan.ts";
 import { Process } from "./process.ts";
 import type { Reserve } from "./reserve.ts";
+import type { SpareNetwork } from "./spare-network.ts";
 
 const SIGKILL = 9;
 const MAX_SIGNAL = 64;
@@ -50,6 +51,7 @@ export interface Surroundings extends LivePids {
   readonly id: string;
   readonly places: Places;
   readonly reserve: Reserve;
+  readonly spareNetwork: SpareNetwork;
   readonly events: Feed<Event>;
   /** Writes what is dirty of the shared directory back to the host. Throws CAISSON_E_STORAGE. */
   syncShare(): void;
@@ -101,6 +103,7 @@ export class Container {
       if (linux?.namespaces !== undefined) {
         config.linux = { ...linux, namespaces: resolveNamespaces(linux.namespaces, this.#sandbox) };
       }
+      this.#network = this.#sandbox.spareNetwork.give(config);
       this.#sandbox.provide(config, sharedMemoryBytes);
       this.#config = config;
       this.#seccomp = seccomp;
@@ -120,7 +123,7 @@ export class Container {
       const launcher = this.#sandbox.reserve.take();
       const init = await Process.launch(`container ${this.id}`, launcher, plan, terminal, state);
       this.#lifecycle = { status: "created", init };
-      this.#network = openNetwork(init.pid);
+      this.#network ??= openNetwork(init.pid);
       this.#exit = this.#finish(init, cgroup);
       this.#watchOom(cgroup);
       return init.pid;

@@ -19,6 +19,7 @@ import type { Places } from "./places.ts";
 import { Reserve } from "./reserve.ts";
 import { MountedShare } from "./share.ts";
 import { SharedMemory } from "./shared-memory.ts";
+import { SpareNetwork } from "./spare-network.ts";
 
 /** What this guest's containers are part of before the host has said so: warm-up containers of a template. */
 const UNNAMED = "caisson";
@@ -32,6 +33,7 @@ export class Sandbox implements Surroundings {
   readonly events = new Feed<Event>();
   readonly places: Places;
   readonly reserve: Reserve;
+  readonly spareNetwork: SpareNetwork;
   readonly #containers = new Map<string, Container>();
   #lifecycle: Lifecycle = { status: "blank" };
   readonly #share: MountedShare;
@@ -43,6 +45,7 @@ export class Sandbox implements Surroundings {
   constructor(places: Places) {
     this.places = places;
     this.reserve = new Reserve(places.containerInit);
+    this.spareNetwork = new SpareNetwork(places.containerInit);
     this.#share = new MountedShare(`${places.runDirectory}/share`);
     this.#liveShare = new MountedShare(`${places.runDirectory}/live`);
     this.#sharedMemory = new SharedMemory(`${places.runDirectory}/shm`);
@@ -84,6 +87,7 @@ export class Sandbox implements Surroundings {
     this.#sharedMemory.remove();
     this.#lifecycle = { status: "blank" };
     this.reserve.fill();
+    await this.spareNetwork.fill();
     collectGarbage();
   }
 

@@ -119,10 +119,18 @@ export function enterNamespacesSteps(
     const about = { field: namespaces.field("cgroup"), task: "making the cgroup namespace" };
     steps.push({ op: "unshare", flags: CLONE_FLAGS.cgroup, ...about });
   }
-  if (namespaces.makes("network")) {
-    steps.push({ op: "loopbackUp", field: namespaces.field("network"), task: "bringing the loopback interface up" });
-  }
+  if (namespaces.makes("network")) steps.push(loopbackStep(namespaces.field("network")));
   return steps;
+}
+
+/** The steps to a process that waits in a network namespace of its own, with the loopback interface up. */
+export function emptyNetworkSteps(): Step[] {
+  const field = "linux.namespaces";
+  return [
+    { op: "fork", flags: BigInt(CLONE_FLAGS.network), cgroup: "", field, task: "making a network namespace" },
+    loopbackStep(field),
+    { op: "barrier", barrier: "created", field, task: "waiting" },
+  ];
 }
 
 /** The steps from the pre-spawned container-init to a process in a running container's namespaces and cgroup. */
@@ -148,6 +156,10 @@ export function joinContainerSteps(
   if (types !== 0) steps.push({ op: "joinProcess", types, ...joining });
   if (namespaces.has("user")) steps.push(BECOME_ROOT);
   return steps;
+}
+
+function loopbackStep(field: string): Step {
+  return { op: "loopbackUp", field, task: "bringing the loopback interface up" };
 }
 
 function joinStep(namespaces: Namespaces, type: NamespaceType): Step {
