@@ -9,7 +9,7 @@ import type { Bundle } from "../harness/bundle.ts";
 import { collect, Host, type Result } from "../harness/host.ts";
 
 const RUNC = "/usr/sbin/runc";
-const RUNC_LIMIT_MS = 20_000;
+const RUNC_LIMIT_MS = 200_000;
 
 /** Why nothing can be compared on this machine; undefined when it can. */
 export function runcMissing(): string | undefined {

@@ -10,7 +10,7 @@ import { TemplateStore } from "../../runtime/vm/template/store.ts";
 import { tscKhz } from "../../runtime/vm/tsc.ts";
 
 const IMAGE = join(import.meta.dirname, "..", "..", "out", "image");
-export const BOOT_LIMIT_MS = 60_000;
+export const BOOT_LIMIT_MS = 200_000;
 
 /** The built guest image on this host's QEMU, emulated, and a template store of its own; removed when disposed of. */
 export class Guest implements Disposable {
