@@ -60,7 +60,7 @@ test("create, start, kill and delete, each in its state only", async () => {
   await refused(["delete", id], /does not exist/);
   await refused(["kill", id, "0"], /does not exist/);
   await refused(["start", id], /does not exist/);
-  assert.deepEqual(host.leftovers(), []);
+  assert.deepEqual(await host.remains(), []);
 
   // Its id is free again.
   bundle.process.args = ["true"];
@@ -82,7 +82,7 @@ test("what create cannot do leaves nothing behind", async () => {
   const id = host.id();
   await refused(["create", "--bundle", bundle.directory, id], /mounts\[7\] "\/m"/);
   await refused(["state", id], /does not exist/);
-  assert.deepEqual(host.leftovers(), []);
+  assert.deepEqual(await host.remains(), []);
 });
 
 test("operations without what they need are refused", async () => {
