@@ -139,10 +139,16 @@ export function kernelParameters(spec: VmSpec): string[] {
     "reboot=t",
     // No policy is loaded for the others that Debian's kernel has, and their hooks are in the way of every exec and open.
     "lsm=landlock,yama",
+    // The kernel's tests of its own ciphers, and the certificates for signatures that the image's modules do not have.
+    "cryptomgr.notests",
+    `initcall_blacklist=${UNNEEDED_INITCALLS.join(",")}`,
     ...(spec.accelerator === "tcg" ? emulationParameters(spec.tscKhz) : []),
     ...spec.kernelParams,
   ];
 }
+
+/** Names that another kernel does not have it passes over. The second is a test of a key derivation function, and nothing else. */
+const UNNEEDED_INITCALLS: readonly string[] = ["load_system_certificate_list", "crypto_kdf108_init"];
 
 /**
  * microvm has neither HPET nor PM timer; calibration against the PIT fails on a busy host and the boot then hangs, so
