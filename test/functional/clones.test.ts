@@ -38,7 +38,10 @@ const caisson = (...args: string[]) => host.ok(["--config", settings, ...args]);
 
 before(async () => {
   copyFileSync(join(OUT, "root.erofs"), image);
-  writeFileSync(settings, `template_dir = "${templates}"\nimage = "${image}"\nmemory_mib = 256\n`);
+  writeFileSync(
+    settings,
+    `template_dir = "${templates}"\nimage = "${image}"\nmemory_mib = 256\nboot_timeout_seconds = 100\n`,
+  );
   await caisson("template", "build");
 });
 after(async () => {

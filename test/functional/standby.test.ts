@@ -16,7 +16,7 @@ const caisson = (...args: string[]) => host.ok(["--config", settings, ...args]);
 let key = "";
 
 before(async () => {
-  const lines = `template_dir = "${folder}/templates"\nmemory_mib = 256\n`;
+  const lines = `template_dir = "${folder}/templates"\nmemory_mib = 256\nboot_timeout_seconds = 100\n`;
   writeFileSync(settings, lines);
   writeFileSync(refilled, `${lines}standby = 1\n`);
   key = (await caisson("template", "build")).trim();
