@@ -9,6 +9,7 @@ import { join } from "node:path";
 import { type BuildOptions, build, type Plugin } from "esbuild";
 import { COMPILING, compiledForm } from "../runtime/compiled.ts";
 import { SHIM_DAEMON_WORD, SHIM_NAME } from "../runtime/shim/daemon-word.ts";
+import { grpcClientHalf } from "./grpc-client-half.ts";
 import { grpcServerHalf } from "./grpc-server-half.ts";
 
 const { version } = JSON.parse(readFileSync("package.json", "utf8")) as { version: string };
@@ -50,10 +51,10 @@ const programs: Record<string, Record<string, Bundle>> = {
       // runtime/main.ts takes these to the whole.
       plugins: [noSubprograms, leaveOut({ "./check.ts": "./whole.cjs", "./template.ts": "./whole.cjs" })],
     },
-    daemon: { entry: "runtime/control/daemon.ts", plugins: [] },
-    whole: { entry: "runtime/whole.ts", plugins: [noSubprograms] },
+    daemon: { entry: "runtime/control/daemon.ts", plugins: [grpcClientHalf] },
+    whole: { entry: "runtime/whole.ts", plugins: [noSubprograms, grpcClientHalf] },
     shim: { entry: "runtime/shim/main.ts", plugins: [noSubprograms] },
-    "shim-daemon": { entry: "runtime/shim/daemon.ts", plugins: [noSubprograms] },
+    "shim-daemon": { entry: "runtime/shim/daemon.ts", plugins: [noSubprograms, grpcClientHalf] },
   },
   agent: { agent: { entry: "agent/main.ts", plugins: [grpcServerHalf] } },
 };
