@@ -35,7 +35,7 @@ let collections = 0;
 /**
  * Collects garbage, so that a clone of this guest has little to collect while it starts: at first all, then only what is
  * young. Collecting all of it takes the hidden classes along of which no object is left, and what inline caches know of
- * them: a clone would learn all that again, 1,500 times in V8's runtime. (The function shows in new contexts only.)
+ * them: a clone would learn it again in V8's slow paths. (The function shows in new contexts only.)
  */
 export function collectGarbage(): void {
   collections += 1;
