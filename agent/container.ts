@@ -19,6 +19,7 @@ import { oomKills, watchFile } from "./cgroups/events.ts";
 import { freeze, thaw } from "./cgroups/freezer.ts";
 import { cgroupPath } from "./cgroups/path.ts";
 import { resourceSettings } from "./cgroups/resources.ts";
+import type { SpareCgroup } from "./cgroups/spare.ts";
 import { readStats } from "./cgroups/stats.ts";
 import { Execs } from "./execs.ts";
 import type { Feed } from "./feed.ts";
@@ -52,6 +53,7 @@ export interface Surroundings extends LivePids {
   readonly places: Places;
   readonly reserve: Reserve;
   readonly spareNetwork: SpareNetwork;
+  readonly spareCgroup: SpareCgroup;
   readonly events: Feed<Event>;
   /** Writes what is dirty of the shared directory back to the host. Throws CAISSON_E_STORAGE. */
   syncShare(): void;
@@ -108,7 +110,7 @@ export class Container {
       this.#config = config;
       this.#seccomp = seccomp;
       this.#bundle = bundle;
-      const cgroup = this.#createCgroup(linux?.cgroupsPath, linux?.resources ?? {});
+      const cgroup = this.#createCgroup(config);
       const plan = compileCreate({
         config,
         rootfs: root?.path ?? "",
@@ -256,9 +258,11 @@ export class Container {
     this.#letGo();
   }
 
-  #createCgroup(path: string | undefined, resources: Resources): Cgroup {
-    const root = this.#sandbox.places.cgroupRoot;
-    const cgroup = Cgroup.create(root, cgroupPath(path, this.#sandbox.id, this.id));
+  #createCgroup(config: Spec): Cgroup {
+    const { cgroupsPath, resources = {} } = config.linux ?? {};
+    const { id, places, spareCgroup } = this.#sandbox;
+    const path = cgroupPath(cgroupsPath, id, this.id);
+    const cgroup = spareCgroup.take(config) ?? Cgroup.create(places.cgroupRoot, path);
     this.#cgroup = cgroup;
     cgroup.apply(resourceSettings(resources, (file) => cgroup.read(file)));
     cgroup.restrictDevices(resources.devices ?? []);

@@ -2,8 +2,8 @@ import { Launcher } from "./launcher.ts";
 
 /** What a sandbox's start needs, with an exec soon after it: none of these then waits for a fork of the agent. */
 const SPARES = 2;
-/** Long enough that the replacement does not compete with the process that has just been started. */
-const REPLENISH_AFTER_MS = 1000;
+/** Long enough that the replacement does not compete with the start of a process, on a busy host either. */
+const REPLENISH_AFTER_MS = 3000;
 
 /** Keeps launchers ready, so that a process starts by a message and not by spawning. */
 export class Reserve {

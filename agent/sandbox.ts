@@ -9,6 +9,7 @@ import type {
   Share,
 } from "../protocol/generated/agent.ts";
 import type { Spec } from "../protocol/oci.ts";
+import { SpareCgroup } from "./cgroups/spare.ts";
 import { Container, type Surroundings } from "./container.ts";
 import { collectGarbage } from "./engine.ts";
 import { Feed } from "./feed.ts";
@@ -34,6 +35,7 @@ export class Sandbox implements Surroundings {
   readonly places: Places;
   readonly reserve: Reserve;
   readonly spareNetwork: SpareNetwork;
+  readonly spareCgroup: SpareCgroup;
   readonly #containers = new Map<string, Container>();
   #lifecycle: Lifecycle = { status: "blank" };
   readonly #share: MountedShare;
@@ -46,6 +48,7 @@ export class Sandbox implements Surroundings {
     this.places = places;
     this.reserve = new Reserve(places.containerInit);
     this.spareNetwork = new SpareNetwork(places.containerInit);
+    this.spareCgroup = new SpareCgroup(places.cgroupRoot);
     this.#share = new MountedShare(`${places.runDirectory}/share`);
     this.#liveShare = new MountedShare(`${places.runDirectory}/live`);
     this.#sharedMemory = new SharedMemory(`${places.runDirectory}/shm`);
@@ -88,6 +91,7 @@ export class Sandbox implements Surroundings {
     this.#lifecycle = { status: "blank" };
     this.reserve.fill();
     await this.spareNetwork.fill();
+    this.spareCgroup.fill();
     collectGarbage();
   }
 
