@@ -102,7 +102,7 @@ lint: protocol/generated/agent.ts protocol/generated/containerd/task.ts $(VALIDA
 
 test: all lint ## lint, unit tests and tests in real VMs; those of engines that are not installed are skipped
 	@scripts/packages.sh runc
-	@# What most tests start their VMs from, which takes the longer the more of them run.
+	@# What most tests start their VMs from: made beside them it takes longer than a boot may. Those that need root are skipped without.
 	@echo "boot_timeout_seconds = 300" >$(OUT)/test.toml
 	@scripts/step.sh "save a booted VM for the tests" bin/caisson --config $(OUT)/test.toml template build || true
 	@$(NODE) --test --test-concurrency=$(TEST_JOBS) --test-timeout=600000 $(TEST_FILES)

@@ -76,10 +76,9 @@ test("podman pod: several containers in one VM, which share network, ipc, uts an
   const result = await podman.run(["run", "--rm", "-i", "--pod", "pod", "busybox", "sh", "-c", "cat; exit 7"], "in\n");
   assert.deepEqual([result.exitCode, result.stdout], [7, "in\n"]);
   assert.match(await podman.onTerminal(["exec", "-it", "two", "tty"]), /^\/dev\/pts\/\d+\n$/);
-  assert.match(
-    await podman.onTerminal(["run", "--rm", "-it", "--pod", "pod", "busybox", "sh", "-c", "sleep 1; stty size"]),
-    /^33 77\n$/,
-  );
+  const sized = "until stty size 2>/dev/null | grep -q 33.77; do sleep 0.1; done; stty size";
+  const terminal = ["run", "--rm", "-it", "--pod", "pod", "busybox", "sh", "-c", sized];
+  assert.match(await podman.onTerminal(terminal), /^33 77\n$/);
 
   await podman.ok(["cp", "/etc/hostname", "two:/tmp/copied"]);
   await podman.ok(["exec", "two", "test", "-s", "/tmp/copied"]);
@@ -93,7 +92,7 @@ test("podman pod: several containers in one VM, which share network, ipc, uts an
   assert.match(await podman.ok(["pod", "stats", "--no-stream", "pod"]), /one/);
 
   // Each ends by itself, though podman ends the one that holds the namespaces at the same time.
-  await podman.ok(["pod", "stop", "--time", "20", "pod"]);
+  await podman.ok(["pod", "stop", "--time", "60", "pod"]);
   assert.equal(await status("one"), "exited 3");
   assert.equal(await podman.ok(["logs", "one"]), "started\nbye\n");
   await until(() => virtualMachines().length === 0);
