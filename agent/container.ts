@@ -98,7 +98,7 @@ export class Container {
 
   /** Sets it up as far as OCI "created"; answers with the init's pid. On failure nothing of it is left. */
   async create(request: CreateContainerRequest): Promise<number> {
-    const { configJson, rows, columns, seccomp, bundle, sharedMemoryBytes } = request;
+    const { configJson, rows, columns, seccomp, bundle, sharedMemoryBytes, noStdin } = request;
     try {
       const config = parse(configJson, "The container's configuration") as Spec;
       const { linux, process, root } = config;
@@ -124,6 +124,7 @@ export class Container {
       const state = hooks ? (pid: number) => this.#stateJson("creating", pid, dirname(root?.path ?? "/")) : undefined;
       const launcher = this.#sandbox.reserve.take();
       const init = await Process.launch(`container ${this.id}`, launcher, plan, terminal, state);
+      if (noStdin) init.input.end();
       this.#lifecycle = { status: "created", init };
       this.#network ??= openNetwork(init.pid);
       this.#exit = this.#finish(init, cgroup);
@@ -149,7 +150,7 @@ export class Container {
   }
 
   /** Adds a process; answers once its program runs. */
-  async exec({ process: id, processJson, rows, columns }: ExecProcessRequest): Promise<ExecProcessResponse> {
+  async exec({ process: id, processJson, rows, columns, noStdin }: ExecProcessRequest): Promise<ExecProcessResponse> {
     const execId = id?.execId ?? "";
     checkId("process", execId);
     const { init } = this.#require("joined by a process", ["created", "running", "paused"]);
@@ -167,6 +168,7 @@ export class Container {
     const added = await this.#execs.add(execId, name, () =>
       Process.launch(name, this.#sandbox.reserve.take(), plan, process.terminal === true),
     );
+    if (noStdin) added.input.end();
     return { pid: added.pid };
   }
 

@@ -29,6 +29,7 @@ async function create(containerId: string, args: string[], more = {}, process = 
       seccomp: undefined,
       bundle: "",
       sharedMemoryBytes: 0n,
+      noStdin: false,
     })
   ).pid;
 }
@@ -45,7 +46,13 @@ function wait(containerId: string, execId = ""): Promise<WaitProcessResponse> {
 
 function exec(containerId: string, execId: string, args: string[], more = {}): Promise<{ pid: number }> {
   const processJson = Buffer.from(JSON.stringify(processOf(args, more)));
-  return agent.call("execProcess", { process: { containerId, execId }, processJson, rows: 0, columns: 0 });
+  return agent.call("execProcess", {
+    process: { containerId, execId },
+    processJson,
+    rows: 0,
+    columns: 0,
+    noStdin: false,
+  });
 }
 
 function signal(containerId: string, number: number, all = false, execId = ""): Promise<unknown> {
@@ -132,6 +139,7 @@ test("CreateContainer names what it cannot carry out, and leaves nothing behind"
     seccomp: undefined,
     bundle: "",
     sharedMemoryBytes: 0n,
+    noStdin: false,
   };
   await fails(agent.call("createContainer", noJson), "CAISSON_E_CONFIG_INVALID");
   await fails(agent.call("startContainer", { containerId: "none" }), "CAISSON_E_NOT_FOUND");

@@ -16,7 +16,7 @@ before(async () => {
 });
 after(() => agent.stop());
 
-async function start(containerId: string, args: string[], process = {}, rows = 0, columns = 0): Promise<void> {
+async function start(containerId: string, args: string[], process = {}, rows = 0, columns = 0, noStdin = false) {
   await agent.call("createContainer", {
     containerId,
     configJson: configOf(rootfs, args, {}, process),
@@ -25,6 +25,7 @@ async function start(containerId: string, args: string[], process = {}, rows = 0
     seccomp: undefined,
     bundle: "",
     sharedMemoryBytes: 0n,
+    noStdin,
   });
   await agent.call("startContainer", { containerId });
 }
@@ -51,6 +52,18 @@ async function writeStdin(containerId: string, chunks: Iterable<Buffer>, { end =
   if (end) call.end();
   return { answer, cancel: () => call.cancel() };
 }
+
+test("without stdin there is nothing to wait for", async () => {
+  await start("alone", ["sh", "-c", "cat; exec sleep 1000"], {}, 0, 0, true);
+  const process = { containerId: "alone", execId: "cat" };
+  const processJson = Buffer.from(JSON.stringify(processOf(["cat"])));
+  await agent.call("execProcess", { process, processJson, rows: 0, columns: 0, noStdin: true });
+  assert.equal((await agent.call("waitProcess", { process })).exitCode, 0);
+  await agent.call("deleteContainer", { containerId: "alone", force: true });
+
+  await start("quiet", ["cat"], {}, 0, 0, true);
+  assert.equal(await finish("quiet"), 0);
+});
 
 test("stdin reaches the process, its end closes it, and 128 MiB come back unchanged through bounded memory", async () => {
   await start("echo", ["cat"]);
@@ -182,7 +195,7 @@ test("ExecProcess gives a process a terminal of its own", async () => {
   await start("plain", ["sleep", "1000"]);
   const process = { containerId: "plain", execId: "t" };
   const processJson = Buffer.from(JSON.stringify(processOf(["sh", "-c", "tty; stty size"], { terminal: true })));
-  await agent.call("execProcess", { process, processJson, rows: 11, columns: 22 });
+  await agent.call("execProcess", { process, processJson, rows: 11, columns: 22, noStdin: false });
   assert.match(await agent.read("plain", "t"), /^\/dev\/pts\/\d+\r\n11 22\r\n$/);
   await assert.rejects(
     agent.call("resizeTty", { process: { ...process, execId: "" }, rows: 1, columns: 1 }),

@@ -40,6 +40,11 @@ function callLimit(hooks: readonly Hook[] = []): { timeoutMs?: number } {
   return Number.isFinite(seconds) ? { timeoutMs: CALL_LIMIT_MS + seconds * 1000 } : {};
 }
 
+/** A terminal's stdin is its output, too, and has no end of its own. */
+function hasNoStdin({ stdin }: ProcessIo, process: Process | undefined): boolean {
+  return stdin === undefined && process?.terminal !== true;
+}
+
 /** A container in a sandbox's VM. Every method throws CAISSON_E_STATE where the lifecycle does not allow it. */
 export class Container {
   readonly id: string;
@@ -80,7 +85,15 @@ export class Container {
     const { spec, seccomp, bundle } = guest;
     const sharedMemoryBytes = BigInt(guest.sharedMemoryBytes ?? 0);
     const configJson = Buffer.from(stringifyJson(spec));
-    const request = { containerId: id, configJson, seccomp, bundle, sharedMemoryBytes, ...window };
+    const request = {
+      containerId: id,
+      configJson,
+      seccomp,
+      bundle,
+      sharedMemoryBytes,
+      noStdin: hasNoStdin(io, spec.process),
+      ...window,
+    };
     const { pid } = await agent.call("createContainer", request, callLimit(spec.hooks?.createContainer));
     const init = new GuestProcess(agent, { containerId: id, execId: "" }, pid, io);
     return new Container(agent, id, spec, init, vcpus);
@@ -107,7 +120,7 @@ export class Container {
       throw new CaissonError("CAISSON_E_ID_IN_USE", `container ${this.id} already has a process "${id.execId}"`);
     }
     const processJson = Buffer.from(stringifyJson(guestProcess(process, this.#vcpus)));
-    const request = { process: id, processJson, ...window };
+    const request = { process: id, processJson, noStdin: hasNoStdin(io, process), ...window };
     // In a paused container it starts when the container is resumed: no limit.
     const limits = this.#lifecycle === "paused" ? {} : { timeoutMs: CALL_LIMIT_MS };
     const { pid } = await this.#agent.call("execProcess", request, limits);

@@ -14,12 +14,20 @@ export interface ProcessIo {
   stderr: Writable | undefined;
 }
 
+/** The null device's number: major 1, minor 3 (Documentation/admin-guide/devices.txt). */
+const NULL_DEVICE = 0x103;
+
 /**
  * A stream that reads from a descriptor, which it owns from now on. A pipe or terminal is opened anew through /proc, so
- * that O_NONBLOCK does not reach the others who share its open file description.
+ * that O_NONBLOCK does not reach the others who share its open file description. Undefined for the null device, which
+ * nothing can be read from.
  */
-export function openInput(fd: number): Readable {
+export function openInput(fd: number): Readable | undefined {
   const kind = fstatSync(fd);
+  if (kind.isCharacterDevice() && kind.rdev === NULL_DEVICE) {
+    closeSync(fd);
+    return undefined;
+  }
   if (kind.isFIFO() || isatty(fd)) return new PollStream({ fd: reopen(fd, constants.O_RDONLY), writable: false });
   if (kind.isSocket()) return new Socket({ fd, readable: true, writable: false });
   return createReadStream("", { fd, autoClose: true });

@@ -44,6 +44,8 @@ test("a pod's containers share host name, network, IPC and /dev/shm, and not the
     const ask = "wget -O - http://127.0.0.1:8080/etc/passwd 2>&1 || true";
     await until(async () => /root|404/.test(await pod.sh(first, ask)));
     assert.doesNotMatch(await pod.sh(first, "ps"), /httpd/);
+    // Without stdin there is its end, and nothing to wait for.
+    assert.equal(await pod.sh(first, "cat; echo over"), "over");
   }
   await nothingRemains(engine);
 });
