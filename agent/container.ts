@@ -19,7 +19,6 @@ import { oomKills, watchFile } from "./cgroups/events.ts";
 import { freeze, thaw } from "./cgroups/freezer.ts";
 import { cgroupPath } from "./cgroups/path.ts";
 import { resourceSettings } from "./cgroups/resources.ts";
-import type { SpareCgroup } from "./cgroups/spare.ts";
 import { readStats } from "./cgroups/stats.ts";
 import { Execs } from "./execs.ts";
 import type { Feed } from "./feed.ts";
@@ -31,7 +30,6 @@ import type { Places } from "./places.ts";
 import { compileCreate, compileExec } from "./plan.ts";
 import { Process } from "./process.ts";
 import type { Reserve } from "./reserve.ts";
-import type { SpareNetwork } from "./spare-network.ts";
 
 const SIGKILL = 9;
 const MAX_SIGNAL = 64;
@@ -52,8 +50,6 @@ export interface Surroundings extends LivePids {
   readonly id: string;
   readonly places: Places;
   readonly reserve: Reserve;
-  readonly spareNetwork: SpareNetwork;
-  readonly spareCgroup: SpareCgroup;
   readonly events: Feed<Event>;
   /** Writes what is dirty of the shared directory back to the host. Throws CAISSON_E_STORAGE. */
   syncShare(): void;
@@ -105,7 +101,7 @@ export class Container {
       if (linux?.namespaces !== undefined) {
         config.linux = { ...linux, namespaces: resolveNamespaces(linux.namespaces, this.#sandbox) };
       }
-      this.#network = this.#sandbox.spareNetwork.give(config);
+      this.#network = this.#sandbox.reserve.network.give(config);
       this.#sandbox.provide(config, sharedMemoryBytes);
       this.#config = config;
       this.#seccomp = seccomp;
@@ -262,9 +258,9 @@ export class Container {
 
   #createCgroup(config: Spec): Cgroup {
     const { cgroupsPath, resources = {} } = config.linux ?? {};
-    const { id, places, spareCgroup } = this.#sandbox;
+    const { id, places, reserve } = this.#sandbox;
     const path = cgroupPath(cgroupsPath, id, this.id);
-    const cgroup = spareCgroup.take(config) ?? Cgroup.create(places.cgroupRoot, path);
+    const cgroup = reserve.cgroup.take(config) ?? Cgroup.create(places.cgroupRoot, path);
     this.#cgroup = cgroup;
     cgroup.apply(resourceSettings(resources, (file) => cgroup.read(file)));
     cgroup.restrictDevices(resources.devices ?? []);

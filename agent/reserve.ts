@@ -1,22 +1,35 @@
+import { SpareCgroup } from "./cgroups/spare.ts";
 import { Launcher } from "./launcher.ts";
+import type { Places } from "./places.ts";
+import { SpareNetwork } from "./spare-network.ts";
 
 /** What a sandbox's start needs, with an exec soon after it: none of these then waits for a fork of the agent. */
 const SPARES = 2;
 /** Long enough that the replacement does not compete with the start of a process, on a busy host either. */
 const REPLENISH_AFTER_MS = 3000;
 
-/** Keeps launchers ready, so that a process starts by a message and not by spawning. */
+/** What is made ahead: launchers, so that a process starts by a message and not by spawning, and what a first container takes. */
 export class Reserve {
+  readonly network: SpareNetwork;
+  readonly cgroup: SpareCgroup;
   readonly #program: string;
   #spares: Launcher[] = [];
   #timer: NodeJS.Timeout | undefined;
 
-  /** @param program the path of container-init. */
-  constructor(program: string) {
-    this.#program = program;
+  constructor({ containerInit, cgroupRoot }: Places) {
+    this.#program = containerInit;
+    this.network = new SpareNetwork(containerInit);
+    this.cgroup = new SpareCgroup(cgroupRoot);
   }
 
-  /** Spawns those that are missing. */
+  /** Makes all that a template should have ready. */
+  async prepare(): Promise<void> {
+    this.fill();
+    await this.network.fill();
+    this.cgroup.fill();
+  }
+
+  /** Spawns the launchers that are missing. */
   fill(): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;

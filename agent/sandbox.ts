@@ -9,7 +9,6 @@ import type {
   Share,
 } from "../protocol/generated/agent.ts";
 import type { Spec } from "../protocol/oci.ts";
-import { SpareCgroup } from "./cgroups/spare.ts";
 import { Container, type Surroundings } from "./container.ts";
 import { collectGarbage } from "./engine.ts";
 import { Feed } from "./feed.ts";
@@ -20,7 +19,6 @@ import type { Places } from "./places.ts";
 import { Reserve } from "./reserve.ts";
 import { MountedShare } from "./share.ts";
 import { SharedMemory } from "./shared-memory.ts";
-import { SpareNetwork } from "./spare-network.ts";
 
 /** What this guest's containers are part of before the host has said so: warm-up containers of a template. */
 const UNNAMED = "caisson";
@@ -34,8 +32,6 @@ export class Sandbox implements Surroundings {
   readonly events = new Feed<Event>();
   readonly places: Places;
   readonly reserve: Reserve;
-  readonly spareNetwork: SpareNetwork;
-  readonly spareCgroup: SpareCgroup;
   readonly #containers = new Map<string, Container>();
   #lifecycle: Lifecycle = { status: "blank" };
   readonly #share: MountedShare;
@@ -46,9 +42,7 @@ export class Sandbox implements Surroundings {
 
   constructor(places: Places) {
     this.places = places;
-    this.reserve = new Reserve(places.containerInit);
-    this.spareNetwork = new SpareNetwork(places.containerInit);
-    this.spareCgroup = new SpareCgroup(places.cgroupRoot);
+    this.reserve = new Reserve(places);
     this.#share = new MountedShare(`${places.runDirectory}/share`);
     this.#liveShare = new MountedShare(`${places.runDirectory}/live`);
     this.#sharedMemory = new SharedMemory(`${places.runDirectory}/shm`);
@@ -89,9 +83,7 @@ export class Sandbox implements Surroundings {
     this.#share.unmount();
     this.#sharedMemory.remove();
     this.#lifecycle = { status: "blank" };
-    this.reserve.fill();
-    await this.spareNetwork.fill();
-    this.spareCgroup.fill();
+    await this.reserve.prepare();
     collectGarbage();
   }
 

@@ -9,7 +9,7 @@ const NO_OTHER_DEVICES = [{ allow: false, access: "rwm" }];
 
 /**
  * A cgroup for the next container that does not see where in the hierarchy it is, with the usual device filter: a template
- * has one made, since making it takes as much of the kernel as all else about a container's start.
+ * has one made, since making it runs much of the kernel that a clone has to translate anew.
  */
 export class SpareCgroup {
   readonly #root: string;
