@@ -10,8 +10,10 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* The most one message that carries a descriptor may hold beside it. */
+/* The most one message that carries descriptors may hold beside them. */
 enum { MESSAGE_LIMIT = 4096 };
+/* SCM_MAX_FD, the kernel's own limit (unix(7)). */
+enum { FDS_LIMIT = 253 };
 
 static napi_value make_pair(napi_env env, const int fds[2]) {
   napi_value pair;
@@ -39,24 +41,26 @@ napi_value posix_pipe(napi_env env, napi_callback_info info) {
   return make_pair(env, fds);
 }
 
-napi_value posix_connect_unix(napi_env env, napi_callback_info info) {
+/* Makes a socket of the path's: connects it, or has it listen. */
+static napi_value open_unix(napi_env env, napi_callback_info info, const char *call,
+                            int (*bring)(int fd, const struct sockaddr *address, socklen_t size)) {
   napi_value argument;
   char *path;
   if (!read_arguments(env, info, 1, &argument) || !read_string(env, argument, false, &path)) return NULL;
   struct sockaddr_un address = {.sun_family = AF_UNIX};
   napi_value result = NULL;
   if (strlen(path) >= sizeof address.sun_path) {
-    throw_errno(env, ENAMETOOLONG, "connect", path);
+    throw_errno(env, ENAMETOOLONG, call, path);
   } else {
     memcpy(address.sun_path, path, strlen(path));
     /* Non-blocking: a listener that never accepts must not stop the event loop (a full backlog is EAGAIN). */
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0) {
       throw_errno(env, errno, "socket", NULL);
-    } else if (connect(fd, (struct sockaddr *)&address, sizeof address) < 0 || fcntl(fd, F_SETFL, 0) < 0) {
+    } else if (bring(fd, (struct sockaddr *)&address, sizeof address) < 0 || fcntl(fd, F_SETFL, 0) < 0) {
       int error = errno;
       close(fd);
-      throw_errno(env, error, "connect", path);
+      throw_errno(env, error, call, path);
     } else {
       result = make_int(env, fd);
     }
@@ -65,32 +69,48 @@ napi_value posix_connect_unix(napi_env env, napi_callback_info info) {
   return result;
 }
 
-napi_value posix_send_fd(napi_env env, napi_callback_info info) {
+napi_value posix_connect_unix(napi_env env, napi_callback_info info) {
+  return open_unix(env, info, "connect", connect);
+}
+
+static int bind_and_listen(int fd, const struct sockaddr *address, socklen_t size) {
+  return bind(fd, address, size) < 0 ? -1 : listen(fd, SOMAXCONN);
+}
+
+napi_value posix_listen_unix(napi_env env, napi_callback_info info) {
+  return open_unix(env, info, "bind", bind_and_listen);
+}
+
+napi_value posix_send_fds(napi_env env, napi_callback_info info) {
   napi_value arguments[3];
-  int socket_fd, fd;
-  struct iovec data;
+  int socket_fd;
+  struct iovec fds, data;
   if (!read_arguments(env, info, 3, arguments) || !read_int(env, arguments[0], &socket_fd) ||
-      !read_int(env, arguments[1], &fd) || !read_bytes(env, arguments[2], &data.iov_base, &data.iov_len))
+      !read_bytes(env, arguments[1], &fds.iov_base, &fds.iov_len) ||
+      !read_bytes(env, arguments[2], &data.iov_base, &data.iov_len))
     return NULL;
   /* A stream socket needs at least one byte to hang a descriptor on (unix(7)). */
-  if (data.iov_len == 0) return throw_errno(env, EINVAL, "sendmsg", NULL);
-  if (data.iov_len > MESSAGE_LIMIT) return throw_errno(env, EMSGSIZE, "sendmsg", NULL);
+  if (data.iov_len == 0 || fds.iov_len == 0) return throw_errno(env, EINVAL, "sendmsg", NULL);
+  if (data.iov_len > MESSAGE_LIMIT || fds.iov_len > FDS_LIMIT * sizeof(int))
+    return throw_errno(env, EMSGSIZE, "sendmsg", NULL);
   union {
-    char bytes[CMSG_SPACE(sizeof(int))];
+    char bytes[CMSG_SPACE(FDS_LIMIT * sizeof(int))];
     struct cmsghdr align;
   } control = {0};
-  struct msghdr message = {
-      .msg_iov = &data, .msg_iovlen = 1, .msg_control = control.bytes, .msg_controllen = sizeof control.bytes};
+  struct msghdr message = {.msg_iov = &data,
+                           .msg_iovlen = 1,
+                           .msg_control = control.bytes,
+                           .msg_controllen = CMSG_SPACE(fds.iov_len)};
   struct cmsghdr *header = CMSG_FIRSTHDR(&message);
   header->cmsg_level = SOL_SOCKET;
   header->cmsg_type = SCM_RIGHTS;
-  header->cmsg_len = CMSG_LEN(sizeof(int));
-  memcpy(CMSG_DATA(header), &fd, sizeof fd);
+  header->cmsg_len = CMSG_LEN(fds.iov_len);
+  memcpy(CMSG_DATA(header), fds.iov_base, fds.iov_len);
   ssize_t sent;
   do sent = sendmsg(socket_fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
   while (sent < 0 && errno == EINTR);
   if (sent < 0) return throw_errno(env, errno, "sendmsg", NULL);
-  /* The descriptor went with the first byte; a partial send of so little means a full buffer, and the rest is lost. */
+  /* The descriptors went with the first byte; a partial send of so little means a full buffer, and the rest is lost. */
   if ((size_t)sent != data.iov_len) return throw_errno(env, EMSGSIZE, "sendmsg", NULL);
   return make_undefined(env);
 }

@@ -80,11 +80,11 @@ test("pipe() gives the end to read from first", () => {
   closeAll(read, write);
 });
 
-describe("sendFd() and recvFd()", () => {
+describe("sendFds() and recvFd()", () => {
   it("pass a descriptor and its bytes", () => {
     const [here, there] = posix.socketpair();
     const [read, write] = posix.pipe();
-    posix.sendFd(here, write, Buffer.from("stdout"));
+    posix.sendFds(here, [write], Buffer.from("stdout"));
     const { fd, data } = posix.recvFd(there);
     assert.equal(data.toString(), "stdout");
     assert.notEqual(fd, write);
@@ -100,15 +100,15 @@ describe("sendFd() and recvFd()", () => {
     assert.throws(() => posix.recvFd(there), { code: "ENOMSG" });
     closeSync(here);
     assert.throws(() => posix.recvFd(there), { code: "ECONNRESET" });
-    assert.throws(() => posix.sendFd(there, 0, Buffer.from("x")), { code: "EPIPE" });
+    assert.throws(() => posix.sendFds(there, [0], Buffer.from("x")), { code: "EPIPE" });
     closeSync(there);
   });
 
   it("refuse what a stream socket cannot carry", () => {
     const [here, there] = posix.socketpair();
-    assert.throws(() => posix.sendFd(here, 0, Buffer.alloc(0)), { code: "EINVAL" });
-    assert.throws(() => posix.sendFd(here, 0, Buffer.alloc(4097)), { code: "EMSGSIZE" });
-    assert.throws(() => posix.sendFd(here, 9999, Buffer.from("x")), { code: "EBADF" });
+    assert.throws(() => posix.sendFds(here, [0], Buffer.alloc(0)), { code: "EINVAL" });
+    assert.throws(() => posix.sendFds(here, [0], Buffer.alloc(4097)), { code: "EMSGSIZE" });
+    assert.throws(() => posix.sendFds(here, [9999], Buffer.from("x")), { code: "EBADF" });
     closeAll(here, there);
   });
 });
@@ -367,7 +367,7 @@ test("wrong arguments are type errors", () => {
     ["syncfs", ["1"]],
     ["syncfs", []],
     ["setWinsize", [1, 1.5, 2]],
-    ["sendFd", [1, 1, "text"]],
+    ["sendFds", [1, 1, "text"]],
     ["mount", [null, "a\0b", null, 0, null]],
     ["mount", [null, null, null, 0, null]],
     ["umount", ["/", 2 ** 40]],

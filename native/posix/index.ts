@@ -82,7 +82,8 @@ interface PosixAddon {
   socketpair(): [number, number];
   pipe(): [number, number];
   connectUnix(path: string): number;
-  sendFd(socketFd: number, fd: number, data: Uint8Array): void;
+  listenUnix(path: string): number;
+  sendFds(socketFd: number, fds: Uint8Array, data: Uint8Array): void;
   recvFd(socketFd: number): ReceivedFd;
   takeFd(pid: number, fd: number): number;
   dup2(fd: number, target: number): void;
@@ -134,11 +135,19 @@ export function connectUnix(path: string): number {
 }
 
 /**
- * Sends a copy of `fd` over a Unix socket, with 1 to 4096 bytes that say what it is.
+ * A stream socket that listens at `path`, whose connections node:net is not to accept.
+ * @throws EADDRINUSE when there is something, ENAMETOOLONG past 107 bytes (unix(7)).
+ */
+export function listenUnix(path: string): number {
+  return addon.listenUnix(path);
+}
+
+/**
+ * Sends copies of 1 to 253 descriptors over a Unix socket, with 1 to 4096 bytes that say what they are.
  * @throws EAGAIN when the socket's buffer is full: it never waits.
  */
-export function sendFd(socketFd: number, fd: number, data: Uint8Array): void {
-  addon.sendFd(socketFd, fd, data);
+export function sendFds(socketFd: number, fds: readonly number[], data: Uint8Array): void {
+  addon.sendFds(socketFd, new Uint8Array(Int32Array.from(fds).buffer), data);
 }
 
 /**

@@ -7,7 +7,8 @@
 napi_value posix_socketpair(napi_env env, napi_callback_info info);
 napi_value posix_pipe(napi_env env, napi_callback_info info);
 napi_value posix_connect_unix(napi_env env, napi_callback_info info);
-napi_value posix_send_fd(napi_env env, napi_callback_info info);
+napi_value posix_listen_unix(napi_env env, napi_callback_info info);
+napi_value posix_send_fds(napi_env env, napi_callback_info info);
 napi_value posix_recv_fd(napi_env env, napi_callback_info info);
 napi_value posix_take_fd(napi_env env, napi_callback_info info);
 napi_value posix_dup2(napi_env env, napi_callback_info info);

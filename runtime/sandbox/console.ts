@@ -4,7 +4,7 @@ import {
   getWinsize,
   makeRaw,
   openpty,
-  sendFd,
+  sendFds,
   setControllingTerminal,
   type Winsize,
 } from "../../native/posix/index.ts";
@@ -36,7 +36,7 @@ export function openConsoleTerminal(consoleSocket: string): number {
     makeRaw(slave);
     const socket = connectUnix(consoleSocket);
     try {
-      sendFd(socket, master, Buffer.from("/dev/ptmx"));
+      sendFds(socket, [master], Buffer.from("/dev/ptmx"));
     } finally {
       closeSync(socket);
     }

@@ -1,5 +1,5 @@
 import { Socket } from "node:net";
-import { sendFd } from "../../native/posix/index.ts";
+import { sendFds } from "../../native/posix/index.ts";
 
 /** QEMU may have been taken over by its guest: no line from it may cost us more than this. */
 const LINE_LIMIT_BYTES = 1024 * 1024;
@@ -90,7 +90,11 @@ export class QmpClient {
   /** Gives QEMU a copy of a descriptor under a name that commands like `migrate` take as `fd:NAME` ("getfd"). */
   async passDescriptor(name: string, fd: number, options: ExecuteOptions = {}): Promise<void> {
     await this.#request("getfd", options, (id) =>
-      sendFd(this.#fd, fd, Buffer.from(`${JSON.stringify({ execute: "getfd", arguments: { fdname: name }, id })}\n`)),
+      sendFds(
+        this.#fd,
+        [fd],
+        Buffer.from(`${JSON.stringify({ execute: "getfd", arguments: { fdname: name }, id })}\n`),
+      ),
     );
   }
 
@@ -112,11 +116,6 @@ export class QmpClient {
       this.#awaited.delete(awaited);
       signal?.removeEventListener("abort", abort);
     }
-  }
-
-  /** Reads no more: whoever has a copy of the descriptor goes on. */
-  pause(): void {
-    this.#socket.pause();
   }
 
   close(): void {
