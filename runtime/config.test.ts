@@ -29,7 +29,7 @@ test("parseSettings reads every key", () => {
     transport = "virtio-serial"
     shared_fs = "virtio-9p"
     template = "off"
-    standby = 3
+    fork_server = "off"
     template_dir = "/mnt/templates"
     memory_mib = 512
     vcpus = 2
@@ -53,7 +53,7 @@ test("parseSettings reads every key", () => {
     transport: "virtio-serial",
     sharedFs: "virtio-9p",
     template: "off",
-    standby: 3,
+    forkServer: "off",
     templateDir: "/mnt/templates",
     memoryMib: 512,
     vcpus: 2,

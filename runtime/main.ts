@@ -6,7 +6,7 @@
 import { join } from "node:path";
 import { loadCompiled } from "./compiled.ts";
 import { DAEMON_WORD } from "./control/daemon-word.ts";
-import { STANDBY_WORD } from "./sandbox/standby/word.ts";
+import { FORK_SERVER_WORD } from "./sandbox/fork-server/word.ts";
 import { SHIM_DAEMON_WORD, SHIM_NAME } from "./shim/daemon-word.ts";
 
 /** Verbs that need the whole. A container of such a name costs a verb a few milliseconds and changes nothing else. */
@@ -28,6 +28,6 @@ const [word = "", ...args] = process.argv.slice(2);
 if (word === SHIM_NAME) bundle("shim").main(args);
 else if (word === SHIM_DAEMON_WORD) bundle("shim-daemon").runShimDaemon(JSON.parse(args[0] ?? ""));
 else if (word === DAEMON_WORD) bundle("daemon").runDaemon(JSON.parse(args[0] ?? ""));
-else if (word === STANDBY_WORD) bundle("whole").holdStandby(JSON.parse(args[0] ?? ""));
+else if (word === FORK_SERVER_WORD) bundle("whole").makeForkServer(JSON.parse(args[0] ?? ""));
 else if (HEAVY.some((each) => each === word || args.includes(each))) bundle("whole").main(word, args);
 else bundle("cli").main(word, args);

@@ -9,6 +9,7 @@ import { cgroupMounts } from "../sandbox/cgroup.ts";
 import { chooseTransport, factsDirectory, templateStore } from "../sandbox/vm-choice.ts";
 import { chooseAccelerator, judgeKvm } from "../vm/accelerator.ts";
 import { findQemu, type Qemu } from "../vm/qemu.ts";
+import type { Accelerator } from "../vm/spec.ts";
 import { makePrivateFolder, templateBytes } from "../vm/template/space.ts";
 import { vsockProblem } from "../vm/vsock.ts";
 import { inspectNode } from "./check-kubernetes.ts";
@@ -48,12 +49,15 @@ async function inspect(settingsFile: string | undefined): Promise<Finding[]> {
   makePrivateFolder(facts);
   findings.push({ subject: "machine", status: "ok", found: settings.machine }, ...image(settings));
   const qemu = await findQemu(facts, settings.qemu).catch((error: unknown) => failed("QEMU", error));
+  let accelerator: Accelerator | undefined;
   if ("subject" in qemu) findings.push(qemu);
   else {
     findings.push({ subject: "QEMU", status: "ok", found: `${qemu.path}, version ${qemu.version.join(".")}` });
-    findings.push(...(await accelerators(settings, facts, qemu)));
+    const found = await accelerators(settings, facts, qemu);
+    accelerator = found.accelerator;
+    findings.push(...found.findings);
   }
-  return [...findings, ...transports(settings), ...network(), cgroups(), templates(settings)];
+  return [...findings, ...transports(settings, accelerator), ...network(), cgroups(), templates(settings)];
 }
 
 function defaultSettings(): string {
@@ -66,7 +70,11 @@ function root(): Finding {
 }
 
 /** /dev/kvm that opens is not KVM that works: the verdict is a kernel's, which was booted under it. */
-async function accelerators(settings: Settings, directory: string, qemu: Qemu): Promise<Finding[]> {
+async function accelerators(
+  settings: Settings,
+  directory: string,
+  qemu: Qemu,
+): Promise<{ findings: Finding[]; accelerator?: Accelerator }> {
   const options = { directory, qemu, kernel: settings.kernel, signal: new AbortController().signal };
   try {
     const verdict = await judgeKvm(options);
@@ -79,20 +87,24 @@ async function accelerators(settings: Settings, directory: string, qemu: Qemu): 
           remedy: "Enable (nested) virtualisation on this host; until then guests are emulated and slower.",
         };
     const { accelerator } = await chooseAccelerator(settings.accelerator, options);
-    return [kvm, { subject: "accelerator", status: "ok", found: `${accelerator} will be used` }];
+    const chosen: Finding = { subject: "accelerator", status: "ok", found: `${accelerator} will be used` };
+    return { findings: [kvm, chosen], accelerator };
   } catch (error) {
-    return [failed("accelerator", error)];
+    return { findings: [failed("accelerator", error)] };
   }
 }
 
-function transports({ transport }: Settings): Finding[] {
+function transports({ transport }: Settings, accelerator: Accelerator | undefined): Finding[] {
   const problem = vsockProblem();
   const vsock: Finding =
     problem === undefined
       ? { subject: "vhost_vsock", status: "ok", found: "works" }
       : { subject: "vhost_vsock", status: "note", found: problem.why, remedy: problem.remedy };
   try {
-    return [vsock, { subject: "transport", status: "ok", found: `${chooseTransport(transport)} will be used` }];
+    return [
+      vsock,
+      { subject: "transport", status: "ok", found: `${chooseTransport(transport, accelerator ?? "kvm")} will be used` },
+    ];
   } catch (error) {
     return [vsock, failed("transport", error)];
   }

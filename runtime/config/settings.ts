@@ -9,8 +9,8 @@ export interface Settings {
   sharedFs: "virtio-9p";
   /** Sandboxes are clones of a warm template, or boot. */
   template: "on" | "off";
-  /** How many clones of each template in use are kept started and warm, for the next sandboxes. */
-  standby: number;
+  /** Emulated sandboxes are forked from a warm QEMU, or each is cloned. */
+  forkServer: "on" | "off";
   /** Where templates are kept, best on a tmpfs, whose pages clones share; chosen by vm/template when undefined. */
   templateDir: string | undefined;
   /** Exactly this size; else sandboxSize() derives it from the container. */
@@ -65,7 +65,7 @@ export const KEYS: ReadonlyMap<string, Key> = new Map<string, Key>([
   // virtio-fs joins it here when storage/ carries it out.
   ["shared_fs", { name: "sharedFs", kind: "choice", values: ["virtio-9p"], annotation: true }],
   ["template", { name: "template", kind: "choice", values: ["on", "off"], annotation: true }],
-  ["standby", { name: "standby", kind: "integer", minimum: 0, maximum: 64, unit: "VMs", annotation: false }],
+  ["fork_server", { name: "forkServer", kind: "choice", values: ["on", "off"], annotation: true }],
   ["template_dir", { name: "templateDir", kind: "path", annotation: false }],
   ["memory_mib", { name: "memoryMib", ...mebibytes(128), annotation: true }],
   ["vcpus", { name: "vcpus", ...vcpus(), annotation: true }],
@@ -99,7 +99,7 @@ export const DEFAULTS: Readonly<Settings> = {
   transport: "auto",
   sharedFs: "virtio-9p",
   template: "on",
-  standby: 0,
+  forkServer: "on",
   templateDir: undefined,
   memoryMib: undefined,
   vcpus: undefined,

@@ -162,7 +162,7 @@ export async function createFromBundle(params: CreateParams, placed: Bundle, sig
         container,
         hooks,
         letGo,
-        end: () => hosted.end(),
+        end: () => hosted.endInPlace(),
       },
     );
     creation.record("created");

@@ -12,7 +12,6 @@ export const IFLA = {
   LINKINFO: 18,
   NET_NS_PID: 19,
   AF_SPEC: 26,
-  NET_NS_FD: 28,
   LINK_NETNSID: 37,
 } as const;
 export const IFF_UP = 0x1;

@@ -40,11 +40,6 @@ export function inNetworkNamespace<T>(path: string | undefined, run: () => T): T
   return visiting(() => enter(path, false), run);
 }
 
-/** As inNetworkNamespace(), for an open one. */
-export function inOpenNetworkNamespace<T>(namespaceFd: number, run: () => T): T {
-  return visiting(() => setns(namespaceFd, constants.CLONE_NEWNET), run);
-}
-
 function visiting<T>(go: () => void, run: () => T): T {
   const own = open(OWN);
   try {

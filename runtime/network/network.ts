@@ -21,7 +21,7 @@ import { enterNetworkNamespace, isCurrentNamespace } from "./namespace.ts";
 import { selectLinks } from "./selection.ts";
 import { type Link, readLinks, readNamespace, type Survey } from "./survey.ts";
 import { transact } from "./transact.ts";
-import { type LentNetwork, VmTaps } from "./vm-taps.ts";
+import { VmTaps } from "./vm-taps.ts";
 
 /** Requests for the guest's kernel, in one network namespace of the guest. */
 export interface GuestRequests {
@@ -46,7 +46,7 @@ export class SandboxNetwork {
   readonly #hasUserNamespace: boolean;
   readonly #socket = new NetlinkSocket();
   readonly #save: Save;
-  #taps = new VmTaps();
+  readonly #taps = new VmTaps();
   /** By index of the interface: the VM's device that it has. */
   #devices = new Map<number, number>();
   readonly #connected: ConnectedInterface[] = [];
@@ -77,35 +77,29 @@ export class SandboxNetwork {
     return new SandboxNetwork(spec, save);
   }
 
-  /** How many network devices the VM needs for the interfaces that are there. */
-  get deviceCount(): number {
-    return this.#isBare() ? 1 : Math.max(1, selectLinks(readLinks(this.#socket)).length);
-  }
-
   /**
    * Connects the interfaces that are there with taps for the VM: from here on it has their traffic.
-   * @param lent the taps of a VM that has its devices already; taken over.
    * @returns what CreateSandbox tells the guest's kernel.
    * @throws CAISSON_E_NETWORK naming the interface and what the kernel refused.
    */
-  connect(lent?: LentNetwork): readonly Request[] {
+  connect(): readonly Request[] {
     const isTemporary = this.#path === undefined;
-    if (lent !== undefined) this.#taps = new VmTaps(lent);
     if (this.#isBare()) {
-      if (lent === undefined) this.#taps.addSpare(isTemporary);
+      this.#taps.addSpare(isTemporary);
       return [];
     }
     const survey = readNamespace(this.#socket);
     const links = selectLinks(survey.links);
-    if (lent === undefined) {
-      for (const _ of links) this.#taps.add(isTemporary);
-      if (links.length === 0) this.#taps.addSpare(isTemporary);
-    } else {
-      this.#requireDevices(links);
-    }
+    for (const _ of links) this.#taps.add(isTemporary);
+    if (links.length === 0) this.#taps.addSpare(isTemporary);
     this.#shared = this.#path !== undefined || (links.length > 0 && !this.#hasUserNamespace);
     this.#connect(survey, links);
     return this.#shared ? this.#tell(survey, 0).flatMap(({ requests }) => requests) : [];
+  }
+
+  /** How many network devices the VM has. */
+  get deviceCount(): number {
+    return this.#taps.count;
   }
 
   /** The VM's network devices. Their descriptors stay ours. */
@@ -226,7 +220,6 @@ export class SandboxNetwork {
       }
     } finally {
       this.#socket.close();
-      this.#taps.close();
     }
   }
 
@@ -251,7 +244,7 @@ export class SandboxNetwork {
     if (this.#path !== undefined) this.#save({ namespace: this.#path, interfaces: [...this.#connected] });
     this.#devices = assignDevices(links, this.#devices, this.#taps.count);
     for (const link of links) {
-      connect(this.#socket, link, this.#taps.at(this.#devices.get(link.index) ?? -1, this.#socket), survey.links);
+      connect(this.#socket, link, this.#taps.at(this.#devices.get(link.index) ?? -1), survey.links);
     }
   }
 

@@ -1,16 +1,10 @@
 /** The taps through which the VM's network devices reach a network namespace. */
 import { closeSync, openSync } from "node:fs";
 import { openTap, type Tap } from "../../native/posix/index.ts";
-import { NetlinkSocket } from "../../native/posix/netlink.ts";
 import { CaissonError } from "../../protocol/errors.ts";
 import { systemErrorSentence } from "../errors.ts";
 import type { NetworkDevice } from "../vm/spec.ts";
-import { number, text } from "./attributes.ts";
-import { IFLA, ifinfomsg, RTM_NEWLINK } from "./link.ts";
-import { inOpenNetworkNamespace } from "./namespace.ts";
 import { TAP_PREFIX } from "./selection.ts";
-import { readLinks } from "./survey.ts";
-import { transact } from "./transact.ts";
 
 export const VHOST_NET = "/dev/vhost-net";
 
@@ -42,31 +36,6 @@ export function openDeviceTap(isTemporary: boolean): DeviceTap {
   const vhostFd = openVhostNet();
   const { fd, index, name } = tap;
   return { index, name, device: { tapFd: fd, ...(vhostFd === undefined ? {} : { vhostFd }) } };
-}
-
-/**
- * Moves a tap into the calling thread's network namespace.
- * @param socket of that namespace. @throws CAISSON_E_NETWORK when the kernel refuses.
- */
-export function bringTap(tap: TapLink, from: number, socket: NetlinkSocket): TapLink {
-  const here = openSync("/proc/thread-self/ns/net", "r");
-  try {
-    const mac = inOpenNetworkNamespace(from, () => {
-      using theirs = new NetlinkSocket();
-      const link = readLinks(theirs).find(({ index }) => index === tap.index);
-      const attributes = [number(IFLA.NET_NS_FD, here), text(IFLA.IFNAME, `${TAP_PREFIX}%d`)];
-      const doing = `move the tap interface ${tap.name}`;
-      transact(theirs, [{ type: RTM_NEWLINK, flags: 0, header: ifinfomsg(tap.index), attributes, doing }]);
-      return link?.mac;
-    });
-    const moved = readLinks(socket).find((link) => mac !== undefined && link.mac.equals(mac));
-    if (moved === undefined) {
-      throw new CaissonError("CAISSON_E_NETWORK", `the tap interface ${tap.name} is gone: its VM has ended`);
-    }
-    return { index: moved.index, name: moved.name };
-  } finally {
-    closeSync(here);
-  }
 }
 
 export function closeDeviceTap({ device: { tapFd, vhostFd } }: DeviceTap): void {

@@ -1,5 +1,5 @@
 /** The hooks that run on the host (config.md, POSIX-platform Hooks). Those in the container run in the guest (agent/plan). */
-import { type ChildProcess, spawn } from "node:child_process";
+import type { ChildProcess } from "node:child_process";
 import { existsSync } from "node:fs";
 import { constants } from "node:os";
 import type { Readable } from "node:stream";
@@ -114,6 +114,8 @@ async function runHook(field: string, hook: Hook, state: State, signal?: AbortSi
   const { path, args = [path], timeout } = hook;
   const failed = (how: string, cause?: unknown) =>
     new CaissonError("CAISSON_E_HOOK", `${field} ${JSON.stringify(path)} ${how}`, { cause, field });
+  // Most sandboxes have no hooks, and loading it takes 8 ms.
+  const { spawn } = process.getBuiltinModule("node:child_process");
   const child = inCallersNamespaces(() =>
     spawn(path, args.slice(1), {
       argv0: args[0] ?? path,

@@ -6,10 +6,10 @@ import { log } from "../log.ts";
 import { SandboxNetwork } from "../network/network.ts";
 import type { NetworkChanges } from "../state/record.ts";
 import { now, tracePhase } from "../trace.ts";
+import { canFork } from "../vm/fork-server/fork-server.ts";
 import type { HostCgroup } from "./cgroup.ts";
+import { DeferredForkServer } from "./fork-server/deferred.ts";
 import { Sandbox } from "./sandbox.ts";
-import { claimStandby } from "./standby/claim.ts";
-import { Refill } from "./standby/refill.ts";
 import { chooseVm, templateStore } from "./vm-choice.ts";
 
 const CGROUP_LIMIT_MS = 500;
@@ -37,12 +37,12 @@ export interface HostedOptions {
 export class HostedSandbox {
   readonly sandbox: Sandbox;
   readonly #cgroup: HostCgroup;
-  readonly #refill: Refill | undefined;
+  readonly #forkServer: DeferredForkServer | undefined;
 
-  private constructor(sandbox: Sandbox, cgroup: HostCgroup, refill: Refill | undefined) {
+  private constructor(sandbox: Sandbox, cgroup: HostCgroup, forkServer: DeferredForkServer | undefined) {
     this.sandbox = sandbox;
     this.#cgroup = cgroup;
-    this.#refill = refill;
+    this.#forkServer = forkServer;
   }
 
   /** @throws CaissonError as HostCgroup.join, SandboxNetwork, chooseVm and Sandbox.start do; nothing is left then. */
@@ -63,17 +63,16 @@ export class HostedSandbox {
     tracePhase("choose the VM", choosing);
     const vm = { ...shape, shareDirectory: share, consoleLog };
     const templates = settings.template === "on" ? templateStore(settings) : undefined;
-    let moved: Promise<void> | undefined;
-    const claim = async (deviceCount: number) => {
-      const standby = templates && (await claimStandby(settings, templates, vm, deviceCount));
-      moved = standby && cgroup.take(standby.pids);
-      return standby;
-    };
+    const forks = templates !== undefined && settings.forkServer === "on" && canFork(vm);
     const sandbox = await Sandbox.start({
       id,
       vm,
       templates,
-      ...(templates && { claim }),
+      forks,
+      onForked: async (pid) => {
+        await joined;
+        await cgroup.take([pid]);
+      },
       ready: joined,
       bootLimitMs: settings.bootTimeoutSeconds * 1000,
       logLevel: log.level === "debug" ? "debug" : settings.logLevel,
@@ -82,11 +81,11 @@ export class HostedSandbox {
     });
     undo.defer(() => sandbox.kill());
     await joined;
-    await moved;
     undo.move();
-    const refills = templates !== undefined && settings.standby > 0;
-    const refill = refills ? new Refill({ settings, size, count: settings.standby }) : undefined;
-    return new HostedSandbox(sandbox, cgroup, refill);
+    const params = { settings, size, devices: network.deviceCount };
+    const { clonedFrom } = sandbox;
+    const deferred = forks && clonedFrom !== undefined ? new DeferredForkServer(params, clonedFrom) : undefined;
+    return new HostedSandbox(sandbox, cgroup, deferred);
   }
 
   /** Ends the VM and leaves the host as it was. May be called again. */
@@ -95,8 +94,14 @@ export class HostedSandbox {
     // The kernel takes as long to move a process as QEMU takes to end.
     this.#cgroup.leave();
     await killed;
-    this.#refill?.now();
+    this.#forkServer?.now();
     await remove(this.#cgroup);
+  }
+
+  /** As end(), for a process that ends with it: its cgroup, which it would leave in 15 ms, is removed with its record. */
+  async endInPlace(): Promise<void> {
+    await this.sandbox.kill();
+    this.#forkServer?.now();
   }
 }
 

@@ -10,8 +10,10 @@ import { guestResources } from "../oci/guest-resources.ts";
 import { compileSeccomp, type SeccompFilter } from "../oci/seccomp.ts";
 import { Share } from "../storage/share.ts";
 import { now, tracePhase } from "../trace.ts";
-import { bootMachine } from "../vm/boot.ts";
+import { type Booted, bootMachine } from "../vm/boot.ts";
 import type { MachineDeath } from "../vm/death.ts";
+import { ForkedMachine } from "../vm/fork-server/fork.ts";
+import { ForkServer } from "../vm/fork-server/fork-server.ts";
 import type { Machine } from "../vm/machine.ts";
 import type { VmSpec } from "../vm/spec.ts";
 import type { TemplateStore } from "../vm/template/store.ts";
@@ -21,7 +23,6 @@ import { followGuestLog } from "./guest-log.ts";
 import { explained, updateNetwork } from "./guest-network.ts";
 import { sandboxRequest } from "./request.ts";
 import { giveSharedMemory } from "./shared-memory.ts";
-import type { Standby } from "./standby/claim.ts";
 import type { ProcessIo } from "./stdio.ts";
 import { greet, WARM_LIMIT_FACTOR, warm } from "./warm.ts";
 
@@ -31,9 +32,11 @@ export interface SandboxOptions {
   vm: VmSpec;
   /** Where to find or build a warm template to clone; undefined boots. */
   templates: TemplateStore | undefined;
-  /** Takes over a VM that stands by and has so many network devices, if there is one. */
-  claim?: (deviceCount: number) => Promise<Standby | undefined>;
-  /** Waited for before QEMU is started: this process is then where it is to be. Its failure is the start's. */
+  /** Whether the VM is forked where that can be. */
+  forks: boolean;
+  /** Called with the pid of a QEMU that was forked: it is not where this process is. */
+  onForked?: (pid: number) => Promise<void>;
+  /** Waited for before QEMU is started by this process, which is then where it is to be. Its failure is the start's. */
   ready?: Promise<void>;
   bootLimitMs: number;
   logLevel: "error" | "warning" | "info" | "debug";
@@ -61,14 +64,22 @@ export class Sandbox {
   readonly share: Share;
   readonly machine: Machine;
   readonly agent: Agent;
+  /** The folder of the template that its VM is a clone of; undefined when that was booted or forked. */
+  readonly clonedFrom: string | undefined;
   readonly #vcpus: number;
   readonly #network: SandboxNetwork | undefined;
   #hasContainer = false;
 
-  private constructor(id: string, share: Share, machine: Machine, agent: Agent, options: SandboxOptions) {
+  private constructor(
+    { machine, value: agent }: Booted<Agent>,
+    share: Share,
+    options: SandboxOptions,
+    template: Template | undefined,
+  ) {
     this.#vcpus = options.vm.vcpus;
     this.#network = options.network;
-    this.id = id;
+    this.id = options.id;
+    this.clonedFrom = machine instanceof ForkedMachine ? undefined : template?.folder;
     this.share = share;
     this.machine = machine;
     this.agent = agent;
@@ -82,19 +93,15 @@ export class Sandbox {
     using undo = new DisposableStack();
     const { network } = given;
     undo.defer(() => network?.close());
-    const claiming = now();
-    const standby = await given.claim?.(network?.deviceCount ?? 0);
-    if (standby !== undefined) undo.defer(() => standby.end());
-    tracePhase("look for a VM that stands by", claiming);
-    const share = undo.adopt(new Share(given.vm.shareDirectory, standby?.share), (each) => each.close());
+    const share = undo.adopt(new Share(given.vm.shareDirectory), (each) => each.close());
     const connecting = now();
-    const requests = network?.connect(standby?.network) ?? [];
+    const requests = network?.connect() ?? [];
     tracePhase("connect the network", connecting);
-    standby?.accept();
     const options = { ...given, vm: { ...given.vm, networks: network?.devices ?? [] } };
-    if (standby === undefined) await given.ready;
-    using template = standby === undefined ? await openTemplate(options) : undefined;
-    const sandbox = await Sandbox.#boot(options, share, { template, standby }, requests);
+    using template = await openTemplate(options);
+    using forkServer = given.forks && template !== undefined ? ForkServer.connect(template.folder) : undefined;
+    if (forkServer === undefined) await given.ready;
+    const sandbox = await Sandbox.#boot(options, share, { template, forkServer }, requests);
     network?.release();
     undo.move();
     return sandbox;
@@ -103,26 +110,26 @@ export class Sandbox {
   static async #boot(
     options: SandboxOptions,
     share: Share,
-    { template, standby }: { template: Template | undefined; standby: Standby | undefined },
+    { template, forkServer }: { template: Template | undefined; forkServer: ForkServer | undefined },
     network: readonly Request[],
   ): Promise<Sandbox> {
-    const { id, vm, signal } = options;
+    const { vm, signal } = options;
     const starting = now();
     const trace = (phase: string) => tracePhase(`VM: ${phase}`, starting);
-    const { machine, value: agent } = await bootMachine(
+    const booted = await bootMachine(
       vm,
       async (started, limit) => {
         const client = await connectAgent(started.agent);
         // A template's agent was checked when the template was made.
-        if (template === undefined && standby === undefined) await greet(client, limit);
+        if (template === undefined) await greet(client, limit);
         await createSandbox(client, options, network, limit);
         return client;
       },
-      { signal, limitMs: options.bootLimitMs, trace, clone: template, standby: standby?.take() },
+      { signal, limitMs: options.bootLimitMs, trace, clone: template, forkServer, onForked: options.onForked },
     );
     tracePhase("VM ready", starting);
-    followGuestLog(agent);
-    return new Sandbox(id, share, machine, agent, options);
+    followGuestLog(booted.value);
+    return new Sandbox(booted, share, options, template);
   }
 
   /** Resolves when the VM is gone; the containers' processes then end with VM_DEATH_EXIT_CODE. */
@@ -203,10 +210,19 @@ export class Sandbox {
 }
 
 /** The template of this VM, built first if need be. Without room for one the sandbox boots, and the log says why. */
-async function openTemplate({ templates, vm, signal, bootLimitMs }: SandboxOptions): Promise<Template | undefined> {
+async function openTemplate({
+  templates,
+  vm,
+  ready,
+  signal,
+  bootLimitMs,
+}: SandboxOptions): Promise<Template | undefined> {
   if (templates === undefined) return undefined;
   const start = now();
   try {
+    const built = templates.open(vm);
+    if (built !== undefined) return built;
+    await ready;
     return await templates.prepare(vm, warm, { signal, limitMs: bootLimitMs * WARM_LIMIT_FACTOR });
   } catch (error) {
     if (!(error instanceof CaissonError) || error.code !== "CAISSON_E_TEMPLATE") throw error;

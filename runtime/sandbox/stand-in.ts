@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn } from "node:child_process";
+import type { ChildProcess } from "node:child_process";
 
 /**
  * A process of the host that stands for a container: engines tell containers apart by their pids, and name the namespaces of
@@ -8,6 +8,7 @@ export class StandIn {
   readonly #child: ChildProcess;
 
   constructor() {
+    const { spawn } = process.getBuiltinModule("node:child_process");
     // It reads until we close our end.
     this.#child = spawn("cat", [], { stdio: ["pipe", "ignore", "ignore"], cwd: "/" });
     this.#child.on("error", () => {});

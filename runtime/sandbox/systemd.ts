@@ -2,7 +2,6 @@
  * Cgroups on a host whose systemd looks after them: each is a unit, a scope below slices, and systemd is asked to make it
  * (systemd.io/CGROUP_DELEGATION, systemd.scope(5), systemd.slice(5)).
  */
-import { execFileSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import { posix } from "node:path";
 import { CaissonError } from "../../protocol/errors.ts";
@@ -82,6 +81,7 @@ export function scopeCall(path: string, pid: number): string[] {
  */
 export function joinScope(path: string, busctl = "busctl", own = "/proc/self/cgroup"): void {
   try {
+    const { execFileSync } = process.getBuiltinModule("node:child_process");
     execFileSync(busctl, scopeCall(path, process.pid), { timeout: CALL_LIMIT_MS, stdio: ["ignore", "ignore", "pipe"] });
   } catch (cause) {
     const said = (cause as { stderr?: Buffer }).stderr?.toString().trim() ?? "";

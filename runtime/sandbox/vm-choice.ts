@@ -8,7 +8,7 @@ import { systemErrorSentence } from "../errors.ts";
 import { log } from "../log.ts";
 import { type AcceleratorChoice, chooseAccelerator } from "../vm/accelerator.ts";
 import { findQemu } from "../vm/qemu.ts";
-import type { Transport, VmSpec } from "../vm/spec.ts";
+import type { Accelerator, Transport, VmSpec } from "../vm/spec.ts";
 import { defaultTemplateDirectory, makePrivateFolder } from "../vm/template/space.ts";
 import { TemplateStore } from "../vm/template/store.ts";
 import { tscKhz } from "../vm/tsc.ts";
@@ -54,7 +54,7 @@ export async function chooseVm(settings: Settings, size: SandboxSize, signal: Ab
     initrd,
     image,
     kernelParams: settings.kernelParams,
-    transport: chooseTransport(settings.transport),
+    transport: chooseTransport(settings.transport, choice.accelerator),
     ...(choice.accelerator === "tcg" ? { tscKhz: await tscKhz(facts) } : {}),
     networks: [],
   };
@@ -75,9 +75,9 @@ function tellOfEmulation({ reason }: AcceleratorChoice): void {
   if (reason !== undefined) log.info(reason);
 }
 
-/** vsock where the host's kernel has it, else virtio-serial, which needs nothing of the host. */
-export function chooseTransport(wanted: Transport | "auto"): Transport {
-  if (wanted === "virtio-serial") return wanted;
+/** vsock where the host's kernel has it, else virtio-serial, which needs nothing of the host; nor does what is to be forked. */
+export function chooseTransport(wanted: Transport | "auto", accelerator: Accelerator): Transport {
+  if (wanted === "virtio-serial" || (wanted === "auto" && accelerator === "tcg")) return "virtio-serial";
   const problem = vsockProblem();
   if (problem === undefined) return "vsock";
   if (wanted === "auto") return "virtio-serial";

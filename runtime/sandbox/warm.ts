@@ -19,8 +19,13 @@ import { WARM_NETWORK, WARM_NETWORK_UNDONE } from "./warm-network.ts";
 /** A root file system in the guest image with busybox in /bin. */
 const WARM_ROOTFS = "/usr/lib/caisson/warm";
 const WARM_ID = "warm";
-/** In the rehearsed container's root: any static program that ends at once. */
-export const REHEARSED = "/program";
+/** In /bin of the rehearsed container's root: any static program that ends at once. Containers have theirs looked for, too. */
+export const REHEARSED = "rehearsed";
+/**
+ * The memory that is free next has had programs in it, which QEMU has translated: each page would have to be told apart from
+ * its translations in every fork, when it is written to. So that is done once.
+ */
+const OVERWRITING = ["dd", "if=/dev/zero", "of=/dev/shm/overwritten", "bs=64k", "count=320"];
 /** A VM is booted and then warmed within this many times the limit of a boot. */
 export const WARM_LIMIT_FACTOR = 2;
 /** Enough for V8 to have compiled, and mostly optimised, what a container's start runs through. */
@@ -60,19 +65,20 @@ function checkNumber({ index, mac }: NetworkDevice): void {
  * Exercises a freshly booted guest the way a sandbox does, with throw-away containers and processes, so that its clones
  * run compiled code from memory that has been touched; then ends its own connection, since a clone brings a new one.
  */
-export async function warm(machine: Machine, signal: AbortSignal, rounds = ROUNDS): Promise<void> {
-  await exercise(machine.agent, signal, rounds, (agent) => live(agent, warmSpec()));
+export async function warm(machine: Machine, signal: AbortSignal): Promise<void> {
+  await exercise(machine.agent, signal, ROUNDS, (agent) => live(agent, warmSpec(), ["cat"]));
 }
 
-/** As warm(), for a VM that one sandbox more is to be made of: only what has run in QEMU itself is fast. */
+/** As warm(), for a QEMU that is to be forked: with a container whose files are the host's, as the sandboxes' are. */
 export async function rehearse(connection: Duplex, share: Share, rootfs: string, signal: AbortSignal): Promise<void> {
   await exercise(connection, signal, 1, async (agent) => {
     const own = { ...defaultSpec(), process: processOf([REHEARSED]), root: { path: rootfs } };
     try {
-      await live(agent, share.addContainer(WARM_ID, own, rootfs, rootfs), true);
+      await live(agent, share.addContainer(WARM_ID, own, rootfs, rootfs));
     } finally {
       share.removeContainer(WARM_ID);
     }
+    await live(agent, warmSpec(), OVERWRITING);
   });
 }
 
@@ -100,12 +106,12 @@ async function exercise(
   }
 }
 
-/** A container's whole life. @param ends whether it ends by itself. */
-async function live(agent: Agent, spec: Spec, ends = false): Promise<void> {
+/** A container's whole life. @param applet of busybox that is run in it with some input; without one it ends by itself. */
+async function live(agent: Agent, spec: Spec, applet?: readonly string[]): Promise<void> {
   const container = await Container.create(agent, WARM_ID, { spec, seccomp: undefined, bundle: "/" }, silentIo());
   await container.start();
-  if (!ends) {
-    const words = await container.exec(undefined, processOf(["/bin/busybox", "cat"]), silentIo("warm"));
+  if (applet !== undefined) {
+    const words = await container.exec(undefined, processOf(["/bin/busybox", ...applet]), silentIo("warm"));
     await words.exit;
     await container.kill(9);
   }

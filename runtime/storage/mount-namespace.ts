@@ -1,6 +1,7 @@
 /** The mount namespaces of a sandbox daemon: its own, its caller's, and the one in which it stands for its container. */
 import { closeSync, openSync } from "node:fs";
 import { chroot, constants, mount, pivotRoot, setns, umount, unshare } from "../../native/posix/index.ts";
+import { mountsBelow } from "../state/mounts-below.ts";
 
 interface Place {
   namespace: number;
@@ -37,16 +38,21 @@ export function inOwnMountNamespace<T>(run: () => T): T {
   return places === undefined || places.home === places.own ? run() : visit(places.own, places.home, run);
 }
 
-/** Runs something synchronous in another process's mount namespace. */
-export function inMountNamespaceOf<T>(pid: number, run: () => T): T {
-  const home = places?.home ?? openPlace();
-  const theirs = { namespace: openSync(`/proc/${pid}/ns/mnt`, "r"), root: openSync(`/proc/${pid}/root`, "r") };
-  try {
-    return visit(theirs, home, run);
-  } finally {
-    for (const fd of [theirs.namespace, theirs.root]) closeSync(fd);
-    if (home !== places?.home) for (const fd of [home.namespace, home.root]) closeSync(fd);
-  }
+/** Unmounts all but these mount points, here and for whoever else is in this process's own mount namespace. */
+export function dropMounts(kept: readonly string[]): void {
+  const others = () => mountsBelow("").filter((path) => !kept.includes(path));
+  let before: number;
+  // One may lie below another one, over its mount point: it is found once that one has gone.
+  do {
+    before = others().length;
+    for (const path of others()) {
+      try {
+        umount(path, constants.MNT_DETACH | constants.UMOUNT_NOFOLLOW);
+      } catch {
+        // It went with another one.
+      }
+    }
+  } while (others().length < before);
 }
 
 /** A file or directory of the host, and where it is shown. */

@@ -1,11 +1,12 @@
-import { closeSync, mkdirSync, openSync, readFileSync, realpathSync, rmSync, statSync } from "node:fs";
+import { closeSync, mkdirSync, openSync, realpathSync, rmSync, statSync } from "node:fs";
 import { basename, join, relative, resolve } from "node:path";
-import { attachMounts, cloneMounts, constants, mount, umount } from "../../native/posix/index.ts";
+import { constants, mount, umount } from "../../native/posix/index.ts";
 import { CaissonError, type ErrorCode } from "../../protocol/errors.ts";
 import type { Hooks, Mount, Spec } from "../../protocol/oci.ts";
 import { isBindMount } from "../oci/checks/mounts.ts";
+import { mountsBelow } from "../state/mounts-below.ts";
 import { type BindOptions, bind } from "./bind.ts";
-import { inMountNamespaceOf, inOwnMountNamespace, type Shown, standFor } from "./mount-namespace.ts";
+import { inOwnMountNamespace, type Shown, standFor } from "./mount-namespace.ts";
 import { outsideTree } from "./mount-tree.ts";
 import { Volumes } from "./volumes.ts";
 
@@ -22,12 +23,6 @@ const GUEST_LIVE_SHARE = "/run/caisson/live";
  */
 const SHARE_TMPFS = "mode=0711,size=1m,nr_inodes=4096";
 
-/** A share of another process, in its mount namespace. */
-export interface LentShare {
-  pid: number;
-  directory: string;
-}
-
 /**
  * The one directory that the sandbox's VM can see. Root file systems and volumes are bind mounts below it:
  * `<container>/rootfs`, `<container>/mounts/<index>` for files and `~volumes/<n>` for directories. Only to be used in a private mount namespace.
@@ -39,33 +34,12 @@ export class Share {
   readonly #shown = new Map<string, Shown[]>();
   #open = true;
 
-  /**
-   * Mounts the share's own small tmpfs on `directory`, which it makes if need be.
-   * @param lent one that another process has made and lent, which is that process's VM's.
-   */
-  constructor(directory: string, lent?: LentShare) {
+  /** Mounts the share's own small tmpfs on `directory`, which it makes if need be. */
+  constructor(directory: string) {
     this.directory = directory;
     this.#volumes = new Volumes(join(directory, VOLUMES));
     mkdirSync(directory, { recursive: true, mode: 0o700 });
-    if (lent === undefined) {
-      mount("caisson-share", directory, "tmpfs", constants.MS_NOSUID | constants.MS_NODEV, SHARE_TMPFS);
-      return;
-    }
-    const tree = inMountNamespaceOf(lent.pid, () => cloneMounts(lent.directory));
-    try {
-      attachMounts(tree, directory);
-    } finally {
-      closeSync(tree);
-    }
-  }
-
-  /**
-   * Lets another process of this host have it, too: what is mounted in it by one of them is there for both (mount_namespaces(7),
-   * shared subtrees).
-   */
-  lend(): LentShare {
-    mount(null, this.directory, null, constants.MS_SHARED, null);
-    return { pid: process.pid, directory: this.directory };
+    mount("caisson-share", directory, "tmpfs", constants.MS_NOSUID | constants.MS_NODEV, SHARE_TMPFS);
   }
 
   /**
@@ -154,7 +128,7 @@ export class Share {
     const own = join(this.directory, id);
     this.#volumes.remove(id);
     this.#shown.delete(id);
-    for (const target of mountPoints(own)) umount(target, constants.MNT_DETACH | constants.UMOUNT_NOFOLLOW);
+    for (const target of mountsBelow(own)) umount(target, constants.MNT_DETACH | constants.UMOUNT_NOFOLLOW);
     rmSync(own, { recursive: true, force: true });
   }
 
@@ -217,17 +191,4 @@ function addHooks(hooks: Hooks | undefined, bundle: string, own: string, guest: 
 function addFile(source: string, target: string, field: string): void {
   closeSync(openSync(target, "wx"));
   bind(source, target, { recursive: false, readOnly: true, field });
-}
-
-/** The mounts below a container's directory in the share, deepest last added first (proc(5), mountinfo: field 5). */
-function mountPoints(own: string): string[] {
-  return readFileSync("/proc/self/mountinfo", "utf8")
-    .split("\n")
-    .map((line) => unescapePath(line.split(" ")[4] ?? ""))
-    .filter((path) => path.startsWith(`${own}/`))
-    .reverse();
-}
-
-function unescapePath(path: string): string {
-  return path.replace(/\\([0-7]{3})/g, (_match, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)));
 }

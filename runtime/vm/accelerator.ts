@@ -3,10 +3,10 @@ import { accessSync, constants, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { CaissonError } from "../../protocol/errors.ts";
+import { Inheritance } from "./inheritance.ts";
 import { fileIdentity, type Qemu } from "./qemu.ts";
 import { QemuProcess } from "./qemu-process.ts";
 import { bootId, recall, remember } from "./remembered.ts";
-import { Inheritance, spawnQemu } from "./spawn.ts";
 import type { Accelerator } from "./spec.ts";
 
 const KVM = "/dev/kvm";
@@ -84,6 +84,7 @@ function kvmMissing(): string | undefined {
 }
 
 async function probe(qemu: Qemu, kernel: string, signal: AbortSignal): Promise<KvmVerdict> {
+  const { spawnQemu } = await import("./spawn.ts");
   signal.throwIfAborted();
   const folder = mkdtempSync(join(tmpdir(), "caisson-probe-"));
   const inheritance = new Inheritance();

@@ -1,15 +1,20 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { CaissonError } from "../../protocol/errors.ts";
+import { formatError, systemErrorSentence } from "../errors.ts";
+import { log } from "../log.ts";
 import { type MachineDeath, startError, startTimeoutError } from "./death.ts";
+import { type ForkedMachine, forkMachine } from "./fork-server/fork.ts";
+import type { ForkServer } from "./fork-server/fork-server.ts";
 import { type Machine, type StartOptions, startMachine } from "./machine.ts";
 import type { VmSpec } from "./spec.ts";
-import { type MachineHandles, takeOver } from "./standby.ts";
 
 export interface BootOptions extends StartOptions {
   /** How long one attempt may take until `ready` has returned. */
   limitMs: number;
-  /** Goes on with this VM in place of starting one; it is ended when that fails. */
-  standby?: MachineHandles | undefined;
+  /** Asks this one for the VM; one that does not come of it is cloned. */
+  forkServer?: ForkServer | undefined;
+  /** Called with the pid of a QEMU that is not a child of this process, and is not where this process is. */
+  onForked?: ((pid: number) => Promise<void>) | undefined;
 }
 
 export interface Booted<T> {
@@ -18,10 +23,7 @@ export interface Booted<T> {
 }
 
 const DEATH_FOLLOWS_MS = 250;
-/**
- * A boot is tried twice: under emulation on a busy host one may hang. A clone that fails once would fail again, and a VM
- * that stood by is gone.
- */
+/** A boot is tried twice: under emulation on a busy host one may hang. A clone that fails once would fail again. */
 const BOOT_ATTEMPTS = 2;
 
 /**
@@ -34,18 +36,44 @@ export async function bootMachine<T>(
   ready: (machine: Machine, signal: AbortSignal) => Promise<T>,
   options: BootOptions,
 ): Promise<Booted<T>> {
-  const { clone, standby } = options;
-  for (let attempt = clone === undefined && standby === undefined ? BOOT_ATTEMPTS : 1; ; attempt--) {
+  const { clone, forkServer } = options;
+  if (forkServer !== undefined) {
+    const fork = (signal: AbortSignal) => startFork(spec, forkServer, { ...options, signal });
     try {
-      return await attemptBoot(spec, ready, options);
+      return await attemptBoot(fork, ready, options);
+    } catch (error) {
+      if (options.signal.aborted || !isStartFailure(error)) throw error;
+      log.warning(`the VM is a clone, since it could not be forked: ${formatError(error)}`);
+    }
+  }
+  const start = async (signal: AbortSignal) => ({ machine: await startMachine(spec, { ...options, signal }) });
+  for (let attempt = clone === undefined ? BOOT_ATTEMPTS : 1; ; attempt--) {
+    try {
+      return await attemptBoot(start, ready, options);
     } catch (error) {
       if (attempt === 1 || options.signal.aborted || !isStartFailure(error)) throw error;
     }
   }
 }
 
+/** A VM that has been started, and what else is to be done before it is used. */
+interface Started {
+  machine: Machine;
+  settled?: Promise<void>;
+}
+
+async function startFork(spec: VmSpec, server: ForkServer, options: BootOptions): Promise<Started> {
+  let machine: ForkedMachine;
+  try {
+    machine = forkMachine(spec, server, options);
+  } catch (cause) {
+    throw new CaissonError("CAISSON_E_VM_START", systemErrorSentence("ask the fork server for a VM", cause), { cause });
+  }
+  return { machine, settled: machine.forked.then(() => options.onForked?.(machine.pid)) };
+}
+
 async function attemptBoot<T>(
-  spec: VmSpec,
+  start: (signal: AbortSignal) => Promise<Started>,
   ready: (machine: Machine, signal: AbortSignal) => Promise<T>,
   options: BootOptions,
 ): Promise<Booted<T>> {
@@ -54,11 +82,10 @@ async function attemptBoot<T>(
   const signal = AbortSignal.any([options.signal, limit.signal]);
   let machine: Machine | undefined;
   try {
-    const { standby } = options;
-    machine = await (standby === undefined
-      ? startMachine(spec, { ...options, signal })
-      : takeOver(spec, standby, signal));
+    const started = await start(signal);
+    machine = started.machine;
     const value = await orDeath(ready(machine, signal), machine.died, signal);
+    await started.settled;
     return { machine, value };
   } catch (error) {
     const lines = machine?.lastConsoleLines() ?? [];

@@ -57,7 +57,7 @@ test("commandLine never lets the guest give memory back, which would punch holes
 
 test("commandLine emulates with a bounded translation buffer, or has KVM pass the processor through", () => {
   assert.deepEqual(values(run(), "-accel"), ["tcg,thread=single,tb-size=256"]);
-  assert.deepEqual(values(run(), "-cpu"), ["max"]);
+  assert.deepEqual(values(run(), "-cpu"), ["max,-erms"]);
   const kvm = run({ accelerator: "kvm" });
   assert.deepEqual([...values(kvm, "-accel"), ...values(kvm, "-cpu")], ["kvm", "host"]);
 });

@@ -17,8 +17,8 @@ export interface Wiring {
   imageFd: number;
   agent:
     | { kind: "virtio-serial"; fd: number }
-    /** QEMU makes a socket in that directory, and takes one connection after another. */
-    | { kind: "virtio-serial-socket"; directoryFd: number; name: string }
+    /** QEMU listens, and takes one connection after another. */
+    | { kind: "virtio-serial-listener"; fd: number }
     | { kind: "vsock"; vhostFd: number; cid: number };
   /**
    * Where guest RAM lives: `anonymous` for a VM of its own; `template` in a file that later clones map; `clone` in a
@@ -80,8 +80,9 @@ function machineArguments({ qemu, machine, accelerator, vcpus }: VmSpec, { memor
       ? `tcg,thread=${threads(qemu.version, vcpus)},tb-size=${TRANSLATION_BUFFER_MIB[memory.kind === "clone" ? "clone" : "boot"]}`
       : "kvm",
     "-cpu",
-    // Not migrated between hosts, so whatever the accelerator has.
-    emulated ? "max" : "host",
+    // Not migrated between hosts, so whatever the accelerator has. An emulator's string instructions are its slowest: a turn for
+    // each byte (ERMS, "fast" ones) or word (rep_good, below).
+    emulated ? "max,-erms" : "host",
     "-smp",
     String(vcpus),
     // virtio-mmio speaks the pre-1.0 protocol unless told otherwise; vsock has no such version.
@@ -152,11 +153,12 @@ const UNNEEDED_INITCALLS: readonly string[] = ["load_system_certificate_list", "
 
 /**
  * microvm has neither HPET nor PM timer; calibration against the PIT fails on a busy host and the boot then hangs, so
- * the kernel is told the rates. No mitigation of speculation works through an emulator, each costs time in it.
+ * the kernel is told the rates. No mitigation of speculation works through an emulator, each costs time in it. Without rep_good
+ * the kernel clears and copies by plain moves.
  */
 function emulationParameters(tscKhz: number | undefined): string[] {
   const known = tscKhz === undefined ? [] : [`tsc_early_khz=${tscKhz}`, `lpj=${(tscKhz * 1000) / KERNEL_HZ}`];
-  return [...known, "tsc=reliable", "no_timer_check", "mitigations=off"];
+  return [...known, "tsc=reliable", "no_timer_check", "mitigations=off", "clearcpuid=rep_good"];
 }
 
 /** CONFIG_HZ of Debian's kernels, which loops per jiffy count in. */
@@ -191,9 +193,7 @@ function agentArguments(spec: VmSpec, { agent }: Wiring): string[] {
   }
   return [
     "-chardev",
-    agent.kind === "virtio-serial"
-      ? `socket,id=agent,fd=${agent.fd}`
-      : `socket,id=agent,server=on,wait=off,path=/proc/self/fd/${agent.directoryFd}/${agent.name}`,
+    `socket,id=agent,fd=${agent.fd}${agent.kind === "virtio-serial" ? "" : ",server=on,wait=off"}`,
     "-device",
     virtio(spec, "serial", "id=serial,max_ports=2"),
     "-device",

@@ -51,14 +51,6 @@ export class ConsoleLog {
     await new Promise<void>((resolve) => this.#socket.once("close", () => resolve()));
   }
 
-  pause(): void {
-    this.#socket.pause();
-  }
-
-  resume(): void {
-    this.#socket.resume();
-  }
-
   close(): void {
     this.#socket.destroy();
   }

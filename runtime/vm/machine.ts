@@ -4,9 +4,11 @@ import type { Duplex } from "node:stream";
 import { CaissonError } from "../../protocol/errors.ts";
 import { commandLine, type Wiring } from "./command-line.ts";
 import { type MachineDeath, startError } from "./death.ts";
+import { canFork } from "./fork-server/fork-server.ts";
+import { Inheritance } from "./inheritance.ts";
 import { QemuProcess } from "./qemu-process.ts";
 import type { QmpClient } from "./qmp.ts";
-import { Inheritance, type QemuChild, spawnQemu } from "./spawn.ts";
+import type { QemuChild } from "./spawn.ts";
 import type { Trace, VmSpec } from "./spec.ts";
 import { connectToGuest, randomCid, VHOST_VSOCK } from "./vsock.ts";
 
@@ -53,9 +55,11 @@ const CID_ATTEMPTS = 5;
  */
 export async function startMachine(spec: VmSpec, options: StartOptions): Promise<Machine> {
   options.signal.throwIfAborted();
-  if (spec.transport === "virtio-serial") return startOverSerial(spec, options);
+  // A sandbox that is forked starts no program, and loads nothing that can.
+  const { spawnQemu } = await import("./spawn.ts");
+  if (spec.transport === "virtio-serial") return startOverSerial(spec, options, spawnQemu);
   for (let attempt = 1; ; attempt++) {
-    const machine = await startOverVsock(spec, options);
+    const machine = await startOverVsock(spec, options, spawnQemu);
     if (machine !== undefined) return machine;
     if (attempt === CID_ATTEMPTS) {
       throw new CaissonError(
@@ -66,13 +70,13 @@ export async function startMachine(spec: VmSpec, options: StartOptions): Promise
   }
 }
 
-function startOverSerial(spec: VmSpec, options: StartOptions): Machine {
+function startOverSerial(spec: VmSpec, options: StartOptions, spawn: Spawn): Machine {
   const inheritance = new Inheritance();
   try {
     const { child, ours } = inheritance.connect();
     const agent = new Socket({ fd: ours, readable: true, writable: true, allowHalfOpen: false });
     try {
-      const { qemu } = launch(spec, options, inheritance, { kind: "virtio-serial", fd: child });
+      const { qemu } = launch(spec, options, inheritance, { kind: "virtio-serial", fd: child }, spawn);
       return new RunningMachine(qemu, agent);
     } catch (error) {
       agent.destroy();
@@ -84,13 +88,13 @@ function startOverSerial(spec: VmSpec, options: StartOptions): Machine {
 }
 
 /** Returns undefined when the random cid was another VM's: QEMU alone can tell, by trying. */
-async function startOverVsock(spec: VmSpec, options: StartOptions): Promise<Machine | undefined> {
+async function startOverVsock(spec: VmSpec, options: StartOptions, spawn: Spawn): Promise<Machine | undefined> {
   const cid = randomCid();
   const inheritance = new Inheritance();
   let qemu: QemuProcess;
   try {
     const vhostFd = inheritance.give(open(VHOST_VSOCK, "r+"));
-    ({ qemu } = launch(spec, options, inheritance, { kind: "vsock", vhostFd, cid }));
+    ({ qemu } = launch(spec, options, inheritance, { kind: "vsock", vhostFd, cid }, spawn));
   } finally {
     inheritance.closeGiven();
   }
@@ -113,7 +117,7 @@ async function startOverVsock(spec: VmSpec, options: StartOptions): Promise<Mach
 }
 
 /** How QEMU is started: see spawnQemu(). */
-export type Spawn = (path: string, argv: readonly string[], descriptors: readonly number[]) => QemuChild;
+type Spawn = (path: string, argv: readonly string[], descriptors: readonly number[]) => QemuChild;
 
 /** QEMU with its agent's device as given; what it inherits besides is in `inheritance`, which stays the caller's. */
 export function launch(
@@ -121,8 +125,8 @@ export function launch(
   options: StartOptions,
   inheritance: Inheritance,
   agent: Wiring["agent"],
-  spawn: Spawn = spawnQemu,
-): { qemu: QemuProcess; qmpFd: number; consoleFd: number } {
+  spawn: Spawn,
+): { qemu: QemuProcess; wiring: Wiring; qmpFd: number; consoleFd: number } {
   const { clone, templateMemoryFd, trace } = options;
   if (templateMemoryFd !== undefined) {
     // What a failed attempt left behind would be saved along.
@@ -136,7 +140,7 @@ export function launch(
     const console = inheritance.connect();
     ours.push(monitor.ours, console.ours);
     const stateFd = clone === undefined ? undefined : inheritance.give(reopen(clone.stateFd, "r"));
-    const argv = commandLine(spec, {
+    const wiring: Wiring = {
       qmpFd: monitor.child,
       consoleFd: console.child,
       imageFd: inheritance.lend(imageFd),
@@ -144,10 +148,12 @@ export function launch(
       memory: memoryOf(clone?.memoryFd, templateMemoryFd, inheritance),
       networks: spec.networks.map(({ tapFd, vhostFd }) => ({
         tapFd: inheritance.lend(tapFd),
+        // None where the VM may be forked: the guest agrees on its features with one back end, and meets it again in each copy.
         // One of its own: the first process that uses it owns it for good, and a boot may be tried twice (VHOST_SET_OWNER).
-        ...(vhostFd === undefined ? {} : { vhostFd: inheritance.give(reopen(vhostFd, "r+")) }),
+        ...(vhostFd === undefined || canFork(spec) ? {} : { vhostFd: inheritance.give(reopen(vhostFd, "r+")) }),
       })),
-    });
+    };
+    const argv = commandLine(spec, wiring);
     ours.length = 0;
     const connections = { qmpFd: monitor.ours, consoleFd: console.ours };
     const qemu = new QemuProcess({ ...connections, consoleLog: spec.consoleLog }, () =>
@@ -155,7 +161,7 @@ export function launch(
     );
     trace?.("qemu started");
     configure(qemu, stateFd, options);
-    return { qemu, ...connections };
+    return { qemu, wiring, ...connections };
   } finally {
     for (const fd of ours) closeSync(fd);
     if (clone === undefined) closeSync(imageFd);

@@ -70,12 +70,6 @@ export class QemuProcess {
     return this.#console.lastLines(CONSOLE_LINES);
   }
 
-  /** Reads no more of what QEMU says: whoever has copies of the descriptors goes on. */
-  pause(): void {
-    this.qmp.pause();
-    this.#console.pause();
-  }
-
   /** Ends QEMU if it still runs, and waits until it is gone. */
   async kill(): Promise<void> {
     this.#killed = true;
@@ -120,8 +114,6 @@ export class QemuProcess {
 
   #end(): void {
     if (this.#exited) return;
-    // Its end is waited for.
-    this.#console.resume();
     this.#child.kill();
   }
 

@@ -1,6 +1,5 @@
 import { accessSync, type BigIntStats, constants, realpathSync, statSync } from "node:fs";
 import { delimiter, join } from "node:path";
-import { execa } from "execa";
 import { CaissonError } from "../../protocol/errors.ts";
 import { recall, remember } from "./remembered.ts";
 
@@ -87,6 +86,7 @@ function locate(name: string): string {
 }
 
 async function askVersion(path: string): Promise<QemuVersion> {
+  const { execa } = await import("execa");
   const { failed, stdout, shortMessage } = await execa(path, ["--version"], {
     reject: false,
     timeout: VERSION_LIMIT_MS,

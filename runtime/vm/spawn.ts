@@ -1,48 +1,16 @@
-import { closeSync } from "node:fs";
 import type { Readable } from "node:stream";
 import { execa } from "execa";
 import { builtFile } from "../../native/addon.ts";
-import { socketpair } from "../../native/posix/index.ts";
-
-/** The descriptors a child inherits: each is added under the number that the child will know it by. */
-export class Inheritance {
-  readonly #descriptors: number[] = [];
-  readonly #owned: number[] = [];
-
-  /** Passes a descriptor that stays the caller's; returns the child's number of it. */
-  lend(fd: number): number {
-    this.#descriptors.push(fd);
-    return FIRST_INHERITED + this.#descriptors.length - 1;
-  }
-
-  /** Passes a descriptor that is closed here once the child has it. */
-  give(fd: number): number {
-    this.#owned.push(fd);
-    return this.lend(fd);
-  }
-
-  /** A stream socket between the child and us: its number there, and our end, which the caller closes. */
-  connect(): { child: number; ours: number } {
-    const [ours, theirs] = socketpair();
-    return { child: this.give(theirs), ours };
-  }
-
-  get descriptors(): readonly number[] {
-    return this.#descriptors;
-  }
-
-  closeGiven(): void {
-    for (const fd of this.#owned.splice(0)) closeSync(fd);
-  }
-}
-
-const FIRST_INHERITED = 3;
 
 /**
  * All that QEMU, as root, needs of root's power: to act on the shared directory's files as their owners do. Opening
  * devices and namespaces has been done for it.
  */
 const CAPABILITIES = ["chown", "dac_override", "fowner", "fsetid", "mknod", "setfcap"];
+
+/** Without it containers can make no FIFO and no Unix socket on their files (native/special-files). */
+const SPECIAL_FILES = "special-files.so";
+const FORK_SERVER = "fork-server.so";
 
 /** A QEMU process, whoever started it. */
 export interface QemuChild {
@@ -63,11 +31,27 @@ export interface QemuEnd {
 
 /**
  * Starts QEMU so that it dies with us (prctl(2), PR_SET_PDEATHSIG: setpriv(1) sets it and becomes QEMU), away from our
- * terminal's signals, with an environment of nothing but PATH and a preloaded library. Its network is ours.
+ * terminal's signals, with an environment of nothing but PATH and preloaded libraries. Its network is ours.
  */
 export function spawnQemu(path: string, argv: readonly string[], descriptors: readonly number[]): QemuChild {
-  const [program, ...words] = ["setpriv", "--pdeathsig", "KILL", ...confined(path, argv)] as const;
-  const child = spawn(program, words, "pipe", descriptors);
+  return watch(spawn(["--pdeathsig", "KILL", ...confined(path, argv)], descriptors, [SPECIAL_FILES]));
+}
+
+/**
+ * As spawnQemu(), but QEMU is to serve forks of itself (native/fork-server), of the descriptors on `listener`: it ends with the
+ * other end of `maker`, until it serves.
+ */
+export function spawnForkServer(
+  path: string,
+  argv: readonly string[],
+  descriptors: readonly number[],
+  { maker, listener }: { maker: number; listener: number },
+): QemuChild {
+  const environment = { CAISSON_FORK_SERVER: `${maker},${listener}` };
+  return watch(spawn(confined(path, argv), descriptors, [SPECIAL_FILES, FORK_SERVER], environment));
+}
+
+function watch(child: ReturnType<typeof spawn>): QemuChild {
   const { pid = 0 } = child;
   return {
     pid,
@@ -81,21 +65,6 @@ export function spawnQemu(path: string, argv: readonly string[], descriptors: re
   };
 }
 
-/**
- * As spawnQemu(), but QEMU lives for as long as somebody has the other end of `leash`, one of the descriptors
- * (native/leash); its standard error is a descriptor, too.
- * @returns the pid of the program in between; 0 when it could not be started.
- */
-export function spawnLeashed(
-  path: string,
-  argv: readonly string[],
-  descriptors: readonly number[],
-  { leash, stderr }: { leash: number; stderr: number },
-): number {
-  const words = [String(leash), "setpriv", ...confined(path, argv)];
-  return spawn(builtFile("leash"), words, stderr, descriptors).pid ?? 0;
-}
-
 function confined(path: string, argv: readonly string[]): string[] {
   return [
     "--no-new-privs",
@@ -107,10 +76,15 @@ function confined(path: string, argv: readonly string[]): string[] {
   ];
 }
 
-function spawn(program: string, words: readonly string[], stderr: "pipe" | number, descriptors: readonly number[]) {
-  return execa(program, words, {
+function spawn(
+  words: readonly string[],
+  descriptors: readonly number[],
+  preloaded: readonly string[],
+  environment: Readonly<Record<string, string>> = {},
+) {
+  return execa("setpriv", words, {
     // execa passes any number on; its types know those up to 9 only.
-    stdio: ["ignore", "ignore", stderr as "pipe", ...(descriptors as readonly 3[])],
+    stdio: ["ignore", "ignore", "pipe", ...(descriptors as readonly 3[])],
     // Its own session: Ctrl-C at a terminal is for the container, never for QEMU.
     detached: true,
     cleanup: false,
@@ -119,8 +93,8 @@ function spawn(program: string, words: readonly string[], stderr: "pipe" | numbe
     extendEnv: false,
     env: {
       PATH: process.env["PATH"] ?? "/usr/sbin:/usr/bin:/sbin:/bin",
-      // Else containers can make no FIFO and no Unix socket on their files (native/special-files).
-      LD_PRELOAD: builtFile("special-files.so"),
+      LD_PRELOAD: preloaded.map(builtFile).join(":"),
+      ...environment,
     },
   });
 }

@@ -6,8 +6,8 @@ import { Status } from "../../protocol/generated/containerd/types.ts";
 import { StatusCode } from "../../runtime/ttrpc/status.ts";
 import { until } from "../harness/host.ts";
 import { Netns } from "../harness/network.ts";
+import { qemusOf } from "../harness/qemu.ts";
 import { CrioPod } from "./crio.ts";
-import { qemuOf } from "./remains.ts";
 
 const SIGKILL = 9;
 const FOREVER = ["sleep", "1000"];
@@ -19,7 +19,7 @@ test("CRI-O's calls for a pod: namespaces bound to files, roots that it has moun
   const own = await pod.create("pod", FOREVER);
   await pod.start(own);
   const ended = pod.wait(own);
-  assert.equal(qemuOf(pod.pid).length, 1);
+  assert.equal(qemusOf(pod.pid).length, 1);
   assert.equal((await pod.state(own)).pid, pod.pid);
 
   const one = await pod.create("one", ["sh", "-c", "hostname; echo from one > /dev/shm/note; exec sleep 1000"]);

@@ -4,9 +4,10 @@ import { once } from "node:events";
 import { after, before, test } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
 import { until } from "../harness/host.ts";
+import { isRunning, qemusOf } from "../harness/qemu.ts";
 import { Engine, IMAGE, options, RUNTIME, whyNot } from "./engine.ts";
 import { Events } from "./events.ts";
-import { nothingRemains, qemuOf } from "./remains.ts";
+import { nothingRemains } from "./remains.ts";
 
 let engine: Engine;
 before(async () => {
@@ -21,7 +22,7 @@ after(async () => {
 test("a VM that dies ends its container with 255 and an event", options, async () => {
   using events = await Events.watch(engine);
   await engine.detached("vm");
-  const [qemu = 0] = qemuOf(await engine.pid("vm"));
+  const [qemu = 0] = qemusOf(await engine.pid("vm"));
   assert.ok(qemu > 0);
   process.kill(qemu, "SIGKILL");
   assert.equal((await events.wait("vm", "/tasks/exit"))["exit_status"], 255);
@@ -34,10 +35,10 @@ test("a daemon that is killed leaves nothing, and containerd learns of the end",
   using events = await Events.watch(engine);
   await engine.detached("daemon");
   const daemon = await engine.pid("daemon");
-  const [qemu = 0] = qemuOf(daemon);
+  const [qemu = 0] = qemusOf(daemon);
   process.kill(daemon, "SIGKILL");
   assert.equal((await events.wait("daemon", "/tasks/exit"))["exit_status"], 255);
-  await until(() => qemuOf(daemon).length === 0 && qemuOf(1).every((pid) => pid !== qemu));
+  await until(() => !isRunning(qemu));
   await engine.remove("daemon");
   await nothingRemains(engine);
 });

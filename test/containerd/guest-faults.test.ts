@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { execFileSync, spawn } from "node:child_process";
-import { closeSync, constants, existsSync, openSync, readFileSync, readSync, unlinkSync } from "node:fs";
+import { closeSync, constants, existsSync, openSync, readSync, unlinkSync } from "node:fs";
 import { connect } from "node:net";
 import { join } from "node:path";
 import { test } from "node:test";
@@ -12,7 +12,7 @@ import { encodeFrame } from "../../runtime/ttrpc/frames.ts";
 import { Bundle } from "../harness/bundle.ts";
 import { collect, until } from "../harness/host.ts";
 import { Netns } from "../harness/network.ts";
-import { qemuOf } from "./remains.ts";
+import { isRunning, qemusOf } from "../harness/qemu.ts";
 import { Calls } from "./sandbox-calls.ts";
 import { Shim, shimProgram, TASK } from "./shim.ts";
 
@@ -25,15 +25,6 @@ const FAULTS = {
     "cd /proc; for each in [0-9]*; do grep -q agent[.]cjs $each/cmdline && kill -9 $each; done; sleep 1000",
 } as const;
 
-/** A zombie has no command line; nobody may be there to reap it. */
-function runs(pid: number): boolean {
-  try {
-    return readFileSync(`/proc/${pid}/cmdline`, "utf8") !== "";
-  } catch {
-    return false;
-  }
-}
-
 for (const [name, script] of Object.entries(FAULTS)) {
   test(`${name}: every container of the pod ends with 255 and an event, and nothing is left`, async () => {
     using netns = new Netns();
@@ -42,6 +33,7 @@ for (const [name, script] of Object.entries(FAULTS)) {
     const calls = new Calls(shim);
     await calls.create(netns.path);
     const { pid } = await calls.start();
+    const [qemu = assert.fail("the sandbox has no QEMU")] = qemusOf(pid);
     using other = new Bundle();
     using culprit = new Bundle(["sh", "-c", `sleep 1; ${script}`]);
     culprit.spec.linux = { ...culprit.spec.linux, readonlyPaths: [], maskedPaths: [] };
@@ -57,7 +49,7 @@ for (const [name, script] of Object.entries(FAULTS)) {
     const ms = performance.now() - start;
     assert.ok(ms < AT_ONCE_MS, `it took ${ms} ms`);
     await until(() => shim.topics.filter((topic) => topic === "/tasks/exit").length === 2);
-    await until(() => qemuOf(pid).length === 0);
+    await until(() => !isRunning(qemu));
     for (const id of ["other", "culprit"]) await calls.remove(id);
     await calls.shutdown();
     assert.equal(await shim.gone(), true);
@@ -72,7 +64,7 @@ test("delete after a daemon that is dead prints how its container ended, and rem
   const calls = new Calls(shim);
   await calls.create(netns.path);
   const { pid } = await calls.start();
-  const [qemu = 0] = qemuOf(pid);
+  const [qemu = 0] = qemusOf(pid);
   assert.notEqual(netns.state, before);
   process.kill(pid, "SIGKILL");
   // Once more for what is gone already: containerd may ask for each container of the pod.
@@ -82,7 +74,7 @@ test("delete after a daemon that is dead prints how its container ended, and rem
     assert.deepEqual([exitStatus, dead], [255, time === 0 ? pid : 0]);
   }
   assert.equal(existsSync(shim.state), false);
-  await until(() => !runs(qemu));
+  await until(() => !isRunning(qemu));
   await netns.returnsTo(before);
 });
 

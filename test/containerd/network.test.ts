@@ -5,10 +5,11 @@ import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { until } from "../harness/host.ts";
 import { becomes, Netns, settled } from "../harness/network.ts";
+import { qemusOf } from "../harness/qemu.ts";
 import type { Cri } from "./cri.ts";
 import { Engine, options, whyNot } from "./engine.ts";
 import { Pod } from "./pod.ts";
-import { nothingRemains, qemuOf } from "./remains.ts";
+import { nothingRemains } from "./remains.ts";
 
 const NAMESPACES = "/run/netns";
 const CHAIN = [
@@ -117,7 +118,7 @@ test("a pod whose daemon is killed leaves its network namespace as it was", opti
       .map((line) => line.trim().split(/\s+/))
       .find(([id]) => id === pod.id)?.[1],
   );
-  const [qemu = assert.fail("the pod has no QEMU")] = qemuOf(daemon);
+  const [qemu = assert.fail("the pod has no QEMU")] = qemusOf(daemon);
   process.kill(daemon, "SIGKILL");
   process.kill(qemu, "SIGKILL");
   await until(() => !/ingress/.test(shown("tc -n NETNS qdisc show dev eth0")));

@@ -2,10 +2,11 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
 import { until } from "../harness/host.ts";
+import { qemusOf } from "../harness/qemu.ts";
 import type { Cri } from "./cri.ts";
 import { Engine, options, whyNot } from "./engine.ts";
 import { Pod } from "./pod.ts";
-import { nothingRemains, qemuOf } from "./remains.ts";
+import { nothingRemains } from "./remains.ts";
 
 let engine: Engine;
 let cri: Cri;
@@ -32,7 +33,7 @@ test("a VM that dies ends every container of its pod with 255, and the pod can b
   {
     await using pod = await Pod.run(engine, cri);
     const containers = [await pod.container("one", FOREVER), await pod.container("two", FOREVER)];
-    const [qemu = 0] = qemuOf(await daemonOf(pod));
+    const [qemu = 0] = qemusOf(await daemonOf(pod));
     process.kill(qemu, "SIGKILL");
     for (const container of containers) assert.equal((await pod.exited(container)).exitCode, 255);
     for (const container of containers) await pod.remove(container);

@@ -51,15 +51,6 @@ function processes(folder: string): string[] {
     });
 }
 
-/** The pids of QEMU below a pod's daemon. */
-export function qemuOf(daemon: number): number[] {
-  return entries("/proc")
-    .filter((name) => /^\d+$/.test(name))
-    .map(Number)
-    .filter((pid) => text(`/proc/${pid}/cmdline`).includes("qemu-system"))
-    .filter((pid) => Number(/^PPid:\s*(\d+)/m.exec(text(`/proc/${pid}/status`))?.[1]) === daemon);
-}
-
 function text(path: string): string {
   try {
     return readFileSync(path, "utf8");

@@ -40,7 +40,7 @@ before(async () => {
   copyFileSync(join(OUT, "root.erofs"), image);
   writeFileSync(
     settings,
-    `template_dir = "${templates}"\nimage = "${image}"\nmemory_mib = 256\nboot_timeout_seconds = 100\n`,
+    `template_dir = "${templates}"\nimage = "${image}"\nmemory_mib = 256\nboot_timeout_seconds = 100\nfork_server = "off"\n`,
   );
   await caisson("template", "build");
 });

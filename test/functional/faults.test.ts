@@ -1,13 +1,14 @@
 /** What is killed, full or missing: `state` says stopped, `delete` succeeds, and nothing is left. */
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, afterEach, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Bundle } from "../harness/bundle.ts";
 import { collect, detached, errorOf, Host, until } from "../harness/host.ts";
+import { qemusOf } from "../harness/qemu.ts";
 
 const host = new Host();
 afterEach(async () => {
@@ -21,18 +22,8 @@ async function daemonOf(id: string): Promise<number> {
   return JSON.parse(await host.ok(["state", id])).pid;
 }
 
-/** The QEMU of a container: the child of its daemon. */
 async function qemuOf(id: string): Promise<number> {
-  const daemon = await daemonOf(id);
-  for (const pid of readdirSync("/proc").filter((name) => /^\d+$/.test(name))) {
-    try {
-      const status = readFileSync(`/proc/${pid}/status`, "utf8");
-      if (/^Name:\tqemu/m.test(status) && new RegExp(`^PPid:\t${daemon}$`, "m").test(status)) return Number(pid);
-    } catch {
-      // It ended meanwhile.
-    }
-  }
-  throw new Error(`container ${id} has no QEMU`);
+  return qemusOf(await daemonOf(id))[0] ?? assert.fail(`container ${id} has no QEMU`);
 }
 
 async function stopsAndGoes(id: string): Promise<void> {

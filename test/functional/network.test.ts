@@ -1,11 +1,12 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { readFileSync, writeFileSync } from "node:fs";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, afterEach, test } from "node:test";
 import { Bundle } from "../harness/bundle.ts";
 import { detached, errorOf, Host, until } from "../harness/host.ts";
 import { becomes, inNetns, Netns } from "../harness/network.ts";
+import { qemusOf } from "../harness/qemu.ts";
 
 const host = new Host();
 afterEach(async () => {
@@ -21,12 +22,7 @@ const answers = (from: Netns, address: string) =>
 const reaches = (id: string, ...ping: string[]) =>
   until(async () => (await host.run(["exec", id, "ping", "-c", "1", "-W", "5", ...ping])).exitCode === 0);
 const daemonPid = async (id: string): Promise<number> => JSON.parse(await host.ok(["state", id])).pid;
-const qemuPid = async (id: string) => {
-  const pid = await daemonPid(id);
-  const children = readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").trim().split(" ").map(Number);
-  const isQemu = (child: number) => readFileSync(`/proc/${child}/comm`, "utf8").startsWith("qemu");
-  return children.find(isQemu) ?? assert.fail("it has no QEMU");
-};
+const qemuPid = async (id: string) => qemusOf(await daemonPid(id))[0] ?? assert.fail("it has no QEMU");
 
 /** The classic: a bridge outside, a veth pair from it into the container's network namespace. */
 function bridged(outside: Netns, inside: Netns, mtu = 1500): void {

@@ -36,7 +36,8 @@ test("run returns 128 + the signal that ended the process", async () => {
   const id = host.id();
   const child = host.spawn(["run", "-b", bundle.directory, id]);
   const result = collect(child);
-  await until(async () => (await host.run(["kill", id, "KILL"])).exitCode === 0);
+  await until(async () => /"running"/.test((await host.run(["state", id])).stdout));
+  await host.ok(["kill", id, "KILL"]);
   assert.equal((await result).exitCode, 137);
 });
 

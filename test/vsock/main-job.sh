@@ -42,10 +42,10 @@ make_bundle() {
 }
 
 expect_nothing_left() {
-  left=$(find "$state" -mindepth 1 -maxdepth 1 ! -name host ! -name templates ! -name standby)
+  left=$(find "$state" -mindepth 1 -maxdepth 1 ! -name host ! -name templates)
   [ -z "$left" ] || fail "left behind in $state: $left"
   # shellcheck disable=SC2009
-  left=$(ps -e -o args= | grep -E 'qemu-system|sandbox-daemon|hold-standby' | grep -v grep || true)
+  left=$(ps -e -o args= | grep -E 'qemu-system|sandbox-daemon|make-fork-server' | grep -v grep || true)
   [ -z "$left" ] || fail "left running: $left"
   ! grep -q caisson-share /proc/mounts || fail "left mounted: $(grep caisson-share /proc/mounts)"
 }
@@ -103,8 +103,4 @@ expect 0 "" caisson delete --force longer
 expect_nothing_left
 ! tc -n pod qdisc show | grep ingress || fail "left in the network namespace"
 
-make_bundle "cat; echo to stderr >\&2; exit 3"
-expect 0 "$(caisson template list --quiet)" caisson template build --standby
-expect 3 "over vsock" run_with_input stood-by
-expect_nothing_left
 say "all done"

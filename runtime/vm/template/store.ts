@@ -1,12 +1,12 @@
-import { closeSync, existsSync, mkdtempSync, openSync, readdirSync, renameSync, rmSync, statSync } from "node:fs";
+import { closeSync, mkdtempSync, openSync, readdirSync, renameSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { constants, flock } from "../../../native/posix/index.ts";
 import { CaissonError } from "../../../protocol/errors.ts";
+import { endForkServer, forkServerPid } from "../fork-server/fork-server.ts";
 import { fileIdentity } from "../qemu.ts";
 import type { VmSpec } from "../spec.ts";
 import { type BuildOptions, buildTemplate, type Warm } from "./build.ts";
-import { templateInputs, templateKey } from "./key.ts";
 import { contentHolds, type Manifest, readManifest, sealHolds } from "./manifest.ts";
 import { bytesToFree, makePrivateFolder, templateBytes } from "./space.ts";
 import { MANIFEST_FILE, MEMORY_FILE, openTemplate, STATE_FILE, type Template } from "./template.ts";
@@ -25,6 +25,8 @@ export interface StoredTemplate {
   lastUsedMs: number;
   /** `usable`: can be cloned. `stale`: made from files that are no more. `broken`: changed since it was made. */
   condition: "usable" | "stale" | "broken";
+  /** Process id of its fork server; absent when it has none. */
+  forkServer?: number;
   /** What it was made from; absent when it is too broken to tell. */
   manifest?: Manifest;
 }
@@ -42,21 +44,6 @@ export class TemplateStore {
     makePrivateFolder(directory);
     this.directory = directory;
     this.#share = share;
-  }
-
-  /** What the template of a VM goes by, whether there is one or not. Throws as openTemplate. */
-  keyOf(spec: VmSpec): string {
-    const imageFd = openSync(spec.image, "r");
-    try {
-      return templateKey(spec, templateInputs(spec, imageFd));
-    } finally {
-      closeSync(imageFd);
-    }
-  }
-
-  /** Whether a template is there; it may not be sound. */
-  has(key: string): boolean {
-    return existsSync(join(this.#folder(key), MANIFEST_FILE));
   }
 
   /** The template of a VM, if there is a sound one. A few system calls, no lock. */
@@ -116,12 +103,17 @@ export class TemplateStore {
   }
 
   /**
-   * Removes a template; its clones keep what they have mapped.
+   * Removes a template, and ends its fork server; its clones keep what they have mapped.
    * @returns false when there was none.
    */
   remove(key: string): boolean {
     this.#folder(key);
     return this.#discard(key);
+  }
+
+  /** Ends a template's fork server, if it has one; what it has forked goes on. */
+  endForkServer(key: string): void {
+    endForkServer(this.#folder(key));
   }
 
   #folder(key: string): string {
@@ -137,6 +129,7 @@ export class TemplateStore {
     const bin = mkdtempSync(join(this.directory, ".bin-"));
     try {
       renameSync(join(this.directory, key), join(bin, key));
+      endForkServer(join(bin, key));
       return true;
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === "ENOENT") return false;
@@ -201,7 +194,8 @@ function describe(folder: string, key: string): StoredTemplate | undefined {
       isSealed(join(folder, MEMORY_FILE), manifest.memory) &&
       isSealed(join(folder, STATE_FILE), manifest.state);
     const condition = !whole ? "broken" : isStale(manifest) ? "stale" : "usable";
-    return { key, bytes, lastUsedMs, condition, manifest };
+    const forkServer = forkServerPid(folder);
+    return { key, bytes, lastUsedMs, condition, manifest, ...(forkServer !== undefined && { forkServer }) };
   } catch {
     return statSync(folder, { throwIfNoEntry: false }) === undefined
       ? undefined

@@ -15,6 +15,8 @@ export const MANIFEST_FILE = "template.json";
  */
 export interface Template extends CloneSource, Disposable {
   readonly key: string;
+  /** Where it is, if it has not been removed meanwhile. */
+  readonly folder: string;
   readonly manifest: Manifest;
   /** Closes the descriptors; may be called again. A clone that has started does not need them. */
   close(): void;
@@ -37,10 +39,11 @@ export function openTemplate(directory: string, spec: VmSpec): Template | undefi
     const imageFd = openSync(spec.image, "r");
     descriptors.push(imageFd);
     const key = templateKey(spec, templateInputs(spec, imageFd));
-    const files = openFiles(join(directory, key), open);
+    const folder = join(directory, key);
+    const files = openFiles(folder, open);
     if (files === undefined || files.manifest.key !== key) return undefined;
     opened = true;
-    return new OpenTemplate(key, files.manifest, imageFd, files.memoryFd, files.stateFd);
+    return new OpenTemplate(folder, files.manifest, imageFd, files.memoryFd, files.stateFd);
   } finally {
     if (!opened) for (const fd of descriptors) closeSync(fd);
   }
@@ -67,19 +70,23 @@ export function openFiles(
 }
 
 class OpenTemplate implements Template {
-  readonly key: string;
+  readonly folder: string;
   readonly manifest: Manifest;
   readonly imageFd: number;
   readonly memoryFd: number;
   readonly stateFd: number;
   #open = true;
 
-  constructor(key: string, manifest: Manifest, imageFd: number, memoryFd: number, stateFd: number) {
-    this.key = key;
+  constructor(folder: string, manifest: Manifest, imageFd: number, memoryFd: number, stateFd: number) {
+    this.folder = folder;
     this.manifest = manifest;
     this.imageFd = imageFd;
     this.memoryFd = memoryFd;
     this.stateFd = stateFd;
+  }
+
+  get key(): string {
+    return this.manifest.key;
   }
 
   close(): void {

@@ -1,0 +1,57 @@
+#include "fork-server.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+/* What the kernel calls descriptors that have no file (proc(5), /proc/PID/fd). */
+static const char ANONYMOUS[] = "anon_inode:";
+static const char EVENT[] = "anon_inode:[eventfd]";
+/* An empty one is as good as another; a read of a signal descriptor is of the reader's own signals; a process stays
+ * what it is. */
+static const char *const SHARED[] = {"anon_inode:[eventpoll]", "anon_inode:[signalfd]", "anon_inode:[pidfd]"};
+
+/* Calls `visit` with each descriptor and what it is of, until it returns false. */
+static bool visit_descriptors(bool (*visit)(int fd, const char *of)) {
+  DIR *directory = opendir("/proc/self/fd");
+  if (directory == NULL) return failed("list the descriptors");
+  bool good = true;
+  for (struct dirent *entry; good && (entry = readdir(directory)) != NULL;) {
+    char of[64];
+    ssize_t length = readlinkat(dirfd(directory), entry->d_name, of, sizeof of - 1);
+    if (length < 0) continue;
+    of[length] = '\0';
+    good = visit(atoi(entry->d_name), of);
+  }
+  closedir(directory);
+  return good;
+}
+
+static bool can_fork(int fd, const char *of) {
+  if (strncmp(of, ANONYMOUS, sizeof ANONYMOUS - 1) != 0 || strcmp(of, EVENT) == 0) return true;
+  for (size_t kind = 0; kind < sizeof SHARED / sizeof *SHARED; kind++)
+    if (strcmp(of, SHARED[kind]) == 0) return true;
+  return refused("QEMU's descriptor %d (%s) cannot be had by two processes", fd, of);
+}
+
+bool can_fork_descriptors(void) { return visit_descriptors(can_fork); }
+
+/* It is signalled, which means no more than that somebody looks. */
+static bool renew(int fd, const char *of) {
+  if (strcmp(of, EVENT) != 0) return true;
+  int flags = fcntl(fd, F_GETFL);
+  int own = flags < 0 ? -1 : eventfd(1, flags & O_NONBLOCK);
+  if (own < 0 || dup3(own, fd, O_CLOEXEC) < 0 || close(own) < 0) return failed("make an event descriptor");
+  return true;
+}
+
+bool renew_events(void) { return visit_descriptors(renew); }
+
+bool replace_descriptor(int fd, int target) {
+  if (dup3(fd, target, O_CLOEXEC) < 0 || close(fd) < 0) return failed("replace a descriptor");
+  return repeat_tap_settings(target);
+}

@@ -1,0 +1,37 @@
+/*
+ * Preloaded into a QEMU (ld.so(8), LD_PRELOAD) whose guest is stopped: makes it fork for each sandbox. QEMU's
+ * translations of the guest's code, which no saved VM has, are then there already, and shared.
+ *
+ * fork(2) copies the calling thread only. So a thread of ours calls it while all others sit in a signal handler, and
+ * starts them anew in the copy, on the stacks and with the registers that they had (clone(2), setcontext(3)).
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+/* server.c: what a request, or a fork, failed for: for whoever asked. */
+bool failed(const char *doing);
+bool refused(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/*
+ * threads.c: stops all threads but the calling one; false when one is at work, and cannot be.
+ * Each must be waiting in one of the kernel's calls that wait for events: then none holds a lock of the C library's.
+ */
+bool stop_threads(void);
+/* In the process that was forked: they go on. */
+void continue_threads(void);
+/* In the copy: they begin where they were stopped. */
+bool restart_threads(void);
+
+/* descriptors.c: whether a copy can have descriptors of its own in place of all that it must not share. */
+bool can_fork_descriptors(void);
+/* In the copy: event descriptors of its own. */
+bool renew_events(void);
+/* In the copy: `fd` in place of `target`, with the settings that QEMU has given to that one if it was a tap. */
+bool replace_descriptor(int fd, int target);
+
+/* interposed.c: loads the system call filter that QEMU wanted before it forked. */
+bool load_filter(void);
+/* Makes the settings that QEMU has made on this descriptor, a tap, again. */
+bool repeat_tap_settings(int fd);

@@ -1,0 +1,97 @@
+/** The process that makes a fork server: a clone that has run containers before, and is forked from then on. */
+import { closeSync, copyFileSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { Socket } from "node:net";
+import { setPriority } from "node:os";
+import { join } from "node:path";
+import { builtFile } from "../../../native/addon.ts";
+import { formatError } from "../../errors.ts";
+import { log } from "../../log.ts";
+import { enterNetworkNamespace } from "../../network/namespace.ts";
+import { VmTaps } from "../../network/vm-taps.ts";
+import { dropMounts, enterPrivateMountNamespace } from "../../storage/mount-namespace.ts";
+import { Share } from "../../storage/share.ts";
+import { FutureForkServer } from "../../vm/fork-server/start.ts";
+import { rest } from "../../vm/rest.ts";
+import type { VmSpec } from "../../vm/spec.ts";
+import type { Template } from "../../vm/template/template.ts";
+import { HostCgroup } from "../cgroup.ts";
+import { chooseVm, templateStore } from "../vm-choice.ts";
+import { REHEARSED, rehearse, WARM_LIMIT_FACTOR, warm } from "../warm.ts";
+import { lockForkServer } from "./lock.ts";
+import { DONE, FORK_SERVER_CGROUP, type ForkServerParams } from "./spawn.ts";
+
+const STARTER_FD = 3;
+/** Each over a connection of its own, as the sandboxes' will be; after so many hardly anything is left to be translated. */
+const REHEARSALS = 4;
+const OWN_FOLDER = "maker-";
+/** Each has memory of its own, and few shapes of VMs are in use at a time: beside a new one so many stay, the last used. */
+const FORK_SERVERS = 3;
+
+/** Makes a fork server, which outlives this process; ends this process. */
+export async function makeForkServer(params: ForkServerParams): Promise<never> {
+  // Of whoever happens to need it first.
+  setPriority(0);
+  enterPrivateMountNamespace();
+  log.level = "error";
+  const starter = new Socket({ fd: STARTER_FD });
+  starter.on("error", () => {});
+  const cgroup = new HostCgroup(FORK_SERVER_CGROUP);
+  let said = DONE;
+  try {
+    await make(params);
+  } catch (error) {
+    said = formatError(error);
+    cgroup.leave();
+    cgroup.remove();
+  }
+  await new Promise<void>((resolve) => starter.end(said, () => resolve()));
+  process.exit(said === DONE ? 0 : 1);
+}
+
+async function make({ settings, size, devices }: ForkServerParams): Promise<void> {
+  const limitMs = settings.bootTimeoutSeconds * 1000 * WARM_LIMIT_FACTOR;
+  const signal = AbortSignal.timeout(limitMs);
+  // QEMU stays in it, and so do its copies: their taps are in the sandboxes'.
+  enterNetworkNamespace(undefined);
+  const taps = new VmTaps();
+  for (let device = 0; device < devices; device++) taps.add(false);
+  const shape = await chooseVm(settings, size, signal);
+  const spec = { ...shape, networks: taps.devices, shareDirectory: "", consoleLog: "" };
+  const templates = templateStore(settings);
+  using template = await templates.prepare(spec, warm, { signal, limitMs });
+  const lock = lockForkServer(template.folder);
+  if (lock === undefined) return;
+  for (const name of readdirSync(template.folder)) {
+    if (name.startsWith(OWN_FOLDER)) rmSync(join(template.folder, name), { recursive: true });
+  }
+  const folder = mkdtempSync(join(template.folder, OWN_FOLDER));
+  try {
+    // One that cannot be asked any more would stay.
+    templates.endForkServer(template.key);
+    const others = templates.list().filter(({ forkServer }) => forkServer !== undefined);
+    for (const { key } of others.slice(0, -FORK_SERVERS)) templates.endForkServer(key);
+    await makeIn(folder, template, spec, signal);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+    taps.release();
+    closeSync(lock);
+  }
+  // Nothing of the host may wait for QEMU to be unmounted. Its 9p server finds its descriptors in /proc.
+  dropMounts(["/", "/proc"]);
+}
+
+async function makeIn(folder: string, template: Template, devices: VmSpec, signal: AbortSignal): Promise<void> {
+  const spec = { ...devices, shareDirectory: join(folder, "share"), consoleLog: join(folder, "console.log") };
+  const rootfs = join(folder, "rootfs");
+  for (const name of ["bin", "etc"]) mkdirSync(join(rootfs, name), { recursive: true });
+  copyFileSync(builtFile("container-init"), join(rootfs, "bin", REHEARSED));
+  writeFileSync(join(rootfs, "etc", "passwd"), "root:x:0:0:root:/root:/bin/sh\n");
+  using undo = new DisposableStack();
+  const share = undo.adopt(new Share(spec.shareDirectory), (each) => each.close());
+  await using server = await FutureForkServer.start(spec, template, folder, signal);
+  for (let round = 0; round < REHEARSALS; round++) {
+    await rehearse(server.connect(), share, rootfs, signal);
+    await rest(server.pid, signal);
+  }
+  await server.serve(template.folder, signal);
+}

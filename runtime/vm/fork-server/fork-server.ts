@@ -1,0 +1,112 @@
+/** Where the fork server of a template is found, and what it is asked for. */
+import { closeSync, readFileSync, writeSync } from "node:fs";
+import { join } from "node:path";
+import { connectUnix, sendFds } from "../../../native/posix/index.ts";
+import { socketAddress } from "../../state/socket-address.ts";
+import type { VmSpec } from "../spec.ts";
+
+/** In the template's folder: the socket at which it listens, and what it says of itself. */
+export const SOCKET_FILE = "fork-server.sock";
+export const DESCRIPTION_FILE = "fork-server.json";
+
+/** Numbers of the server's descriptors, in whose place a copy gets its own. */
+export interface Roles {
+  qmp: number;
+  console: number;
+  /** It listens for the agent's connection. */
+  agent: number;
+  /** The shared directory, once for each 9p device. */
+  share: readonly number[];
+  /** By the numbers of the network devices. */
+  taps: readonly number[];
+}
+
+export interface Description {
+  /** Of the server. */
+  pid: number;
+  roles: Roles;
+}
+
+/** What asks a server to end, in place of descriptors' numbers. */
+const END = -1;
+
+/**
+ * Whether such a VM can be forked. What the host's kernel has a part in (KVM, vhost) belongs to one process for good; and only
+ * where code is translated is there much to be had.
+ */
+export function canFork({ accelerator, transport }: Pick<VmSpec, "accelerator" | "transport">): boolean {
+  return accelerator === "tcg" && transport === "virtio-serial";
+}
+
+/** A connection to the fork server of a template; whoever does not ask it for a copy disposes of it. */
+export class ForkServer implements Disposable {
+  readonly roles: Roles;
+  #connection: number | undefined;
+
+  private constructor(roles: Roles, connection: number) {
+    this.roles = roles;
+    this.#connection = connection;
+  }
+
+  /** @returns undefined when the template has none that runs. */
+  static connect(folder: string): ForkServer | undefined {
+    try {
+      const { roles } = readDescription(folder);
+      using address = socketAddress(join(folder, SOCKET_FILE));
+      return new ForkServer(roles, connectUnix(address.path));
+    } catch {
+      return undefined;
+    }
+  }
+
+  /**
+   * Asks for a copy that has these descriptors, by the numbers whose places they take; they stay the caller's.
+   * @returns the connection, on which the copy's life hangs; the caller's from now on.
+   * @throws the system's error when the server has just ended.
+   */
+  ask(descriptors: readonly (readonly [target: number, fd: number])[]): number {
+    const connection = this.#connection;
+    if (connection === undefined) throw new Error("the fork server has been asked already");
+    const targets = Int32Array.from(descriptors, ([target]) => target);
+    const fds = descriptors.map(([, fd]) => fd);
+    sendFds(connection, fds, new Uint8Array(targets.buffer));
+    this.#connection = undefined;
+    return connection;
+  }
+
+  [Symbol.dispose](): void {
+    if (this.#connection !== undefined) closeSync(this.#connection);
+    this.#connection = undefined;
+  }
+}
+
+/** The process id of the fork server that a template has; undefined when it has none that runs. */
+export function forkServerPid(folder: string): number | undefined {
+  using server = ForkServer.connect(folder);
+  return server && readDescription(folder).pid;
+}
+
+/** Has the fork server of a template end once its last copy has; there may be none. */
+export function endForkServer(folder: string): void {
+  try {
+    using address = socketAddress(join(folder, SOCKET_FILE));
+    const connection = connectUnix(address.path);
+    try {
+      writeSync(connection, new Uint8Array(Int32Array.of(END).buffer));
+    } finally {
+      closeSync(connection);
+    }
+  } catch {
+    // It has ended.
+  }
+}
+
+/** @throws when there is none, or it is not whole. */
+function readDescription(folder: string): Description {
+  const description = JSON.parse(readFileSync(join(folder, DESCRIPTION_FILE), "utf8")) as Description;
+  const { qmp, console, agent, share, taps } = description.roles;
+  for (const fd of [description.pid, qmp, console, agent, ...share, ...taps]) {
+    if (!Number.isSafeInteger(fd) || fd < 3) throw new Error(`${DESCRIPTION_FILE} is damaged`);
+  }
+  return description;
+}

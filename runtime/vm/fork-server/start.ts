@@ -1,0 +1,123 @@
+import { closeSync, readdirSync, readlinkSync, realpathSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { Socket } from "node:net";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { connectUnix, listenUnix, sendFds } from "../../../native/posix/index.ts";
+import { CaissonError } from "../../../protocol/errors.ts";
+import { socketAddress } from "../../state/socket-address.ts";
+import { Inheritance } from "../inheritance.ts";
+import { type CloneSource, launch } from "../machine.ts";
+import type { QemuProcess } from "../qemu-process.ts";
+import { spawnForkServer } from "../spawn.ts";
+import type { VmSpec } from "../spec.ts";
+import { DESCRIPTION_FILE, type Description, type Roles, SOCKET_FILE } from "./fork-server.ts";
+
+const READY = "ready";
+const AGENT_SOCKET = "agent.sock";
+
+interface Parts {
+  qemu: QemuProcess;
+  /** Where its sockets are until it serves. */
+  folder: string;
+  /** Our end of the connection on which it is told to serve. */
+  maker: number;
+  roles: Omit<Roles, "share">;
+  /** Without symbolic links. */
+  shareDirectory: string;
+  /** Our ends of QEMU's monitor and console. */
+  ends: readonly number[];
+}
+
+/** A clone that is to be forked. Until it serves its agent can be spoken with, and it ends with this process. */
+export class FutureForkServer implements AsyncDisposable {
+  readonly #parts: Parts;
+  #serves = false;
+
+  private constructor(parts: Parts) {
+    this.#parts = parts;
+  }
+
+  /**
+   * Clones the template.
+   * @param folder of its own, on the template's file system, for what it makes until it serves.
+   * @throws as startMachine() does.
+   */
+  static async start(spec: VmSpec, clone: CloneSource, folder: string, signal: AbortSignal): Promise<FutureForkServer> {
+    const inheritance = new Inheritance();
+    const { child, ours: maker } = inheritance.connect();
+    try {
+      const listener = inheritance.give(listen(join(folder, SOCKET_FILE)));
+      const agent = inheritance.give(listen(join(folder, AGENT_SOCKET)));
+      const { qemu, wiring, qmpFd, consoleFd } = launch(
+        spec,
+        { signal, clone },
+        inheritance,
+        { kind: "virtio-serial-listener", fd: agent },
+        (path, argv, descriptors) => spawnForkServer(path, argv, descriptors, { maker: child, listener }),
+      );
+      const taps = wiring.networks.map(({ tapFd }) => tapFd);
+      const roles = { qmp: wiring.qmpFd, console: wiring.consoleFd, agent, taps };
+      // Its shared directory is open once it answers at all.
+      await qemu.qmp.execute("query-status", undefined, { signal, limitMs: Number.POSITIVE_INFINITY });
+      const shareDirectory = realpathSync(spec.shareDirectory);
+      return new FutureForkServer({ qemu, folder, maker, roles, shareDirectory, ends: [qmpFd, consoleFd] });
+    } catch (error) {
+      closeSync(maker);
+      throw error;
+    } finally {
+      inheritance.closeGiven();
+    }
+  }
+
+  get pid(): number {
+    return this.#parts.qemu.pid;
+  }
+
+  /** A connection to its agent. There can be one at a time. */
+  connect(): Socket {
+    using address = socketAddress(join(this.#parts.folder, AGENT_SOCKET));
+    return new Socket({ fd: connectUnix(address.path), readable: true, writable: true });
+  }
+
+  /**
+   * Stops the guest for good: from now on it is only forked, by whoever finds it in the template's folder, and outlives this process.
+   * @throws CAISSON_E_VM_START when it cannot be forked.
+   */
+  async serve(templateFolder: string, signal: AbortSignal): Promise<void> {
+    const { qemu, folder, roles, ends } = this.#parts;
+    await qemu.qmp.execute("stop", undefined, { signal });
+    const description: Description = { pid: this.pid, roles: { ...roles, share: this.#shareDescriptors() } };
+    // QEMU closes what nobody has the other end of.
+    sendFds(this.#parts.maker, ends, Buffer.of(0));
+    const maker = new Socket({ fd: this.#parts.maker, readable: true, writable: true });
+    const answer = await firstLine(maker);
+    if (answer !== READY) {
+      throw new CaissonError("CAISSON_E_VM_START", `QEMU cannot be forked: ${answer.replace(/^error /, "")}`);
+    }
+    writeFileSync(join(folder, DESCRIPTION_FILE), JSON.stringify(description), { mode: 0o600 });
+    for (const name of [DESCRIPTION_FILE, SOCKET_FILE]) renameSync(join(folder, name), join(templateFolder, name));
+    this.#serves = true;
+    await new Promise<void>((resolve) => maker.end("found", () => resolve()));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (!this.#serves) await this.#parts.qemu.kill();
+  }
+
+  #shareDescriptors(): number[] {
+    const own = `/proc/${this.pid}/fd`;
+    const found = readdirSync(own).filter((name) => readlinkSync(join(own, name)) === this.#parts.shareDirectory);
+    return found.map(Number);
+  }
+}
+
+async function firstLine(stream: Socket): Promise<string> {
+  for await (const line of createInterface(stream)) return line;
+  return "it ended without a word";
+}
+
+function listen(path: string): number {
+  using address = socketAddress(path);
+  rmSync(path, { force: true });
+  return listenUnix(address.path);
+}

@@ -1,0 +1,26 @@
+/** The QEMUs of sandboxes: children of their daemons, or forked from another QEMU, but always in the daemon's cgroups. */
+import { readdirSync, readFileSync } from "node:fs";
+
+/** The pids of QEMU beside a sandbox's daemon, which is alive. */
+export function qemusOf(daemon: number): number[] {
+  const own = read(daemon, "cgroup");
+  return readdirSync("/proc")
+    .filter((name) => /^\d+$/.test(name))
+    .map(Number)
+    .filter((pid) => read(pid, "comm").startsWith("qemu-system") && read(pid, "cgroup") === own);
+}
+
+/** Whether it has not ended; a zombie has. */
+export function isRunning(pid: number): boolean {
+  const state = /^State:\t(\w)/m.exec(read(pid, "status"))?.[1] ?? "X";
+  return state !== "Z" && state !== "X";
+}
+
+/** Of a process that is gone, nothing. */
+function read(pid: number, name: string): string {
+  try {
+    return readFileSync(`/proc/${pid}/${name}`, "utf8");
+  } catch {
+    return "";
+  }
+}
