@@ -12,6 +12,8 @@ import type { Setting } from "./setting.ts";
 export class Cgroup {
   readonly path: string;
   #filter: LoadedFilter | undefined;
+  /** The rules that it carries out, as JSON. */
+  #devices: string | undefined;
 
   constructor(path: string) {
     this.path = path;
@@ -93,10 +95,13 @@ export class Cgroup {
    * call let them use. A device that a process has open stays open.
    */
   restrictDevices(rules: readonly DeviceRule[]): void {
+    const wanted = JSON.stringify(rules);
+    if (wanted === this.#devices) return;
     const program = deviceFilter(rules);
     const fd = openSync(this.path, constants.O_RDONLY | constants.O_DIRECTORY);
     try {
       this.#replaceFilter(fd, takeFilter(program));
+      this.#devices = wanted;
     } catch (cause) {
       const field = "linux.resources.devices";
       throw new CaissonError("CAISSON_E_CGROUP", `${field}: the device filter was not taken: ${reason(cause)}`, {

@@ -129,13 +129,12 @@ function isNumber(number: number | undefined): number is number {
   return number !== undefined && number >= 0;
 }
 
+/** An instruction (linux/bpf.h, struct bpf_insn) is two words: Buffer's methods, one call for each field, are scripts themselves. */
 function encode(program: Instruction[]): Buffer {
-  const buffer = Buffer.alloc(program.length * 8);
+  const words = new Uint32Array(2 * program.length);
   for (const [index, { opcode, target, source = 0, offset = 0, value = 0 }] of program.entries()) {
-    buffer.writeUInt8(opcode, index * 8);
-    buffer.writeUInt8((source << 4) | target, index * 8 + 1);
-    buffer.writeInt16LE(offset, index * 8 + 2);
-    buffer.writeUInt32LE(value >>> 0, index * 8 + 4);
+    words[2 * index] = opcode | (((source << 4) | target) << 8) | (offset << 16);
+    words[2 * index + 1] = value;
   }
-  return buffer;
+  return Buffer.from(words.buffer);
 }
