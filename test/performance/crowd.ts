@@ -2,7 +2,7 @@ import { availableParallelism, freemem } from "node:os";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Engine } from "./engine.ts";
 import type { Figures } from "./figures.ts";
-import { childrenOf, processorSeconds, pss } from "./process.ts";
+import { companionsOf, parentOf, processorSeconds, pss } from "./process.ts";
 import { CROWDS } from "./things.ts";
 
 /** What a crowd may use in all. */
@@ -67,7 +67,7 @@ export class Crowd {
       for (const each of started) {
         if (each.status === "rejected") throw each.reason;
         const { id, pid } = each.value;
-        this.#members.push({ id, daemon: pid, qemu: childrenOf(pid)[0] as number });
+        this.#members.push({ id, daemon: pid, qemu: companionsOf(pid)[0] as number });
       }
     }
     this.#starting += (performance.now() - start) / 1000;
@@ -82,7 +82,10 @@ export class Crowd {
   }
 
   #weigh(thing: string): void {
-    const weights = this.#members.map(weightOf);
+    // Each bears its part of what they were forked from.
+    const server = this.#members.map(forkServerOf).find((pid) => pid !== undefined);
+    const part = server === undefined ? 0 : pss(server) / this.#members.length;
+    const weights = this.#members.map(({ daemon, qemu }) => ({ daemon: pss(daemon), qemu: pss(qemu) + part }));
     this.#figures.add(thing, "caisson", ...weights.map(({ daemon, qemu }) => daemon + qemu));
     this.#figures.add(thing, "daemon", ...weights.map(({ daemon }) => daemon));
     this.#figures.add(thing, "QEMU", ...weights.map(({ qemu }) => qemu));
@@ -103,8 +106,10 @@ export class Crowd {
   }
 }
 
-function weightOf({ daemon, qemu }: Member): { daemon: number; qemu: number } {
-  return { daemon: pss(daemon), qemu: pss(qemu) };
+/** A QEMU that was not forked is its daemon's child. */
+function forkServerOf({ daemon, qemu }: Member): number | undefined {
+  const parent = parentOf(qemu);
+  return parent === daemon ? undefined : parent;
 }
 
 function share(used: number, seconds: number): number {

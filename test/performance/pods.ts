@@ -3,7 +3,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { Engine, whyNot } from "../containerd/engine.ts";
 import { Pod } from "../containerd/pod.ts";
 import type { Figures } from "./figures.ts";
-import { childrenOf, pss } from "./process.ts";
+import { companionsOf, pss } from "./process.ts";
 import { POD_CROWDS } from "./things.ts";
 
 const HANDLERS = ["caisson", "runc"] as const;
@@ -64,10 +64,6 @@ function size(path: string): number {
   return statSync(path, { throwIfNoEntry: false })?.size ?? 0;
 }
 
-function family(pid: number): number[] {
-  return [pid, ...childrenOf(pid).flatMap(family)];
-}
-
 /** Everything on the host that a pod has beside containerd: its daemon, QEMU, and what stands for its containers. */
 async function weigh(engine: Engine, cri: Cri, figures: Figures, signal: AbortSignal): Promise<void> {
   await using pods = new AsyncDisposableStack();
@@ -80,7 +76,7 @@ async function weigh(engine: Engine, cri: Cri, figures: Figures, signal: AbortSi
       daemons.push(await engine.pid(pod.id, "k8s.io"));
     }
     await sleep(SETTLE_MS, undefined, { signal });
-    const weights = daemons.map((pid) => family(pid).reduce((sum, each) => sum + pss(each), 0));
+    const weights = daemons.map((pid) => [pid, ...companionsOf(pid)].reduce((sum, each) => sum + pss(each), 0));
     figures.add(`pod-pss-${count}`, "caisson", ...weights);
   }
 }

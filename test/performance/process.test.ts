@@ -2,18 +2,19 @@ import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { test } from "node:test";
-import { childrenOf, hasEnded, peakMemory, processorSeconds, pss } from "./process.ts";
+import { companionsOf, hasEnded, parentOf, peakMemory, processorSeconds, pss } from "./process.ts";
 
-test("hasEnded and childrenOf follow a child's life", async () => {
+test("hasEnded, parentOf and companionsOf follow a child's life", async () => {
   const child = spawn("sleep", ["1000"], { stdio: "ignore" });
   try {
     const pid = child.pid as number;
     assert.ok(!hasEnded(pid));
-    assert.ok(childrenOf(process.pid).includes(pid));
+    assert.equal(parentOf(pid), process.pid);
+    assert.ok(companionsOf(process.pid).includes(pid));
     child.kill("SIGKILL");
     await once(child, "exit");
     assert.ok(hasEnded(pid));
-    assert.ok(!childrenOf(process.pid).includes(pid));
+    assert.ok(!companionsOf(process.pid).includes(pid));
   } finally {
     child.kill("SIGKILL");
   }

@@ -11,12 +11,26 @@ export function hasEnded(pid: number): boolean {
   return state === undefined || state === "Z" || state === "X";
 }
 
-/** The processes that it started. */
-export function childrenOf(pid: number): number[] {
+/** The other processes of its cgroups. */
+export function companionsOf(pid: number): number[] {
+  const own = cgroups(pid);
   return readdirSync("/proc")
     .filter((name) => /^\d+$/.test(name))
     .map(Number)
-    .filter((each) => statFields(each)[1] === String(pid));
+    .filter((each) => each !== pid && cgroups(each) === own);
+}
+
+export function parentOf(pid: number): number {
+  return Number(statFields(pid)[1]);
+}
+
+/** Of a process that is gone, none. */
+function cgroups(pid: number): string {
+  try {
+    return readFileSync(`/proc/${pid}/cgroup`, "utf8");
+  } catch {
+    return "";
+  }
 }
 
 /** Proportional set size in MiB: a page shared by n processes counts as one nth of a page in each. */

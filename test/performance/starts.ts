@@ -69,8 +69,7 @@ export class Starts implements AsyncDisposable {
       await engine.run(bundle);
       await engine.live(sleep);
     }
-    await standBy(ours, workspace, signal);
-    await caisson.run(ours.true);
+    await caisson.run(ours.true, "--config", workspace.cloned);
     const vm = await vmOf(ours.true, workspace, signal);
     undo.move();
     return new Starts(workspace, figures, signal, engines, vm);
@@ -99,7 +98,7 @@ export class Starts implements AsyncDisposable {
         () => this.#live(engine, sleep),
         () => this.#parallel(engine, bundle),
       ]),
-      () => this.#standby(),
+      () => this.#cloned(),
       () => this.#cold(),
       async () => this.traces.push((await this.#traced()).phases),
     ];
@@ -128,10 +127,9 @@ export class Starts implements AsyncDisposable {
     this.#figures.add("parallel", engine.by, seconds);
   }
 
-  /** That it comes to stand by is not timed: it does so while nobody waits. */
-  async #standby(): Promise<void> {
-    await standBy(this.#ours, this.#workspace, this.#signal);
-    this.#figures.add("run-standby", "caisson", await this.caisson.run(this.#ours.true));
+  async #cloned(): Promise<void> {
+    const seconds = await this.caisson.run(this.#ours.true, "--config", this.#workspace.cloned);
+    this.#figures.add("run-clone", "caisson", seconds);
   }
 
   async #cold(): Promise<void> {
@@ -149,8 +147,4 @@ export class Starts implements AsyncDisposable {
     rmSync(trace);
     return { seconds, phases };
   }
-}
-
-async function standBy({ engine, true: bundle }: Bundled, workspace: Workspace, signal: AbortSignal): Promise<void> {
-  await workspace.commands.time(engine.argv("template", "build", "--standby", "--bundle", bundle), { signal });
 }

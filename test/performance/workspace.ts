@@ -3,6 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { loadSettings, type Settings } from "../../runtime/config.ts";
+import { templateStore } from "../../runtime/sandbox/vm-choice.ts";
 import { defaultTemplateDirectory } from "../../runtime/vm/template/space.ts";
 import { leftovers } from "../harness/leftovers.ts";
 import { Commands } from "./command.ts";
@@ -21,8 +22,9 @@ export class Workspace implements AsyncDisposable {
   readonly mark = `bench${randomBytes(3).toString("hex")}`;
   /** The state directory of each runtime is in here. */
   readonly roots: string;
-  /** Settings files: as installed, but with the templates here; and the same with none. */
+  /** Settings files: as installed, but with the templates here; the same with clones only; and with none. */
   readonly warm: string;
+  readonly cloned: string;
   readonly cold: string;
 
   constructor() {
@@ -31,9 +33,11 @@ export class Workspace implements AsyncDisposable {
     this.commands = new Commands(this.directory);
     this.roots = this.folder("roots");
     this.warm = join(this.directory, "warm.toml");
+    this.cloned = join(this.directory, "cloned.toml");
     this.cold = join(this.directory, "cold.toml");
     const templates = `template_dir = ${JSON.stringify(join(this.directory, "kept", "templates"))}\n`;
     writeFileSync(this.warm, templates);
+    writeFileSync(this.cloned, `${templates}fork_server = "off"\n`);
     writeFileSync(this.cold, `${templates}template = "off"\n`);
   }
 
@@ -58,6 +62,9 @@ export class Workspace implements AsyncDisposable {
       await sleep(END_PAUSE_MS);
     }
     const still = left();
+    // With their fork servers.
+    const store = templateStore(this.settings);
+    for (const { key } of store.list()) store.remove(key);
     rmSync(this.directory, { recursive: true, force: true });
     if (still.length > 0) throw new Error(`The bench left behind:\n${still.join("\n")}`);
   }
