@@ -10,6 +10,7 @@ import { HostCgroup } from "../sandbox/cgroup.ts";
 import { FORK_SERVER_CGROUP, type ForkServerParams, spawnMaker } from "../sandbox/fork-server/spawn.ts";
 import { chooseVm, hostSize, templateStore } from "../sandbox/vm-choice.ts";
 import { WARM_LIMIT_FACTOR, warm } from "../sandbox/warm.ts";
+import { now } from "../trace.ts";
 import { canFork, forkServerPid } from "../vm/fork-server/fork-server.ts";
 import { ANY_TAP } from "../vm/spec.ts";
 import type { StoredTemplate } from "../vm/template/store.ts";
@@ -20,6 +21,8 @@ import { table } from "./table.ts";
 
 const MIB = 1024 * 1024;
 const POLL_MS = 50;
+/** A server that has no forks ends in less. */
+const END_LIMIT_MS = 500;
 const HEADER = [
   ...["KEY", "MIB", "MEMORY", "VCPUS", "NETWORKS", "MACHINE", "ACCELERATOR", "CONDITION", "FORK SERVER", "LAST USED"],
 ];
@@ -88,6 +91,13 @@ function list({ config }: Globals, format: string, quiet: boolean): void {
   else print(format === "json" ? `${JSON.stringify(templates)}\n` : table(HEADER, templates.map(cells)));
 }
 
+/** The fork servers' cgroup, unless one of them goes on: others', or one that has forks. */
+async function removeCgroup(): Promise<void> {
+  const cgroup = new HostCgroup(FORK_SERVER_CGROUP);
+  const end = now() + END_LIMIT_MS;
+  while (!cgroup.remove() && now() < end) await delay(POLL_MS);
+}
+
 function cells({ key, bytes, lastUsedMs, condition, manifest, forkServer }: StoredTemplate): string[] {
   return [
     key,
@@ -110,8 +120,7 @@ async function remove({ config }: Globals, keys: readonly string[], all: boolean
   const store = templateStore(loadSettings(config));
   const wanted = all ? store.list().map(({ key }) => key) : keys;
   const missing = wanted.filter((key) => !store.remove(key) && !all);
-  // It goes once the last of them has.
-  new HostCgroup(FORK_SERVER_CGROUP).remove();
+  await removeCgroup();
   if (missing.length > 0) {
     throw new CaissonError("CAISSON_E_NOT_FOUND", `there is no template ${missing.join(", ")}`, {
       remedy: "See caisson template list for those that exist.",
