@@ -1,12 +1,14 @@
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 
-/** A guest is at rest when QEMU uses less than this share of a processor for a window; past the limit it never is. */
+/**
+ * A guest is at rest when QEMU uses less than this share of a processor for so many windows on end; past the limit it never
+ * is.
+ */
 const REST_WINDOW_MS = 100;
+const REST_WINDOWS = 3;
 const REST_SHARE = 0.1;
 const REST_LIMIT_MS = 10_000;
-/** USER_HZ, the unit of utime and stime in /proc/PID/stat (proc(5)). */
-const TICKS_PER_SECOND = 100;
 
 /**
  * Waits until the guest sits idle after its agent lost the connection: a clone begins exactly where it was saved, and
@@ -14,19 +16,31 @@ const TICKS_PER_SECOND = 100;
  */
 export async function rest(pid: number, signal: AbortSignal): Promise<void> {
   const limit = performance.now() + REST_LIMIT_MS;
-  let before = processorSeconds(pid);
-  while (performance.now() < limit) {
+  let before = wantedSeconds(pid);
+  for (let quiet = 0; quiet < REST_WINDOWS && performance.now() < limit; ) {
     const start = performance.now();
     await sleep(REST_WINDOW_MS, undefined, { signal });
-    const after = processorSeconds(pid);
-    if (after - before < (REST_SHARE * (performance.now() - start)) / 1000) return;
+    const after = wantedSeconds(pid);
+    quiet = after - before < (REST_SHARE * (performance.now() - start)) / 1000 ? quiet + 1 : 0;
     before = after;
   }
 }
 
-function processorSeconds(pid: number): number {
-  const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
-  // After the name, which may hold anything, utime and stime are the 12th and 13th fields.
-  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-  return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND;
+/**
+ * How long its threads have run, or have waited for a processor: on a busy host one that gets none is not at rest
+ * (Documentation/scheduler/sched-stats.rst).
+ */
+function wantedSeconds(pid: number): number {
+  const tasks = `/proc/${pid}/task`;
+  return readdirSync(tasks).reduce((sum, id) => sum + threadNs(`${tasks}/${id}/schedstat`), 0) / 1e9;
+}
+
+/** 0 of a thread that has just ended. */
+function threadNs(file: string): number {
+  try {
+    const [running = 0, waiting = 0] = readFileSync(file, "latin1").split(" ").map(Number);
+    return running + waiting;
+  } catch {
+    return 0;
+  }
 }
