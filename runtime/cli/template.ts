@@ -6,11 +6,10 @@ import { applyAnnotations, loadSettings, type Settings, sandboxSize } from "../c
 import { networkProblem } from "../network/abilities.ts";
 import { loadBundle } from "../oci/bundle.ts";
 import { defaultSpec } from "../oci/default-spec.ts";
-import { HostCgroup } from "../sandbox/cgroup.ts";
+import { HostCgroup, removeWithin } from "../sandbox/cgroup.ts";
 import { FORK_SERVER_CGROUP, type ForkServerParams, spawnMaker } from "../sandbox/fork-server/spawn.ts";
 import { chooseVm, hostSize, templateStore } from "../sandbox/vm-choice.ts";
 import { WARM_LIMIT_FACTOR, warm } from "../sandbox/warm.ts";
-import { now } from "../trace.ts";
 import { canFork, forkServerPid } from "../vm/fork-server/fork-server.ts";
 import { ANY_TAP } from "../vm/spec.ts";
 import type { StoredTemplate } from "../vm/template/store.ts";
@@ -91,13 +90,6 @@ function list({ config }: Globals, format: string, quiet: boolean): void {
   else print(format === "json" ? `${JSON.stringify(templates)}\n` : table(HEADER, templates.map(cells)));
 }
 
-/** The fork servers' cgroup, unless one of them goes on: others', or one that has forks. */
-async function removeCgroup(): Promise<void> {
-  const cgroup = new HostCgroup(FORK_SERVER_CGROUP);
-  const end = now() + END_LIMIT_MS;
-  while (!cgroup.remove() && now() < end) await delay(POLL_MS);
-}
-
 function cells({ key, bytes, lastUsedMs, condition, manifest, forkServer }: StoredTemplate): string[] {
   return [
     key,
@@ -120,7 +112,8 @@ async function remove({ config }: Globals, keys: readonly string[], all: boolean
   const store = templateStore(loadSettings(config));
   const wanted = all ? store.list().map(({ key }) => key) : keys;
   const missing = wanted.filter((key) => !store.remove(key) && !all);
-  await removeCgroup();
+  // Servers go on that are others', or have forks.
+  await removeWithin(new HostCgroup(FORK_SERVER_CGROUP), END_LIMIT_MS);
   if (missing.length > 0) {
     throw new CaissonError("CAISSON_E_NOT_FOUND", `there is no template ${missing.join(", ")}`, {
       remedy: "See caisson template list for those that exist.",

@@ -1,7 +1,11 @@
 import { closeSync, existsSync, mkdirSync, openSync, readFileSync, rmdirSync, write, writeFileSync } from "node:fs";
 import { join, posix } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
 import { CaissonError } from "../../protocol/errors.ts";
+import { now } from "../trace.ts";
 import { isSystemdForm, isSystemdsOwn, joinScope, scopePath } from "./systemd.ts";
+
+const REMOVE_POLL_MS = 5;
 
 /** Where the host's cgroup hierarchies are mounted: one of v2, or several of v1, or both (hybrid). */
 export interface CgroupMount {
@@ -163,6 +167,12 @@ export class HostCgroup {
     }
     return gone;
   }
+}
+
+/** Removes it as soon as nothing is in it: ended processes may still be on their way out. Gives up after so long. */
+export async function removeWithin(cgroup: HostCgroup, limitMs: number): Promise<void> {
+  const end = now() + limitMs;
+  while (!cgroup.remove() && now() < end) await delay(REMOVE_POLL_MS);
 }
 
 /**

@@ -1,4 +1,3 @@
-import { setTimeout as delay } from "node:timers/promises";
 import type { Spec } from "../../protocol/oci.ts";
 import type { SandboxSize } from "../config/size.ts";
 import type { Settings } from "../config.ts";
@@ -7,13 +6,13 @@ import { SandboxNetwork } from "../network/network.ts";
 import type { NetworkChanges } from "../state/record.ts";
 import { now, tracePhase } from "../trace.ts";
 import { canFork } from "../vm/fork-server/fork-server.ts";
-import type { HostCgroup } from "./cgroup.ts";
+import { type HostCgroup, removeWithin } from "./cgroup.ts";
 import { DeferredForkServer } from "./fork-server/deferred.ts";
 import { Sandbox } from "./sandbox.ts";
 import { chooseVm, templateStore } from "./vm-choice.ts";
 
+/** A process that a hook has left in it keeps it. */
 const CGROUP_LIMIT_MS = 500;
-const CGROUP_POLL_MS = 5;
 
 export interface HostedOptions {
   id: string;
@@ -95,7 +94,7 @@ export class HostedSandbox {
     this.#cgroup.leave();
     await killed;
     this.#forkServer?.now();
-    await remove(this.#cgroup);
+    await removeWithin(this.#cgroup, CGROUP_LIMIT_MS);
   }
 
   /** As end(), for a process that ends with it: its cgroup, which it would leave in 15 ms, is removed with its record. */
@@ -113,11 +112,5 @@ async function giveUp(cgroup: HostCgroup, joined: Promise<void>): Promise<void> 
   );
   if (!isOurs) return;
   cgroup.leave();
-  await remove(cgroup);
-}
-
-/** An ended process may still be on its way out of the cgroup; one that a hook has left there keeps it. */
-async function remove(cgroup: HostCgroup): Promise<void> {
-  const end = now() + CGROUP_LIMIT_MS;
-  while (!cgroup.remove() && now() < end) await delay(CGROUP_POLL_MS);
+  await removeWithin(cgroup, CGROUP_LIMIT_MS);
 }

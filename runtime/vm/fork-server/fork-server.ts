@@ -40,10 +40,13 @@ export function canFork({ accelerator, transport }: Pick<VmSpec, "accelerator" |
 
 /** A connection to the fork server of a template; whoever does not ask it for a copy disposes of it. */
 export class ForkServer implements Disposable {
+  /** Of the server. */
+  readonly pid: number;
   readonly roles: Roles;
   #connection: number | undefined;
 
-  private constructor(roles: Roles, connection: number) {
+  private constructor({ pid, roles }: Description, connection: number) {
+    this.pid = pid;
     this.roles = roles;
     this.#connection = connection;
   }
@@ -51,9 +54,9 @@ export class ForkServer implements Disposable {
   /** @returns undefined when the template has none that runs. */
   static connect(folder: string): ForkServer | undefined {
     try {
-      const { roles } = readDescription(folder);
+      const description = readDescription(folder);
       using address = socketAddress(join(folder, SOCKET_FILE));
-      return new ForkServer(roles, connectUnix(address.path));
+      return new ForkServer(description, connectUnix(address.path));
     } catch {
       return undefined;
     }
@@ -83,7 +86,7 @@ export class ForkServer implements Disposable {
 /** The process id of the fork server that a template has; undefined when it has none that runs. */
 export function forkServerPid(folder: string): number | undefined {
   using server = ForkServer.connect(folder);
-  return server && readDescription(folder).pid;
+  return server?.pid;
 }
 
 /** Has the fork server of a template end once its last copy has; there may be none. */
