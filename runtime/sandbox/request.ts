@@ -2,7 +2,8 @@ import { randomBytes } from "node:crypto";
 import type { CreateSandboxRequest } from "../../protocol/generated/agent.ts";
 import { LIVE_SHARE_TAG, SHARE_TAG } from "../vm/spec.ts";
 
-const SHARE_OPTIONS = "trans=virtio,version=9p2000.L,msize=512000,access=any";
+/** access=client: what a process makes belongs to its own user. With "any" it all belongs to root, setuid programs as well. */
+const SHARE_OPTIONS = "trans=virtio,version=9p2000.L,msize=512000,access=client";
 /** Only this guest writes root file systems, so it may keep what it read and wrote of them. */
 const OWN = "cache=loose";
 /** Volumes are the host's as well. Unlike "none" this lets programs map files that they share (Documentation/filesystems/9p.rst). */

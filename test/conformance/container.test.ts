@@ -1,5 +1,5 @@
 /** config.md and config-linux.md: what a container is made of, the same as under runc. A bundle for each subject. */
-import { mkdirSync, symlinkSync, writeFileSync } from "node:fs";
+import { chmodSync, chownSync, mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, test } from "node:test";
 import type { Linux, Mount, NamespaceType } from "../../protocol/oci.ts";
@@ -98,6 +98,22 @@ const subjects: Readonly<Record<string, Subject>> = {
       symlinkSync("/run/rc/resolv.conf", join(bundle.rootfs, "etc/resolv.conf"));
       writeFileSync(join(bundle.rootfs, "tmp/plain"), "");
       add(bundle, bind(folder, "/up"), bind(folder, "/absolute"), bind(join(folder, "a"), "/etc/resolv.conf"));
+    },
+  },
+  "files belong to who made them": {
+    script:
+      "for place in /tmp /m; do cd $place && touch f && mkdir d && ln -s f l && mkfifo p && cp /bin/busybox b && chmod 4755 b; stat -c '%n %a %u:%g' *; touch given/x; stat -c %u:%g given/x; echo more >> f; chown 0 f; touch root && chmod 600 root; touch /etc/x; done",
+    change: (bundle) => {
+      const folder = source(bundle);
+      for (const place of [join(bundle.rootfs, "tmp"), folder]) {
+        chmodSync(place, 0o1777);
+        mkdirSync(join(place, "given"));
+        chownSync(join(place, "given"), 7, 1235);
+        chmodSync(join(place, "given"), 0o2775);
+        writeFileSync(join(place, "root"), "");
+      }
+      bundle.process.user = { uid: 1234, gid: 1235 };
+      add(bundle, bind(folder, "/m"));
     },
   },
   "special files on the root file system": {
