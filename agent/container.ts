@@ -12,6 +12,7 @@ import type {
   StatsResponse,
   WaitProcessResponse,
 } from "../protocol/generated/agent.ts";
+import { checkId } from "../protocol/id.ts";
 import { parseJson } from "../protocol/json.ts";
 import type { ContainerStatus, Process as ProcessConfig, Resources, Spec, State } from "../protocol/oci.ts";
 import { Cgroup } from "./cgroups/cgroup.ts";
@@ -22,7 +23,6 @@ import { resourceSettings } from "./cgroups/resources.ts";
 import { readStats } from "./cgroups/stats.ts";
 import { Execs } from "./execs.ts";
 import type { Feed } from "./feed.ts";
-import { checkId } from "./id.ts";
 import { bootTimeNs, describeProcess } from "./listing.ts";
 import { log } from "./log.ts";
 import { type LivePids, resolveNamespaces } from "./namespaces.ts";

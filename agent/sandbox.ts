@@ -8,11 +8,11 @@ import type {
   Event,
   Share,
 } from "../protocol/generated/agent.ts";
+import { checkId } from "../protocol/id.ts";
 import type { Spec } from "../protocol/oci.ts";
 import { Container, type Surroundings } from "./container.ts";
 import { collectGarbage } from "./engine.ts";
 import { Feed } from "./feed.ts";
-import { checkId } from "./id.ts";
 import { isLogLevel, log, setLogLevel } from "./log.ts";
 import { applyNetwork } from "./network.ts";
 import type { Places } from "./places.ts";

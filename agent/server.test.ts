@@ -146,6 +146,12 @@ test("CreateContainer names what it cannot carry out, and leaves nothing behind"
   assert.ok(!existsSync(join(agent.cgroup, "caisson/none")));
 });
 
+test("ids that runc takes are taken", async () => {
+  for (const id of [".x", "+x", "a".repeat(255)]) {
+    await start(id, ["sleep", "1000"]);
+  }
+});
+
 test("ids in use and wrong states are refused", async () => {
   await create("once", ["sleep", "1000"]);
   await fails(create("once", ["true"]), "CAISSON_E_ID_IN_USE");

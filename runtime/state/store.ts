@@ -5,8 +5,8 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { CaissonError, type ErrorCode } from "../../protocol/errors.ts";
+import { checkId } from "../../protocol/id.ts";
 import { isSystemError, systemErrorSentence } from "../errors.ts";
-import { checkId } from "./id.ts";
 import { mountsBelow } from "./mounts-below.ts";
 import { statePaths } from "./paths.ts";
 import { isAlive, processIdentity } from "./process-identity.ts";
@@ -29,7 +29,7 @@ function temporaryName(kind: string): string {
  * CAISSON_E_STORAGE when the directory cannot be written; nothing is left then.
  */
 export function reserveState(root: string, record: StateRecord): void {
-  checkId(record.id);
+  checkId("container", record.id);
   const { directory } = statePaths(root, record.id);
   try {
     makeRoot(root);
@@ -94,7 +94,7 @@ export function writeState(root: string, record: StateRecord): void {
  * CAISSON_E_ID_INVALID, CAISSON_E_NOT_FOUND, or CAISSON_E_STORAGE when the record cannot be read.
  */
 export function readState(root: string, id: string): StateRecord {
-  checkId(id);
+  checkId("container", id);
   const path = statePaths(root, id).record;
   let text: string;
   try {
@@ -131,7 +131,7 @@ export function listStates(root: string, skipped: (reason: string) => void): Sta
  * would remove what is not ours.
  */
 export function removeState(root: string, id: string): void {
-  checkId(id);
+  checkId("container", id);
   const { directory, record } = statePaths(root, id);
   const hasEntries = () => entriesOf(directory).length > 0;
   // Asked for again: somebody else may have removed it in between.
