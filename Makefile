@@ -100,7 +100,7 @@ lint: protocol/generated/agent.ts protocol/generated/containerd/task.ts $(VALIDA
 	@scripts/step.sh "lint: C under the analyzer" $(MAKE) native-analyze
 	@scripts/step.sh "lint: shell scripts" shellcheck $$(git ls-files '*.sh' .ci/run)
 
-test: all lint ## lint, unit tests and tests in real VMs; those of engines that are not installed are skipped
+test: all lint native-tests ## lint, unit tests and tests in real VMs; those of engines that are not installed are skipped
 	@scripts/packages.sh runc
 	@# What most tests start their VMs from: made beside them it takes longer than a boot may. Those that need root are skipped without.
 	@echo "boot_timeout_seconds = 300" >$(OUT)/test.toml

@@ -1,4 +1,4 @@
-# All the C: three Node-API addons, QEMU's two preloaded libraries, and the two static programs of the guest. Included by the top Makefile, run from the top folder.
+# All the C: three Node-API addons, QEMU's three preloaded libraries, and the two static programs of the guest. Included by the top Makefile, run from the top folder.
 # The addons are compiled straight against the headers of the pinned Node (node-gyp adds nothing but its own dependencies):
 # Node exports the Node-API and libuv symbols they use, so nothing is linked in.
 
@@ -14,6 +14,7 @@ POSIX_SOURCES := native/napi.c $(wildcard native/posix/*.c)
 VSOCK_SOURCES := native/napi.c $(wildcard native/vsock/*.c)
 SECCOMP_SOURCES := native/napi.c $(wildcard native/seccomp/*.c)
 FORK_SERVER_SOURCES := $(wildcard native/fork-server/*.c)
+VHOST_PROXY_SOURCES := $(wildcard native/vhost-proxy/*.c)
 CAISSON_INIT_SOURCES := $(wildcard native/caisson-init/*.c)
 CONTAINER_INIT_SOURCES := $(wildcard native/container-init/*.c)
 CAISSON_INIT_HEADERS := $(wildcard native/caisson-init/*.h)
@@ -21,7 +22,7 @@ CONTAINER_INIT_HEADERS := $(wildcard native/container-init/*.h)
 ADDON_HEADERS := $(wildcard native/*.h native/posix/*.h native/vsock/*.h)
 
 NATIVE_TARGETS := $(NATIVE_OUT)/posix.node $(NATIVE_OUT)/vsock.node $(NATIVE_OUT)/seccomp.node \
-  $(NATIVE_OUT)/special-files.so $(NATIVE_OUT)/fork-server.so \
+  $(NATIVE_OUT)/special-files.so $(NATIVE_OUT)/fork-server.so $(NATIVE_OUT)/vhost-proxy.so \
   $(if $(CAISSON_INIT_SOURCES),$(NATIVE_OUT)/caisson-init) \
   $(if $(CONTAINER_INIT_SOURCES),$(NATIVE_OUT)/container-init)
 
@@ -30,7 +31,7 @@ NATIVE_SETUP := $(if $(OUT),$(OUT)/.npm)
 
 .PHONY: native native-analyze
 
-native: $(NATIVE_TARGETS) ## compile the C: three addons, QEMU's two preloaded libraries and the guest's two static programs
+native: $(NATIVE_TARGETS) ## compile the C: three addons, QEMU's three preloaded libraries and the guest's two static programs
 
 # Each output is written under another name first: a program that is running cannot be overwritten, and an addon that is
 # mapped must not be.
@@ -59,6 +60,23 @@ $(NATIVE_OUT)/fork-server.so: $(FORK_SERVER_SOURCES) native/fork-server/fork-ser
 	@scripts/step.sh "compile fork-server" $(CC) $(LIBRARY_CFLAGS) -shared -o $@.new $(FORK_SERVER_SOURCES)
 	@mv -f $@.new $@
 
+$(NATIVE_OUT)/vhost-proxy.so: $(VHOST_PROXY_SOURCES) native/vhost-proxy/vhost-proxy.h native/native.mk | $(NATIVE_SETUP)
+	@mkdir -p $(@D)
+	@scripts/step.sh "compile vhost-proxy" $(CC) $(LIBRARY_CFLAGS) -shared -o $@.new $(VHOST_PROXY_SOURCES)
+	@mv -f $@.new $@
+
+# Programs for tests, under the sanitizers, which end them at the first fault.
+SANITIZED_CFLAGS := -std=c11 -O1 -g -Wall -Wextra -Werror -D_GNU_SOURCE -fsanitize=address,undefined -fno-sanitize-recover=all
+VHOST_PROXY_TRIAL := $(wildcard native/vhost-proxy/trial/*.c)
+
+.PHONY: native-tests
+native-tests: $(NATIVE_OUT)/test/vhost-proxy-trial ## compile what the tests of the C run
+
+$(NATIVE_OUT)/test/vhost-proxy-trial: $(VHOST_PROXY_TRIAL) $(VHOST_PROXY_SOURCES) native/vhost-proxy/trial/trial.h native/vhost-proxy/vhost-proxy.h native/native.mk | $(NATIVE_SETUP)
+	@mkdir -p $(@D)
+	@scripts/step.sh "compile vhost-proxy's trials" $(CC) $(SANITIZED_CFLAGS) -o $@.new $(VHOST_PROXY_TRIAL) $(VHOST_PROXY_SOURCES)
+	@mv -f $@.new $@
+
 $(NATIVE_OUT)/caisson-init: $(CAISSON_INIT_SOURCES) $(CAISSON_INIT_HEADERS) native/native.mk | $(NATIVE_SETUP)
 	@mkdir -p $(@D)
 	@scripts/step.sh "compile caisson-init" $(CC) $(PROGRAM_CFLAGS) -s -o $@.new $(CAISSON_INIT_SOURCES)
@@ -72,7 +90,7 @@ $(NATIVE_OUT)/container-init: $(CONTAINER_INIT_SOURCES) $(CONTAINER_INIT_HEADERS
 native-analyze: | $(NATIVE_SETUP) ## run GCC's analyzer over the C
 	@for source in $(sort $(POSIX_SOURCES) $(VSOCK_SOURCES) $(SECCOMP_SOURCES)); do \
 	  $(CC) $(ADDON_CFLAGS) -fanalyzer -c -o /dev/null "$$source" || exit 1; done
-	@for source in native/special-files/special-files.c $(FORK_SERVER_SOURCES); do \
+	@for source in native/special-files/special-files.c $(FORK_SERVER_SOURCES) $(VHOST_PROXY_SOURCES); do \
 	  $(CC) $(LIBRARY_CFLAGS) -fanalyzer -c -o /dev/null "$$source" || exit 1; done
 	@for source in $(CAISSON_INIT_SOURCES) $(CONTAINER_INIT_SOURCES); do \
 	  $(CC) $(NATIVE_CFLAGS) -fanalyzer -c -o /dev/null "$$source" || exit 1; done

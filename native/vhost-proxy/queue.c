@@ -1,0 +1,125 @@
+#include "vhost-proxy.h"
+
+#include <string.h>
+#include <unistd.h>
+
+/* The shared memory begins with the rings. The hiprio queue's requests are small. */
+enum { RING_PAGES = QUEUES * SERVER_RING_BYTES / PAGE, HIPRIO_END = 1024 * 1024 / PAGE };
+/* Virtiofsd is told of new requests when all have been copied, and before that of so many pages. */
+enum { TELL_PAGES = 16 };
+
+void begin_queue(struct queue *queue, int index) {
+  uint32_t first = index == 0 ? RING_PAGES : HIPRIO_END;
+  queue->kick = queue->call = queue->server_kick = queue->server_call = -1;
+  queue->arena.first = first;
+  queue->arena.pages = (index == 0 ? HIPRIO_END : ARENA_PAGES) - first;
+  queue->waiting = -1;
+  queue->unused = REQUESTS;
+  for (int each = 0; each < REQUESTS; each++) queue->free[each] = (uint8_t)(REQUESTS - 1 - each);
+}
+
+uint32_t in_flight(const struct queue *queue) { return REQUESTS - queue->unused - (queue->waiting >= 0 ? 1 : 0); }
+
+bool is_running(const struct queue *queue) { return queue->is_started && queue->is_enabled && !queue->is_stopping; }
+
+/* Nobody reads the number of events, and one that is there already is as good: a full counter is no failure. */
+static void signal_event(int fd) {
+  uint64_t one = 1;
+  if (fd >= 0 && write(fd, &one, sizeof one) < 0) return;
+}
+
+enum outcome { STARTED, EMPTY, FULL, UNABLE };
+
+/* Gives the request to virtiofsd, when there is memory for it. */
+static enum outcome start(struct queue *queue, uint32_t number, const struct guest_memory *memory, uint8_t *shared) {
+  struct request *request = &queue->requests[number];
+  uint64_t pages = (lay_out(request) + PAGE - 1) / PAGE;
+  if (pages > queue->arena.pages) {
+    refused("the guest's ring is broken: a request takes %ju pages of %u", (uintmax_t)pages, queue->arena.pages);
+    return UNABLE;
+  }
+  int64_t first = take_pages(&queue->arena, (uint32_t)pages);
+  if (first < 0) return FULL;
+  request->first_page = (uint32_t)first;
+  request->pages = (uint32_t)pages;
+  for (int part = 0; part < PARTS; part++) request->offsets[part] += (uint32_t)first * PAGE;
+  if (!copy_from_guest(request, memory, shared)) return UNABLE;
+  request->is_given = true;
+  offer(&queue->server, number, request);
+  queue->untold += request->pages;
+  return STARTED;
+}
+
+/* A request that waits for memory has been read from the ring, and is not read again. */
+static enum outcome start_next(struct queue *queue, const struct guest_memory *memory, uint8_t *shared) {
+  if (queue->waiting < 0) {
+    if (queue->unused == 0) return FULL;
+    uint8_t number = queue->free[queue->unused - 1];
+    enum taken taken = take_request(&queue->ring, memory, &queue->requests[number]);
+    if (taken != TAKEN) return taken == NOTHING ? EMPTY : UNABLE;
+    queue->unused--;
+    queue->waiting = number;
+  }
+  enum outcome outcome = start(queue, (uint32_t)queue->waiting, memory, shared);
+  if (outcome == STARTED) queue->waiting = -1;
+  return outcome;
+}
+
+static void tell_server(struct queue *queue) {
+  queue->untold = 0;
+  if (wants_kick(&queue->server)) signal_event(queue->server_kick);
+}
+
+static void silence(struct queue *queue, bool is_silent) {
+  if (queue->is_silent != is_silent) want_kicks(&queue->ring, !is_silent);
+  queue->is_silent = is_silent;
+}
+
+/* While requests are carried, and while completions have to come first, the guest does not kick. */
+bool carry_to_server(struct queue *queue, const struct guest_memory *memory, uint8_t *shared, bool *has_more) {
+  enum outcome outcome = STARTED;
+  bool is_done = false;
+  for (uint32_t count = 0; count < RING_SIZE && !is_done; count++) {
+    outcome = start_next(queue, memory, shared);
+    is_done = outcome == FULL || outcome == UNABLE || (outcome == EMPTY && !queue->is_silent);
+    /* A guest that is told to kick again is looked at once more. */
+    if (!is_done) silence(queue, outcome == STARTED);
+    /* Virtiofsd works on a large request while the next one is copied. */
+    if (queue->untold >= TELL_PAGES) tell_server(queue);
+  }
+  if (queue->untold > 0) tell_server(queue);
+  *has_more = !is_done;
+  return outcome != UNABLE;
+}
+
+static bool finish(struct queue *queue, uint32_t number, uint32_t length, const struct guest_memory *memory,
+                   const uint8_t *shared) {
+  struct request *request = &queue->requests[number];
+  if (!request->is_given) return refused("virtiofsd has completed request %u, which it does not have", number);
+  if (length > offered(request))
+    return refused("virtiofsd has written %u bytes where the guest takes %u", length, offered(request));
+  if (!copy_to_guest(request, memory, shared, length)) return false;
+  request->is_given = false;
+  free_pages(&queue->arena, request->first_page, request->pages);
+  queue->free[queue->unused++] = (uint8_t)number;
+  give_back(&queue->ring, request->head, length);
+  return true;
+}
+
+bool carry_to_guest(struct queue *queue, const struct guest_memory *memory, const uint8_t *shared) {
+  uint32_t number, length, count = 0;
+  enum taken taken;
+  while ((taken = take_done(&queue->server, in_flight(queue), &number, &length)) == TAKEN) {
+    if (!finish(queue, number, length, memory, shared)) return false;
+    count++;
+  }
+  if (count > 0 && wants_call(&queue->ring)) signal_event(queue->call);
+  return taken == NOTHING;
+}
+
+void put_back_waiting(struct queue *queue) {
+  if (queue->waiting < 0) return;
+  queue->free[queue->unused++] = (uint8_t)queue->waiting;
+  queue->waiting = -1;
+  queue->ring.next_available--;
+}

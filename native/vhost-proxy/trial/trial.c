@@ -1,0 +1,98 @@
+#include "trial.h"
+
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+int control, qemu, server;
+
+void unexpected(const char *file, int line, const char *condition) {
+  fprintf(stderr, "%s:%d: not so: %s\n", file, line, condition);
+  exit(1);
+}
+
+const char *said(void) {
+  static char line[512];
+  struct pollfd watched = {.fd = control, .events = POLLIN};
+  line[0] = '\0';
+  if (poll(&watched, 1, 300) <= 0) return line;
+  ssize_t length = recv(control, line, sizeof line - 1, 0);
+  expect(length > 7 && length <= 255 && line[length - 1] == '\n' && memcmp(line, "error ", 6) == 0);
+  line[length - 1] = '\0';
+  return line + 6;
+}
+
+static void send_sockets(int first, int second) {
+  union {
+    char bytes[CMSG_SPACE(2 * sizeof(int))];
+    struct cmsghdr align;
+  } rights = {0};
+  int fds[] = {first, second};
+  struct iovec data = {.iov_base = "x", .iov_len = 1};
+  struct msghdr message = {
+      .msg_iov = &data, .msg_iovlen = 1, .msg_control = rights.bytes, .msg_controllen = sizeof rights.bytes};
+  struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+  header->cmsg_level = SOL_SOCKET;
+  header->cmsg_type = SCM_RIGHTS;
+  header->cmsg_len = CMSG_LEN(sizeof fds);
+  memcpy(CMSG_DATA(header), fds, sizeof fds);
+  expect(sendmsg(control, &message, 0) == 1);
+  close(first);
+  close(second);
+}
+
+void attach(void) {
+  int first[2], second[2];
+  expect(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, first) == 0);
+  expect(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, second) == 0);
+  qemu = first[0];
+  server = second[0];
+  send_sockets(first[1], second[1]);
+}
+
+void detach(void) {
+  close(qemu);
+  expect(hangs_up(server));
+  end_echo();
+  close(server);
+}
+
+bool hangs_up(int socket) {
+  struct pollfd watched = {.fd = socket, .events = POLLRDHUP};
+  return poll(&watched, 1, 1000) == 1;
+}
+
+extern const struct trial {
+  const char *name;
+  void (*run)(void);
+} trials[];
+
+/* The library has looked for its socket before main(): so this is begun once more, with one. */
+static void begin_again(char **arguments) {
+  int pair[2];
+  char number[16];
+  expect(socketpair(AF_UNIX, SOCK_STREAM, 0, pair) == 0);
+  snprintf(number, sizeof number, "%d", pair[1]);
+  setenv("CAISSON_VHOST_PROXY", number, 1);
+  snprintf(number, sizeof number, "%d", pair[0]);
+  setenv("TRIAL_CONTROL", number, 1);
+  execv("/proc/self/exe", arguments);
+  unexpected(__FILE__, __LINE__, "execv");
+}
+
+int main(int count, char **arguments) {
+  if (getenv("TRIAL_CONTROL") == NULL) begin_again(arguments);
+  control = atoi(getenv("TRIAL_CONTROL"));
+  alarm(60);
+  for (const struct trial *trial = trials; trial->name != NULL; trial++) {
+    if (count < 2) puts(trial->name);
+    if (count < 2 || strcmp(trial->name, arguments[1]) != 0) continue;
+    make_ram();
+    trial->run();
+    return 0;
+  }
+  return count < 2 ? 0 : 2;
+}

@@ -1,0 +1,50 @@
+/*
+ * Plays both neighbours of the proxy in one process: QEMU with a guest (its RAM is here, as in QEMU), and virtiofsd.
+ * Whatever fails ends the program with a line that says where.
+ */
+#pragma once
+
+#include "../vhost-proxy.h"
+
+/* trial.c */
+#define expect(condition) (void)((condition) || (unexpected(__FILE__, __LINE__, #condition), 0))
+void unexpected(const char *file, int line, const char *condition) __attribute__((noreturn));
+/* The line that the proxy says on the control socket, without "error " and line feed; "" when it says nothing. */
+const char *said(void);
+/* Both neighbours with sockets between them and the proxy. */
+void attach(void);
+void detach(void);
+/* Whether the other side hangs up within a second. */
+bool hangs_up(int socket);
+extern int control, qemu, server;
+
+/* guest.c: two regions of RAM, which lie apart for the guest and the other way round here; a ring for each queue. */
+enum { REGION_BYTES = 32 * 1024 * 1024, GUEST_RING = 64 };
+#define LOW UINT64_C(0x100000)
+#define HIGH (LOW + REGION_BYTES)
+#define FAR UINT64_C(0x100000000)
+extern struct vring trial_rings[QUEUES];
+void make_ram(void);
+uint8_t *ram(uint64_t guest_address);
+/* As QEMU does when the driver is ready, and when it resets the device. */
+void start_device(void);
+void start_queue(uint32_t index, uint16_t base);
+void begin_stop(uint32_t index);
+uint16_t end_stop(uint32_t index);
+void set_descriptor(struct vring_desc *table, uint16_t index, uint64_t address, uint32_t length, uint16_t flags,
+                    uint16_t next);
+/* Makes the chain that begins with this descriptor available, and kicks. */
+void submit(uint32_t queue, uint16_t head);
+void kick(uint32_t queue);
+/* Waits for `count` more completions: false after 5 s. */
+bool completed(uint32_t queue, uint16_t count);
+struct vring_used_elem last_used(uint32_t queue);
+
+/* echo.c: virtiofsd, which answers a request with what it reads, each byte exclusive-or'ed with 0x5a. */
+enum misdeed { NONE, HOLD, WRONG_ID, FREE_ID, TOO_LONG, TWICE, MANY, CHATTER, REVERSED, SCRIBBLE };
+void serve_echo(enum misdeed misdeed);
+/* It goes on with what it holds. */
+void release(void);
+void end_echo(void);
+/* How many descriptors the last request had. */
+int last_descriptors(void);
