@@ -3,6 +3,7 @@ import { accessSync, constants, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { CaissonError } from "../../protocol/errors.ts";
+import { MICROVM_FIRMWARE } from "./command-line.ts";
 import { Inheritance } from "./inheritance.ts";
 import { fileIdentity, type Qemu } from "./qemu.ts";
 import { QemuProcess } from "./qemu-process.ts";
@@ -125,6 +126,7 @@ async function probe(qemu: Qemu, kernel: string, signal: AbortSignal): Promise<K
 function probeArguments(kernel: string, qmpFd: number, consoleFd: number): string[] {
   return [
     ...["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-machine", "microvm,acpi=on"],
+    ...MICROVM_FIRMWARE,
     ...["-accel", "kvm", "-cpu", "host", "-m", "256M", "-kernel", kernel],
     ...["-append", "console=ttyS0 earlyprintk=ttyS0 panic=-1 reboot=t"],
     ...["-chardev", `socket,id=qmp,fd=${qmpFd}`, "-mon", "chardev=qmp,mode=control"],

@@ -57,9 +57,22 @@ test("commandLine never lets the guest give memory back, which would punch holes
 
 test("commandLine emulates with a bounded translation buffer, or has KVM pass the processor through", () => {
   assert.deepEqual(values(run(), "-accel"), ["tcg,thread=single,tb-size=256"]);
-  assert.deepEqual(values(run(), "-cpu"), ["max,-erms"]);
+  assert.deepEqual(values(run(), "-cpu"), ["max,-erms,-fsrm"]);
   const kvm = run({ accelerator: "kvm" });
   assert.deepEqual([...values(kvm, "-accel"), ...values(kvm, "-cpu")], ["kvm", "host"]);
+});
+
+test("commandLine names the firmware of microvm, whose default is another one in each distribution", () => {
+  assert.deepEqual(values(run(), "-bios"), ["qboot.rom"]);
+  assert.ok(!run({ machine: "q35" }).includes("-bios"));
+});
+
+test("commandLine asks for one version of q35, while QEMU has it", () => {
+  const machine = (version: QemuVersion) =>
+    values(run({ machine: "q35", qemu: { path: "/q", version } }), "-machine")[0]?.split(",")[0];
+  assert.equal(machine([7, 2, 22]), "pc-q35-7.2");
+  assert.equal(machine([10, 0, 13]), "pc-q35-7.2");
+  assert.equal(machine([13, 0, 0]), "q35");
 });
 
 test("commandLine emulates several processors in turn where QEMU does not lock the code that it translates", () => {

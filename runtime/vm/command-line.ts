@@ -1,5 +1,13 @@
 import { compareVersions, type QemuVersion } from "./qemu.ts";
-import { AGENT_PORT_NAME, initialMac, LIVE_SHARE_TAG, type NetworkDevice, SHARE_TAG, type VmSpec } from "./spec.ts";
+import {
+  AGENT_PORT_NAME,
+  initialMac,
+  LIVE_SHARE_TAG,
+  type MachineType,
+  type NetworkDevice,
+  SHARE_TAG,
+  type VmSpec,
+} from "./spec.ts";
 
 /**
  * QEMU's buffer for translated code, which takes memory only as it fills: its default of 1 GiB would let one busy sandbox
@@ -62,7 +70,7 @@ const PROCESS: readonly string[] = [
 
 function machineArguments({ qemu, machine, accelerator, vcpus }: VmSpec, { memory }: Wiring): string[] {
   const options = [
-    machine,
+    machineType(machine, qemu.version),
     ...MACHINE_OPTIONS[machine],
     // Firmware leaves it ticking, which wakes QEMU 55 times a second; an emulated guest is told the rates (below).
     ...(accelerator === "tcg" ? ["pit=off"] : []),
@@ -81,13 +89,22 @@ function machineArguments({ qemu, machine, accelerator, vcpus }: VmSpec, { memor
       : "kvm",
     "-cpu",
     // Not migrated between hosts, so whatever the accelerator has. An emulator's string instructions are its slowest: a turn for
-    // each byte (ERMS, "fast" ones) or word (rep_good, below).
-    emulated ? "max,-erms" : "host",
+    // each byte (ERMS and FSRM, "fast" ones) or word (rep_good, below).
+    emulated ? "max,-erms,-fsrm" : "host",
     "-smp",
     String(vcpus),
     // virtio-mmio speaks the pre-1.0 protocol unless told otherwise; vsock has no such version.
-    ...(machine === "microvm" ? ["-global", "virtio-mmio.force-legacy=false"] : []),
+    ...(machine === "microvm" ? ["-global", "virtio-mmio.force-legacy=false", ...MICROVM_FIRMWARE] : []),
   ];
+}
+
+/** QEMU's default is a build of SeaBIOS in some distributions, which boots no kernel without option ROMs; qboot does. */
+export const MICROVM_FIRMWARE: readonly string[] = ["-bios", "qboot.rom"];
+
+/** The same hardware whatever the QEMU, for as long as QEMU keeps it (six years, QEMU's "Deprecated features"); microvm has no versions. */
+function machineType(machine: MachineType, version: QemuVersion): string {
+  if (machine === "microvm") return machine;
+  return compareVersions(version, [13, 0, 0]) < 0 ? "pc-q35-7.2" : machine;
 }
 
 /**
