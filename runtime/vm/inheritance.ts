@@ -1,6 +1,9 @@
 import { closeSync } from "node:fs";
 import { socketpair } from "../../native/posix/index.ts";
 
+/** The number by which a child knows the first descriptor that it inherits beside its standard streams. */
+export const FIRST_INHERITED = 3;
+
 /** The descriptors a child inherits: each is added under the number that the child will know it by. */
 export class Inheritance {
   readonly #descriptors: number[] = [];
@@ -32,5 +35,3 @@ export class Inheritance {
     for (const fd of this.#owned.splice(0)) closeSync(fd);
   }
 }
-
-const FIRST_INHERITED = 3;

@@ -1,6 +1,8 @@
+import { closeSync, openSync } from "node:fs";
 import type { Readable } from "node:stream";
 import { execa } from "execa";
 import { builtFile } from "../../native/addon.ts";
+import { FIRST_INHERITED } from "./inheritance.ts";
 
 /**
  * All that QEMU, as root, needs of root's power: to act on the shared directory's files as their owners do. Opening
@@ -76,15 +78,19 @@ function confined(path: string, argv: readonly string[]): string[] {
   ];
 }
 
+/** The libraries are named by descriptors: a path with a space or a colon would be split there (ld.so(8), LD_PRELOAD). */
 function spawn(
   words: readonly string[],
   descriptors: readonly number[],
   preloaded: readonly string[],
   environment: Readonly<Record<string, string>> = {},
 ) {
+  using libraries = new DisposableStack();
+  const opened = preloaded.map((name) => libraries.adopt(openSync(builtFile(name), "r"), closeSync));
+  const first = FIRST_INHERITED + descriptors.length;
   return execa("setpriv", words, {
     // execa passes any number on; its types know those up to 9 only.
-    stdio: ["ignore", "ignore", "pipe", ...(descriptors as readonly 3[])],
+    stdio: ["ignore", "ignore", "pipe", ...([...descriptors, ...opened] as readonly number[] as readonly 3[])],
     // Its own session: Ctrl-C at a terminal is for the container, never for QEMU.
     detached: true,
     cleanup: false,
@@ -93,7 +99,7 @@ function spawn(
     extendEnv: false,
     env: {
       PATH: process.env["PATH"] ?? "/usr/sbin:/usr/bin:/sbin:/bin",
-      LD_PRELOAD: preloaded.map(builtFile).join(":"),
+      LD_PRELOAD: opened.map((_, index) => `/proc/self/fd/${first + index}`).join(":"),
       ...environment,
     },
   });
