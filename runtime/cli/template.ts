@@ -75,7 +75,7 @@ async function makeForkServer(
   { signal, limitMs }: { signal: AbortSignal; limitMs: number },
 ): Promise<void> {
   if (forkServerPid(folder) !== undefined) return;
-  await spawnMaker(params);
+  await spawnMaker(params, { signal, limitMs });
   // Another maker may be at it.
   const limit = AbortSignal.any([signal, AbortSignal.timeout(limitMs)]);
   while (forkServerPid(folder) === undefined) await delay(POLL_MS, undefined, { signal: limit });

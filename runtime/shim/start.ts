@@ -19,6 +19,8 @@ import { ENGINE, SHIM_ROOT, shimPlaces } from "./places.ts";
 /** How long two starts of one pod's daemon may take to agree which one is it. */
 const START_LIMIT_MS = 10_000;
 const RETRY_MS = 20;
+/** How long a daemon may take to say that it serves, on a busy machine. */
+const READY_LIMIT_MS = 60_000;
 
 /**
  * Makes sure that the pod's daemon serves.
@@ -112,8 +114,14 @@ async function spawnDaemon(params: ShimDaemonParams): Promise<string> {
     throw new CaissonError("CAISSON_E_HOST", "the pod's daemon could not be started", { cause });
   });
   failed.catch(() => {});
-  const answer = (await Promise.race([text(child.stdio[3] as Socket), failed])).trim();
-  return answer === "" ? "it has ended without a word" : answer;
+  // It serves before it starts a VM.
+  const limit = setTimeout(() => child.kill("SIGKILL"), READY_LIMIT_MS);
+  try {
+    const answer = (await Promise.race([text(child.stdio[3] as Socket), failed])).trim();
+    return answer === "" ? "it has ended without a word, or took too long" : answer;
+  } finally {
+    clearTimeout(limit);
+  }
 }
 
 /** containerd's end of the shim's log, if there is one. */

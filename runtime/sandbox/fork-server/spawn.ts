@@ -1,3 +1,4 @@
+import type { ChildProcess } from "node:child_process";
 import type { Socket } from "node:net";
 import { text } from "node:stream/consumers";
 import { CaissonError } from "../../../protocol/errors.ts";
@@ -22,24 +23,44 @@ export interface ForkServerParams {
 /** What the maker says on its descriptor 3 when it is done; else why it is not. */
 export const DONE = "done";
 
+/** Beyond the maker's own limit, for it to say why it gives up. */
+const MARGIN_MS = 15_000;
+
 /**
  * Makes a fork server in a process of its own, unless there is one or another process is about to.
- * @returns resolves once it is made. @throws CaissonError CAISSON_E_VM_START with the reason why it cannot be.
+ * @returns resolves once it is made.
+ * @throws CaissonError CAISSON_E_VM_START with the reason why it cannot be; the signal's reason. The maker is ended then.
  */
-export async function spawnMaker(params: ForkServerParams): Promise<void> {
-  const answer = await text(start(params, new HostCgroup(FORK_SERVER_CGROUP)));
-  if (answer !== DONE) {
-    const why = answer === "" ? "its maker ended without a word" : answer;
-    throw new CaissonError("CAISSON_E_VM_START", `the template has no fork server: ${why}`);
+export async function spawnMaker(
+  params: ForkServerParams,
+  { signal, limitMs }: { signal: AbortSignal; limitMs: number },
+): Promise<void> {
+  const { child, line } = start(params, new HostCgroup(FORK_SERVER_CGROUP));
+  const end = () => {
+    child.kill("SIGKILL");
+    line.destroy();
+  };
+  const limit = setTimeout(end, limitMs + MARGIN_MS);
+  signal.addEventListener("abort", end);
+  try {
+    const answer = await text(line).catch(() => "");
+    signal.throwIfAborted();
+    if (answer !== DONE) {
+      const why = answer === "" ? "its maker ended without a word, or took too long" : answer;
+      throw new CaissonError("CAISSON_E_VM_START", `the template has no fork server: ${why}`);
+    }
+  } finally {
+    clearTimeout(limit);
+    signal.removeEventListener("abort", end);
   }
 }
 
 /** As spawnMaker(), for those who do not wait. */
 export function spawnMakerUnwatched(params: ForkServerParams, cgroup: HostCgroup): void {
-  start(params, cgroup).destroy();
+  start(params, cgroup).line.destroy();
 }
 
-function start(params: ForkServerParams, cgroup: HostCgroup): Socket {
+function start(params: ForkServerParams, cgroup: HostCgroup): { child: ChildProcess; line: Socket } {
   const script = process.argv[1];
   if (script === undefined) throw new CaissonError("CAISSON_E_INTERNAL", "the program's own file is unknown");
   const words = [...process.execArgv, script, FORK_SERVER_WORD, JSON.stringify(params)];
@@ -56,5 +77,5 @@ function start(params: ForkServerParams, cgroup: HostCgroup): Socket {
   // At once, before it has threads and children: it is no part of the sandbox that started it.
   cgroup.make();
   cgroup.adopt([child.pid ?? 0]);
-  return line;
+  return { child, line };
 }

@@ -14,6 +14,8 @@ import { DESCRIPTION_FILE, type Description, type Roles, SOCKET_FILE } from "./f
 
 const READY = "ready";
 const AGENT_SOCKET = "agent.sock";
+/** It tries for 3 s to stop its threads (native/fork-server/threads.c). */
+const ANSWER_LIMIT_MS = 30_000;
 
 interface Parts {
   qemu: QemuProcess;
@@ -81,7 +83,7 @@ export class FutureForkServer implements AsyncDisposable {
 
   /**
    * Stops the guest for good: from now on it is only forked, by whoever finds it in the template's folder, and outlives this process.
-   * @throws CAISSON_E_VM_START when it cannot be forked.
+   * @throws CAISSON_E_VM_START when it cannot be forked; the signal's reason.
    */
   async serve(templateFolder: string, signal: AbortSignal): Promise<void> {
     const { qemu, folder, roles, ends } = this.#parts;
@@ -90,7 +92,7 @@ export class FutureForkServer implements AsyncDisposable {
     // QEMU closes what nobody has the other end of.
     sendFds(this.#parts.maker, ends, Buffer.of(0));
     const maker = new Socket({ fd: this.#parts.maker, readable: true, writable: true });
-    const answer = await firstLine(maker);
+    const answer = await answerOf(maker, signal);
     if (answer !== READY) {
       throw new CaissonError("CAISSON_E_VM_START", `QEMU cannot be forked: ${answer.replace(/^error /, "")}`);
     }
@@ -111,9 +113,12 @@ export class FutureForkServer implements AsyncDisposable {
   }
 }
 
-async function firstLine(stream: Socket): Promise<string> {
-  for await (const line of createInterface(stream)) return line;
-  return "it ended without a word";
+/** What a QEMU says that was told to serve. One without our library keeps the connection open, and says nothing. */
+export async function answerOf(maker: Socket, signal: AbortSignal, limitMs = ANSWER_LIMIT_MS): Promise<string> {
+  const limit = AbortSignal.timeout(limitMs);
+  for await (const line of createInterface({ input: maker, signal: AbortSignal.any([signal, limit]) })) return line;
+  signal.throwIfAborted();
+  return limit.aborted ? `it did not answer within ${limitMs / 1000} s` : "it ended without a word";
 }
 
 function listen(path: string): number {
