@@ -9,6 +9,7 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include "../place.h"
 #include "container-init.h"
 
 /* In a running container anything may lie there, a FIFO that never answers, too. */
@@ -47,7 +48,7 @@ static int bind_console(struct context *context, int slave) {
 static int take_terminal(int slave, const struct winsize *size) {
   if ((size->ws_row != 0 || size->ws_col != 0) && ioctl(slave, TIOCSWINSZ, size) < 0) return -1;
   for (int fd = 0; fd < 3; fd++) {
-    if (dup2(slave, fd) < 0) return -1;
+    if (put_in_place(slave, fd, 0) < 0) return -1;
   }
   return ioctl(0, TIOCSCTTY, 0);
 }

@@ -11,10 +11,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "../place.h"
 #include "container-init.h"
 
 static _Noreturn void become_hook(const char *path, char **args, char **env, int input, int output) {
-  if (dup2(input, 0) == 0 && dup2(output, 1) == 1 && dup2(output, 2) == 2) execve(path, args, env);
+  if (put_in_place(input, 0, 0) == 0 && put_in_place(output, 1, 0) == 0 && put_in_place(output, 2, 0) == 0)
+    execve(path, args, env);
   dprintf(output, "%s", strerror(errno));
   _exit(127);
 }

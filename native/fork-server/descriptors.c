@@ -8,6 +8,8 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "../place.h"
+
 /* What the kernel calls descriptors that have no file (proc(5), /proc/PID/fd). */
 static const char ANONYMOUS[] = "anon_inode:";
 static const char EVENT[] = "anon_inode:[eventfd]";
@@ -45,13 +47,13 @@ static bool renew(int fd, const char *of) {
   if (strcmp(of, EVENT) != 0) return true;
   int flags = fcntl(fd, F_GETFL);
   int own = flags < 0 ? -1 : eventfd(1, flags & O_NONBLOCK);
-  if (own < 0 || dup3(own, fd, O_CLOEXEC) < 0 || close(own) < 0) return failed("make an event descriptor");
+  if (own < 0 || put_in_place(own, fd, O_CLOEXEC) < 0 || close(own) < 0) return failed("make an event descriptor");
   return true;
 }
 
 bool renew_events(void) { return visit_descriptors(renew); }
 
 bool replace_descriptor(int fd, int target) {
-  if (dup3(fd, target, O_CLOEXEC) < 0 || close(fd) < 0) return failed("replace a descriptor");
+  if (put_in_place(fd, target, O_CLOEXEC) < 0 || close(fd) < 0) return failed("replace a descriptor");
   return repeat_tap_settings(target);
 }

@@ -1,3 +1,4 @@
+#include "place.h"
 #include "posix.h"
 
 #include <errno.h>
@@ -175,7 +176,7 @@ napi_value posix_dup2(napi_env env, napi_callback_info info) {
       !read_int(env, arguments[1], &target))
     return NULL;
   int status;
-  do status = dup2(fd, target);
+  do status = put_in_place(fd, target, 0);
   while (status < 0 && (errno == EINTR || errno == EBUSY));
   return status < 0 ? throw_errno(env, errno, "dup2", NULL) : NULL;
 }
