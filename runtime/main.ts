@@ -4,6 +4,7 @@
  * kept beside them (scripts/bundle.ts makes it).
  */
 import { join } from "node:path";
+import { closeOnExecFrom } from "../native/posix/index.ts";
 import { loadCompiled } from "./compiled.ts";
 import { DAEMON_WORD } from "./control/daemon-word.ts";
 import { FORK_SERVER_WORD } from "./sandbox/fork-server/word.ts";
@@ -11,6 +12,8 @@ import { SHIM_DAEMON_WORD, SHIM_NAME } from "./shim/daemon-word.ts";
 
 /** Verbs that need the whole. A container of such a name costs a verb a few milliseconds and changes nothing else. */
 const HEAVY = ["check", "template"];
+
+const FIRST_BESIDE_STREAMS = 3;
 
 interface Bundles {
   cli: typeof import("./cli/main.ts");
@@ -23,6 +26,10 @@ interface Bundles {
 function bundle<Name extends keyof Bundles>(name: Name): Bundles[Name] {
   return loadCompiled(join(import.meta.dirname, `${name}.cjs`)) as Bundles[Name];
 }
+
+// What the caller has open besides is its own affair: Node keeps no more than the first dozen from what we start (libuv's
+// uv_disable_stdio_inheritance()), and a fork server, which outlives the caller, would hand the rest to every sandbox.
+closeOnExecFrom(FIRST_BESIDE_STREAMS);
 
 const [word = "", ...args] = process.argv.slice(2);
 if (word === SHIM_NAME) bundle("shim").main(args);

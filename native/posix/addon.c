@@ -12,6 +12,7 @@ NAPI_MODULE_INIT() {
       FUNCTION("recvFd", posix_recv_fd),
       FUNCTION("takeFd", posix_take_fd),
       FUNCTION("dup2", posix_dup2),
+      FUNCTION("closeOnExecFrom", posix_close_on_exec_from),
       FUNCTION("flock", posix_flock),
       FUNCTION("syncfs", posix_syncfs),
       FUNCTION("openpty", posix_openpty),

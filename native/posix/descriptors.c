@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/close_range.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
@@ -179,6 +180,16 @@ napi_value posix_dup2(napi_env env, napi_callback_info info) {
   do status = put_in_place(fd, target, 0);
   while (status < 0 && (errno == EINTR || errno == EBUSY));
   return status < 0 ? throw_errno(env, errno, "dup2", NULL) : NULL;
+}
+
+/* close_range(2). */
+napi_value posix_close_on_exec_from(napi_env env, napi_callback_info info) {
+  napi_value argument;
+  int first;
+  if (!read_arguments(env, info, 1, &argument) || !read_int(env, argument, &first)) return NULL;
+  if (close_range((unsigned int)first, ~0U, CLOSE_RANGE_CLOEXEC) < 0)
+    return throw_errno(env, errno, "close_range", NULL);
+  return make_undefined(env);
 }
 
 napi_value posix_flock(napi_env env, napi_callback_info info) {

@@ -87,6 +87,7 @@ interface PosixAddon {
   recvFd(socketFd: number): ReceivedFd;
   takeFd(pid: number, fd: number): number;
   dup2(fd: number, target: number): void;
+  closeOnExecFrom(first: number): void;
   flock(fd: number, operation: number): boolean;
   syncfs(fd: number): void;
   openpty(): Pty;
@@ -173,6 +174,11 @@ export function takeFd(pid: number, fd: number): number {
  */
 export function dup2(fd: number, target: number): void {
   addon.dup2(fd, target);
+}
+
+/** Keeps all descriptors that are open now, from this number on, from programs that are started without naming them (close_range(2)). */
+export function closeOnExecFrom(first: number): void {
+  addon.closeOnExecFrom(first);
 }
 
 /**

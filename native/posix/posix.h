@@ -12,6 +12,7 @@ napi_value posix_send_fds(napi_env env, napi_callback_info info);
 napi_value posix_recv_fd(napi_env env, napi_callback_info info);
 napi_value posix_take_fd(napi_env env, napi_callback_info info);
 napi_value posix_dup2(napi_env env, napi_callback_info info);
+napi_value posix_close_on_exec_from(napi_env env, napi_callback_info info);
 napi_value posix_flock(napi_env env, napi_callback_info info);
 napi_value posix_syncfs(napi_env env, napi_callback_info info);
 

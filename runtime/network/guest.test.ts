@@ -22,7 +22,7 @@ function guestLike(count: number, outside: ScratchNamespace): ScratchNamespace {
   return guest;
 }
 
-/** What `ip` shows of a namespace, without what is a matter of time or place. */
+/** What `ip` shows of a namespace, without what is a matter of time, of place or of the version of `ip`. */
 function shown(namespace: ScratchNamespace, devices: string): string {
   const lines = (commands: string) => namespace.ip(commands).split("\n");
   return [
@@ -31,7 +31,7 @@ function shown(namespace: ScratchNamespace, devices: string): string {
       .flatMap((name) => [
         ...lines(`-o link show dev ${name}`).map((line) => /mtu \d+|link\/ether \S+/g.exec(line)?.[0] ?? ""),
         ...lines(`-o addr show dev ${name}`).map((line) =>
-          line.replace(/^\d+: /, "").replace(/ (tentative|nodad)/g, ""),
+          line.replace(/^\d+: /, "").replace(/ (tentative|nodad|proto kernel_ll)/g, ""),
         ),
       ]),
     ...lines("-4 route show table all").filter((line) => !/table local|proto kernel/.test(line)),

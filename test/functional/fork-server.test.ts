@@ -1,10 +1,12 @@
 /** Sandboxes whose QEMU is forked from one that has run containers before. */
 import assert from "node:assert/strict";
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
 import { existsSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { after, afterEach, before, test } from "node:test";
 import { Bundle } from "../harness/bundle.ts";
-import { collect, detached, Host, until } from "../harness/host.ts";
+import { collect, detached, Host, PROGRAM, until } from "../harness/host.ts";
 import { inNetns, Netns } from "../harness/network.ts";
 import { isRunning } from "../harness/qemu.ts";
 
@@ -37,8 +39,30 @@ after(async () => {
 
 /** The fork server's pid, which is made if need be. */
 async function serve(): Promise<number> {
-  key = (await caisson("template", "build")).trim();
+  const { exitCode, stdout, stderr } = await collect(withOpenFiles("pipe", "template", "build"));
+  assert.equal(exitCode, 0, stderr);
+  key = stdout.trim();
   return serverPid() ?? assert.fail("there is no fork server");
+}
+
+/** A caisson whose caller has descriptors 3 to 200 of its own. */
+function withOpenFiles(output: "pipe" | "ignore", ...args: string[]): ChildProcess {
+  const script = 'for fd in {3..200}; do eval "exec $fd</dev/full"; done; exec "$@"';
+  const words = ["-c", script, "bash", PROGRAM, "--root", host.root, "--config", settings, ...args];
+  return spawn("bash", words, { stdio: ["ignore", output, output] });
+}
+
+/** The numbers of the descriptors that a process has of what withOpenFiles() opens. */
+function foreign(pid: number): string[] {
+  return readdirSync(`/proc/${pid}/fd`).filter((fd) => linkOf(`/proc/${pid}/fd/${fd}`) === "/dev/full");
+}
+
+function linkOf(path: string): string {
+  try {
+    return readlinkSync(path);
+  } catch {
+    return "";
+  }
 }
 
 function serverPid(): number | undefined {
@@ -125,6 +149,17 @@ test("a copy is confined, and has nothing of the server's or of another copy's",
     .map((line) => line.split(" ")[4]);
   assert.deepEqual(points, ["/", "/proc"]);
   for (const id of ids) await host.ok(["delete", "--force", id]);
+});
+
+test("what the caller has open reaches no process that outlives its command", async () => {
+  const server = await serve();
+  const id = host.id();
+  // A container keeps its standard streams.
+  const creating = withOpenFiles("ignore", "create", "-b", sleeper.directory, "--pid-file", join(folder, "pid"), id);
+  assert.deepEqual(await once(creating, "exit"), [0, null]);
+  const daemon = Number(text(join(folder, "pid")));
+  for (const pid of [server, daemon, qemuOf(id)]) assert.deepEqual(foreign(pid), [], text(`/proc/${pid}/comm`));
+  await host.ok(["delete", "--force", id]);
 });
 
 test("copies have random bytes, a boot id and the time of their own", async () => {
