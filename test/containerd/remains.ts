@@ -47,7 +47,7 @@ function processes(folder: string): string[] {
     .flatMap((pid) => {
       const command = text(`/proc/${pid}/cmdline`).replaceAll("\0", " ").trim();
       const ours = command.includes(folder) && !command.startsWith("containerd ") && !command.startsWith("ctr ");
-      return ours ? [`process ${pid}: ${command.slice(0, 160)}`] : [];
+      return ours ? [`process ${pid}: ${command}`] : [];
     });
 }
 

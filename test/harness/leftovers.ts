@@ -27,7 +27,7 @@ function processes(root: string, mark: string): string[] {
     .flatMap((pid) => {
       const command = text(`/proc/${pid}/cmdline`).replaceAll("\0", " ").trim();
       const member = command.includes(`"root":"${root}"`) || text(`/proc/${pid}/cgroup`).includes(mark);
-      return command !== "" && member ? [`process ${pid}: ${command.slice(0, 120)}`] : [];
+      return command !== "" && member ? [`process ${pid}: ${command}`] : [];
     });
 }
 
