@@ -107,7 +107,7 @@ test: all lint native-tests ## lint, unit tests and tests in real VMs; those of 
 	@scripts/step.sh "save a booted VM for the tests" bin/caisson --config $(OUT)/test.toml template build || true
 	@$(NODE) --test --test-concurrency=$(TEST_JOBS) --test-timeout=600000 $(TEST_FILES)
 
-fuzz: protocol/generated/agent.ts protocol/generated/containerd/task.ts $(VALIDATOR) ## mutated configurations, and a million ttrpc frames; FUZZ_RUNS=1000000 FUZZ_FRAMES=1000000 FUZZ_SEED=1 for more
+fuzz: protocol/generated/agent.ts protocol/generated/containerd/task.ts $(VALIDATOR) native-tests ## mutated configurations, a million ttrpc frames and a million virtio rings; FUZZ_RUNS=1000000 FUZZ_FRAMES=1000000 FUZZ_RINGS=1000000 FUZZ_SEED=1 for more
 	@$(NODE) test/fuzz/run.ts
 
 test-engines: all ## only test/engines and test/containerd, with the engines installed

@@ -72,13 +72,19 @@ $(NATIVE_OUT)/vhost-proxy.so: $(VHOST_PROXY_SOURCES) native/vhost-proxy/vhost-pr
 # Programs for tests, under the sanitizers, which end them at the first fault.
 SANITIZED_CFLAGS := -std=c11 -O1 -g -Wall -Wextra -Werror -D_GNU_SOURCE -fsanitize=address,undefined -fno-sanitize-recover=all
 VHOST_PROXY_TRIAL := $(wildcard native/vhost-proxy/trial/*.c)
+VHOST_PROXY_FUZZ := $(wildcard native/vhost-proxy/fuzz/*.c)
 
 .PHONY: native-tests
-native-tests: $(NATIVE_OUT)/test/vhost-proxy-trial ## compile what the tests of the C run
+native-tests: $(NATIVE_OUT)/test/vhost-proxy-trial $(NATIVE_OUT)/test/vhost-proxy-fuzz ## compile what the tests of the C run
 
 $(NATIVE_OUT)/test/vhost-proxy-trial: $(VHOST_PROXY_TRIAL) $(VHOST_PROXY_SOURCES) native/vhost-proxy/trial/trial.h native/vhost-proxy/vhost-proxy.h native/native.mk | $(NATIVE_SETUP)
 	@mkdir -p $(@D)
 	@scripts/step.sh "compile vhost-proxy's trials" $(CC) $(SANITIZED_CFLAGS) -o $@.new $(VHOST_PROXY_TRIAL) $(VHOST_PROXY_SOURCES)
+	@mv -f $@.new $@
+
+$(NATIVE_OUT)/test/vhost-proxy-fuzz: $(VHOST_PROXY_FUZZ) $(VHOST_PROXY_SOURCES) native/vhost-proxy/fuzz/fuzz.h native/vhost-proxy/vhost-proxy.h native/native.mk | $(NATIVE_SETUP)
+	@mkdir -p $(@D)
+	@scripts/step.sh "compile vhost-proxy's fuzzer" $(CC) $(SANITIZED_CFLAGS) -o $@.new $(VHOST_PROXY_FUZZ) $(VHOST_PROXY_SOURCES)
 	@mv -f $@.new $@
 
 $(NATIVE_OUT)/caisson-init: $(CAISSON_INIT_SOURCES) $(CAISSON_INIT_HEADERS) native/native.mk | $(NATIVE_SETUP)
