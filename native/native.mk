@@ -75,11 +75,19 @@ VHOST_PROXY_TRIAL := $(wildcard native/vhost-proxy/trial/*.c)
 VHOST_PROXY_FUZZ := $(wildcard native/vhost-proxy/fuzz/*.c)
 
 .PHONY: native-tests
-native-tests: $(NATIVE_OUT)/test/vhost-proxy-trial $(NATIVE_OUT)/test/vhost-proxy-fuzz ## compile what the tests of the C run
+native-tests: $(addprefix $(NATIVE_OUT)/test/vhost-proxy-,trial fuzz fork-trial) ## compile what the tests of the C run
 
 $(NATIVE_OUT)/test/vhost-proxy-trial: $(VHOST_PROXY_TRIAL) $(VHOST_PROXY_SOURCES) native/vhost-proxy/trial/trial.h native/vhost-proxy/vhost-proxy.h native/native.mk | $(NATIVE_SETUP)
 	@mkdir -p $(@D)
 	@scripts/step.sh "compile vhost-proxy's trials" $(CC) $(SANITIZED_CFLAGS) -o $@.new $(VHOST_PROXY_TRIAL) $(VHOST_PROXY_SOURCES)
+	@mv -f $@.new $@
+
+# The two libraries are preloaded into this one, whose functions they find (-rdynamic); the sanitizers would want to be first there.
+VHOST_PROXY_FORK_TRIAL := native/vhost-proxy/fork-trial/main.c $(filter-out %/main.c %/trials.c,$(VHOST_PROXY_TRIAL)) \
+  native/vhost-proxy/messages.c native/vhost-proxy/problem.c
+$(NATIVE_OUT)/test/vhost-proxy-fork-trial: $(VHOST_PROXY_FORK_TRIAL) native/vhost-proxy/trial/trial.h native/vhost-proxy/vhost-proxy.h native/native.mk $(NATIVE_OUT)/fork-server.so $(NATIVE_OUT)/vhost-proxy.so
+	@mkdir -p $(@D)
+	@scripts/step.sh "compile vhost-proxy's trial of a fork" $(CC) $(NATIVE_CFLAGS) -rdynamic -o $@.new $(VHOST_PROXY_FORK_TRIAL)
 	@mv -f $@.new $@
 
 $(NATIVE_OUT)/test/vhost-proxy-fuzz: $(VHOST_PROXY_FUZZ) $(VHOST_PROXY_SOURCES) native/vhost-proxy/fuzz/fuzz.h native/vhost-proxy/vhost-proxy.h native/native.mk | $(NATIVE_SETUP)

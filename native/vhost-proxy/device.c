@@ -7,7 +7,8 @@
 #include <sys/time.h>
 #include <unistd.h>
 
-enum { MESSAGE_LIMIT_S = 5, LOOK_AGAIN_MS = 1000 };
+/* A device without requests for so long gives memory back; while a ring is stopped it is looked at as often. */
+enum { MESSAGE_LIMIT_S = 5, QUIET_MS = 1000 };
 
 static bool limit_waits(int socket) {
   struct timeval limit = {.tv_sec = MESSAGE_LIMIT_S};
@@ -75,23 +76,49 @@ static bool carry(struct device *device, bool *has_more) {
   return finish_stopping(device);
 }
 
+/* Nothing to do means none in flight: a page that virtiofsd still writes would come back, and stay. */
+static bool has_spare_memory(const struct device *device) {
+  bool has_spare = false;
+  for (int index = 0; index < QUEUES; index++) {
+    if (in_flight(&device->queues[index]) > 0) return false;
+    has_spare |= has_spare_pages(&device->queues[index].arena);
+  }
+  return has_spare;
+}
+
+static bool release_spare_memory(struct device *device) {
+  for (int index = 0; index < QUEUES; index++)
+    if (!release_spare_pages(&device->queues[index].arena, device->shared)) return false;
+  return true;
+}
+
 enum { CONTROL, QEMU, SERVER, KICKS, CALLS = KICKS + QUEUES, WATCHED = CALLS + QUEUES };
 
+/* How long poll(2) waits. */
+static int quiet_limit(const struct device *device, bool has_more) {
+  if (has_more) return 0;
+  return device->stopping >= 0 || has_spare_memory(device) ? QUIET_MS : -1;
+}
+
+static bool wait_for_events(struct device *device, int control, bool has_more, struct pollfd watched[WATCHED]) {
+  watched[CONTROL] = (struct pollfd){.fd = control, .events = POLLIN};
+  watched[QEMU] = (struct pollfd){.fd = device->stopping < 0 ? device->qemu : -1, .events = POLLIN};
+  watched[SERVER] = (struct pollfd){.fd = device->server, .events = POLLIN};
+  for (int index = 0; index < QUEUES; index++) {
+    const struct queue *queue = &device->queues[index];
+    watched[KICKS + index] = (struct pollfd){.fd = is_running(queue) ? queue->kick : -1, .events = POLLIN};
+    watched[CALLS + index] = (struct pollfd){.fd = queue->server_call, .events = POLLIN};
+  }
+  int ready = poll(watched, WATCHED, quiet_limit(device, has_more));
+  if (ready == 0 && !has_more && has_spare_memory(device)) return release_spare_memory(device);
+  return ready >= 0 || errno == EINTR || failed("wait for requests");
+}
+
 bool serve_device(struct device *device, int control, short *control_events) {
+  struct pollfd watched[WATCHED];
   bool has_more;
-  *control_events = 0;
   do {
-    if (!carry(device, &has_more)) return false;
-    struct pollfd watched[WATCHED] = {[CONTROL] = {.fd = control, .events = POLLIN},
-                                      [QEMU] = {.fd = device->stopping < 0 ? device->qemu : -1, .events = POLLIN},
-                                      [SERVER] = {.fd = device->server, .events = POLLIN}};
-    for (int index = 0; index < QUEUES; index++) {
-      const struct queue *queue = &device->queues[index];
-      watched[KICKS + index] = (struct pollfd){.fd = is_running(queue) ? queue->kick : -1, .events = POLLIN};
-      watched[CALLS + index] = (struct pollfd){.fd = queue->server_call, .events = POLLIN};
-    }
-    int limit = has_more ? 0 : device->stopping < 0 ? -1 : LOOK_AGAIN_MS;
-    if (poll(watched, WATCHED, limit) < 0 && errno != EINTR) return failed("wait for requests");
+    if (!carry(device, &has_more) || !wait_for_events(device, control, has_more, watched)) return false;
     for (int each = KICKS; each < WATCHED; each++)
       if (watched[each].revents != 0) clear_event(watched[each].fd);
     if (watched[SERVER].revents != 0) return hear_server(device);

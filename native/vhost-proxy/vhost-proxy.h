@@ -98,11 +98,16 @@ bool wants_call(const struct guest_ring *ring);
 enum { PAGE = 4096, ARENA_PAGES = 4096 };
 struct arena {
   uint32_t first, pages;
+  /* How many from the first on may have been written to. */
+  uint32_t touched;
   bool is_taken[ARENA_PAGES];
 };
 /* The first of that many pages, or a negative number. */
 int64_t take_pages(struct arena *arena, uint32_t pages);
 void free_pages(struct arena *arena, uint32_t first, uint32_t pages);
+/* Gives back to the host what an arena of which nothing is taken has touched, but for what the next requests take. */
+bool has_spare_pages(const struct arena *arena);
+bool release_spare_pages(struct arena *arena, uint8_t *shared);
 
 /* server-ring.c: a ring in the shared memory, for virtiofsd. Each request has its own descriptors there. */
 enum { REQUESTS = 128, REQUEST_DESCRIPTORS = RING_SIZE / REQUESTS };

@@ -6,7 +6,7 @@
 
 #include "../vhost-proxy.h"
 
-/* trial.c */
+/* sockets.c */
 #define expect(condition) (void)((condition) || (unexpected(__FILE__, __LINE__, #condition), 0))
 void unexpected(const char *file, int line, const char *condition) __attribute__((noreturn));
 /* The line that the proxy says on the control socket, without "error " and line feed; "" when it says nothing. */
