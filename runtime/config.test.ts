@@ -163,3 +163,18 @@ test("applyAnnotations throws nothing but CaissonError, whatever the annotations
     }),
   );
 });
+
+test("loadSettings refuses a file that is none, too large or nested too deeply, without waiting", () => {
+  const folder = mkdtempSync(join(tmpdir(), "caisson-settings-"));
+  try {
+    const file = join(folder, "config.toml");
+    assert.match(refusal(() => loadSettings(folder)).message, /cannot read the settings .*: it is a directory/);
+    assert.match(refusal(() => loadSettings("/dev/zero")).message, /not a regular file/);
+    writeFileSync(file, `# ${"a".repeat(2 * 1024 * 1024)}`);
+    assert.match(refusal(() => loadSettings(file)).message, /at most 1048576 bytes/);
+    writeFileSync(file, `qemu = ${"[".repeat(50_000)}${"]".repeat(50_000)}`);
+    assert.match(refusal(() => loadSettings(file)).message, /nest/);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+});

@@ -1,7 +1,7 @@
 /** The settings in force for a sandbox: defaults, then config.toml, then the container's annotations. */
-import { readFileSync } from "node:fs";
 import { parse, TomlError } from "smol-toml";
 import { CaissonError } from "../protocol/errors.ts";
+import { readBounded, SMALL_FILE } from "./bounded-read.ts";
 import { DEFAULTS, KEYS, type Key, type Settings } from "./config/settings.ts";
 import { perhaps, readText, readValue, WrongValue } from "./config/value.ts";
 import { isSystemError, systemErrorSentence } from "./errors.ts";
@@ -20,7 +20,7 @@ export function loadSettings(path?: string): Settings {
   let text: string;
   const file = path ?? DEFAULT_SETTINGS_FILE;
   try {
-    text = readFileSync(file, "utf8");
+    text = readBounded(file, SMALL_FILE).toString();
   } catch (cause) {
     if (path === undefined && isSystemError(cause) && cause.code === "ENOENT") return DEFAULTS;
     throw new CaissonError("CAISSON_E_SETTINGS", systemErrorSentence(`read the settings ${file}`, cause), { cause });

@@ -1,8 +1,9 @@
 import { execFile } from "node:child_process";
-import { accessSync, constants, readdirSync, readFileSync } from "node:fs";
+import { accessSync, constants, readdirSync } from "node:fs";
 import { delimiter, join } from "node:path";
 import { promisify } from "node:util";
 import { parse } from "smol-toml";
+import { readBounded, SMALL_FILE } from "../bounded-read.ts";
 import type { Finding } from "./check-report.ts";
 
 const SHIM = "containerd-shim-caisson-v2";
@@ -155,7 +156,7 @@ function entries(folder: string): string[] {
 
 function text(path: string): string {
   try {
-    return readFileSync(path, "utf8");
+    return readBounded(path, SMALL_FILE).toString();
   } catch {
     return "";
   }

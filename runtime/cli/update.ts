@@ -1,7 +1,5 @@
-import { readFileSync } from "node:fs";
 import type { Command } from "commander";
 import { CaissonError } from "../../protocol/errors.ts";
-import { parseJson } from "../../protocol/json.ts";
 import type { Resources } from "../../protocol/oci.ts";
 import { loadResources } from "../oci/bundle.ts";
 import { validateResources } from "../oci/validate.ts";
@@ -42,25 +40,18 @@ export function command(globals: Globals): Command {
       if (l3CacheSchema !== undefined) refuse("--l3-cache-schema", "the VM has no resctrl file system");
       if (memBwSchema !== undefined) refuse("--mem-bw-schema", "the VM has no resctrl file system");
       const resources =
-        file === undefined ? validateResources(resourcesOf(flags), "the command line") : read(file, flags);
+        file === undefined ? validateResources(resourcesOf(flags), "the command line") : await read(file, flags);
       await withDaemon(globals, id, { stopped: "container not running" }, (client) =>
         client.request("update", { resources }),
       );
     });
 }
 
-function read(file: string, flags: ResourceFlags): Resources {
+async function read(file: string, flags: ResourceFlags): Promise<Resources> {
   const [other] = Object.keys(flags);
   if (other !== undefined) {
     const flag = other.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
     throw new CaissonError("CAISSON_E_USAGE", `--resources and --${flag} cannot both say what to change`);
   }
-  if (file !== "-") return loadResources(file);
-  let document: unknown;
-  try {
-    document = parseJson(readFileSync(0, "utf8"));
-  } catch (cause) {
-    throw new CaissonError("CAISSON_E_CONFIG_INVALID", "stdin is not valid JSON", { cause });
-  }
-  return validateResources(document, "stdin");
+  return await loadResources(file);
 }

@@ -1,5 +1,6 @@
-import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { readBounded } from "../bounded-read.ts";
+import { LARGEST_DOCUMENT_BYTES } from "../oci/document.ts";
 
 /**
  * Whether the bundle's process wants a terminal, which decides how the daemon is started. A bundle that cannot be read
@@ -7,7 +8,9 @@ import { join } from "node:path";
  */
 export function readWantsTerminal(bundle: string): boolean {
   try {
-    const config = JSON.parse(readFileSync(join(bundle, "config.json"), "utf8")) as {
+    const config = JSON.parse(
+      readBounded(join(bundle, "config.json"), { bytes: LARGEST_DOCUMENT_BYTES }).toString(),
+    ) as {
       process?: { terminal?: unknown };
     };
     return config.process?.terminal === true;

@@ -9,6 +9,7 @@ import { stringifyJson } from "../../protocol/json.ts";
 import { loadBundle, loadProcess } from "./bundle.ts";
 import { defaultSpec } from "./default-spec.ts";
 import { LARGEST_DOCUMENT_BYTES } from "./document.ts";
+import { isNestedDeeper } from "./nesting.ts";
 
 let bundle: string;
 
@@ -150,4 +151,21 @@ test("loadProcess names the fields from process", () => {
   writeFileSync(path, '{"args": [], "cwd": "tmp"}');
   assert.match(refusal(() => loadProcess(path)).message, /process\.args: must have.*process\.cwd: must be an absolute/);
   assert.equal(refusal(() => loadProcess(join(bundle, "nothing"))).code, "CAISSON_E_USAGE");
+});
+
+test("loadBundle refuses a document that is nested too deeply, whatever holds it", () => {
+  for (const [open, close] of [
+    ["[", "]"],
+    ['{"a":', "}"],
+  ] as const) {
+    write(`{"ociVersion": "1.2.0", "x": ${open.repeat(50_000)}1234567890123456789${close.repeat(50_000)}}`);
+    const error = refusal();
+    assert.equal(error.code, "CAISSON_E_CONFIG_INVALID");
+    assert.match(error.message, /config\.json is nested too deeply/);
+  }
+});
+
+test("isNestedDeeper counts brackets outside of strings", () => {
+  assert.ok(!isNestedDeeper('{"a": ["]{[[\\"[[", [1]]}', 3));
+  assert.ok(isNestedDeeper('{"a": ["]{[[\\"[[", [1]]}', 2));
 });

@@ -4,7 +4,7 @@ import { join, resolve } from "node:path";
 import { CaissonError } from "../../protocol/errors.ts";
 import type { Process, Resources, Spec } from "../../protocol/oci.ts";
 import { systemErrorSentence } from "../errors.ts";
-import { readDocument } from "./document.ts";
+import { readDocument, readStdinDocument } from "./document.ts";
 import { normalise } from "./normalise.ts";
 import { validateConfig, validateProcess, validateResources } from "./validate.ts";
 
@@ -40,16 +40,17 @@ export function loadBundle(directory: string, adapt = (document: unknown) => doc
   return { config, bundle, rootfs: realpathSync(rootPath), warnings };
 }
 
-/** The process in a file for `exec --process`; `adapt` may change it before it is checked. Errors as validateProcess. */
+/** The process in a file or pipe for `exec --process`; `adapt` may change it before it is checked. Errors as validateProcess. */
 export function loadProcess(path: string, adapt: (document: unknown) => void = () => {}): Process {
-  const document = readDocument(path, "CAISSON_E_USAGE");
+  const document = readDocument(path, "CAISSON_E_USAGE", { pipes: true });
   adapt(document);
   return validateProcess(document, path);
 }
 
-/** The resources in a file for `update --resources`; errors as validateResources. */
-export function loadResources(path: string): Resources {
-  return validateResources(readDocument(path, "CAISSON_E_USAGE"), path);
+/** The resources in a file or pipe for `update --resources`, `-` for standard input; errors as validateResources. */
+export async function loadResources(path: string): Promise<Resources> {
+  if (path === "-") return validateResources(await readStdinDocument("CAISSON_E_USAGE"), "standard input");
+  return validateResources(readDocument(path, "CAISSON_E_USAGE", { pipes: true }), path);
 }
 
 function requireDirectory(path: string, doing: string, remedy: string, field?: string): void {

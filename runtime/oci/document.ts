@@ -1,22 +1,64 @@
 /** Reads the JSON documents that callers hand us as files: config.json, process.json, resources.json. */
 import { isUtf8 } from "node:buffer";
-import { closeSync, constants, fstatSync, openSync, readSync } from "node:fs";
 import { CaissonError, type ErrorCode } from "../../protocol/errors.ts";
 import { parseJson } from "../../protocol/json.ts";
+import { readBounded, readStdin, TooLarge } from "../bounded-read.ts";
 import { systemErrorSentence } from "../errors.ts";
 import { findSyntaxProblem } from "./json-syntax.ts";
+import { isNestedDeeper } from "./nesting.ts";
 
 /** The agent takes messages of at most 4 MiB (protocol/agent.proto); the rest of the message needs room, too. */
 export const LARGEST_DOCUMENT_BYTES = 4 * 1024 * 1024 - 64 * 1024;
 
+/** Arrays and objects within each other. The specification's own go eight deep; functions that recurse need an end. */
+export const DEEPEST_NESTING = 200;
+
+export interface DocumentOptions {
+  /** Whether the file may be a pipe, as of `<(...)`, or a device. */
+  pipes?: boolean;
+}
+
 /**
- * The JSON value in the file. Throws CAISSON_E_CONFIG_INVALID, with line and column, when it holds anything else or
- * too much, and `missing` when it cannot be opened.
+ * The JSON value in the file. Throws CAISSON_E_CONFIG_INVALID, with line and column, when it holds anything else, too
+ * much, or too deep a nesting, and `missing` when it cannot be opened or its writer takes too long.
  */
-export function readDocument(path: string, missing: ErrorCode): unknown {
-  const bytes = readFile(path, missing);
+export function readDocument(path: string, missing: ErrorCode, { pipes = false }: DocumentOptions = {}): unknown {
+  let bytes: Buffer;
+  try {
+    bytes = readBounded(path, { bytes: LARGEST_DOCUMENT_BYTES, pipes });
+  } catch (cause) {
+    throw unreadable(path, missing, cause);
+  }
+  return parseDocument(bytes, path);
+}
+
+/** The JSON value on standard input; errors as for readDocument. */
+export async function readStdinDocument(missing: ErrorCode): Promise<unknown> {
+  let bytes: Buffer;
+  try {
+    bytes = await readStdin({ bytes: LARGEST_DOCUMENT_BYTES });
+  } catch (cause) {
+    throw unreadable("standard input", missing, cause);
+  }
+  return parseDocument(bytes, "standard input");
+}
+
+function unreadable(path: string, missing: ErrorCode, cause: unknown): CaissonError {
+  if (cause instanceof TooLarge) {
+    return new CaissonError("CAISSON_E_CONFIG_INVALID", `${path} is too large: ${cause.message}`, { cause });
+  }
+  return new CaissonError(missing, systemErrorSentence(`read ${path}`, cause), { cause });
+}
+
+function parseDocument(bytes: Buffer, path: string): unknown {
   if (!isUtf8(bytes)) throw new CaissonError("CAISSON_E_CONFIG_INVALID", `${path} is not JSON: it is not UTF-8 text`);
   const text = bytes.toString();
+  if (isNestedDeeper(text, DEEPEST_NESTING)) {
+    throw new CaissonError(
+      "CAISSON_E_CONFIG_INVALID",
+      `${path} is nested too deeply: arrays and objects may be ${DEEPEST_NESTING} deep within each other`,
+    );
+  }
   try {
     return parseJson(text);
   } catch (cause) {
@@ -25,39 +67,4 @@ export function readDocument(path: string, missing: ErrorCode): unknown {
     const what = problem?.message ?? (cause as Error).message;
     throw new CaissonError("CAISSON_E_CONFIG_INVALID", `${where}: not valid JSON: ${what}`, { cause });
   }
-}
-
-function readFile(path: string, missing: ErrorCode): Buffer {
-  let fd: number | undefined;
-  try {
-    // Without O_NONBLOCK a FIFO in the file's place would block us until someone writes to it.
-    fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
-    const stat = fstatSync(fd);
-    if (!stat.isFile()) {
-      throw new CaissonError(missing, `cannot read ${path}: it is not a regular file`);
-    }
-    if (stat.size > LARGEST_DOCUMENT_BYTES) {
-      throw new CaissonError(
-        "CAISSON_E_CONFIG_INVALID",
-        `${path} is too large: it has ${stat.size} bytes, and at most ${LARGEST_DOCUMENT_BYTES} reach the guest`,
-      );
-    }
-    return readWhole(fd, stat.size);
-  } catch (cause) {
-    if (cause instanceof CaissonError) throw cause;
-    throw new CaissonError(missing, systemErrorSentence(`read ${path}`, cause), { cause });
-  } finally {
-    if (fd !== undefined) closeSync(fd);
-  }
-}
-
-function readWhole(fd: number, size: number): Buffer {
-  const buffer = Buffer.alloc(size);
-  let length = 0;
-  while (length < size) {
-    const count = readSync(fd, buffer, length, size - length, null);
-    if (count === 0) break;
-    length += count;
-  }
-  return buffer.subarray(0, length);
 }

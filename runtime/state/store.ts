@@ -2,10 +2,11 @@
  * The state directory. A container's directory appears whole and disappears whole, by rename(2): there is never one
  * without a record, whatever is killed when, and of two who reserve an id one wins.
  */
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { CaissonError, type ErrorCode } from "../../protocol/errors.ts";
 import { checkId } from "../../protocol/id.ts";
+import { readBounded } from "../bounded-read.ts";
 import { isSystemError, systemErrorSentence } from "../errors.ts";
 import { mountsBelow } from "./mounts-below.ts";
 import { statePaths } from "./paths.ts";
@@ -15,6 +16,9 @@ import { formatRecord, parseRecord, type StateRecord } from "./record.ts";
 /** Not in any id: what is being made or removed. Followed by the pid that does it. */
 const MAKING = "~new-";
 const REMOVING = "~old-";
+
+/** A record has parts of config.json, which has at most 4 MiB. */
+const LARGEST_RECORD_BYTES = 8 * 1024 * 1024;
 
 const NO_CONTAINER: ReadonlySet<string> = new Set<ErrorCode>(["CAISSON_E_NOT_FOUND", "CAISSON_E_ID_INVALID"]);
 
@@ -98,7 +102,7 @@ export function readState(root: string, id: string): StateRecord {
   const path = statePaths(root, id).record;
   let text: string;
   try {
-    text = readFileSync(path, "utf8");
+    text = readBounded(path, { bytes: LARGEST_RECORD_BYTES }).toString();
   } catch (cause) {
     if (isSystemError(cause) && (cause.code === "ENOENT" || cause.code === "ENOTDIR")) throw notFound(root, id);
     throw storageError(`read the state record ${path}`, cause);

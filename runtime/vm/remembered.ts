@@ -1,13 +1,24 @@
 import { mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
-import { dirname } from "node:path";
+import { dirname, join } from "node:path";
+import { readBounded, SMALL_FILE } from "../bounded-read.ts";
+
+/** Where a fact is kept in a directory of facts; nowhere where there is no such directory. */
+export function factFile(directory: string | undefined, name: string): string | undefined {
+  return directory === undefined ? undefined : join(directory, name);
+}
 
 /**
  * A fact about the host that is costly to find out, kept in a file as `{key, value}`: read back only while the key, which
  * names all it depends on, is the same. The file is a cache: unreadable means unknown, unwritable means found out again.
  */
-export function recall<T>(path: string, key: string, parse: (value: unknown) => T | undefined): T | undefined {
+export function recall<T>(
+  path: string | undefined,
+  key: string,
+  parse: (value: unknown) => T | undefined,
+): T | undefined {
+  if (path === undefined) return undefined;
   try {
-    const kept = JSON.parse(readFileSync(path, "utf8")) as { key?: unknown; value?: unknown } | null;
+    const kept = JSON.parse(readBounded(path, SMALL_FILE).toString()) as { key?: unknown; value?: unknown } | null;
     return kept?.key === key ? parse(kept.value) : undefined;
   } catch {
     return undefined;
@@ -15,7 +26,8 @@ export function recall<T>(path: string, key: string, parse: (value: unknown) => 
 }
 
 /** Atomic, so that a reader sees one whole fact or another. */
-export function remember(path: string, key: string, value: unknown): void {
+export function remember(path: string | undefined, key: string, value: unknown): void {
+  if (path === undefined) return;
   const partial = `${path}.${process.pid}`;
   try {
     mkdirSync(dirname(path), { recursive: true, mode: 0o700 });

@@ -1,6 +1,7 @@
 /** Configurations that cannot be run: each is told in one line, in the log, too, and leaves nothing. */
 import assert from "node:assert/strict";
-import { chmodSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import { chmodSync, mkdtempSync, readFileSync, rmSync, symlinkSync, truncateSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, afterEach, test } from "node:test";
@@ -182,6 +183,38 @@ for (const [what, settings, message] of [
     await refused(bundle.directory, message, ["--config", file]);
   });
 }
+
+test("a config.json or a settings file that never ends, or that nobody writes, is refused at once", async () => {
+  using bundle = new Bundle();
+  bundle.write();
+  const path = join(bundle.directory, "config.json");
+  const config = readFileSync(path);
+  for (const make of [(at: string) => symlinkSync("/dev/zero", at), (at: string) => execFileSync("mkfifo", [at])]) {
+    rmSync(path);
+    make(path);
+    await refused(bundle.directory, /cannot read .*config\.json: it is not a regular file/);
+    rmSync(path);
+    writeFileSync(path, config);
+    const settings = join(folder, "endless.toml");
+    make(settings);
+    await refused(bundle.directory, /cannot read the settings .*: it is not a regular file/, ["--config", settings]);
+    rmSync(settings);
+  }
+});
+
+test("a config.json of 1 GB is refused by its size", async () => {
+  using bundle = new Bundle();
+  bundle.write();
+  truncateSync(join(bundle.directory, "config.json"), 1024 ** 3);
+  await refused(bundle.directory, /config\.json is too large: it has 1073741824 bytes, and at most \d+ bytes are read/);
+});
+
+test("a config.json that is nested too deeply is refused with a code of its own", async () => {
+  using bundle = new Bundle();
+  bundle.write(`{"ociVersion": "1.2.0", "x": ${"[".repeat(50_000)}12345678901234567890${"]".repeat(50_000)}}`);
+  await refused(bundle.directory, /config\.json is nested too deeply/);
+  assert.match(readFileSync(log, "utf8"), /CAISSON_E_CONFIG_INVALID/);
+});
 
 test("a settings file that does not exist", async () => {
   using bundle = new Bundle();

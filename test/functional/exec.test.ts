@@ -1,11 +1,12 @@
 import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { processIdentity } from "../../runtime/state/process-identity.ts";
 import { Bundle } from "../harness/bundle.ts";
-import { collect, detached, errorOf, Host, until } from "../harness/host.ts";
+import { collect, detached, errorOf, Host, PROGRAM, until } from "../harness/host.ts";
 import { ConsoleSocket, Terminal } from "../harness/terminal.ts";
 
 const host = new Host();
@@ -69,6 +70,26 @@ test("exec --process runs what the file says", async () => {
   const wrong = await host.run(["exec", "-p", path, id]);
   assert.equal(wrong.exitCode, 255);
   assert.match(errorOf(wrong), /process\.user\.uid: must be an unsigned 32-bit integer, not "root"/);
+});
+
+test("exec --process reads pipes: standard input, <(...) and a FIFO", async () => {
+  const wanted = JSON.stringify({ args: ["echo", "hi"], env: ["PATH=/bin"], cwd: "/" });
+  const fifo = join(folder, "fifo");
+  const scripts = [
+    'printf %s "$W" | "$0" --root "$1" exec -p /dev/stdin "$2"',
+    '"$0" --root "$1" exec -p <(sleep 0.1; printf %s "$W") "$2"',
+    `mkfifo ${fifo}; { sleep 0.1; printf %s "$W" >${fifo}; } & "$0" --root "$1" exec -p ${fifo} "$2"; wait`,
+  ];
+  for (const script of scripts) {
+    const child = spawn("bash", ["-c", script, PROGRAM, host.root, id], {
+      env: { ...process.env, W: wanted },
+      stdio: ["ignore", "pipe", "pipe"],
+    });
+    assert.deepEqual(await collect(child), { exitCode: 0, stdout: "hi\n", stderr: "" }, script);
+  }
+  const endless = await host.run(["exec", "-p", "/dev/zero", id]);
+  assert.equal(endless.exitCode, 255);
+  assert.match(errorOf(endless), /\/dev\/zero is too large: it has more, and at most \d+ bytes are read/);
 });
 
 for (const [args, exitCode, message] of [

@@ -1,7 +1,8 @@
 /** Where the fork server of a template is found, and what it is asked for. */
-import { closeSync, readFileSync, writeSync } from "node:fs";
+import { closeSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { connectUnix, sendFds } from "../../../native/posix/index.ts";
+import { readBounded, SMALL_FILE } from "../../bounded-read.ts";
 import { socketAddress } from "../../state/socket-address.ts";
 import type { VmSpec } from "../spec.ts";
 
@@ -106,7 +107,7 @@ export function endForkServer(folder: string): void {
 
 /** @throws when there is none, or it is not whole. */
 function readDescription(folder: string): Description {
-  const description = JSON.parse(readFileSync(join(folder, DESCRIPTION_FILE), "utf8")) as Description;
+  const description = JSON.parse(readBounded(join(folder, DESCRIPTION_FILE), SMALL_FILE).toString()) as Description;
   const { qmp, console, agent, share, taps } = description.roles;
   for (const fd of [description.pid, qmp, console, agent, ...share, ...taps]) {
     if (!Number.isSafeInteger(fd) || fd < 3) throw new Error(`${DESCRIPTION_FILE} is damaged`);

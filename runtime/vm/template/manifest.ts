@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
-import { type BigIntStats, createReadStream, fstatSync, readFileSync } from "node:fs";
+import { type BigIntStats, createReadStream, fstatSync } from "node:fs";
 import { pipeline } from "node:stream/promises";
+import { readBounded, SMALL_FILE } from "../../bounded-read.ts";
 import type { TemplateInputs } from "./key.ts";
 
 /** One of a template's files: its size, and its identity since it was finished. A mapping changes neither, all else does. */
@@ -47,7 +48,7 @@ export async function contentHolds(fd: number, kept: FileSeal): Promise<boolean>
 
 /** @throws an Error when the file cannot be read or is no manifest. */
 export function readManifest(path: string): Manifest {
-  const value: unknown = JSON.parse(readFileSync(path, "utf8"));
+  const value: unknown = JSON.parse(readBounded(path, SMALL_FILE).toString());
   if (!isManifest(value)) throw new Error(`${path} is no template manifest.`);
   return value;
 }
