@@ -1,4 +1,5 @@
 import "./engine.ts";
+import { tellUnhandled } from "./last-words.ts";
 import { serveUnix, serveVirtioPort, serveVsock } from "./listen.ts";
 import { log } from "./log.ts";
 import type { Places } from "./places.ts";
@@ -13,13 +14,13 @@ const options: Places & { listen: string } = {
   listen: "",
 };
 
+tellUnhandled();
+
 for (const argument of process.argv.slice(2)) {
   const [, name = "", value = ""] = /^--([^=]+)=(.*)$/.exec(argument) ?? [];
   if (!(name in options)) throw new Error(`unknown argument ${argument}; there are ${Object.keys(options)}`);
   options[name as keyof typeof options] = value;
 }
-
-process.on("unhandledRejection", (error) => log("error", `unhandled: ${(error as Error)?.stack ?? error}`));
 
 const sandbox = new Sandbox(options);
 const server = createServer(sandbox);

@@ -36,7 +36,7 @@ test("formatError shows the message, the causes it does not tell itself, then th
   const error = new CaissonError("CAISSON_E_VM_START", "cannot start the VM", { cause, remedy: "Run caisson check." });
   assert.equal(
     formatError(error),
-    "cannot start the VM: QEMU ended with status 1: open: no such file or directory (ENOENT). Run caisson check.",
+    "cannot start the VM: QEMU ended with status 1: open /nonexistent/file: no such file or directory (ENOENT). Run caisson check.",
   );
 });
 
@@ -68,6 +68,8 @@ test("codeOf gives the outermost code, and says internal where there is none", (
   assert.equal(codeOf(new CaissonError("CAISSON_E_VM_START", "no VM", { cause: bundle })), "CAISSON_E_VM_START");
   assert.equal(codeOf(missingFile()), "CAISSON_E_INTERNAL");
   assert.equal(codeOf("text"), "CAISSON_E_INTERNAL");
+  const exhausted = Object.assign(new Error("open"), { code: "EMFILE", errno: -24, syscall: "open" });
+  assert.equal(codeOf(new Error("no descriptor", { cause: exhausted })), "CAISSON_E_HOST");
 });
 
 test("exitCodeOf gives 127 and 126 for commands, also below other errors, else 1", () => {

@@ -7,6 +7,7 @@ interface SystemError extends Error {
   code: string;
   errno?: number | undefined;
   syscall?: string | undefined;
+  path?: string | undefined;
 }
 
 export function isSystemError(error: unknown): error is SystemError {
@@ -67,7 +68,9 @@ function tellsErrno(part: string, error: unknown): boolean {
 function messageOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   if (!isSystemError(error)) return error.message;
-  return error.syscall === undefined ? reason(error) : `${error.syscall}: ${reason(error)} (${error.code})`;
+  if (error.syscall === undefined) return reason(error);
+  const call = error.path === undefined ? error.syscall : `${error.syscall} ${error.path}`;
+  return `${call}: ${reason(error)} (${error.code})`;
 }
 
 function findRemedy(error: unknown): string | undefined {
@@ -81,9 +84,31 @@ function oneLine(text: string): string {
   return text.replace(/\s*[\r\n]+\s*/g, " ").trim();
 }
 
-/** The permanent code of an error, its own or its nearest cause's; CAISSON_E_INTERNAL where none has one. */
+/** What the host had too little of, by the errno that says so, where no sentence of ours does. */
+const EXHAUSTED: Readonly<Record<string, ErrorCode>> = {
+  EMFILE: "CAISSON_E_HOST",
+  ENFILE: "CAISSON_E_HOST",
+  ENOMEM: "CAISSON_E_HOST",
+  EAGAIN: "CAISSON_E_HOST",
+  ENOSPC: "CAISSON_E_STORAGE",
+  EDQUOT: "CAISSON_E_STORAGE",
+  EROFS: "CAISSON_E_STORAGE",
+};
+
+/**
+ * The permanent code of an error, its own or its nearest cause's; where none has one that of what the host lacks or has run
+ * out of, else CAISSON_E_INTERNAL.
+ */
 export function codeOf(error: unknown): ErrorCode {
-  return caissonErrors(error).next().value?.code ?? "CAISSON_E_INTERNAL";
+  const own = caissonErrors(error).next().value?.code;
+  if (own !== undefined) return own;
+  for (const cause of causesOf(error)) {
+    if (!isSystemError(cause)) continue;
+    const code = EXHAUSTED[cause.code];
+    if (code !== undefined) return code;
+    if (cause.code === "ENOENT" && cause.path?.startsWith("/proc/")) return "CAISSON_E_HOST";
+  }
+  return "CAISSON_E_INTERNAL";
 }
 
 /** Exit status of `run` and `exec` for an error, as shells have it; every other verb ends with 1. */
@@ -95,10 +120,15 @@ export function exitCodeOf(error: unknown): number {
   return 1;
 }
 
-/** Our errors among an error and its causes, the outermost first. A cause may be its own cause. */
+/** Our errors among an error and its causes, the outermost first. */
 function* caissonErrors(error: unknown): Generator<CaissonError, undefined> {
-  for (let at = error, depth = 0; at instanceof Error && depth < 20; at = at.cause, depth++) {
-    if (at instanceof CaissonError) yield at;
+  for (const cause of causesOf(error)) {
+    if (cause instanceof CaissonError) yield cause;
   }
   return undefined;
+}
+
+/** An error and its causes, the outermost first. A cause may be its own cause. */
+function* causesOf(error: unknown): Generator<Error> {
+  for (let at = error, depth = 0; at instanceof Error && depth < 20; at = at.cause, depth++) yield at;
 }

@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { closeOnExecFrom } from "../native/posix/index.ts";
 import { loadCompiled } from "./compiled.ts";
 import { DAEMON_WORD } from "./control/daemon-word.ts";
+import { endInWords } from "./last-words.ts";
 import { FORK_SERVER_WORD } from "./sandbox/fork-server/word.ts";
 import { SHIM_DAEMON_WORD, SHIM_NAME } from "./shim/daemon-word.ts";
 
@@ -26,6 +27,9 @@ interface Bundles {
 function bundle<Name extends keyof Bundles>(name: Name): Bundles[Name] {
   return loadCompiled(join(import.meta.dirname, `${name}.cjs`)) as Bundles[Name];
 }
+
+// Until the bundle that is loaded asks for its own.
+endInWords({ exitCode: 1 });
 
 // What the caller has open besides is its own affair: Node keeps no more than the first dozen from what we start (libuv's
 // uv_disable_stdio_inheritance()), and a fork server, which outlives the caller, would hand the rest to every sandbox.

@@ -1,6 +1,14 @@
 #!/bin/sh
 # Starts the program named like this file with the Node.js that Caisson was built with; follows symbolic links to itself.
-self=$(readlink -f "$0")
+# -p: the caller's PATH may be empty.
+self=$(command -p readlink -f "$0")
 home=${self%/bin/*}/out
+# With fewer descriptors Node.js crashes before it runs a line of ours.
+# shellcheck disable=SC3045 # dash, bash and busybox have both letters.
+files=$(ulimit -Hn)
+if [ "$files" != unlimited ] && [ "$files" -lt 32 ]; then
+  echo "${self##*/}: the limit on open files (ulimit -Hn) is $files, and at least 32 are needed (CAISSON_E_HOST)" >&2
+  exit 1
+fi
 # Without the flag SIGUSR1, which is the container's, would start the debugger.
 exec "$home/node" --disable-sigusr1 "$home/caisson.cjs" "${self##*/}" "$@"

@@ -1,16 +1,17 @@
-import { accessSync, constants, existsSync, readFileSync, statfsSync } from "node:fs";
+import { accessSync, constants, existsSync, statfsSync } from "node:fs";
 import { dirname, join } from "node:path";
 import type { Command } from "commander";
 import { CaissonError } from "../../protocol/errors.ts";
+import { readBounded, SMALL_FILE } from "../bounded-read.ts";
 import { DEFAULT_SETTINGS_FILE, loadSettings, type Settings } from "../config.ts";
 import { formatError } from "../errors.ts";
 import { networkProblem, vhostNetProblem } from "../network/abilities.ts";
 import { cgroupMounts } from "../sandbox/cgroup.ts";
-import { chooseTransport, factsDirectory, templateStore } from "../sandbox/vm-choice.ts";
+import { chooseTransport, templateStore, usableFacts } from "../sandbox/vm-choice.ts";
 import { chooseAccelerator, judgeKvm } from "../vm/accelerator.ts";
 import { findQemu, type Qemu } from "../vm/qemu.ts";
 import type { Accelerator } from "../vm/spec.ts";
-import { makePrivateFolder, templateBytes } from "../vm/template/space.ts";
+import { templateBytes } from "../vm/template/space.ts";
 import { vsockProblem } from "../vm/vsock.ts";
 import { inspectNode } from "./check-kubernetes.ts";
 import { type Finding, isUsable, reportJson, reportText } from "./check-report.ts";
@@ -45,8 +46,7 @@ async function inspect(settingsFile: string | undefined): Promise<Finding[]> {
   } catch (error) {
     return [...findings, failed("settings", error)];
   }
-  const facts = factsDirectory(settings);
-  makePrivateFolder(facts);
+  const facts = usableFacts(settings);
   findings.push({ subject: "machine", status: "ok", found: settings.machine }, ...image(settings));
   const qemu = await findQemu(facts, settings.qemu).catch((error: unknown) => failed("QEMU", error));
   let accelerator: Accelerator | undefined;
@@ -72,7 +72,7 @@ function root(): Finding {
 /** /dev/kvm that opens is not KVM that works: the verdict is a kernel's, which was booted under it. */
 async function accelerators(
   settings: Settings,
-  directory: string,
+  directory: string | undefined,
   qemu: Qemu,
 ): Promise<{ findings: Finding[]; accelerator?: Accelerator }> {
   const options = { directory, qemu, kernel: settings.kernel, signal: new AbortController().signal };
@@ -152,7 +152,7 @@ function image({ kernel, initrd, image: root }: Settings): Finding[] {
 /** What the image was built from, if it is one of ours: guest-image writes a manifest beside it. */
 function manifestNote(image: string): string {
   try {
-    const text = readFileSync(join(dirname(image), "manifest.json"), "utf8");
+    const text = readBounded(join(dirname(image), "manifest.json"), SMALL_FILE).toString();
     const { id, kernelRelease } = JSON.parse(text) as { id: string; kernelRelease: string };
     return `, id ${id.slice(0, 12)}, kernel ${kernelRelease}`;
   } catch {

@@ -1,5 +1,6 @@
 import { writeSync } from "node:fs";
 import { codeOf, formatError } from "../errors.ts";
+import { endInWords } from "../last-words.ts";
 import { log } from "../log.ts";
 import { tracePhase, traceTo } from "../trace.ts";
 import { KEEPER_WORD } from "./keeper-word.ts";
@@ -9,6 +10,7 @@ const STDERR = 2;
 
 /** Runs what the command line asks for and sets this process's exit code; `word` is the name it was called by. */
 export async function main(word: string, args: readonly string[]): Promise<void> {
+  endInWords({ exitCode: 1 });
   try {
     if (word === KEEPER_WORD) {
       const { runKeeper } = await import("./keeper.ts");

@@ -1,9 +1,11 @@
+import { once } from "node:events";
 import { Socket } from "node:net";
 import { constants } from "node:os";
 import { dirname } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { CaissonError } from "../../protocol/errors.ts";
 import { formatError } from "../errors.ts";
+import { endInWords } from "../last-words.ts";
 import { log } from "../log.ts";
 import { VM_DEATH_EXIT_CODE } from "../sandbox/exit.ts";
 import { onForwardedSignals } from "../signals.ts";
@@ -18,7 +20,7 @@ import { type Home, Members } from "./members.ts";
 import { readPlaced } from "./placement.ts";
 import type { PodHome } from "./pod-home.ts";
 import type { CreateParams, JoinParams } from "./protocol.ts";
-import type { ContainerHandlers, Handlers } from "./server.ts";
+import { type ContainerHandlers, type Handlers, serveControl } from "./server.ts";
 import type { DaemonLog } from "./spawn.ts";
 import { dropStandardStreams } from "./stdio.ts";
 
@@ -32,15 +34,30 @@ const MEMBERS_LIMIT_MS = 2000;
  * ends with: engines wait for it and take the exit code from it.
  */
 export async function runDaemon(logging: DaemonLog): Promise<never> {
-  enterPrivateMountNamespace();
-  traceTo(logging.trace, "daemon");
-  tracePhase("daemon: load", 0);
-  log.start(logging);
+  endInWords({ exitCode: VM_DEATH_EXIT_CODE });
+  const inherited = new Socket({ fd: INHERITED_FD });
+  try {
+    enterPrivateMountNamespace();
+    traceTo(logging.trace, "daemon");
+    tracePhase("daemon: load", 0);
+    log.start(logging);
+  } catch (error) {
+    return await refuseAll(inherited, error);
+  }
   // Without a log file our standard error is the container's, where only a loss of the container may be told.
   if (logging.log === undefined && !logging.debug) log.level = "error";
-  const exitCode = await new Daemon(new Socket({ fd: INHERITED_FD }), logging).ended;
+  const exitCode = await new Daemon(inherited, logging).ended;
   writeTrace();
   process.exit(exitCode);
+}
+
+/** Answers the first request with what keeps this process from being a daemon, and ends it. */
+async function refuseAll(inherited: Socket, error: unknown): Promise<never> {
+  const reject = () => Promise.reject(error);
+  const handlers = { ...containerHandlers(() => undefined as never), create: reject, join: reject, detach: reject };
+  serveControl(inherited, () => handlers);
+  await once(inherited, "close").catch(() => {});
+  process.exit(1);
 }
 
 /** What the daemon is for. */

@@ -9,7 +9,7 @@
  */
 import { CaissonError, ERROR_CODES, type ErrorCode } from "../../protocol/errors.ts";
 import type { Process, Resources, Spec } from "../../protocol/oci.ts";
-import { explainError } from "../errors.ts";
+import { codeOf, explainError } from "../errors.ts";
 import type { StateRecord } from "../state/record.ts";
 
 /** The longest line either side takes, bytes. */
@@ -149,7 +149,7 @@ export type Response = { id: number; result: unknown } | { id: number; error: Wi
 /** An error as it crosses the socket. */
 export function toWireError(error: unknown): WireError {
   if (!(error instanceof CaissonError)) {
-    return { code: "CAISSON_E_INTERNAL", message: explainError(error) };
+    return { code: codeOf(error), message: explainError(error) };
   }
   return {
     code: error.code,

@@ -9,7 +9,7 @@ import { canFork } from "../vm/fork-server/fork-server.ts";
 import { type HostCgroup, removeWithin } from "./cgroup.ts";
 import { DeferredForkServer } from "./fork-server/deferred.ts";
 import { Sandbox } from "./sandbox.ts";
-import { chooseVm, templateStore } from "./vm-choice.ts";
+import { chooseVm, sandboxTemplates } from "./vm-choice.ts";
 
 /** A process that a hook has left in it keeps it. */
 const CGROUP_LIMIT_MS = 500;
@@ -61,7 +61,7 @@ export class HostedSandbox {
     const shape = await chooseVm(settings, size, signal);
     tracePhase("choose the VM", choosing);
     const vm = { ...shape, shareDirectory: share, consoleLog };
-    const templates = settings.template === "on" ? templateStore(settings) : undefined;
+    const templates = sandboxTemplates(settings);
     const forks = templates !== undefined && settings.forkServer === "on" && canFork(vm);
     const sandbox = await Sandbox.start({
       id,

@@ -1,10 +1,10 @@
-import { accessSync, constants } from "node:fs";
+import { accessSync, constants, statSync } from "node:fs";
 import { availableParallelism, totalmem } from "node:os";
 import { dirname, join } from "node:path";
 import { CaissonError } from "../../protocol/errors.ts";
 import type { Settings } from "../config/settings.ts";
 import type { SandboxSize } from "../config/size.ts";
-import { systemErrorSentence } from "../errors.ts";
+import { formatError, systemErrorSentence } from "../errors.ts";
 import { log } from "../log.ts";
 import { type AcceleratorChoice, chooseAccelerator } from "../vm/accelerator.ts";
 import { findQemu } from "../vm/qemu.ts";
@@ -32,13 +32,25 @@ export function factsDirectory(settings: Settings): string {
   return join(dirname(templateDirectory(settings)), "host");
 }
 
+/** The same, ready to be used; undefined where it cannot be made, or others can write to it: the facts are found out again. */
+export function usableFacts(settings: Settings): string | undefined {
+  const directory = factsDirectory(settings);
+  try {
+    makePrivateFolder(directory);
+    return directory;
+  } catch (error) {
+    if (!isUnusable(error)) throw error;
+    log.debug(`what is found out about the host is not kept: ${formatError(error)}`);
+    return undefined;
+  }
+}
+
 /**
  * Matches the settings with what this host can do.
  * @throws CaissonError CAISSON_E_HOST, _ACCELERATOR, _TRANSPORT or _IMAGE when what was asked for cannot be had.
  */
 export async function chooseVm(settings: Settings, size: SandboxSize, signal: AbortSignal): Promise<VmShape> {
-  const facts = factsDirectory(settings);
-  makePrivateFolder(facts);
+  const facts = usableFacts(settings);
   const qemu = await findQemu(facts, settings.qemu);
   const { kernel, initrd, image } = settings;
   for (const [name, path] of Object.entries({ kernel, initrd, image })) requireReadable(`guest ${name}`, path);
@@ -63,6 +75,8 @@ export async function chooseVm(settings: Settings, size: SandboxSize, signal: Ab
 function requireReadable(what: string, path: string): void {
   try {
     accessSync(path, constants.R_OK);
+    // Opening a FIFO would wait for its writer.
+    if (!statSync(path).isFile()) throw new Error("it is not a regular file");
   } catch (cause) {
     throw new CaissonError("CAISSON_E_IMAGE", systemErrorSentence(`read the ${what} ${path}`, cause), {
       cause,
@@ -87,7 +101,23 @@ export function chooseTransport(wanted: Transport | "auto", accelerator: Acceler
   });
 }
 
-/** The templates that these settings name. */
+/** The templates for a sandbox; undefined when there are to be none, or their folder cannot be used, which the log tells. */
+export function sandboxTemplates(settings: Settings): TemplateStore | undefined {
+  if (settings.template !== "on") return undefined;
+  try {
+    return templateStore(settings);
+  } catch (error) {
+    if (!isUnusable(error)) throw error;
+    log.warning(`the sandbox boots, since there can be no template for it: ${formatError(error)}`);
+    return undefined;
+  }
+}
+
+function isUnusable(error: unknown): boolean {
+  return error instanceof CaissonError && error.code === "CAISSON_E_TEMPLATE";
+}
+
+/** The templates that these settings name. Throws CAISSON_E_TEMPLATE when their folder cannot be used. */
 export function templateStore(settings: Settings): TemplateStore {
   return new TemplateStore(templateDirectory(settings));
 }

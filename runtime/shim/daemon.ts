@@ -3,6 +3,7 @@ import { userInfo } from "node:os";
 import { CaissonError } from "../../protocol/errors.ts";
 import { Any } from "../../protocol/generated/containerd/types.ts";
 import { formatError } from "../errors.ts";
+import { endInWords } from "../last-words.ts";
 import { log } from "../log.ts";
 import { processIdentity } from "../state/process-identity.ts";
 import type { StateRecord } from "../state/record.ts";
@@ -35,10 +36,11 @@ const NEEDLESS_AFTER_MS = 10_000;
 
 /** Runs a pod for containerd until it is shut down, and ends this process. */
 export async function runShimDaemon(params: ShimDaemonParams): Promise<never> {
-  enterPrivateMountNamespace();
+  endInWords({ exitCode: 1 });
   const starter = new Socket({ fd: READY_FD });
   starter.on("error", () => {});
   try {
+    enterPrivateMountNamespace();
     log.start({ log: params.log, logFormat: "text", debug: params.debug });
     const daemon = new ShimDaemon(params);
     await daemon.listen();

@@ -1,16 +1,18 @@
 /** containerd's shim: what it starts to have a container run, to clean up after one, or to learn what the runtime is. */
-import { readFileSync, writeSync } from "node:fs";
+import { writeSync } from "node:fs";
 import { CaissonError } from "../../protocol/errors.ts";
+import { readStdin, SMALL_FILE } from "../bounded-read.ts";
 import { formatError, isSystemError } from "../errors.ts";
+import { endInWords } from "../last-words.ts";
 import { SHIM_NAME } from "./daemon-word.ts";
 import { parseFlags } from "./flags.ts";
 
-const STDIN = 0;
 const STDOUT = 1;
 const STDERR = 2;
 
 /** Does what the command line asks for and sets this process's exit code. */
 export async function main(args: readonly string[]): Promise<void> {
+  endInWords({ exitCode: 1 });
   try {
     writeSync(STDOUT, await run(args));
   } catch (error) {
@@ -27,14 +29,14 @@ async function run(args: readonly string[]): Promise<Uint8Array> {
   }
   if (flags.info) {
     const { runtimeInfo } = await import("./info.ts");
-    return runtimeInfo(readInput());
+    return runtimeInfo(await readInput());
   }
   if (flags.namespace === "" || flags.id === "") {
     throw new CaissonError("CAISSON_E_USAGE", "-namespace and -id are needed: this program is for containerd to start");
   }
   if (flags.action === "start") {
     const { start } = await import("./start.ts");
-    return Buffer.from(await start(flags, readInput()));
+    return Buffer.from(await start(flags, await readInput()));
   }
   if (flags.action === "delete") {
     const { deleteContainer } = await import("./delete.ts");
@@ -44,9 +46,9 @@ async function run(args: readonly string[]): Promise<Uint8Array> {
 }
 
 /** Nothing when standard input is closed, or a terminal. */
-function readInput(): Uint8Array {
+async function readInput(): Promise<Uint8Array> {
   try {
-    return process.stdin.isTTY ? Buffer.alloc(0) : readFileSync(STDIN);
+    return process.stdin.isTTY ? Buffer.alloc(0) : await readStdin(SMALL_FILE);
   } catch (error) {
     if (isSystemError(error)) return Buffer.alloc(0);
     throw error;

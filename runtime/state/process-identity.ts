@@ -1,5 +1,7 @@
 /** Which process a pid meant when it was written down: pids are used again, and every pid is after a reboot. */
 import { readFileSync } from "node:fs";
+import { CaissonError } from "../../protocol/errors.ts";
+import { systemErrorSentence } from "../errors.ts";
 
 export interface ProcessIdentity {
   pid: number;
@@ -20,7 +22,15 @@ export function isAlive({ pid, startTime, bootId: boot }: ProcessIdentity): bool
 }
 
 function bootId(): string {
-  return readFileSync("/proc/sys/kernel/random/boot_id", "latin1").trim();
+  const path = "/proc/sys/kernel/random/boot_id";
+  try {
+    return readFileSync(path, "latin1").trim();
+  } catch (cause) {
+    throw new CaissonError("CAISSON_E_HOST", systemErrorSentence(`read ${path}`, cause), {
+      cause,
+      remedy: "Is /proc mounted?",
+    });
+  }
 }
 
 function readStat(pid: number | "self"): { pid: number; startTime: number } | undefined {

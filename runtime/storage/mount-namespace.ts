@@ -1,6 +1,8 @@
 /** The mount namespaces of a sandbox daemon: its own, its caller's, and the one in which it stands for its container. */
 import { closeSync, openSync } from "node:fs";
 import { chroot, constants, mount, pivotRoot, setns, umount, unshare } from "../../native/posix/index.ts";
+import { CaissonError } from "../../protocol/errors.ts";
+import { systemErrorSentence } from "../errors.ts";
 import { mountsBelow } from "../state/mounts-below.ts";
 
 interface Place {
@@ -18,11 +20,25 @@ let places: { callers: Place; own: Place; home: Place } | undefined;
  * namespace they were born in (unshare(2), CLONE_NEWNS).
  */
 export function enterPrivateMountNamespace(): void {
-  const callers = openPlace();
-  unshare(constants.CLONE_NEWNS);
-  mount(null, "/", null, constants.MS_REC | constants.MS_SLAVE, null);
-  const own = openPlace();
-  places = { callers, own, home: own };
+  try {
+    const callers = openPlace();
+    unshare(constants.CLONE_NEWNS);
+    mount(null, "/", null, constants.MS_REC | constants.MS_SLAVE, null);
+    const own = openPlace();
+    places = { callers, own, home: own };
+  } catch (cause) {
+    throw new CaissonError("CAISSON_E_HOST", systemErrorSentence("make a private mount namespace", cause), {
+      cause,
+      remedy: remedyFor((cause as NodeJS.ErrnoException).code),
+    });
+  }
+}
+
+function remedyFor(code: string | undefined): string {
+  if (code === "EINVAL") return "In a chroot, / must be a mount point: bind its directory to itself first.";
+  if (code === "ENOENT" || code === "ENOTDIR") return "Is /proc mounted?";
+  if (code === "EPERM") return "Run as root.";
+  return "caisson check tells what this host lacks.";
 }
 
 /**

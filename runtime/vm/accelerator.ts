@@ -7,7 +7,7 @@ import { MICROVM_FIRMWARE } from "./command-line.ts";
 import { Inheritance } from "./inheritance.ts";
 import { fileIdentity, type Qemu } from "./qemu.ts";
 import { QemuProcess } from "./qemu-process.ts";
-import { bootId, recall, remember } from "./remembered.ts";
+import { bootId, factFile, recall, remember } from "./remembered.ts";
 import type { Accelerator } from "./spec.ts";
 
 const KVM = "/dev/kvm";
@@ -29,7 +29,7 @@ export type KvmVerdict = { usable: true } | { usable: false; why: string };
 
 export interface ProbeOptions {
   /** Where the verdict is kept: it holds for this boot of the host, this kernel and this QEMU. */
-  directory: string;
+  directory: string | undefined;
   qemu: Qemu;
   kernel: string;
   signal: AbortSignal;
@@ -69,9 +69,13 @@ export async function judgeKvm({ directory, qemu, kernel, signal }: ProbeOptions
 }
 
 /** Where a verdict is remembered, and as what: one file each, so that two kernels in use do not make each other forgotten. */
-export function verdictPlace(directory: string, qemu: Qemu, kernel: string): { file: string; key: string } {
+export function verdictPlace(
+  directory: string | undefined,
+  qemu: Qemu,
+  kernel: string,
+): { file: string | undefined; key: string } {
   const key = [bootId(), fileIdentity(qemu.path), fileIdentity(kernel)].join(" ");
-  return { file: join(directory, `kvm-${createHash("sha256").update(key).digest("hex").slice(0, 16)}.json`), key };
+  return { file: factFile(directory, `kvm-${createHash("sha256").update(key).digest("hex").slice(0, 16)}.json`), key };
 }
 
 function kvmMissing(): string | undefined {

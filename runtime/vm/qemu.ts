@@ -1,7 +1,7 @@
 import { accessSync, type BigIntStats, constants, realpathSync, statSync } from "node:fs";
 import { delimiter, join } from "node:path";
 import { CaissonError } from "../../protocol/errors.ts";
-import { recall, remember } from "./remembered.ts";
+import { factFile, recall, remember } from "./remembered.ts";
 
 const BINARY = "qemu-system-x86_64";
 /** The oldest that has all the command line uses. */
@@ -22,9 +22,9 @@ export interface Qemu {
  * each binary and kept in `directory`.
  * @throws CAISSON_E_HOST when there is none, it cannot say its version, or it is older than 7.2.
  */
-export async function findQemu(directory: string, configured?: string): Promise<Qemu> {
+export async function findQemu(directory: string | undefined, configured?: string): Promise<Qemu> {
   const path = locate(configured ?? BINARY);
-  const file = join(directory, "qemu.json");
+  const file = factFile(directory, "qemu.json");
   const key = fileIdentity(path);
   const version = recall(file, key, toVersion) ?? (await askVersion(path));
   remember(file, key, version);

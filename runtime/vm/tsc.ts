@@ -1,7 +1,6 @@
-import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { readTsc } from "../../native/posix/index.ts";
-import { bootId, recall, remember } from "./remembered.ts";
+import { bootId, factFile, recall, remember } from "./remembered.ts";
 
 const WINDOW_MS = 100;
 const READINGS = 16;
@@ -10,8 +9,8 @@ const READINGS = 16;
  * The rate of the host's time stamp counter in kHz, which is what an emulated guest reads: measured against
  * CLOCK_MONOTONIC once a boot, then kept in `directory`.
  */
-export async function tscKhz(directory: string): Promise<number> {
-  const path = join(directory, "tsc.json");
+export async function tscKhz(directory: string | undefined): Promise<number> {
+  const path = factFile(directory, "tsc.json");
   const key = bootId();
   const known = recall(path, key, (value) => (typeof value === "number" && value > 0 ? value : undefined));
   if (known !== undefined) return known;

@@ -1,11 +1,12 @@
 /** What all verbs have in common: the flags before them, help, wrong usage, the log. */
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
-import { collect, errorOf, Host, PROGRAM } from "../harness/host.ts";
+import { Bundle } from "../harness/bundle.ts";
+import { collect, errorOf, Host, PROGRAM, type Result } from "../harness/host.ts";
 
 const VERBS =
   "check checkpoint create delete events exec features kill list pause ps restore resume run spec start state template update";
@@ -129,3 +130,53 @@ test("output into a closed pipe ends quietly", async () => {
   assert.equal(exitCode, 141);
   assert.equal(stderr, "");
 });
+
+test("the program needs nothing in PATH to find itself", async () => {
+  const link = join(folder, "caisson");
+  symlinkSync(PROGRAM, link);
+  for (const program of [PROGRAM, link]) {
+    const child = spawn(program, ["--version"], { env: { PATH: "/nonexistent" }, stdio: ["ignore", "pipe", "pipe"] });
+    assert.match((await collect(child)).stdout, /^caisson version/, program);
+  }
+});
+
+/** The host's sh runs `script` with the program as $0 and the root as $1. */
+function inShell(script: string): Promise<Result> {
+  return collect(spawn("sh", ["-c", script, PROGRAM, host.root], { stdio: ["ignore", "pipe", "pipe"] }));
+}
+
+test("without /proc, or with hardly any file descriptors, every verb ends with a sentence and a code", async () => {
+  using bundle = new Bundle();
+  bundle.write();
+  const verbs = [`run -b ${bundle.directory} x`, "list", "state x", "delete -f x"];
+  for (const verb of verbs) {
+    for (const without of ["ulimit -n 20", "ulimit -n 34"]) {
+      assertSentence(await inShell(`${without}; "$0" --root "$1" ${verb}`), `${without}: ${verb}`);
+    }
+    const hidden = `unshare --mount sh -c 'mount -t tmpfs none /proc && exec "$0" --root "$1" ${verb}' "$0" "$1"`;
+    assertSentence(await inShell(hidden), `no /proc: ${verb}`);
+  }
+});
+
+test("in a chroot whose / is no mount point, run says so", async () => {
+  using bundle = new Bundle();
+  bundle.write();
+  const top = join(import.meta.dirname, "../..");
+  const root = join(folder, "chroot");
+  const script = `mkdir -p ${root} && cd ${root} && mkdir -p usr etc dev proc sys tmp ".${top}" &&
+    for each in bin sbin lib lib64; do ln -s usr/$each $each; done &&
+    for each in usr etc dev proc sys tmp; do mount --rbind /$each $each; done && mount --rbind "${top}" ".${top}" &&
+    exec chroot . "$0" --root "$1" run -b ${bundle.directory} x`;
+  const result = await inShell(`unshare --mount --propagation private sh -c '${script}' "$0" "$1"`);
+  assert.equal(result.exitCode, 1, result.stderr);
+  assert.match(result.stderr, /cannot make a private mount namespace: .*EINVAL.*chroot.*CAISSON_E_HOST/);
+  assert.equal(result.stderr.trimEnd().split("\n").length, 1);
+});
+
+/** It worked without a word, or failed with one line that has a code which is not that of a mistake of ours. */
+function assertSentence({ exitCode, stderr }: Result, what: string): void {
+  assert.ok(exitCode === 0 || exitCode === 1, `${what} ended with ${exitCode}: ${stderr}`);
+  const lines = stderr.trimEnd().split("\n");
+  assert.ok(lines.length === 1, `${what}: ${stderr}`);
+  if (exitCode === 1) assert.match(stderr, /CAISSON_E_(?!INTERNAL)[A-Z_]+/, what);
+}

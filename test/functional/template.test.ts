@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { existsSync, mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import { chownSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, test } from "node:test";
 import { Bundle } from "../harness/bundle.ts";
@@ -37,11 +38,35 @@ test("template build, list and rm; containers use it", async () => {
   await host.ok(["--config", settings, "run", "-b", bundle.directory, host.id()]);
   assert.deepEqual([statSync(memory).ino, statSync(memory).ctimeMs], [ino, ctimeMs]);
 
+  // Nothing can be written there, and what is there can be used.
+  const templates = join(folder, "templates");
+  execFileSync("mount", ["--bind", templates, templates]);
+  try {
+    execFileSync("mount", ["-o", "remount,bind,ro", templates]);
+    const cloned = await host.run(["--config", settings, "--debug", "run", "-b", bundle.directory, host.id()]);
+    assert.equal(cloned.exitCode, 0, cloned.stderr);
+    assert.doesNotMatch(cloned.stderr, /the sandbox boots/);
+  } finally {
+    execFileSync("umount", [templates]);
+  }
+
   assert.equal((await template("rm", key)).exitCode, 0);
   assert.ok(!existsSync(memory));
   const again = await template("rm", key);
   assert.equal(again.exitCode, 1);
   assert.match(errorOf(again), /there is no template/);
+});
+
+test("a template folder of another user's: the sandbox boots, and the log says why", async () => {
+  const others = join(folder, "others");
+  const file = join(folder, "others.toml");
+  mkdirSync(others, { mode: 0o700 });
+  chownSync(others, 12345, 12345);
+  writeFileSync(file, `template_dir = "${others}/templates"\nmemory_mib = 256\nboot_timeout_seconds = 100\n`);
+  using bundle = new Bundle(["echo", "hi"]);
+  const log = join(folder, "log");
+  assert.equal(await host.ok(["--config", file, "--log", log, "run", "-b", bundle.directory, host.id()]), "hi\n");
+  assert.match(readFileSync(log, "utf8"), /level=warning msg="the sandbox boots, .*it belongs to user 12345/);
 });
 
 test("template names what it is to do", async () => {

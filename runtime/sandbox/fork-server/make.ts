@@ -1,10 +1,20 @@
 /** The process that makes a fork server: a clone that has run containers before, and is forked from then on. */
-import { closeSync, copyFileSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import {
+  closeSync,
+  copyFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  rmSync,
+  writeFileSync,
+  writeSync,
+} from "node:fs";
 import { Socket } from "node:net";
 import { setPriority } from "node:os";
 import { join } from "node:path";
 import { builtFile } from "../../../native/addon.ts";
 import { formatError } from "../../errors.ts";
+import { endInWords } from "../../last-words.ts";
 import { log } from "../../log.ts";
 import { enterNetworkNamespace } from "../../network/namespace.ts";
 import { VmTaps } from "../../network/vm-taps.ts";
@@ -29,10 +39,11 @@ const FORK_SERVERS = 3;
 
 /** Makes a fork server, which outlives this process; ends this process. */
 export async function makeForkServer(params: ForkServerParams): Promise<never> {
+  log.level = "error";
+  endInWords({ exitCode: 1, tell: (sentence) => writeSync(STARTER_FD, sentence) });
   // Of whoever happens to need it first.
   setPriority(0);
   enterPrivateMountNamespace();
-  log.level = "error";
   const starter = new Socket({ fd: STARTER_FD });
   starter.on("error", () => {});
   const cgroup = new HostCgroup(FORK_SERVER_CGROUP);

@@ -10,9 +10,16 @@ const BESIDE_MEMORY_MIB = 8;
 
 /** Where templates go unless configured, apart from the containers' states: their memory belongs on a tmpfs. /run is one on most hosts, /dev/shm on all. */
 export function defaultTemplateDirectory(): string {
-  const run = statfsSync("/run");
-  const roomy = run.type === TMPFS_MAGIC && run.blocks * run.bsize >= ROOMY_BYTES;
-  return `${roomy ? "/run" : "/dev/shm"}/caisson-vm/templates`;
+  return `${isRoomyTmpfs("/run") ? "/run" : "/dev/shm"}/caisson-vm/templates`;
+}
+
+function isRoomyTmpfs(path: string): boolean {
+  try {
+    const { type, blocks, bsize } = statfsSync(path);
+    return type === TMPFS_MAGIC && blocks * bsize >= ROOMY_BYTES;
+  } catch {
+    return false;
+  }
 }
 
 /**

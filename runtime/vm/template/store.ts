@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { constants, flock } from "../../../native/posix/index.ts";
 import { CaissonError } from "../../../protocol/errors.ts";
+import { isSystemError, systemErrorSentence } from "../../errors.ts";
 import { endForkServer, forkServerPid } from "../fork-server/fork-server.ts";
 import { fileIdentity } from "../qemu.ts";
 import type { VmSpec } from "../spec.ts";
@@ -58,6 +59,18 @@ export class TemplateStore {
   async prepare(spec: VmSpec, warm: Warm, options: BuildOptions): Promise<Template> {
     const ready = this.open(spec);
     if (ready !== undefined) return ready;
+    try {
+      return await this.#build(spec, warm, options);
+    } catch (error) {
+      if (!isSystemError(error)) throw error;
+      throw new CaissonError("CAISSON_E_TEMPLATE", systemErrorSentence(`keep a template in ${this.directory}`, error), {
+        cause: error,
+        remedy: "Make that folder writable, or configure another folder for templates.",
+      });
+    }
+  }
+
+  async #build(spec: VmSpec, warm: Warm, options: BuildOptions): Promise<Template> {
     return await this.#locked(options.signal, async () => {
       const built = this.open(spec);
       if (built !== undefined) return built;

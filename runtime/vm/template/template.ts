@@ -59,13 +59,21 @@ export function openFiles(
     const memoryFd = open(join(folder, MEMORY_FILE));
     const stateFd = open(join(folder, STATE_FILE));
     if (!sealHolds(memoryFd, manifest.memory) || !sealHolds(stateFd, manifest.state)) return undefined;
-    // Its time of change tells when the template was last used.
-    const now = Date.now() / 1000;
-    utimesSync(join(folder, MANIFEST_FILE), now, now);
+    markUsed(join(folder, MANIFEST_FILE));
     return { manifest, memoryFd, stateFd };
   } catch {
     // Missing, half removed or garbled: one and the same to whoever wants to clone.
     return undefined;
+  }
+}
+
+/** The manifest's time of change tells when the template was last used; on a file system that is read-only nothing can. */
+function markUsed(manifest: string): void {
+  const now = Date.now() / 1000;
+  try {
+    utimesSync(manifest, now, now);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "EROFS") throw error;
   }
 }
 
