@@ -83,7 +83,7 @@ $(NATIVE_OUT)/test/vhost-proxy-trial: $(VHOST_PROXY_TRIAL) $(VHOST_PROXY_SOURCES
 	@mv -f $@.new $@
 
 # The two libraries are preloaded into this one, whose functions they find (-rdynamic); the sanitizers would want to be first there.
-VHOST_PROXY_FORK_TRIAL := native/vhost-proxy/fork-trial/main.c $(filter-out %/main.c %/trials.c,$(VHOST_PROXY_TRIAL)) \
+VHOST_PROXY_FORK_TRIAL := native/vhost-proxy/fork-trial/main.c $(addprefix native/vhost-proxy/trial/,sockets.c guest.c echo.c) \
   native/vhost-proxy/messages.c native/vhost-proxy/problem.c
 $(NATIVE_OUT)/test/vhost-proxy-fork-trial: $(VHOST_PROXY_FORK_TRIAL) native/vhost-proxy/trial/trial.h native/vhost-proxy/vhost-proxy.h native/native.mk $(NATIVE_OUT)/fork-server.so $(NATIVE_OUT)/vhost-proxy.so
 	@mkdir -p $(@D)

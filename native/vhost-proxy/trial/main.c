@@ -6,11 +6,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-extern const struct trial {
-  const char *name;
-  void (*run)(void);
-} trials[];
-
 /* The library has looked for its socket before main(): so this is begun once more, with one. */
 static void begin_again(char **arguments) {
   int pair[2];
@@ -28,12 +23,14 @@ int main(int count, char **arguments) {
   if (getenv("TRIAL_CONTROL") == NULL) begin_again(arguments);
   control = atoi(getenv("TRIAL_CONTROL"));
   alarm(60);
-  for (const struct trial *trial = trials; trial->name != NULL; trial++) {
-    if (count < 2) puts(trial->name);
-    if (count < 2 || strcmp(trial->name, arguments[1]) != 0) continue;
-    make_ram();
-    trial->run();
-    return 0;
-  }
+  const struct trial *const groups[] = {carrying, refusals, lifecycle};
+  for (size_t group = 0; group < sizeof groups / sizeof *groups; group++)
+    for (const struct trial *trial = groups[group]; trial->name != NULL; trial++) {
+      if (count < 2) puts(trial->name);
+      if (count < 2 || strcmp(trial->name, arguments[1]) != 0) continue;
+      make_ram();
+      trial->run();
+      return 0;
+    }
   return count < 2 ? 0 : 2;
 }

@@ -18,7 +18,14 @@ void detach(void);
 bool hangs_up(int socket);
 extern int control, qemu, server;
 
-/* guest.c: two regions of RAM, which lie apart for the guest and the other way round here; a ring for each queue. */
+/* The trials of carrying.c, refusals.c and lifecycle.c, which main.c runs by their names. */
+struct trial {
+  const char *name;
+  void (*run)(void);
+};
+extern const struct trial carrying[], refusals[], lifecycle[];
+
+/* guest.c: three regions of RAM, which lie apart for the guest and the other way round here; a ring for each queue. */
 enum { REGION_BYTES = 32 * 1024 * 1024, GUEST_RING = 64 };
 #define LOW UINT64_C(0x100000)
 #define HIGH (LOW + REGION_BYTES)
@@ -48,3 +55,13 @@ void release(void);
 void end_echo(void);
 /* How many descriptors the last request had. */
 int last_descriptors(void);
+
+/* requests.c: what a guest asks for, and what it has to get. */
+enum { NEXT = VRING_DESC_F_NEXT, WRITE = VRING_DESC_F_WRITE, INDIRECT = VRING_DESC_F_INDIRECT };
+enum { REQUEST_QUEUE = 1, MIB = 1024 * 1024 };
+void begin(enum misdeed misdeed);
+void fill(uint64_t address, uint32_t length, uint32_t seed);
+bool is_echo(uint64_t from, uint64_t to, uint32_t length);
+void submit_small(uint32_t queue, uint16_t first);
+void check_small(uint32_t queue, uint16_t first);
+void submit_large(uint16_t head, uint32_t pages, uint64_t from, uint64_t to);
