@@ -110,8 +110,9 @@ test("compileCreate loads the filter before the rights go, or last with no_new_p
     "boundingSet",
     "identity",
     "capabilities",
-    "barrier",
+    // Kept for the program and for the hooks before it.
     "seccompAtExecute",
+    "barrier",
     "execute",
   );
   for (const length of [0, 7, 8 * 4097]) {
@@ -126,16 +127,16 @@ test("compileCreate stops at createContainer only when there are such hooks", ()
   const barriers = (steps: Step[]) => steps.filter((step) => step.op === "barrier").map((step) => step.barrier);
   const hooks = { createContainer: [{ path: "/h", env: [] }], startContainer: [{ path: "/s", timeout: 2 }] };
   assert.deepEqual(barriers(create()), ["created"]);
-  const steps = create({ hooks, process: { ...PROCESS, env: ["A=b"] } });
+  const steps = create({ hooks, process: { ...PROCESS, env: ["A=a", "HOME=", "A=b"] } });
   assert.deepEqual(barriers(steps), ["createContainer", "created"]);
   order(steps, "rootfs", "barrier", "hook", "pivotRoot");
   const ran = steps.filter((step) => step.op === "hook");
   assert.deepEqual(
-    ran.map(({ args, env, timeoutMs }) => ({ args, env, timeoutMs })),
+    ran.map(({ args, env, home, timeoutMs }) => ({ args, env, home, timeoutMs })),
     [
-      { args: ["/h"], env: [], timeoutMs: 0 },
+      { args: ["/h"], env: [], home: 0, timeoutMs: 0 },
       // Without an environment of its own it has the container's.
-      { args: ["/s"], env: ["A=b"], timeoutMs: 2000 },
+      { args: ["/s"], env: ["A=b"], home: 1, timeoutMs: 2000 },
     ],
   );
 });

@@ -96,8 +96,11 @@ export const FORMS = {
   home: { code: 84, arguments: { uid: "u32" } },
   /** Reports that it was reached and waits for `encodeContinue`. */
   barrier: { code: 81, arguments: {} },
-  /** Runs a program to its end, the state that the last `encodeContinue` carried on its stdin. 0 ms: no time limit. */
-  hook: { code: 82, arguments: { path: "string", args: "strings", env: "strings", timeoutMs: "u32" } },
+  /**
+   * Runs a program to its end, the state that the last `encodeContinue` carried on its stdin, and under the filter that
+   * `seccompAtExecute` has kept. `home` 1: it gets the HOME that was looked up. 0 ms: no time limit.
+   */
+  hook: { code: 82, arguments: { path: "string", args: "strings", env: "strings", home: "u32", timeoutMs: "u32" } },
   execute: { code: 83, arguments: { args: "strings", env: "strings" } },
 } as const satisfies Record<string, { code: number; arguments: Record<string, Kind> }>;
 

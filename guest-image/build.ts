@@ -2,6 +2,7 @@
  * Builds the guest image: out/image/{vmlinux,initrd.img,root.erofs,manifest.json}. Run from the top folder; README.md
  * says what goes into it. Does nothing when the image there is made of the same inputs.
  */
+import { execFileSync } from "node:child_process";
 import {
   mkdirSync,
   mkdtempSync,
@@ -94,6 +95,7 @@ function makeRoot(root: string, work: string, inputs: Inputs, kernel: KernelModu
   strip(join(root, "usr/bin/node"));
   for (const { source, path, executable } of OWN_FILES) install(source, root, path, { executable });
   const programs = OWN_FILES.map(({ path }) => path).filter((path) => !path.endsWith(".cjs"));
+  linkApplets(root);
   installLibraries(root, ["usr/bin/kmod", "usr/bin/node", ...programs], packages);
 
   const { selected, absent } = selectModules(kernel.index, readFileSync("guest-image/modules.txt", "utf8"));
@@ -118,8 +120,16 @@ function programOf(packages: string, name: string): string {
 function makeWarmRootfs(root: string, packages: string): void {
   for (const folder of ["proc", "dev", "sys"]) mkdirSync(join(root, WARM_ROOTFS, folder), { recursive: true });
   install(programOf(packages, "busybox"), root, `${WARM_ROOTFS}/bin/busybox`, { executable: true });
-  // Scripts among createContainer hooks run in the guest's own root; its applets need no names of their own.
-  symlinkSync(`/${WARM_ROOTFS}/bin/busybox`, join(root, "usr/bin/sh"));
+}
+
+/** Scripts among createContainer hooks run in the guest's own root, and look for the programs that any system has. */
+function linkApplets(root: string): void {
+  const busybox = `${WARM_ROOTFS}/bin/busybox`;
+  const names = execFileSync(join(root, busybox), ["--list"], { encoding: "utf8" }).trim().split("\n");
+  const programs = ["usr/bin", "usr/sbin"].flatMap((folder) => readdirSync(join(root, folder)));
+  for (const name of names) {
+    if (!programs.includes(name)) symlinkSync(`/${busybox}`, join(root, "usr/bin", name));
+  }
 }
 
 /** PID 1, the modules that it loads, and a console for what it has to say. */

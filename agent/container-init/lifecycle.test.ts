@@ -116,6 +116,17 @@ test("createContainer hooks run in the container's namespaces, before the root i
   assert.equal(stdout, "ran\n");
 });
 
+test("createContainer hooks have a usual umask", options, async () => {
+  using rootfs = new Rootfs();
+  const seen = join(rootfs.folder("hooks"), "seen");
+  const hooks = { createContainer: [{ path: "/bin/sh", args: ["sh", "-c", `umask > ${seen}`] }] };
+  await using trial = new Trial(compileCreate(createInput(configOf("true", { config: { hooks } }), rootfs.path)));
+  assert.equal((await trial.next())?.type, "reached");
+  trial.proceed("{}");
+  await trial.finish();
+  assert.equal(readFileSync(seen, "utf8"), "0022\n");
+});
+
 test("startContainer hooks run in the container, with the state on stdin, before the program", options, async () => {
   using rootfs = new Rootfs();
   rootfs.file("hook", '#!/bin/sh\n/bin/busybox cat > /state; echo "$0 $1 $X" > /args; pwd >> /args\n', 0o755);
@@ -130,6 +141,35 @@ test("startContainer hooks run in the container, with the state on stdin, before
   assert.deepEqual(stdout.trimEnd().split("\n"), [state, "/hook one y", "/bin"]);
 });
 
+for (const noNewPrivileges of [true, false]) {
+  test(`startContainer hooks run under the filter with noNewPrivileges ${noNewPrivileges}`, options, async () => {
+    using rootfs = new Rootfs();
+    rootfs.file("hook", "#!/bin/sh\ngrep -w Seccomp /proc/self/status >> /hooks; env >> /hooks\n", 0o755);
+    rootfs.file("etc/passwd", "u:x:7:8::/home/u:/bin/sh\n");
+    rootfs.file("hooks", "", 0o666);
+    const hooks = { startContainer: [{ path: "/hook" }, { path: "/hook", env: ["PATH=/bin", "X=y"] }] };
+    const user = { uid: 7, gid: 8 };
+    const env = ["PATH=/bin", "HOME="];
+    const config = configOf("sort /hooks; env | grep HOME", {
+      config: { hooks },
+      process: { noNewPrivileges, user, env },
+    });
+    // BPF_RET | BPF_K, SECCOMP_RET_ALLOW.
+    const program = Buffer.from("060000000000ff7f", "hex");
+    await using trial = new Trial(
+      compileCreate({ ...createInput(config, rootfs.path), seccomp: { program, flags: 0 } }),
+    );
+    assert.equal((await trial.next())?.type, "reached");
+    trial.proceed("{}");
+    const { stdout } = await trial.finish();
+    const seen = stdout
+      .trimEnd()
+      .split("\n")
+      .filter((line) => !line.startsWith("PATH=") && !/^(PWD|SHLVL|_)=/.test(line));
+    assert.deepEqual(seen, ["HOME=/home/u", "Seccomp:\t2", "Seccomp:\t2", "X=y", "HOME=/home/u"]);
+  });
+}
+
 test("a hook that fails, cannot be run or takes too long stops the start", options, async () => {
   using rootfs = new Rootfs();
   rootfs.file("hook", "#!/bin/sh\necho it is broken >&2\nexit 3\n", 0o755);
@@ -142,10 +182,10 @@ test("a hook that fails, cannot be run or takes too long stops the start", optio
     return `${error?.code} ${error?.message}`;
   };
   const prefix = "CAISSON_E_HOOK hooks.startContainer[0]";
-  assert.equal(await of({ path: "/hook" }), `${prefix} "/hook": running the hook failed: exit status 3: it is broken.`);
-  assert.match(await of({ path: "/absent" }), /running the hook failed: exit status 127: No such file or directory\.$/);
+  assert.equal(await of({ path: "/hook" }), `${prefix} "/hook": error running hook #0: exit status 3: it is broken.`);
+  assert.match(await of({ path: "/absent" }), /error running hook #0: exit status 127: No such file or directory\.$/);
   const slow = { path: "/bin/sleep", args: ["sleep", "1000"], timeout: 1 };
-  assert.equal(await of(slow), `${prefix} "/bin/sleep": running the hook failed: connection timed out (ETIMEDOUT).`);
+  assert.equal(await of(slow), `${prefix} "/bin/sleep": error running hook #0: connection timed out (ETIMEDOUT).`);
 });
 
 test("a message that is no plan is refused", options, async () => {

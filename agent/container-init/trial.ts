@@ -43,6 +43,7 @@ const MORE_APPLETS = [
   "ionice",
   "sync",
   "seq",
+  "sort",
 ];
 
 /** A root file system with busybox; removed at the end of its scope. */

@@ -25,7 +25,8 @@ export function describeFailure(
     step.op.startsWith("changeDirectory") && failure.errno === EXDEV
       ? "the directory lies outside the container"
       : reason(failure.errno, failure.detail);
-  return new CaissonError(codeOf(step, failure.errno), `${step.field}${subject}: ${step.task} failed: ${why}.`, {
+  const what = step.op === "hook" ? step.task : `${step.task} failed`;
+  return new CaissonError(codeOf(step, failure.errno), `${step.field}${subject}: ${what}: ${why}.`, {
     field: step.field,
   });
 }

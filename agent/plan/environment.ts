@@ -11,7 +11,8 @@ export interface Environment {
 }
 
 /**
- * `process.env`, of several entries with one name the last: getenv(3) would find the first.
+ * `process.env`, of several entries with one name the last: getenv(3) would find the first. HOME that is empty counts as
+ * missing, as for runc.
  * Throws CAISSON_E_CONFIG_INVALID for an entry without a name or a value.
  */
 export function parseEnvironment(env: readonly string[]): Environment {
@@ -21,10 +22,11 @@ export function parseEnvironment(env: readonly string[]): Environment {
     if (end <= 0) throw invalid(`process.env[${index}]`, `must be NAME=value, not ${JSON.stringify(entry)}.`);
     byName.set(entry.slice(0, end), entry);
   });
+  if (byName.get("HOME") === "HOME=") byName.delete("HOME");
   const path = byName.get("PATH")?.slice("PATH=".length);
   return {
     entries: [...byName.values()],
     path: path ?? DEFAULT_PATH,
-    hasHome: (byName.get("HOME") ?? "HOME=") !== "HOME=",
+    hasHome: byName.has("HOME"),
   };
 }

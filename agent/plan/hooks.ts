@@ -1,5 +1,6 @@
 import type { Spec } from "../../protocol/oci.ts";
 import type { Barrier, Step } from "../steps.ts";
+import { parseEnvironment } from "./environment.ts";
 
 /** config.md, CreateContainer Hooks: in the container's namespaces, once its mounts are there and before pivot_root. */
 export function createContainerSteps(spec: Spec): Step[] {
@@ -16,18 +17,22 @@ function barrierStep(barrier: Barrier): Step {
   return { op: "barrier", barrier, field: barrier === "created" ? "process" : `hooks.${barrier}`, task: "waiting" };
 }
 
-/** A hook without `env` has the container's environment, as with runc. */
+/** A hook without `env` has the container's environment, as with runc: as it is by then, so HOME may be in it. */
 function hookSteps(name: "createContainer" | "startContainer", { hooks, process }: Spec): Step[] {
   const programs = hooks?.[name] ?? [];
-  return programs.map(({ path, args = [path], env = process?.env ?? [], timeout = 0 }, index) => ({
+  if (programs.length === 0) return [];
+  const { entries } = parseEnvironment(process?.env ?? []);
+  return programs.map(({ path, args = [path], env, timeout = 0 }, index) => ({
     op: "hook",
     path,
     args,
-    env,
+    env: env ?? entries,
+    home: env === undefined ? 1 : 0,
     timeoutMs: Math.min(timeout * 1000, MAX_TIMEOUT_MS),
     field: `hooks.${name}[${index}]`,
     subject: path,
-    task: "running the hook",
+    // What people search for, and tools match: runc's words.
+    task: `error running hook #${index}`,
   }));
 }
 

@@ -29,7 +29,7 @@ export function checkFilter(config: Spec, filter: SeccompFilter | undefined): Se
 /**
  * Loads the filter, at one of two places. It takes CAP_SYS_ADMIN unless no_new_privs is set (seccomp(2)): without that
  * it is loaded before the user changes and the capabilities go, and with it as the very last, so that it need not allow
- * what the way into the program takes.
+ * what the way into the program takes; startContainer hooks load it for themselves, too.
  */
 export function seccompSteps(
   filter: SeccompFilter | undefined,

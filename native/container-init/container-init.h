@@ -92,6 +92,8 @@ operation find_program, find_home, wait_at_barrier, run_hook, execute;
 
 /* 0, or -1 and errno. */
 int load_filter(struct filter *filter);
+/* Appends "HOME=...", or nothing for NULL, to a list that has one more empty place. */
+void add_home(char **env, char *home);
 
 /* Packets on the link, all but the reply with a head of this form. */
 enum packet { PACKET_REQUEST = 1, PACKET_FORKED, PACKET_REACHED, PACKET_EXECUTING, PACKET_FAILED };

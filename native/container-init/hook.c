@@ -8,15 +8,21 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/pidfd.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "../place.h"
 #include "container-init.h"
 
-static _Noreturn void become_hook(const char *path, char **args, char **env, int input, int output) {
-  if (put_in_place(input, 0, 0) == 0 && put_in_place(output, 1, 0) == 0 && put_in_place(output, 2, 0) == 0)
-    execve(path, args, env);
+enum { DEFAULT_UMASK = 022 };
+
+/* A filter that is kept for the program is the hook's as well. Before there is a program, its umask is not set yet. */
+static _Noreturn void become_hook(struct context *context, const char *path, char **args, char **env, int input, int output) {
+  struct filter *filter = context->filter;
+  if (context->program == NULL) umask(DEFAULT_UMASK);
+  bool ready = put_in_place(input, 0, 0) == 0 && put_in_place(output, 1, 0) == 0 && put_in_place(output, 2, 0) == 0;
+  if (ready && (filter == NULL || load_filter(filter) == 0)) execve(path, args, env);
   dprintf(output, "%s", strerror(errno));
   _exit(127);
 }
@@ -52,9 +58,11 @@ static int describe(struct context *context, int status, int output) {
 int run_hook(struct context *context, struct arguments *arguments) {
   const char *path = take_string(arguments);
   char **args = take_strings(arguments, 0);
-  char **env = take_strings(arguments, 0);
+  char **env = take_strings(arguments, 1);
+  bool has_home = take_u32(arguments) != 0;
   uint32_t timeout_ms = take_u32(arguments);
   if (args == NULL || env == NULL || all_taken(arguments) < 0) return -1;
+  if (has_home) add_home(env, context->home);
   /* Files in memory, not pipes: neither a hook that reads nothing nor one that writes a lot can stop us. */
   int input = memfd_create("state", MFD_CLOEXEC);
   int output = memfd_create("output", MFD_CLOEXEC);
@@ -63,7 +71,7 @@ int run_hook(struct context *context, struct arguments *arguments) {
     const char *state = context->state == NULL ? "" : context->state + 1;
     ssize_t written = pwrite(input, state, context->state_length, 0);
     pid_t pid = written < 0 ? -1 : fork();
-    if (pid == 0) become_hook(path, args, env, input, output);
+    if (pid == 0) become_hook(context, path, args, env, input, output);
     int status = 0;
     if (pid > 0) result = await(pid, timeout_ms, &status);
     if (result == 0 && status != 0) result = describe(context, status, output);

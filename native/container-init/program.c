@@ -120,12 +120,9 @@ int wait_at_barrier(struct context *context, struct arguments *arguments) {
   return 0;
 }
 
-static char **with_home(char **env, char *home) {
-  if (home == NULL) return env;
-  char **end = env;
-  while (*end != NULL) end++;
-  *end = home;
-  return env;
+void add_home(char **env, char *home) {
+  while (*env != NULL) env++;
+  *env = home;
 }
 
 /* What the agent's own environment ignored would stay ignored past execve. By the bare system call, since glibc keeps
@@ -150,7 +147,7 @@ int execute(struct context *context, struct arguments *arguments) {
   sigemptyset(&none);
   if (sigprocmask(SIG_SETMASK, &none, NULL) < 0 || prctl(PR_SET_PDEATHSIG, 0) < 0) return -1;
   if (send_packet(context, PACKET_EXECUTING, 0) < 0) return -1;
-  env = with_home(env, context->home);
+  add_home(env, context->home);
   /* From here on the filter sees every call: it need allow no more than execve. */
   if (context->filter != NULL && load_filter(context->filter) < 0) {
     snprintf(context->detail, MAX_DETAIL, "loading the system call filter");

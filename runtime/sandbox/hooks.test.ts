@@ -85,7 +85,11 @@ test("without args a hook's name is its path; without env it has the runtime's",
 });
 
 for (const [what, text, message] of [
-  ["status", "echo out; echo why >&2; exit 3", /^hooks\.createRuntime\[1\] ".*" ended with status 3: out\n?why$/],
+  [
+    "status",
+    "echo out; echo why >&2; exit 3",
+    /^hooks\.createRuntime\[1\] ".*": error running hook #1: ended with status 3: out\n?why$/,
+  ],
   ["signal", "kill -TERM $$", /was killed by SIGTERM$/],
 ] as const) {
   test(`HostHooks.create throws for a failed hook (${what}), and runs none after it`, async () => {

@@ -85,7 +85,7 @@ export async function runPoststopHooks(
 ): Promise<void> {
   const state: State = { ociVersion: OCI_VERSION, id, status: "stopped", bundle, ...(annotations && { annotations }) };
   for (const [index, hook] of (hooks ?? []).entries()) {
-    await runHook(`hooks.poststop[${index}]`, hook, state).catch((error: Error) => log.warning(error.message));
+    await runHook("poststop", index, hook, state).catch((error: Error) => log.warning(error.message));
   }
 }
 
@@ -106,14 +106,25 @@ async function runHooks(
 ): Promise<void> {
   for (const [index, hook] of (hooks ?? []).entries()) {
     signal?.throwIfAborted();
-    await runHook(`hooks.${name}[${index}]`, hook, state, signal);
+    await runHook(name, index, hook, state, signal);
   }
 }
 
-async function runHook(field: string, hook: Hook, state: State, signal?: AbortSignal): Promise<void> {
+async function runHook(
+  name: HostHookName,
+  index: number,
+  hook: Hook,
+  state: State,
+  signal?: AbortSignal,
+): Promise<void> {
   const { path, args = [path], timeout } = hook;
+  const field = `hooks.${name}[${index}]`;
+  // "error running hook #" is what people search for, and tools match: runc's words.
   const failed = (how: string, cause?: unknown) =>
-    new CaissonError("CAISSON_E_HOOK", `${field} ${JSON.stringify(path)} ${how}`, { cause, field });
+    new CaissonError("CAISSON_E_HOOK", `${field} ${JSON.stringify(path)}: error running hook #${index}: ${how}`, {
+      cause,
+      field,
+    });
   // Most sandboxes have no hooks, and loading it takes 8 ms.
   const { spawn } = process.getBuiltinModule("node:child_process");
   const child = inCallersNamespaces(() =>

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, afterEach, beforeEach, test } from "node:test";
@@ -61,7 +61,8 @@ test("hooks run in their order, each where and with the state that the specifica
           // In the guest's root and the container's namespaces: the share has the bundle, the mounts are made.
           `${IN_BUNDLE}; ` +
             'echo "$state" > rootfs/createContainer; ' +
-            "test -f config.json && test -d rootfs/proc/self && hostname >> rootfs/createContainer",
+            "test -f config.json && test -d rootfs/proc/self && hostname >> rootfs/createContainer && " +
+            "env -i sh -c 'touch rootfs/touched; PATH=/usr/bin:/bin; umask > rootfs/umask; cp rootfs/touched rootfs/made && chmod 640 rootfs/made'",
         ),
       },
     ],
@@ -90,6 +91,8 @@ test("hooks run in their order, each where and with the state that the specifica
   assert.deepEqual({ ...rest, bundle: bundle.directory }, { ...common, status: "creating", pid: 1 });
   assert.match(guestBundle, /^\/run\/caisson\/share\//);
   assert.equal(hostname, "caisson");
+  assert.equal(statSync(join(bundle.rootfs, "made")).mode & 0o777, 0o640);
+  assert.equal(readFileSync(join(bundle.rootfs, "umask"), "utf8"), "0022\n");
   assert.deepEqual(stateIn(join(bundle.rootfs, "startContainer")), { ...common, status: "created", pid: 1 });
   assert.equal(readFileSync(join(bundle.rootfs, "hostname"), "utf8"), "caisson\n");
 });
@@ -110,7 +113,10 @@ for (const name of ["prestart", "createRuntime"] as const) {
     const id = host.id();
     const result = await host.run(["create", "-b", bundle.directory, id]);
     assert.equal(result.exitCode, 1);
-    assert.match(errorOf(result), new RegExp(`hooks\\.${name}\\[0\\] ".*" ended with status 4: why`));
+    assert.match(
+      errorOf(result),
+      new RegExp(`hooks\\.${name}\\[0\\] ".*": error running hook #0: ended with status 4: why`),
+    );
     assert.deepEqual(journal(), [name, "poststop"]);
     assert.equal((await host.run(["state", id])).exitCode, 1);
   });
@@ -123,7 +129,7 @@ test("a createContainer hook that fails fails create", async () => {
   bundle.write();
   const result = await host.run(["create", "-b", bundle.directory, host.id()]);
   assert.equal(result.exitCode, 1);
-  assert.match(errorOf(result), /hooks\.createContainer\[0\] ".*": running the hook failed: exit status 5: why/);
+  assert.match(errorOf(result), /hooks\.createContainer\[0\] ".*": error running hook #0: exit status 5: why/);
   assert.deepEqual(journal(), ["poststop"]);
 });
 
@@ -135,7 +141,7 @@ test("a startContainer hook that fails fails start, and the process never runs",
   await detached(host, ["create", "-b", bundle.directory, id]);
   const result = await host.run(["start", id]);
   assert.equal(result.exitCode, 1);
-  assert.match(errorOf(result), /hooks\.startContainer\[0\] "\/hook": running the hook failed: exit status 6/);
+  assert.match(errorOf(result), /hooks\.startContainer\[0\] "\/hook": error running hook #0: exit status 6/);
   await until(async () => (await host.status(id)) === "stopped");
   assert.equal(existsSync(join(bundle.rootfs, "ran")), false);
   await host.ok(["delete", id]);
@@ -151,14 +157,14 @@ test("a poststart hook that fails fails start, and the process is killed", async
   await detached(host, ["create", "-b", bundle.directory, id]);
   const result = await host.run(["start", id]);
   assert.equal(result.exitCode, 1);
-  assert.match(errorOf(result), /hooks\.poststart\[0\] ".*" ended with status 7/);
+  assert.match(errorOf(result), /hooks\.poststart\[0\] ".*": error running hook #0: ended with status 7/);
   await until(async () => (await host.status(id)) === "stopped");
   await host.ok(["delete", id]);
   assert.deepEqual(journal(), ["poststart", "poststop"]);
 
   const run = await host.run(["run", "-b", bundle.directory, host.id()]);
   assert.equal(run.exitCode, 1);
-  assert.match(errorOf(run), /hooks\.poststart\[0\] ".*" ended with status 7/);
+  assert.match(errorOf(run), /hooks\.poststart\[0\] ".*": error running hook #0: ended with status 7/);
   assert.deepEqual(journal(), ["poststart", "poststop", "poststart", "poststop"]);
 });
 
@@ -175,7 +181,10 @@ test("a hook that takes too long is ended", async () => {
   bundle.spec.hooks = { createRuntime: [{ path: "/bin/sleep", args: ["sleep", "60"], timeout: 1 }] };
   bundle.write();
   const result = await host.run(["create", "-b", bundle.directory, host.id()]);
-  assert.match(errorOf(result), /hooks\.createRuntime\[0\] "\/bin\/sleep" took longer than its timeout of 1 s/);
+  assert.match(
+    errorOf(result),
+    /hooks\.createRuntime\[0\] "\/bin\/sleep": error running hook #0: took longer than its timeout of 1 s/,
+  );
 });
 
 test("what a createRuntime hook mounts is seen outside of the sandbox", async () => {
