@@ -39,13 +39,13 @@ test("applyFlags changes the user and keeps the group when none is given", () =>
   });
 });
 
-test("applyFlags adds capabilities to the bounding, effective and permitted sets", () => {
+test("applyFlags adds capabilities to all sets but the inheritable", () => {
   const { capabilities } = applyFlags(base, { cap: ["net_admin", "CAP_KILL"] });
   assert.deepEqual(capabilities, {
     bounding: ["CAP_KILL", "CAP_NET_ADMIN"],
     effective: ["CAP_KILL", "CAP_NET_ADMIN"],
     permitted: ["CAP_KILL", "CAP_NET_ADMIN"],
-    ambient: ["CAP_KILL"],
+    ambient: ["CAP_KILL", "CAP_NET_ADMIN"],
   });
 });
 
@@ -56,7 +56,12 @@ test("applyFlags takes a process without user, environment or capabilities", () 
     noNewPrivileges: true,
     user: { uid: 1, gid: 1 },
     env: ["A="],
-    capabilities: { bounding: ["CAP_KILL"], effective: ["CAP_KILL"], permitted: ["CAP_KILL"] },
+    capabilities: {
+      bounding: ["CAP_KILL"],
+      effective: ["CAP_KILL"],
+      permitted: ["CAP_KILL"],
+      ambient: ["CAP_KILL"],
+    },
   });
 });
 

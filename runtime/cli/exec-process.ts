@@ -74,7 +74,7 @@ function nameOf(variable: string): string {
   return variable.slice(0, variable.indexOf("="));
 }
 
-/** Not into the ambient set: the kernel refuses one that is not inheritable, too (capabilities(7)). */
+/** Into the ambient set as well, where the agent raises what is inheritable, too: others the kernel refuses (capabilities(7)). */
 function addCapabilities(capabilities: Capabilities, names: readonly string[]): Capabilities {
   const added = names.map((name) => {
     const upper = name.toUpperCase();
@@ -86,5 +86,6 @@ function addCapabilities(capabilities: Capabilities, names: readonly string[]): 
     bounding: union(capabilities.bounding),
     effective: union(capabilities.effective),
     permitted: union(capabilities.permitted),
+    ambient: union(capabilities.ambient),
   };
 }

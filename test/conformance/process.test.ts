@@ -213,3 +213,8 @@ test("exec: what engines set by themselves for the host's security modules is le
   const result = await own(status({ apparmorProfile: "docker-default", selinuxLabel: "system_u:system_r:c_t:s0" }));
   assert.equal(result.exitCode, 0, result.stderr);
 });
+
+test("exec --cap: raised in the ambient set where the configuration has it inheritable", options, async () => {
+  const given = ["--user", "1000", "--cap", "CAP_KILL", "--cap", "CAP_SYS_TIME"];
+  sameAnswer("exec --cap", await pair.run(["exec", ...given, id, "grep", "Cap", "/proc/self/status"]));
+});
