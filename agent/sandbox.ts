@@ -143,7 +143,7 @@ export class Sandbox implements Surroundings {
 
   /** Makes what a container needs of the sandbox be there. Throws as MountedShare.mount() and SharedMemory.provide(). */
   provide({ mounts = [] }: Spec, sharedMemoryBytes: bigint): void {
-    if (sharedMemoryBytes > 0n) this.#sharedMemory.provide(sharedMemoryBytes);
+    if (sharedMemoryBytes > 0n) this.#sharedMemory.provide(mounts, sharedMemoryBytes);
     if (this.#live === undefined || !mounts.some(({ source }) => source?.startsWith(`${this.#liveShare.path}/`)))
       return;
     this.#liveShare.mount(this.#live);

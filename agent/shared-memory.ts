@@ -1,33 +1,38 @@
 import { mkdirSync } from "node:fs";
 import { mount, constants as posix, umount } from "../native/posix/index.ts";
 import { CaissonError } from "../protocol/errors.ts";
+import type { Mount } from "../protocol/oci.ts";
 
-/** The memory that this sandbox's containers share on /dev/shm: a tmpfs, made for the first of them. */
+/** The memories that containers of this sandbox have on /dev/shm: a tmpfs each, made for the first container that names it. */
 export class SharedMemory {
-  readonly #path: string;
-  #mounted = false;
+  readonly #folder: string;
+  readonly #mounted = new Set<string>();
 
-  constructor(path: string) {
-    this.#path = path;
+  constructor(folder: string) {
+    this.#folder = folder;
   }
 
-  /** Does nothing when it is there. Throws CAISSON_E_STORAGE. */
-  provide(bytes: bigint): void {
-    if (this.#mounted) return;
+  /** Makes those that `mounts` have as sources, if they are not there. Throws CAISSON_E_STORAGE. */
+  provide(mounts: readonly Mount[], bytes: bigint): void {
+    for (const { source = "" } of mounts) {
+      if (source.startsWith(`${this.#folder}/`) && !this.#mounted.has(source)) this.#make(source, bytes);
+    }
+  }
+
+  remove(): void {
+    for (const path of this.#mounted) umount(path, posix.MNT_DETACH);
+    this.#mounted.clear();
+  }
+
+  #make(path: string, bytes: bigint): void {
     const flags = posix.MS_NOSUID | posix.MS_NODEV | posix.MS_NOEXEC;
     try {
-      mkdirSync(this.#path, { recursive: true });
-      mount("shm", this.#path, "tmpfs", flags, `mode=1777,size=${bytes}`);
+      mkdirSync(path, { recursive: true });
+      mount("shm", path, "tmpfs", flags, `mode=1777,size=${bytes}`);
     } catch (cause) {
       const why = (cause as Error).message;
       throw new CaissonError("CAISSON_E_STORAGE", `The sandbox's shared memory could not be made: ${why}`, { cause });
     }
-    this.#mounted = true;
-  }
-
-  remove(): void {
-    if (!this.#mounted) return;
-    this.#mounted = false;
-    umount(this.#path, posix.MNT_DETACH);
+    this.#mounted.add(path);
   }
 }

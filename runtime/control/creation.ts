@@ -10,6 +10,7 @@ import type { Container } from "../sandbox/container.ts";
 import { HostHooks } from "../sandbox/hooks.ts";
 import { HostedSandbox } from "../sandbox/hosted.ts";
 import { compileFilter, type Sandbox } from "../sandbox/sandbox.ts";
+import { takeSharedMemory } from "../sandbox/shared-memory.ts";
 import { hostSize } from "../sandbox/vm-choice.ts";
 import { statePaths } from "../state/paths.ts";
 import { processIdentity } from "../state/process-identity.ts";
@@ -144,7 +145,8 @@ export async function createFromBundle(params: CreateParams, placed: Bundle, sig
     const { sandbox } = hosted;
     const creating = now();
     const { io, window, follow, letGo } = openInitIo(params, config.process?.terminal === true);
-    const parts = { spec: config, directory: bundle, rootfs, ...(seccomp && { seccomp }) };
+    const { config: spec, bytes: sharedMemoryBytes } = takeSharedMemory(config);
+    const parts = { spec, sharedMemoryBytes, directory: bundle, rootfs, ...(seccomp && { seccomp }) };
     const container = await sandbox.createContainer(id, parts, io, window);
     signal.throwIfAborted();
     follow(container);

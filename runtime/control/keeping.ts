@@ -11,7 +11,6 @@ import { openConsoleTerminal } from "../sandbox/console.ts";
 import { VM_DEATH_EXIT_CODE } from "../sandbox/exit.ts";
 import { HostHooks } from "../sandbox/hooks.ts";
 import { withSources } from "../sandbox/host-paths.ts";
-import { podOf } from "../sandbox/pod-of.ts";
 import { takeSharedMemory } from "../sandbox/shared-memory.ts";
 import { statePaths } from "../state/paths.ts";
 import { removeState, reserveState, writeState } from "../state/store.ts";
@@ -56,9 +55,7 @@ export class Keeping {
   ): Promise<Keeping> {
     const { root, id } = params;
     const { placement, bundle, rootfs } = placed;
-    const { config, bytes: sharedMemoryBytes } = sharesMemory(placed)
-      ? takeSharedMemory(placed.config)
-      : { config: placed.config, bytes: 0 };
+    const { config, bytes: sharedMemoryBytes } = takeSharedMemory(placed.config);
     const cgroup = new HostCgroup(hostCgroupPath(id, config.linux?.cgroupsPath, params.systemdCgroup));
     const record = newRecord(id, bundle, rootfs, cgroup.path, config.annotations);
     record.poststop = config.hooks?.poststop;
@@ -155,13 +152,6 @@ function startDaemon(logging: DaemonLog): ReturnType<typeof spawnDaemon> {
   const daemon = spawnDaemon(logging, "ignore");
   daemon.unref();
   return daemon;
-}
-
-/** /dev/shm of the containers that have a pod's ipc namespace is one; any other is the container's own. */
-function sharesMemory({ placement, config }: PlacedBundle): boolean {
-  if (placement.kind !== "with") return true;
-  const joinsIpc = config.linux?.namespaces?.some(({ type, path }) => type === "ipc" && path !== undefined) ?? false;
-  return joinsIpc && podOf(config.annotations) !== undefined;
 }
 
 /** A new network namespace for a pod is made here, so that hooks find it by our pid. */

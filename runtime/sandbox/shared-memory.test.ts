@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { test } from "node:test";
+import { mkdtempSync, rmdirSync, statSync } from "node:fs";
+import { after, test } from "node:test";
 import type { Spec } from "../../protocol/oci.ts";
 import { giveSharedMemory, takeSharedMemory } from "./shared-memory.ts";
 
@@ -19,12 +20,19 @@ test("takeSharedMemory and giveSharedMemory make a tmpfs of the host one of the 
   assert.ok(bytes > 1024 * 1024);
   assert.deepEqual(giveSharedMemory(config).mounts, [
     { destination: "/proc", type: "proc" },
-    { destination: "/dev/shm", type: "bind", source: "/run/caisson/shm", options: ["bind", "nosuid", "ro"] },
+    {
+      destination: "/dev/shm",
+      type: "bind",
+      source: `/run/caisson/shm/${statSync("/dev/shm").dev}`,
+      options: ["bind", "nosuid", "ro"],
+    },
   ]);
 });
 
 test("takeSharedMemory leaves other sources and other places alone", () => {
-  for (const source of ["/proc/self", "/no/such/folder"]) {
+  const folder = mkdtempSync("/dev/shm/caisson-");
+  after(() => rmdirSync(folder));
+  for (const source of ["/proc/self", "/no/such/folder", folder]) {
     const config = withShm(source);
     assert.deepEqual(takeSharedMemory(config), { config, bytes: 0 });
     assert.deepEqual(giveSharedMemory(config), config);

@@ -1,27 +1,28 @@
-import { statfsSync } from "node:fs";
+import { statfsSync, statSync } from "node:fs";
+import { dirname } from "node:path";
 import type { Mount, Spec } from "../../protocol/oci.ts";
 import { isBindMount } from "../oci/checks/mounts.ts";
 
-/** Where the guest has the memory that its containers share (agent/shared-memory.ts). */
+/** Where the guest has the memories that its containers share (agent/shared-memory.ts). */
 const GUEST_SHARED_MEMORY = "/run/caisson/shm";
-/** Of a mount that has been taken from the host's file system and is not yet the guest's. */
+/** Of a mount that has been taken from the host's file system and is not yet the guest's; its source is the memory's name. */
 const TYPE = "caisson-shm";
 /** statfs(2), f_type */
 const TMPFS = 0x01021994;
 
 /**
- * The configuration with the tmpfs that a pod's containers share on /dev/shm as one of the guest's: the engine has made it on
- * the host, for memory to be shared between processes, which are all in the guest.
+ * The configuration with the tmpfs that an engine has made on the host for a container's /dev/shm as one of the guest's: it
+ * is for memory to be shared between processes, which are all in the guest. Those who have the same one share it there, too.
  * @returns its size as well, bytes; 0 for a configuration that has none.
  */
 export function takeSharedMemory(config: Spec): { config: Spec; bytes: number } {
   let bytes = 0;
   const mounts = config.mounts?.map((mount): Mount => {
-    const size = mount.destination === "/dev/shm" && isBindMount(mount) ? tmpfsSize(mount.source ?? "") : 0;
-    if (size === 0) return mount;
-    bytes = size;
+    const memory = mount.destination === "/dev/shm" && isBindMount(mount) ? memoryOf(mount.source ?? "") : undefined;
+    if (memory === undefined) return mount;
+    bytes = memory.bytes;
     const options = mount.options?.filter((option) => option !== "bind" && option !== "rbind") ?? [];
-    return { destination: mount.destination, type: TYPE, source: "shm", options };
+    return { destination: mount.destination, type: TYPE, source: memory.name, options };
   });
   return bytes === 0 ? { config, bytes } : { config: { ...config, mounts }, bytes };
 }
@@ -31,17 +32,20 @@ export function giveSharedMemory(config: Spec): Spec {
   if (!config.mounts?.some(({ type }) => type === TYPE)) return config;
   const mounts = config.mounts.map((mount): Mount => {
     if (mount.type !== TYPE) return mount;
-    return { ...mount, type: "bind", source: GUEST_SHARED_MEMORY, options: ["bind", ...(mount.options ?? [])] };
+    const source = `${GUEST_SHARED_MEMORY}/${mount.source}`;
+    return { ...mount, type: "bind", source, options: ["bind", ...(mount.options ?? [])] };
   });
   return { ...config, mounts };
 }
 
-/** 0 for what is no tmpfs, or is not there. */
-function tmpfsSize(path: string): number {
+/** Undefined for what is no tmpfs with all that is in it, or is not there: a folder of one may be a volume. */
+function memoryOf(path: string): { name: string; bytes: number } | undefined {
   try {
     const { type, blocks, bsize } = statfsSync(path);
-    return type === TMPFS ? blocks * bsize : 0;
+    const { dev } = statSync(path);
+    if (type !== TMPFS || dev === statSync(dirname(path)).dev) return undefined;
+    return { name: String(dev), bytes: blocks * bsize };
   } catch {
-    return 0;
+    return undefined;
   }
 }
