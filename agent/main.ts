@@ -1,4 +1,5 @@
 import "./engine.ts";
+import { closeRootDisk } from "./cgroups/root-disk.ts";
 import { tellUnhandled } from "./last-words.ts";
 import { serveUnix, serveVirtioPort, serveVsock } from "./listen.ts";
 import { log } from "./log.ts";
@@ -26,7 +27,10 @@ const sandbox = new Sandbox(options);
 const server = createServer(sandbox);
 sandbox.reserve.fill();
 if (options.listen !== "") serveUnix(server, options.listen);
-else serveDevices();
+else {
+  closeRootDisk(options.cgroupRoot);
+  serveDevices();
+}
 
 async function serveDevices(): Promise<void> {
   const vsock = serveVsock(server);

@@ -92,7 +92,7 @@ test("deviceFilter lets the last matching rule decide for each right", () => {
 });
 
 test("deviceFilter names the field of a rule it cannot read", () => {
-  assert.throws(() => deviceFilter([denyAll, { allow: true, access: "rx" }]), {
+  assert.throws(() => deviceFilter([denyAll, { allow: true, access: "x" }]), {
     code: "CAISSON_E_CONFIG_INVALID",
     field: "linux.resources.devices[1].access",
   });

@@ -3,15 +3,21 @@ import { resolve } from "node:path";
 import { CAPABILITIES } from "../../protocol/capabilities.ts";
 import { CAPABILITY_SETS, type Capabilities, type Process, type Spec } from "../../protocol/oci.ts";
 import { isBindMount } from "./checks/mounts.ts";
+import { withoutHostDevices } from "./host-devices.ts";
 
 const KNOWN_CAPABILITIES: ReadonlySet<string> = new Set(CAPABILITIES);
 
 /**
  * The configuration with absolute mount destinations and bind sources and with known capabilities only; `warnings` are
- * sentences about what was changed in it that its author should know.
+ * sentences about what was changed in it that its author should know. Throws as withoutHostDevices does.
  */
-export function normalise(config: Spec, bundle: string): { config: Spec; warnings: string[] } {
-  const warnings: string[] = [];
+export function normalise(given: Spec, bundle: string): { config: Spec; warnings: string[] } {
+  const { config, warning } = withoutHostDevices(given);
+  const warnings: string[] = warning === undefined ? [] : [warning];
+  for (const [index, { access = "" }] of config.linux?.resources?.devices?.entries() ?? []) {
+    const field = `linux.resources.devices[${index}].access`;
+    if (/[^rwm]/.test(access)) warnings.push(`${field}: of ${JSON.stringify(access)} only r, w and m mean something`);
+  }
   const mounts = config.mounts?.map((mount, index) => {
     let { destination, source } = mount;
     if (!destination.startsWith("/")) {

@@ -273,8 +273,8 @@ const INVALID: [changes: object, problem: string][] = [
     'linux.resources.unified["cgroup.procs"]: must be the name of a controller\'s file, like "memory.high"',
   ],
   [
-    { linux: { resources: { devices: [{ allow: true, access: "rx" }] } } },
-    'linux.resources.devices[0].access: must be some of the letters r, w and m, not "rx"',
+    { linux: { resources: { devices: [{ allow: true, access: "x" }] } } },
+    'linux.resources.devices[0].access: must have some of the letters r, w and m, not "x"',
   ],
   [
     { linux: { resources: { hugepageLimits: [{ pageSize: "2M", limit: 1 }] } } },

@@ -1,8 +1,10 @@
+import { hostname } from "node:os";
 import type { Spec } from "../../protocol/oci.ts";
 import type { SandboxSize } from "../config/size.ts";
 import type { Settings } from "../config.ts";
 import { log } from "../log.ts";
 import { SandboxNetwork } from "../network/network.ts";
+import { hasNamespace } from "../oci/checks/namespaces.ts";
 import type { NetworkChanges } from "../state/record.ts";
 import { now, tracePhase } from "../trace.ts";
 import { canFork } from "../vm/fork-server/fork-server.ts";
@@ -74,6 +76,8 @@ export class HostedSandbox {
       },
       ready: joined,
       bootLimitMs: settings.bootTimeoutSeconds * 1000,
+      // "--uts host": the name is all that there is of the host's namespace.
+      hostname: hasNamespace(config, "uts") ? undefined : hostname(),
       logLevel: log.level === "debug" ? "debug" : settings.logLevel,
       network,
       signal,

@@ -13,13 +13,19 @@ const ENTROPY_BYTES = 64;
 /**
  * What makes a guest a sandbox, as of now: its clock and its random numbers are in it.
  * @param network requests for the guest's kernel (network/message.ts).
+ * @param hostname of the guest itself, for containers without a uts namespace; empty: the image's.
  */
-export function sandboxRequest(sandboxId: string, logLevel: string, network: Buffer): CreateSandboxRequest {
+export function sandboxRequest(
+  sandboxId: string,
+  logLevel: string,
+  network: Buffer,
+  hostname = "",
+): CreateSandboxRequest {
   return {
     sandboxId,
     realtimeNs: BigInt(Date.now()) * 1_000_000n,
     entropy: randomBytes(ENTROPY_BYTES),
-    hostname: "",
+    hostname,
     share: { type: "9p", tag: SHARE_TAG, options: `${SHARE_OPTIONS},${OWN}` },
     liveShare: { type: "9p", tag: LIVE_SHARE_TAG, options: `${SHARE_OPTIONS},${LIVE}` },
     logLevel,

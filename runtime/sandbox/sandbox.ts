@@ -39,6 +39,8 @@ export interface SandboxOptions {
   /** Waited for before QEMU is started by this process, which is then where it is to be. Its failure is the start's. */
   ready?: Promise<void>;
   bootLimitMs: number;
+  /** The guest's own, for containers that have no uts namespace; the image's by default. */
+  hostname?: string | undefined;
   logLevel: "error" | "warning" | "info" | "debug";
   /** The namespace that this process is in already; closed with the sandbox, also when it does not start. */
   network?: SandboxNetwork | undefined;
@@ -240,7 +242,7 @@ async function createSandbox(
   signal: AbortSignal,
 ): Promise<void> {
   const start = now();
-  const request = sandboxRequest(options.id, options.logLevel, encodeBatch(network));
+  const request = sandboxRequest(options.id, options.logLevel, encodeBatch(network), options.hostname);
   try {
     await agent.call("createSandbox", request, { signal });
   } catch (error) {

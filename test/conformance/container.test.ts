@@ -158,15 +158,20 @@ const subjects: Readonly<Record<string, Subject>> = {
   },
   "rules for devices": {
     script:
-      "cat /dev/kmsg2 > /dev/null && echo read; echo x > /dev/odd && echo written; mknod /tmp/z c 1 5 && echo made; cat /dev/odd",
+      "cat /dev/kmsg2 > /dev/null && echo read; head -c 0 /dev/control && echo opened; echo x > /dev/control; echo x > /dev/odd && echo written; mknod /tmp/z c 1 5 && echo made; cat /dev/odd",
     change: (bundle) => {
       const capabilities = ["CAP_MKNOD"];
       bundle.process.capabilities = { bounding: capabilities, effective: capabilities, permitted: capabilities };
-      linux(bundle).devices = [{ path: "/dev/odd", type: "c", major: 4, minor: 64 }];
+      linux(bundle).devices = [
+        { path: "/dev/odd", type: "c", major: 10, minor: 200 },
+        { path: "/dev/control", type: "c", major: 10, minor: 237 },
+      ];
       linux(bundle).resources = {
         devices: [
           { allow: false, access: "rwm" },
           { allow: true, type: "c", major: 1, minor: 5, access: "m" },
+          // Letters that are none of the three mean nothing.
+          { allow: true, type: "c", major: 10, minor: 237, access: "ra" },
         ],
       };
     },
@@ -184,7 +189,7 @@ const subjects: Readonly<Record<string, Subject>> = {
     },
   },
   "only the namespaces it must have": {
-    script: "readlink /proc/self/ns/uts | cut -c1-4; test $$ -gt 1 && echo shared",
+    script: "readlink /proc/self/ns/uts | cut -c1-4; test $$ -gt 1 && echo shared; hostname",
     change: (bundle) => {
       without(bundle, "pid", "ipc", "uts", "cgroup");
       bundle.spec.hostname = undefined;

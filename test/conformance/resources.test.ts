@@ -18,7 +18,7 @@ before(async () => {
   const capabilities = ["CAP_MKNOD"];
   bundle.process.capabilities = { bounding: capabilities, effective: capabilities, permitted: capabilities };
   Object.assign(bundle.spec.linux ?? {}, {
-    devices: [{ path: "/dev/odd", type: "c", major: 4, minor: 64, fileMode: 0o666 }],
+    devices: [{ path: "/dev/odd", type: "c", major: 10, minor: 200, fileMode: 0o666 }],
     resources: {
       devices: [{ allow: false, access: "rwm" }],
       memory: { limit: 64 * MIB, swap: 96 * MIB, reservation: 32 * MIB },
@@ -106,7 +106,7 @@ test("update replaces the rules for devices", async () => {
   const open = () => host.run(["exec", id, "sh", "-c", "head -c 0 /dev/odd && echo open; head -c 1 /dev/zero | wc -c"]);
   assert.equal((await open()).stdout, "1\n");
   const deny = { allow: false, access: "rwm" };
-  await update({ devices: [deny, { allow: true, type: "c", major: 4, minor: 64, access: "rw" }] });
+  await update({ devices: [deny, { allow: true, type: "c", major: 10, minor: 200, access: "rw" }] });
   assert.equal((await open()).stdout, "open\n1\n");
   await update({ devices: [deny] });
   assert.equal((await open()).stdout, "1\n");

@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, afterEach, test } from "node:test";
+import type { Device } from "../../protocol/oci.ts";
 import { processIdentity } from "../../runtime/state/process-identity.ts";
 import { Bundle } from "../harness/bundle.ts";
 import { collect, detached, errorOf, Host, until } from "../harness/host.ts";
@@ -185,4 +186,32 @@ test("run --trace tells what took how long", async () => {
   const text = readFileSync(trace, "utf8").trimEnd().replace(/,$/, "").replace(/^\[?/, "[");
   const names = (JSON.parse(`${text}]`) as { name: string }[]).map(({ name }) => name);
   for (const phase of ["create", "start", "run"]) assert.ok(names.includes(phase), `${phase} in ${names}`);
+});
+
+test("run lets no container open the guest's own disk, whatever it may do; the host's devices are left out with a warning", async () => {
+  const script = `
+    read -r major minor _ < <(grep -w vda /proc/partitions)
+    mknod /dev/disk b $major $minor && echo made
+    head -c 0 /dev/disk || echo closed
+    mount -t erofs /dev/disk /tmp || echo closed
+    ls /dev/vda /dev/loop0; head -c 0 /dev/control && echo open`;
+  using bundle = new Bundle(["sh", "-c", script]);
+  symlinkSync("busybox", join(bundle.rootfs, "bin/mknod"));
+  const all = ["CAP_MKNOD", "CAP_SYS_ADMIN", "CAP_DAC_OVERRIDE", "CAP_SYS_RAWIO"];
+  bundle.process.capabilities = { bounding: all, effective: all, permitted: all };
+  const devices: Device[] = [
+    { path: "/dev/vda", type: "b", major: 254, minor: 0 },
+    { path: "/dev/loop0", type: "b", major: 7, minor: 0 },
+    { path: "/dev/control", type: "c", major: 10, minor: 237 },
+  ];
+  bundle.spec.linux = { ...bundle.spec.linux, devices, resources: { devices: [{ allow: true, access: "rwm" }] } };
+  bundle.write();
+  const log = join(folder, "log");
+  const result = await host.run(["--log", log, "run", "-b", bundle.directory, host.id()]);
+  assert.equal(result.stdout, "made\nclosed\nclosed\n/dev/loop0\nopen\n", result.stderr);
+  assert.match(readFileSync(log, "utf8"), /linux\.devices: .*left out: \/dev\/vda/);
+  bundle.spec.linux.resources = { devices: [{ allow: false, access: "rwm" }] };
+  bundle.write();
+  const refused = await host.run(["run", "-b", bundle.directory, host.id()]);
+  assert.match(errorOf(refused), /linux\.devices\[0\]: "\/dev\/vda" \(b 254:0\) is a device of the host/);
 });
