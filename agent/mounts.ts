@@ -24,6 +24,9 @@ const PROC_EXCEPTIONS = [
   "/proc/sys/crypto/fips_enabled",
 ];
 
+/** The image's author must not say where these are, as masked and read-only paths lie below them (CVE-2019-19921). */
+const ORDINARY_PLACE = ["proc", "sysfs"];
+
 export interface MountSteps {
   /** Before the devices are made. */
   mounting: Step[];
@@ -40,18 +43,28 @@ export function mountSteps(config: Spec, userNamespace: boolean): MountSteps {
   config.mounts?.forEach((mount, index) => {
     const field = `mounts[${index}]`;
     const target = containerPath(mount.destination);
-    if (target === "/") throw invalid(`${field}.destination`, "must not be the root itself.");
     const options = parseMountOptions(mount, field);
     refuseProc(target, mount, options, field);
     const about = { field, subject: mount.destination };
     if (options.remount) steps.mounting.push(...remountSteps(target, options, about));
-    else if (options.bind) steps.mounting.push(...bindSteps(mount, target, options, userNamespace, about));
+    else if (options.bind && isOwn(mount, config)) {
+      const path = mount.source?.slice(config.root?.path.length) ?? "";
+      const task = `opening the source ${path}`;
+      const recursive = options.recursiveBind ? 1 : 0;
+      steps.mounting.push({ op: "openInRoot", path, recursive, ...about, task }, ...attributeSteps(options, {}, about));
+      steps.mounting.push({ op: "attachTree", target, ...about, task: "mounting" });
+    } else if (options.bind) steps.mounting.push(...bindSteps(mount, target, options, userNamespace, about));
     else if (userNamespace && isHierarchyOfOthers(mount, config)) {
       const source = { ...mount, source: CGROUPS };
       steps.mounting.push(...bindSteps(source, target, { ...options, recursiveBind: true }, true, about));
     } else filesystemSteps(mount, target, options, about, steps);
   });
   return steps;
+}
+
+/** In the container's own root, where an earlier mount may have provided it. */
+function isOwn({ source }: Mount, { root }: Spec): boolean {
+  return root !== undefined && (source?.startsWith(`${root.path}/`) ?? false);
 }
 
 /** Where the guest has cgroup v2. */
@@ -128,6 +141,14 @@ function filesystemSteps(mount: Mount, target: string, options: MountOptions, ab
     if (options.copyUp)
       steps.mounting.push({ op: "copyUp", path: target, ...about, task: "copying the folder's content" });
   } else if (options.copyUp) throw unsupported(`${about.field}.options`, `"tmpcopyup" is for tmpfs mounts.`);
+  if (ORDINARY_PLACE.includes(type)) {
+    steps.mounting.push({
+      op: "requireFolder",
+      path: target,
+      ...about,
+      task: `mounting ${type} on an ordinary folder`,
+    });
+  }
   steps.mounting.push({ op: "attachTree", target, ...about, task: "mounting" });
   if (late !== 0n) steps.closing.push(readonlyStep(target, about));
 }

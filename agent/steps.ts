@@ -51,6 +51,10 @@ export const FORMS = {
   },
   symlink: { code: 34, arguments: { target: "string", path: "string", replace: "u32" } },
   pivotRoot: { code: 35, arguments: {} },
+  /** Fails where there is something else than a folder, a symbolic link to one included. */
+  requireFolder: { code: 37, arguments: { path: "string" } },
+  /** As openTree, of a path in the container's root as it is by now. */
+  openInRoot: { code: 38, arguments: { path: "string", recursive: "u32" } },
   /** In place of `rootfs`, with the tree: puts it where it can be pivoted to. */
   attachRoot: { code: 36, arguments: { path: "string", privateParent: "u32" } },
 

@@ -48,6 +48,37 @@ test("mount points, folders and files, are made; binds are of what the source is
   ]);
 });
 
+test(
+  "what is bound onto the root is the root; a source in the own root may be an earlier mount's",
+  options,
+  async () => {
+    using rootfs = new Rootfs();
+    using other = new Rootfs();
+    other.file("here", "the other root\n");
+    const tmpfs: Mount = { destination: "/t", type: "tmpfs", source: "tmpfs", options: ["mode=755"] };
+    const mounts = [
+      bind(other.path, "/"),
+      PROC,
+      DEV,
+      tmpfs,
+      bind(`${rootfs.path}/t`, "/own"),
+      bind(`${rootfs.path}/bin`, "/b"),
+    ];
+    const config = { config: { mounts, root: { path: rootfs.path } } };
+    const script =
+      "cat /here; echo made > /t/f; cat /own/f; ls -d /b/sh; busybox cut -d' ' -f5 /proc/self/mountinfo | grep -c '^/$'";
+    assert.deepEqual(await lines(rootfs, script, config), ["the other root", "made", "/b/sh", "1"]);
+  },
+);
+
+test("/proc and /sys are mounted on ordinary folders alone", options, async () => {
+  using rootfs = new Rootfs();
+  symlinkSync("bin", join(rootfs.path, "proc"));
+  const reason =
+    /^CAISSON_E_PROCESS_SETUP mounts\[0\] "\/proc": mounting proc on an ordinary folder failed: not a directory \(ENOTDIR\)\.$/;
+  assert.match(await failure(rootfs, {}), reason);
+});
+
 test("a target never leaves the root, whatever links and .. say", options, async () => {
   using rootfs = new Rootfs();
   const outside = rootfs.folder("outside");

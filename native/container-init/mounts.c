@@ -115,6 +115,19 @@ int open_source(struct context *context, struct arguments *arguments) {
   return 0;
 }
 
+int open_source_in_root(struct context *context, struct arguments *arguments) {
+  const char *path = take_string(arguments);
+  bool recursive = take_u32(arguments) != 0;
+  if (all_taken(arguments) < 0) return -1;
+  int source = open_in_root(root_of(context), path, O_PATH);
+  if (source < 0) return -1;
+  unsigned int flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH | (recursive ? AT_RECURSIVE : 0);
+  int tree = open_tree(source, "", flags);
+  if (tree < 0) return close_and_return(source, -1);
+  replace_tree(context, tree);
+  return close_and_return(source, 0);
+}
+
 /* A file system context's log has a line for the human: "e tmpfs: Bad value for 'size'" (fsopen(2)). */
 static void take_message(struct context *context, int fs) {
   int error = errno;
@@ -194,7 +207,14 @@ int inherit_mode(struct context *context, struct arguments *arguments) {
 int attach_tree(struct context *context, struct arguments *arguments) {
   const char *target = take_string(arguments);
   if (all_taken(arguments) < 0) return -1;
+  bool is_root = strcmp(target, "/") == 0;
   if (attach(context, context->tree, target) < 0) return -1;
+  if (is_root) {
+    /* What covers the root is the root. */
+    close(context->root);
+    context->root = context->tree;
+    context->tree = -1;
+  }
   replace_tree(context, -1);
   return 0;
 }

@@ -17,6 +17,21 @@ int make_directory(struct context *context, struct arguments *arguments) {
   return 0;
 }
 
+/* What is not there will be made. */
+int require_folder(struct context *context, struct arguments *arguments) {
+  const char *path = take_string(arguments);
+  if (all_taken(arguments) < 0) return -1;
+  int fd = open_in_root(root_of(context), path, O_PATH | O_NOFOLLOW);
+  if (fd < 0) return errno == ENOENT ? 0 : -1;
+  struct stat status;
+  int result = fstat(fd, &status);
+  if (result == 0 && !S_ISDIR(status.st_mode)) {
+    errno = ENOTDIR;
+    result = -1;
+  }
+  return close_and_return(fd, result);
+}
+
 int make_device(struct context *context, struct arguments *arguments) {
   const char *path = take_string(arguments);
   mode_t mode = take_u32(arguments);

@@ -6,10 +6,14 @@ import type { Process, Resources, Spec } from "../../protocol/oci.ts";
 import { systemErrorSentence } from "../errors.ts";
 import { readDocument, readStdinDocument } from "./document.ts";
 import { normalise } from "./normalise.ts";
+import { takeOwnSources } from "./own-sources.ts";
 import { validateConfig, validateProcess, validateResources } from "./validate.ts";
 
 export interface Bundle {
-  /** Valid and normalised: absolute mount destinations and bind sources. `root.path` is as it was written. */
+  /**
+   * Valid and normalised: absolute mount destinations and bind sources, those in its own root for giveOwnSources().
+   * `root.path` is as it was written.
+   */
   config: Spec;
   /** Absolute path of the bundle. */
   bundle: string;
@@ -37,7 +41,8 @@ export function loadBundle(directory: string, adapt = (document: unknown) => doc
     `Create the directory, or name the right one in root.path of ${path}.`,
     "root.path",
   );
-  return { config, bundle, rootfs: realpathSync(rootPath), warnings };
+  const rootfs = realpathSync(rootPath);
+  return { config: takeOwnSources(config, rootfs), bundle, rootfs, warnings };
 }
 
 /** The process in a file or pipe for `exec --process`; `adapt` may change it before it is checked. Errors as validateProcess. */

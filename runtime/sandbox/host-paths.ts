@@ -4,12 +4,14 @@ import type { Spec } from "../../protocol/oci.ts";
 import { isBindMount } from "../oci/checks/mounts.ts";
 import { inCallersMountNamespace } from "../storage/mount-namespace.ts";
 import { callersMountTree, withMountTree } from "../storage/mount-tree.ts";
+import { isOverlay, withOverlayPaths } from "../storage/overlay.ts";
 
 /** The configuration with every path of the host, but for the root file system's, changed. */
 export function withSources(config: Spec, change: (path: string) => string): Spec {
-  const mounts = config.mounts?.map((mount) =>
-    isBindMount(mount) && mount.source !== undefined ? { ...mount, source: change(mount.source) } : mount,
-  );
+  const mounts = config.mounts?.map((mount) => {
+    if (isOverlay(mount)) return withOverlayPaths(mount, change);
+    return isBindMount(mount) && mount.source !== undefined ? { ...mount, source: change(mount.source) } : mount;
+  });
   const createContainer = config.hooks?.createContainer?.map((hook) => ({
     ...hook,
     args: hook.args ?? [hook.path],

@@ -7,6 +7,7 @@ import { log } from "../log.ts";
 import { encodeBatch, type Request } from "../network/message.ts";
 import type { SandboxNetwork } from "../network/network.ts";
 import { guestResources } from "../oci/guest-resources.ts";
+import { giveOwnSources } from "../oci/own-sources.ts";
 import { compileSeccomp, type SeccompFilter } from "../oci/seccomp.ts";
 import { Share } from "../storage/share.ts";
 import { now, tracePhase } from "../trace.ts";
@@ -147,7 +148,7 @@ export class Sandbox {
     const isFirst = !this.#hasContainer;
     const spec = this.#inGuest(bundle.spec, isFirst);
     const { directory, foundAt = directory, sharedMemoryBytes = 0 } = bundle;
-    const guestSpec = giveSharedMemory(this.share.addContainer(id, spec, foundAt, bundle.rootfs));
+    const guestSpec = giveOwnSources(giveSharedMemory(this.share.addContainer(id, spec, foundAt, bundle.rootfs)));
     try {
       const seccomp = await (bundle.seccomp ?? compileFilter(bundle.spec));
       const container = await Container.create(

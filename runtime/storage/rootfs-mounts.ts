@@ -27,7 +27,7 @@ export function mountRootfs(rootfs: string, mounts: readonly RootfsMount[]): voi
     for (const [index, entry] of mounts.entries()) {
       const target = inside(rootfs, entry.target, index);
       mkdirSync(target, { recursive: true, mode: 0o755 });
-      mountOne(entry, target, index);
+      mountOne(entry, target, `rootfs[${index}]`);
       made.push(target);
     }
   } catch (error) {
@@ -47,8 +47,8 @@ export function unmountRootfs(rootfs: string, mounts: readonly RootfsMount[]): v
   }
 }
 
-function mountOne({ type, source, options }: RootfsMount, target: string, index: number): void {
-  const field = `rootfs[${index}]`;
+/** Makes the mount on `target`, a directory. @throws CaissonError as mountRootfs does, naming the field. */
+export function mountOne({ type, source, options }: Omit<RootfsMount, "target">, target: string, field: string): void {
   // loop, and what later snapshotters write for containerd's own mount code: a device or an id map to be made first.
   const beyond = options.find((option) => /^(loop$|loop=|uidmap=|gidmap=|X-containerd\.)/.test(option));
   if (beyond !== undefined || type.includes("/")) {

@@ -8,6 +8,7 @@ import { mountsBelow } from "../state/mounts-below.ts";
 import { type BindOptions, bind } from "./bind.ts";
 import { inOwnMountNamespace, type Shown, standFor } from "./mount-namespace.ts";
 import { outsideTree } from "./mount-tree.ts";
+import { isOverlay, mountOverlay, overlayAsBind } from "./overlay.ts";
 import { Volumes } from "./volumes.ts";
 
 /** Not in any container's id. */
@@ -25,7 +26,7 @@ const SHARE_TMPFS = "mode=0711,size=1m,nr_inodes=4096";
 
 /**
  * The one directory that the sandbox's VM can see. Root file systems and volumes are bind mounts below it:
- * `<container>/rootfs`, `<container>/mounts/<index>` for files and `~volumes/<n>` for directories. Only to be used in a private mount namespace.
+ * `<container>/rootfs`, `<container>/mounts/<index>` for files and overlays, and `~volumes/<n>` for directories. Only to be used in a private mount namespace.
  */
 export class Share {
   readonly directory: string;
@@ -55,11 +56,14 @@ export class Share {
       mkdirSync(join(own, "rootfs"), { recursive: true });
       bind(rootfs, join(own, "rootfs"), { recursive: true, readOnly: false, field: "root.path" });
       const sources = this.#addBinds(id, spec.mounts ?? [], bundle);
+      for (const [index, entry] of spec.mounts?.entries() ?? []) {
+        if (isOverlay(entry)) sources.set(index, mountOverlay(entry, index, join(own, "mounts"), bundle));
+      }
       const mounts = spec.mounts?.map((entry, index) => {
         const source = sources.get(index);
-        return source === undefined
-          ? entry
-          : { ...entry, source: join(GUEST_LIVE_SHARE, relative(this.directory, source)) };
+        if (source === undefined) return entry;
+        const path = join(GUEST_LIVE_SHARE, relative(this.directory, source));
+        return isOverlay(entry) ? overlayAsBind(entry, path) : { ...entry, source: path };
       });
       this.#shown.set(
         id,

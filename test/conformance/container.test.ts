@@ -1,5 +1,5 @@
 /** config.md and config-linux.md: what a container is made of, the same as under runc. A bundle for each subject. */
-import { chmodSync, chownSync, mkdirSync, symlinkSync, writeFileSync } from "node:fs";
+import { chmodSync, chownSync, cpSync, mkdirSync, rmdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, test } from "node:test";
 import type { Linux, Mount, NamespaceType } from "../../protocol/oci.ts";
@@ -30,6 +30,12 @@ function add(bundle: Bundle, ...mounts: Mount[]): void {
 
 function without(bundle: Bundle, ...types: NamespaceType[]): void {
   linux(bundle).namespaces = linux(bundle).namespaces?.filter(({ type }) => !types.includes(type)) ?? [];
+}
+
+/** Puts a link in the place of a folder of the image. */
+function link(bundle: Bundle, name: string, target: string): void {
+  rmdirSync(join(bundle.rootfs, name));
+  symlinkSync(target, join(bundle.rootfs, name));
 }
 
 /** A folder beside the root file system with a file "a" in it. */
@@ -86,6 +92,42 @@ const subjects: Readonly<Record<string, Subject>> = {
         { destination: "/m/flags", type: "tmpfs", source: "tmpfs", options: ["dirsync", "sync", "async", "iversion"] },
         { destination: "/m/deep/er", type: "tmpfs", source: "tmpfs", options: ["mode=0711"] },
       );
+    },
+  },
+  "overlays of the host's directories": {
+    script: `${MOUNTED} | cut -d' ' -f1,2; cat /m/two/a /m/two/b; echo B > /m/two/a; cat /m/two/a; ls /m/one; touch /m/one/x`,
+    change: (bundle) => {
+      const folder = source(bundle);
+      for (const name of ["other", "upper", "work", "a:b"]) mkdirSync(join(bundle.directory, name));
+      writeFileSync(join(bundle.directory, "other/b"), "other\n");
+      const at = (name: string) => join(bundle.directory, name);
+      const two = [`lowerdir=${folder}:${at("other")}`, `upperdir=${at("upper")}`, `workdir=${at("work")}`, "nosuid"];
+      add(
+        bundle,
+        { destination: "/m/two", type: "overlay", source: "overlay", options: two },
+        { destination: "/m/one", type: "overlay", options: [`lowerdir=${folder}:${at("a\\:b")}`, "private", "ro"] },
+      );
+    },
+  },
+  "a bind source in the own root that an earlier mount provides": {
+    script: `echo made > /a/f; cat /b/f; cat /c; ${MOUNTED}; grep -c ' /b rw,nosuid.* - tmpfs' /proc/self/mountinfo`,
+    change: (bundle) => {
+      writeFileSync(join(bundle.rootfs, "etc/own"), "own\n");
+      add(
+        bundle,
+        { destination: "/a", type: "tmpfs", source: "tmpfs", options: ["mode=1777"] },
+        bind(join(bundle.rootfs, "a"), "/b", "nosuid"),
+        bind(join(bundle.rootfs, "etc/own"), "/c", "ro"),
+      );
+    },
+  },
+  "a bind mount onto the root": {
+    script: "cat /here; ls /; echo x > /tmp/x; cut -d' ' -f5 /proc/self/mountinfo | grep -c '^/$'; pwd",
+    change: (bundle) => {
+      const other = join(bundle.directory, "other");
+      cpSync(bundle.rootfs, other, { recursive: true, verbatimSymlinks: true });
+      writeFileSync(join(other, "here"), "the other root\n");
+      bundle.spec.mounts?.unshift(bind(other, "/"));
     },
   },
   "links in the image never lead out of the root": {
@@ -235,6 +277,12 @@ const subjects: Readonly<Record<string, Subject>> = {
   "a mount below /proc": {
     script: "true",
     change: (bundle) => add(bundle, { destination: "/proc/sys", type: "tmpfs", source: "x" }),
+  },
+  "/proc that is a symbolic link": { script: "true", change: (bundle) => link(bundle, "proc", "tmp") },
+  "/sys that is a symbolic link": { script: "true", change: (bundle) => link(bundle, "sys", "../../..") },
+  "/dev that is a symbolic link": {
+    script: "ls /tmp /dev; echo x > /dev/null",
+    change: (bundle) => link(bundle, "dev", "tmp"),
   },
   "a parameter of the whole kernel": {
     script: "true",

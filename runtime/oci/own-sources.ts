@@ -1,0 +1,58 @@
+/**
+ * Bind mounts of what lies in the container's own root file system. An earlier mount may provide it, which only the guest
+ * has: so their sources are looked up there, in the root as it is by then.
+ */
+import { realpathSync } from "node:fs";
+import { basename, dirname, join } from "node:path";
+import type { Mount, Spec } from "../../protocol/oci.ts";
+import { isBindMount } from "./checks/mounts.ts";
+
+/** Types of such a mount while it is no mount of a path of the host; its source is a path in the container then. */
+const TYPES = { bind: "caisson-own-bind", rbind: "caisson-own-rbind" } as const;
+
+/** @param rootfs absolute, without symbolic links. */
+export function takeOwnSources(config: Spec, rootfs: string): Spec {
+  // The host's own root has everything below it.
+  if (rootfs === "/") return config;
+  const mounts = config.mounts?.map((mount): Mount => {
+    const own = isBindMount(mount) ? pathIn(rootfs, mount.source ?? "") : undefined;
+    if (own === undefined) return mount;
+    const options = mount.options ?? [];
+    const type = options.includes("rbind") ? TYPES.rbind : TYPES.bind;
+    return {
+      ...mount,
+      type,
+      source: own,
+      options: options.filter((option) => option !== "bind" && option !== "rbind"),
+    };
+  });
+  return mounts === undefined ? config : { ...config, mounts };
+}
+
+/** The configuration for the guest, which knows them by the path of the container's root. */
+export function giveOwnSources(config: Spec): Spec {
+  if (!config.mounts?.some(({ type }) => type === TYPES.bind || type === TYPES.rbind)) return config;
+  const mounts = config.mounts.map((mount): Mount => {
+    const { type, source = "", options = [] } = mount;
+    if (type !== TYPES.bind && type !== TYPES.rbind) return mount;
+    const option = type === TYPES.rbind ? "rbind" : "bind";
+    return { ...mount, type: "bind", source: `${config.root?.path ?? ""}${source}`, options: [option, ...options] };
+  });
+  return { ...config, mounts };
+}
+
+/** The path below the root; undefined for another one, and for the root itself, which is there for certain. */
+function pathIn(rootfs: string, source: string): string | undefined {
+  const path = realPath(source);
+  return path.startsWith(`${rootfs}/`) ? path.slice(rootfs.length) : undefined;
+}
+
+/** What is not there keeps its name: its folders are followed all the same. */
+function realPath(path: string): string {
+  try {
+    return realpathSync(path);
+  } catch {
+    const folder = dirname(path);
+    return folder === path ? path : join(realPath(folder), basename(path));
+  }
+}
