@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { hostname } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { engineCases } from "./cases.ts";
@@ -52,4 +53,37 @@ test("podman run says what cannot be carried out, and why", options, async () =>
   const { exitCode, stderr } = await engine().run(["run", "--rm", "--network", "host", "busybox", "true"]);
   assert.equal(exitCode, 126);
   assert.match(stderr, /linux\.namespaces.*network/);
+});
+
+test("podman run with overlay volumes, image volumes, shared memory of a size, and devices", options, async () => {
+  const podman = engine();
+  const volume = join(podman.folder, "lower");
+  mkdirSync(volume);
+  writeFileSync(join(volume, "file"), "lower\n");
+  const script = `
+    cat /v/file; echo upper > /v/file; cat /v/file; ls -d /image/bin
+    grep -o ' /dev/shm .* - tmpfs' /proc/self/mountinfo | grep -o tmpfs; df -m /dev/shm | grep -c ' 32 '; hostname`;
+  const flags = [
+    "--volume",
+    `${volume}:/v:O`,
+    "--mount",
+    "type=image,source=busybox,destination=/image",
+    "--shm-size",
+    "32m",
+  ];
+  const run = [
+    "run",
+    "--rm",
+    ...flags,
+    "--uts",
+    "host",
+    "--device",
+    "/dev/null:/dev/nothing",
+    "busybox",
+    "sh",
+    "-c",
+    script,
+  ];
+  assert.equal(await podman.ok(run), `lower\nupper\n/image/bin\ntmpfs\n1\n${hostname()}\n`);
+  assert.equal(readFileSync(join(volume, "file"), "utf8"), "lower\n");
 });
