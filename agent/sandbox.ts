@@ -87,7 +87,7 @@ export class Sandbox implements Surroundings {
     collectGarbage();
   }
 
-  async createContainer(request: CreateContainerRequest): Promise<CreateContainerResponse> {
+  async createContainer(request: CreateContainerRequest): Promise<Pick<CreateContainerResponse, "pid">> {
     const { containerId: id } = request;
     checkId("container", id);
     if (this.#containers.has(id)) {

@@ -6,6 +6,7 @@ import {
   ServerCredentials,
   type ServerWritableStream,
 } from "@grpc/grpc-js";
+import { adjustRealtime, realtime } from "../native/posix/index.ts";
 import { CaissonError } from "../protocol/errors.ts";
 import { type AgentServer, AgentService, type ProcessId, Stream } from "../protocol/generated/agent.ts";
 import { decodeWriteStdin, encodeOutputChunk } from "./chunks.ts";
@@ -65,8 +66,16 @@ function handlers(sandbox: Sandbox): AgentServer {
     destroySandbox: action(() => sandbox.destroy()),
     updateNetwork: action(({ requests, pid }) => applyNetwork(requests, pid)),
 
-    createContainer: unary((request) => sandbox.createContainer(request)),
-    startContainer: action(({ containerId }) => sandbox.container(containerId).start()),
+    createContainer: unary(async (request) => {
+      const receivedNs = realtime();
+      const created = await sandbox.createContainer(request);
+      return { ...created, receivedNs, answeredNs: realtime() };
+    }),
+    startContainer: action(({ containerId, clockCorrectionNs }) => {
+      const container = sandbox.container(containerId);
+      if (clockCorrectionNs !== 0n) adjustRealtime(clockCorrectionNs);
+      return container.start();
+    }),
     deleteContainer: action(({ containerId, force }) => sandbox.deleteContainer(containerId, force)),
     pauseContainer: action(({ containerId }) => sandbox.container(containerId).pause()),
     resumeContainer: action(({ containerId }) => sandbox.container(containerId).resume()),

@@ -27,7 +27,7 @@ async function start(containerId: string, args: string[], process = {}, rows = 0
     sharedMemoryBytes: 0n,
     noStdin,
   });
-  await agent.call("startContainer", { containerId });
+  await agent.call("startContainer", { containerId, clockCorrectionNs: 0n });
 }
 
 async function finish(containerId: string): Promise<number> {

@@ -32,6 +32,8 @@ NAPI_MODULE_INIT() {
       FUNCTION("cloneMounts", posix_clone_mounts),
       FUNCTION("attachMounts", posix_attach_mounts),
       FUNCTION("clockSettime", posix_clock_settime),
+      FUNCTION("realtime", posix_realtime),
+      FUNCTION("adjustRealtime", posix_adjust_realtime),
       FUNCTION("addEntropy", posix_add_entropy),
       FUNCTION("loadDeviceFilter", posix_load_device_filter),
       FUNCTION("attachDeviceFilter", posix_attach_device_filter),

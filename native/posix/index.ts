@@ -107,6 +107,8 @@ interface PosixAddon {
   cloneMounts(path: string): number;
   attachMounts(fd: number, target: string): void;
   clockSettime(realtimeNs: bigint): void;
+  realtime(): bigint;
+  adjustRealtime(differenceNs: bigint): void;
   addEntropy(data: Uint8Array): void;
   loadDeviceFilter(program: Uint8Array): number;
   attachDeviceFilter(cgroupFd: number, filterFd: number, replacedFd: number): void;
@@ -304,6 +306,16 @@ export function attachMounts(fd: number, target: string): void {
 /** Sets CLOCK_REALTIME, in nanoseconds since the epoch. */
 export function clockSettime(realtimeNs: bigint): void {
   addon.clockSettime(realtimeNs);
+}
+
+/** CLOCK_REALTIME, nanoseconds since the epoch. */
+export function realtime(): bigint {
+  return addon.realtime();
+}
+
+/** Steps CLOCK_REALTIME by a difference in nanoseconds, which may be negative. Takes CAP_SYS_TIME. */
+export function adjustRealtime(differenceNs: bigint): void {
+  addon.adjustRealtime(differenceNs);
 }
 
 /**

@@ -8,9 +8,12 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/syscall.h>
+#include <sys/timex.h>
 #include <time.h>
 #include <unistd.h>
 #include <x86intrin.h>
+
+#define NANOSECONDS INT64_C(1000000000)
 
 napi_value posix_clock_settime(napi_env env, napi_callback_info info) {
   napi_value argument;
@@ -21,8 +24,35 @@ napi_value posix_clock_settime(napi_env env, napi_callback_info info) {
     napi_throw_type_error(env, "ERR_INVALID_ARG_TYPE", "The time must be a bigint of nanoseconds since the epoch.");
     return NULL;
   }
-  struct timespec time = {.tv_sec = nanoseconds / 1000000000, .tv_nsec = nanoseconds % 1000000000};
+  struct timespec time = {.tv_sec = nanoseconds / NANOSECONDS, .tv_nsec = nanoseconds % NANOSECONDS};
   if (clock_settime(CLOCK_REALTIME, &time) < 0) return throw_errno(env, errno, "clock_settime", NULL);
+  return make_undefined(env);
+}
+
+napi_value posix_realtime(napi_env env, napi_callback_info info) {
+  (void)info;
+  struct timespec time;
+  if (clock_gettime(CLOCK_REALTIME, &time) < 0) return throw_errno(env, errno, "clock_gettime", NULL);
+  napi_value result;
+  if (napi_create_bigint_int64(env, time.tv_sec * NANOSECONDS + time.tv_nsec, &result) != napi_ok) return NULL;
+  return result;
+}
+
+napi_value posix_adjust_realtime(napi_env env, napi_callback_info info) {
+  napi_value argument;
+  int64_t nanoseconds;
+  bool lossless = false;
+  if (!read_arguments(env, info, 1, &argument)) return NULL;
+  if (napi_get_value_bigint_int64(env, argument, &nanoseconds, &lossless) != napi_ok || !lossless) {
+    napi_throw_type_error(env, "ERR_INVALID_ARG_TYPE", "The difference must be a bigint of nanoseconds.");
+    return NULL;
+  }
+  /* The kernel wants the part below the second positive (clock_adjtime(2)). */
+  int64_t rest = (nanoseconds % NANOSECONDS + NANOSECONDS) % NANOSECONDS;
+  struct timex change = {.modes = ADJ_SETOFFSET | ADJ_NANO};
+  change.time.tv_sec = (nanoseconds - rest) / NANOSECONDS;
+  change.time.tv_usec = rest;
+  if (clock_adjtime(CLOCK_REALTIME, &change) < 0) return throw_errno(env, errno, "clock_adjtime", NULL);
   return make_undefined(env);
 }
 

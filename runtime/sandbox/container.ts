@@ -1,3 +1,4 @@
+import { realtime } from "../../native/posix/index.ts";
 import { CaissonError } from "../../protocol/errors.ts";
 import type { ListProcessesResponse, ProcessId, StatsResponse } from "../../protocol/generated/agent.ts";
 import { stringifyJson } from "../../protocol/json.ts";
@@ -5,6 +6,7 @@ import type { Hook, Process, Resources, Spec } from "../../protocol/oci.ts";
 import type { Agent } from "../agent-client/client.ts";
 import { guestProcess } from "../oci/guest-resources.ts";
 import type { SeccompFilter } from "../oci/seccomp.ts";
+import { clockCorrection } from "./clock.ts";
 import type { Exit } from "./exit.ts";
 import { GuestProcess } from "./process.ts";
 import type { ProcessIo } from "./stdio.ts";
@@ -52,6 +54,8 @@ export class Container {
   readonly init: GuestProcess;
   /** What start() waits for before it lets the init process go. */
   beforeStart: () => Promise<void> = async () => {};
+  /** What start() adds to the guest's clock: how far it lagged behind the host's when the container was created. */
+  clockCorrectionNs = 0n;
   readonly #agent: Agent;
   readonly #vcpus: number;
   readonly #execs = new Map<string, GuestProcess>();
@@ -94,9 +98,12 @@ export class Container {
       noStdin: hasNoStdin(io, spec.process),
       ...window,
     };
-    const { pid } = await agent.call("createContainer", request, callLimit(spec.hooks?.createContainer));
-    const init = new GuestProcess(agent, { containerId: id, execId: "" }, pid, io);
-    return new Container(agent, id, spec, init, vcpus);
+    const sentNs = realtime();
+    const response = await agent.call("createContainer", request, callLimit(spec.hooks?.createContainer));
+    const init = new GuestProcess(agent, { containerId: id, execId: "" }, response.pid, io);
+    const container = new Container(agent, id, spec, init, vcpus);
+    container.clockCorrectionNs = clockCorrection(sentNs, response, realtime());
+    return container;
   }
 
   get lifecycle(): Lifecycle {
@@ -107,7 +114,8 @@ export class Container {
   async start(): Promise<void> {
     this.#require("start", "created");
     await this.beforeStart();
-    await this.#agent.call("startContainer", { containerId: this.id }, callLimit(this.spec.hooks?.startContainer));
+    const request = { containerId: this.id, clockCorrectionNs: this.clockCorrectionNs };
+    await this.#agent.call("startContainer", request, callLimit(this.spec.hooks?.startContainer));
     this.#lifecycle = "running";
   }
 

@@ -1,4 +1,5 @@
 import { randomBytes } from "node:crypto";
+import { realtime } from "../../native/posix/index.ts";
 import type { CreateSandboxRequest } from "../../protocol/generated/agent.ts";
 import { LIVE_SHARE_TAG, SHARE_TAG } from "../vm/spec.ts";
 
@@ -23,7 +24,7 @@ export function sandboxRequest(
 ): CreateSandboxRequest {
   return {
     sandboxId,
-    realtimeNs: BigInt(Date.now()) * 1_000_000n,
+    realtimeNs: realtime(),
     entropy: randomBytes(ENTROPY_BYTES),
     hostname,
     share: { type: "9p", tag: SHARE_TAG, options: `${SHARE_OPTIONS},${OWN}` },

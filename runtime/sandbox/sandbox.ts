@@ -159,6 +159,8 @@ export class Sandbox {
         window,
         this.#vcpus,
       );
+      // Programs that run already would see the clock step.
+      if (!isFirst) container.clockCorrectionNs = 0n;
       if (isFirst) container.beforeStart = () => this.#refreshNetwork(container.init.pid);
       this.#hasContainer = true;
       return container;
