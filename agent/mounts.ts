@@ -59,7 +59,24 @@ export function mountSteps(config: Spec, userNamespace: boolean): MountSteps {
       steps.mounting.push(...bindSteps(source, target, { ...options, recursiveBind: true }, true, about));
     } else filesystemSteps(mount, target, options, about, steps);
   });
+  if (!userNamespace) steps.mounting.push(...moduleSteps(config));
   return steps;
+}
+
+/** Where the guest has its kernel's modules, and programs look for them. */
+const MODULES = "/usr/lib/modules";
+const MODULES_PLACE = "/lib/modules";
+
+/** Who may load modules finds those of the kernel that runs; a root that has no room for them goes without. */
+function moduleSteps({ mounts, process }: Spec): Step[] {
+  if (!process?.capabilities?.bounding?.includes("CAP_SYS_MODULE")) return [];
+  const covered = mounts?.some(({ destination }) => [MODULES, MODULES_PLACE].includes(containerPath(destination)));
+  if (covered === true) return [];
+  const about = { field: "process.capabilities.bounding", subject: "CAP_SYS_MODULE" };
+  return [
+    { op: "openTree", source: MODULES, recursive: 0, ...about, task: "opening the guest's modules" },
+    { op: "attachTreeIfPossible", target: MODULES_PLACE, ...about, task: "showing the guest's modules" },
+  ];
 }
 
 /** In the container's own root, where an earlier mount may have provided it. */

@@ -55,6 +55,8 @@ export const FORMS = {
   requireFolder: { code: 37, arguments: { path: "string" } },
   /** As openTree, of a path in the container's root as it is by now. */
   openInRoot: { code: 38, arguments: { path: "string", recursive: "u32" } },
+  /** As attachTree, but lets the tree go where it cannot be attached. */
+  attachTreeIfPossible: { code: 39, arguments: { target: "string" } },
   /** In place of `rootfs`, with the tree: puts it where it can be pivoted to. */
   attachRoot: { code: 36, arguments: { path: "string", privateParent: "u32" } },
 

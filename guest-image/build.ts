@@ -30,6 +30,11 @@ const MANIFEST = join(IMAGE, "manifest.json");
 const OUTPUTS = ["vmlinux", "initrd.img", "root.erofs"];
 
 const WARM_ROOTFS = "usr/lib/caisson/warm";
+/**
+ * What the kernel does not load when it is asked for, and programs expect: iptables-legacy finds no table otherwise, since a
+ * container has no modules to load. PID 1 loads them from the root image.
+ */
+const LOADED_FROM_ROOT = ["ip_tables", "ip6_tables"];
 /** kmod does what the name it is called by says. */
 const KMOD_LINKS = ["depmod", "insmod", "lsmod", "modinfo", "modprobe", "rmmod"];
 
@@ -84,7 +89,13 @@ function build(inputs: Inputs, id: string): void {
   }
 }
 
-function makeRoot(root: string, work: string, inputs: Inputs, kernel: KernelModules, rules: LoadRule[]): string[] {
+function makeRoot(
+  root: string,
+  work: string,
+  inputs: Inputs,
+  kernel: KernelModules,
+  initramfsRules: LoadRule[],
+): string[] {
   const packages = join(work, "packages");
   unpackAll(inputs.programPackages, packages);
   makeSkeleton(root);
@@ -101,9 +112,12 @@ function makeRoot(root: string, work: string, inputs: Inputs, kernel: KernelModu
   const { selected, absent } = selectModules(kernel.index, readFileSync("guest-image/modules.txt", "utf8"));
   const loaded = loadOrder(
     kernel.index,
-    rules.flatMap((rule) => rule.modules),
+    initramfsRules.flatMap((rule) => rule.modules),
   );
   installModules(kernel, [...new Set([...selected, ...loaded])], root);
+  const rules = [{ condition: "always", modules: LOADED_FROM_ROOT.filter((name) => selected.includes(name)) }];
+  const list = renderLoadList(rules, kernel.index, (name) => pathInRoot(kernel, name));
+  writeFileSync(join(root, "usr/lib/caisson/modules"), list);
   return absent;
 }
 

@@ -44,7 +44,11 @@ export function readKernelModules(unpacked: string): KernelModules {
 /** The modules that modules.txt asks for, those they need included, and the names that this kernel does not know. */
 export function selectModules(index: ModuleIndex, text: string): { selected: string[]; absent: string[] } {
   const known = (name: string) => index.paths.has(moduleName(name)) || index.builtIn.has(moduleName(name));
-  const names = linesOf(text);
+  const names = linesOf(text).flatMap((line) => {
+    if (!line.endsWith("/")) return line;
+    const all = [...index.paths].filter(([, path]) => path.startsWith(line)).map(([name]) => name);
+    return all.length > 0 ? all : line;
+  });
   return { selected: loadOrder(index, names.filter(known)), absent: names.filter((name) => !known(name)) };
 }
 

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
+import { selectModules } from "./kernel-modules.ts";
 import { loadOrder, moduleName, parseLoadRules, parseModuleIndex, renderLoadList } from "./modules.ts";
 
 const index = parseModuleIndex({
@@ -76,3 +77,12 @@ for (const [line, reason] of [
     assert.throws(() => parseLoadRules(line), reason);
   });
 }
+
+test("selectModules takes names and whole folders, and tells what this kernel does not have", () => {
+  const { selected, absent } = selectModules(
+    index,
+    "kernel/drivers/\nlibcrc32c # a module\nzlib_deflate\nnope\nkernel/none/\n",
+  );
+  assert.deepEqual(selected, ["virtio_ring", "virtio", "virtio_blk", "crc32c_intel", "crc32c_generic", "libcrc32c"]);
+  assert.deepEqual(absent, ["nope", "kernel/none/"]);
+});

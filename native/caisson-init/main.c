@@ -9,6 +9,7 @@
 #define ROOT_TYPE "erofs"
 #define NEW_ROOT "/root"
 #define MODULE_LIST "/modules"
+#define LATER_MODULE_LIST "/usr/lib/caisson/modules"
 
 static char *const agent[] = {"/usr/bin/node", "/usr/lib/caisson/agent.cjs", NULL};
 static char *const environment[] = {"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", NULL};
@@ -26,6 +27,7 @@ int main(void)
    * stay in the initramfs are shared by all clones of a template. */
   switch_root(ROOT_DEVICE, ROOT_TYPE, NEW_ROOT);
   mount_system();
+  load_modules(LATER_MODULE_LIST);
   configure_system();
   supervise(agent, environment);
 }

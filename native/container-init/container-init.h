@@ -83,7 +83,7 @@ typedef int operation(struct context *context, struct arguments *arguments);
 operation make_process, open_namespace, set_namespace, open_process, join_process, unshare_namespaces, write_proc,
     write_file, bring_loopback_up, set_hostname, set_domainname, map_namespace;
 operation set_propagation, mount_root, attach_root, open_source, open_source_in_root, open_filesystem, set_tree_attributes, inherit_mode, copy_up,
-    attach_tree, set_target_attributes, reconfigure, mask_path, make_path_readonly, make_directory, make_device,
+    attach_tree, attach_tree_if_possible, set_target_attributes, reconfigure, mask_path, make_path_readonly, make_directory, make_device,
     make_symlink, change_root, require_folder;
 operation make_session, make_keyring, open_console, chown_descriptor, set_limit, set_scheduler, set_io_priority,
     set_personality, set_affinity, change_directory, change_directory_as_user, set_umask, drop_bounding_set,

@@ -105,14 +105,17 @@ int attach_root(struct context *context, struct arguments *arguments) {
   return close_and_return(target, 0);
 }
 
-int open_source(struct context *context, struct arguments *arguments) {
-  const char *source = take_string(arguments);
-  bool recursive = take_u32(arguments) != 0;
-  if (all_taken(arguments) < 0) return -1;
-  int tree = open_tree(AT_FDCWD, source, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | (recursive ? AT_RECURSIVE : 0));
+static int clone_mounts(struct context *context, int folder, const char *path, unsigned int flags, bool recursive) {
+  int tree = open_tree(folder, path, flags | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | (recursive ? AT_RECURSIVE : 0));
   if (tree < 0) return -1;
   replace_tree(context, tree);
   return 0;
+}
+
+int open_source(struct context *context, struct arguments *arguments) {
+  const char *source = take_string(arguments);
+  bool recursive = take_u32(arguments) != 0;
+  return all_taken(arguments) < 0 ? -1 : clone_mounts(context, AT_FDCWD, source, 0, recursive);
 }
 
 int open_source_in_root(struct context *context, struct arguments *arguments) {
@@ -121,11 +124,7 @@ int open_source_in_root(struct context *context, struct arguments *arguments) {
   if (all_taken(arguments) < 0) return -1;
   int source = open_in_root(root_of(context), path, O_PATH);
   if (source < 0) return -1;
-  unsigned int flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH | (recursive ? AT_RECURSIVE : 0);
-  int tree = open_tree(source, "", flags);
-  if (tree < 0) return close_and_return(source, -1);
-  replace_tree(context, tree);
-  return close_and_return(source, 0);
+  return close_and_return(source, clone_mounts(context, source, "", AT_EMPTY_PATH, recursive));
 }
 
 /* A file system context's log has a line for the human: "e tmpfs: Bad value for 'size'" (fsopen(2)). */
@@ -166,8 +165,8 @@ int open_filesystem(struct context *context, struct arguments *arguments) {
   uint64_t attributes = take_u64(arguments);
   if (options == NULL || all_taken(arguments) < 0) return -1;
   int fs = fsopen(type, FSOPEN_CLOEXEC);
-  if (fs < 0) return -1;
   int tree = -1;
+  if (fs < 0) return -1;
   if (configure(context, fs, options, FSCONFIG_CMD_CREATE) == 0) {
     tree = fsmount(fs, FSMOUNT_CLOEXEC, (unsigned int)attributes);
     if (tree < 0) take_message(context, fs);
@@ -207,14 +206,21 @@ int inherit_mode(struct context *context, struct arguments *arguments) {
 int attach_tree(struct context *context, struct arguments *arguments) {
   const char *target = take_string(arguments);
   if (all_taken(arguments) < 0) return -1;
-  bool is_root = strcmp(target, "/") == 0;
   if (attach(context, context->tree, target) < 0) return -1;
-  if (is_root) {
-    /* What covers the root is the root. */
+  /* What covers the root is the root. */
+  if (strcmp(target, "/") == 0) {
     close(context->root);
     context->root = context->tree;
     context->tree = -1;
   }
+  replace_tree(context, -1);
+  return 0;
+}
+
+int attach_tree_if_possible(struct context *context, struct arguments *arguments) {
+  const char *target = take_string(arguments);
+  if (all_taken(arguments) < 0) return -1;
+  attach(context, context->tree, target);
   replace_tree(context, -1);
   return 0;
 }

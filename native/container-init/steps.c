@@ -35,6 +35,7 @@ static operation *const operations[] = {
     [36] = attach_root,
     [37] = require_folder,
     [38] = open_source_in_root,
+    [39] = attach_tree_if_possible,
     [50] = make_session,
     [51] = make_keyring,
     [52] = open_console,

@@ -5,13 +5,15 @@ import { CaissonError } from "../../protocol/errors.ts";
 import type { Process, Resources, Spec } from "../../protocol/oci.ts";
 import { systemErrorSentence } from "../errors.ts";
 import { readDocument, readStdinDocument } from "./document.ts";
+import { takeModules } from "./guest-modules.ts";
 import { normalise } from "./normalise.ts";
 import { takeOwnSources } from "./own-sources.ts";
 import { validateConfig, validateProcess, validateResources } from "./validate.ts";
 
 export interface Bundle {
   /**
-   * Valid and normalised: absolute mount destinations and bind sources, those in its own root for giveOwnSources().
+   * Valid and normalised: absolute mount destinations and bind sources, those that only the guest has
+   * for giveOwnSources() and giveModules().
    * `root.path` is as it was written.
    */
   config: Spec;
@@ -42,7 +44,7 @@ export function loadBundle(directory: string, adapt = (document: unknown) => doc
     "root.path",
   );
   const rootfs = realpathSync(rootPath);
-  return { config: takeOwnSources(config, rootfs), bundle, rootfs, warnings };
+  return { config: takeModules(takeOwnSources(config, rootfs)), bundle, rootfs, warnings };
 }
 
 /** The process in a file or pipe for `exec --process`; `adapt` may change it before it is checked. Errors as validateProcess. */

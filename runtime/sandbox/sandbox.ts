@@ -6,6 +6,7 @@ import { formatError } from "../errors.ts";
 import { log } from "../log.ts";
 import { encodeBatch, type Request } from "../network/message.ts";
 import type { SandboxNetwork } from "../network/network.ts";
+import { giveModules } from "../oci/guest-modules.ts";
 import { guestResources } from "../oci/guest-resources.ts";
 import { giveOwnSources } from "../oci/own-sources.ts";
 import { compileSeccomp, type SeccompFilter } from "../oci/seccomp.ts";
@@ -148,7 +149,8 @@ export class Sandbox {
     const isFirst = !this.#hasContainer;
     const spec = this.#inGuest(bundle.spec, isFirst);
     const { directory, foundAt = directory, sharedMemoryBytes = 0 } = bundle;
-    const guestSpec = giveOwnSources(giveSharedMemory(this.share.addContainer(id, spec, foundAt, bundle.rootfs)));
+    const shared = this.share.addContainer(id, spec, foundAt, bundle.rootfs);
+    const guestSpec = giveModules(giveOwnSources(giveSharedMemory(shared)));
     try {
       const seccomp = await (bundle.seccomp ?? compileFilter(bundle.spec));
       const container = await Container.create(
