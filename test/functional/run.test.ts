@@ -215,3 +215,21 @@ test("run lets no container open the guest's own disk, whatever it may do; the h
   const refused = await host.run(["run", "-b", bundle.directory, host.id()]);
   assert.match(errorOf(refused), /linux\.devices\[0\]: "\/dev\/vda" \(b 254:0\) is a device of the host/);
 });
+
+test("run lets who may load modules find the guest's, and has what the kernel does not load by itself", async () => {
+  const script = `
+    grep -q '^ip_tables ' /proc/modules && ls /proc/net/ip_tables_names
+    ls /lib/modules | grep -c "$(uname -r)"
+    modprobe dummy && grep -o '^dummy ' /proc/modules
+    ls /given | grep -c "$(uname -r)"
+    for type in xfs btrfs squashfs nfs4 cifs fuse exfat; do mount -t $type none /tmp 2>/dev/null; grep -ow $type /proc/filesystems; done`;
+  using bundle = new Bundle(["sh", "-c", script]);
+  symlinkSync("busybox", join(bundle.rootfs, "bin/modprobe"));
+  const all = ["CAP_SYS_ADMIN", "CAP_SYS_MODULE"];
+  bundle.process.capabilities = { bounding: all, effective: all, permitted: all };
+  bundle.spec.mounts?.push({ destination: "/given", type: "bind", source: "/lib/modules", options: ["rbind", "ro"] });
+  bundle.write();
+  const { stdout, stderr } = await host.run(["run", "-b", bundle.directory, host.id()]);
+  const loaded = "xfs btrfs squashfs nfs4 cifs fuse exfat".replaceAll(" ", "\n");
+  assert.equal(stdout, `/proc/net/ip_tables_names\n1\ndummy \n1\n${loaded}\n`, stderr);
+});
