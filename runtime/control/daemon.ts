@@ -183,7 +183,12 @@ class Daemon {
       }
     }
     const ending = now();
-    creation.record("stopped", exit.exitCode);
+    try {
+      creation.record("stopped", exit.exitCode);
+    } catch (error) {
+      // The record is that of a stopped container as well once this process has ended; only the exit code is lost.
+      log.warning(formatError(error));
+    }
     await creation.end();
     await Promise.race([this.#members.over(), delay(MEMBERS_LIMIT_MS, undefined, { ref: false })]);
     tracePhase("end sandbox", ending);

@@ -163,6 +163,33 @@ test("a full disk under the state directory", async () => {
   }
 });
 
+test("a state directory that runs out of inodes, at whatever moment", async () => {
+  const small = mkdtempSync(join(tmpdir(), "caisson-inodes-"));
+  using bundle = new Bundle(["true"]);
+  bundle.write();
+  try {
+    // One for the directory itself; with the last number everything fits.
+    for (const inodes of [1, 2, 3, 4, 5, 6, 7, 20]) {
+      execFileSync("mount", ["-t", "tmpfs", "-o", `nr_inodes=${inodes}`, "tmpfs", small]);
+      try {
+        const full = new Host(small);
+        const result = await full.run(["run", "-b", bundle.directory, full.id()]);
+        if (inodes === 20) assert.equal(result.exitCode, 0, result.stderr);
+        if (result.exitCode !== 0) {
+          assert.match(errorOf(result), /no space left on device \(ENOSPC\)/, `${inodes} inodes`);
+          assert.match(result.stderr, /CAISSON_E_STORAGE/);
+          assert.equal(result.stderr.trimEnd().split("\n").length, 1, result.stderr);
+        }
+        assert.deepEqual(await full.remains(), [], `${inodes} inodes`);
+      } finally {
+        execFileSync("umount", [small]);
+      }
+    }
+  } finally {
+    rmSync(small, { recursive: true });
+  }
+});
+
 test("a state directory on a read-only file system", async () => {
   const fixed = mkdtempSync(join(tmpdir(), "caisson-ro-"));
   execFileSync("mount", ["-t", "tmpfs", "-o", "ro", "tmpfs", fixed]);
