@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { bootTimeNs, describeProcess, parseProcess } from "./listing.ts";
 
-const stat = "7 (a) b) S 1 7 7 34817 7 4194560 10 0 0 0 150 50 0 0 20 0 1 0 200 1 1";
+const stat = "7 (a) b) S 1 7 7 34817 7 4194560 10 0 0 0 150 50 0 0 25 5 2 0 200 8192 1";
 const status = "Name:\ta) b\nUid:\t1000\t0\t0\t0\n";
 
 test("parseProcess reads a name with parentheses, times, terminal and arguments", () => {
@@ -14,6 +14,10 @@ test("parseProcess reads a name with parentheses, times, terminal and arguments"
     startedAtNs: 2_000_001_000n,
     tty: "pts/1",
     command: "sleep  1",
+    stat: "SNsl+",
+    virtualBytes: 8192n,
+    residentBytes: 4096n,
+    memoryPermille: 0,
   });
 });
 

@@ -1,8 +1,11 @@
 import { readFileSync } from "node:fs";
+import { totalmem } from "node:os";
 import type { ProcessInfo } from "../protocol/generated/agent.ts";
 
 /** USER_HZ, the unit of times in /proc: 100 on every Linux that Node runs on (time(7)). */
 const NS_PER_TICK = 10_000_000n;
+/** Of x86-64. */
+const PAGE_BYTES = 4096n;
 const UNIX98_MAJORS = { first: 136, last: 143 };
 const TTY_MAJOR = 4;
 
@@ -37,6 +40,7 @@ export function parseProcess(
   const name = text.stat.slice(text.stat.indexOf("(") + 1, close);
   const fields = text.stat.slice(close + 2).split(" ");
   const field = (number: number): string => fields[number - 3] ?? "0";
+  const residentBytes = BigInt(field(24)) * PAGE_BYTES;
   const words = text.command.split("\0");
   if (words.at(-1) === "") words.pop();
   return {
@@ -47,7 +51,23 @@ export function parseProcess(
     startedAtNs: bootNs + BigInt(field(22)) * NS_PER_TICK,
     tty: ttyName(Number(field(7))),
     command: words.length > 0 ? words.join(" ") : `[${name}]`,
+    stat: statOf(pid, field),
+    virtualBytes: BigInt(field(23)),
+    residentBytes,
+    memoryPermille: Number((residentBytes * 1000n) / BigInt(totalmem())),
   };
+}
+
+/** ps(1), PROCESS STATE CODES, in its order; of locked pages nothing is told. */
+function statOf(pid: number, field: (number: number) => string): string {
+  const [state, group, session, terminalGroup, nice, threads] = [3, 5, 6, 8, 19, 20].map(field);
+  return [
+    state,
+    Number(nice) < 0 ? "<" : Number(nice) > 0 ? "N" : "",
+    Number(session) === pid ? "s" : "",
+    Number(threads) > 1 ? "l" : "",
+    Number(terminalGroup) > 0 && terminalGroup === group ? "+" : "",
+  ].join("");
 }
 
 /** The name for a device number as /proc/PID/stat packs it: minor bits 31-20 and 7-0, major bits 15-8. */

@@ -3,15 +3,15 @@
 _caisson_words() {
   case $1 in
     check) echo "--json --kubernetes --help" ;;
-    create) echo "--bundle --console-socket --pid-file --no-pivot --no-new-keyring --preserve-fds --help" ;;
+    create) echo "--bundle --console-socket --pid-file --pidfd-socket --no-pivot --no-new-keyring --preserve-fds --help" ;;
     delete) echo "--force --help" ;;
     events) echo "--interval --stats --help" ;;
     exec) echo "--process --tty --user --additional-gids --env --cwd --cap --no-new-privs --detach --console-socket
-      --pid-file --ignore-paused --preserve-fds --process-label --apparmor --cgroup --help" ;;
+      --pid-file --pidfd-socket --ignore-paused --preserve-fds --process-label --apparmor --cgroup --help" ;;
     kill) echo "--all --help" ;;
     list) echo "--format --quiet --help" ;;
     ps) echo "--format --help" ;;
-    run) echo "--bundle --console-socket --detach --keep --pid-file --no-subreaper --no-pivot --no-new-keyring
+    run) echo "--bundle --console-socket --detach --keep --pid-file --pidfd-socket --no-subreaper --no-pivot --no-new-keyring
       --preserve-fds --help" ;;
     spec) echo "--bundle --rootless --help" ;;
     template) echo "build list rm --bundle --format --quiet --all --help" ;;
@@ -39,7 +39,7 @@ _caisson() {
   done
   case $previous in
     --root | --bundle | -b) mapfile -t COMPREPLY < <(compgen -d -- "$current") && return ;;
-    --log | --config | --trace | --pid-file | --console-socket | --process | --resources)
+    --log | --config | --trace | --pid-file | --pidfd-socket | --console-socket | --process | --resources)
       mapfile -t COMPREPLY < <(compgen -f -- "$current") && return ;;
     --log-format) mapfile -t COMPREPLY < <(compgen -W "text json" -- "$current") && return ;;
     --format) mapfile -t COMPREPLY < <(compgen -W "table json" -- "$current") && return ;;

@@ -10,6 +10,7 @@ NAPI_MODULE_INIT() {
       FUNCTION("listenUnix", posix_listen_unix),
       FUNCTION("sendFds", posix_send_fds),
       FUNCTION("recvFd", posix_recv_fd),
+      FUNCTION("pidfdOpen", posix_pidfd_open),
       FUNCTION("takeFd", posix_take_fd),
       FUNCTION("dup2", posix_dup2),
       FUNCTION("closeOnExecFrom", posix_close_on_exec_from),

@@ -153,6 +153,15 @@ napi_value posix_recv_fd(napi_env env, napi_callback_info info) {
   return NULL;
 }
 
+/* Close-on-exec by nature (pidfd_open(2)). */
+napi_value posix_pidfd_open(napi_env env, napi_callback_info info) {
+  napi_value argument;
+  int pid;
+  if (!read_arguments(env, info, 1, &argument) || !read_int(env, argument, &pid)) return NULL;
+  int process = (int)syscall(SYS_pidfd_open, pid, 0);
+  return process < 0 ? throw_errno(env, errno, "pidfd_open", NULL) : make_int(env, process);
+}
+
 /* Through syscall(2): glibc has wrappers for neither before 2.36. The copy is close-on-exec (pidfd_getfd(2)). */
 napi_value posix_take_fd(napi_env env, napi_callback_info info) {
   napi_value arguments[2];

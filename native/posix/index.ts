@@ -85,6 +85,7 @@ interface PosixAddon {
   listenUnix(path: string): number;
   sendFds(socketFd: number, fds: Uint8Array, data: Uint8Array): void;
   recvFd(socketFd: number): ReceivedFd;
+  pidfdOpen(pid: number): number;
   takeFd(pid: number, fd: number): number;
   dup2(fd: number, target: number): void;
   closeOnExecFrom(first: number): void;
@@ -160,6 +161,14 @@ export function sendFds(socketFd: number, fds: readonly number[], data: Uint8Arr
  */
 export function recvFd(socketFd: number): ReceivedFd {
   return addon.recvFd(socketFd);
+}
+
+/**
+ * A descriptor that refers to a process, however often its pid is used again (pidfd_open(2)).
+ * @throws ESRCH when there is no such process.
+ */
+export function pidfdOpen(pid: number): number {
+  return addon.pidfdOpen(pid);
 }
 
 /**

@@ -10,6 +10,7 @@ napi_value posix_connect_unix(napi_env env, napi_callback_info info);
 napi_value posix_listen_unix(napi_env env, napi_callback_info info);
 napi_value posix_send_fds(napi_env env, napi_callback_info info);
 napi_value posix_recv_fd(napi_env env, napi_callback_info info);
+napi_value posix_pidfd_open(napi_env env, napi_callback_info info);
 napi_value posix_take_fd(napi_env env, napi_callback_info info);
 napi_value posix_dup2(napi_env env, napi_callback_info info);
 napi_value posix_close_on_exec_from(napi_env env, napi_callback_info info);

@@ -12,8 +12,7 @@ import { withDaemon } from "./daemon.ts";
 import { applyFlags, commandProcess, type ProcessFlags } from "./exec-process.ts";
 import { type Execution, execDetached, execInForeground } from "./execution.ts";
 import { startKeeper } from "./keeper.ts";
-import { checkTerminal, refusePreservedFds } from "./launch.ts";
-import { writePidFile } from "./pid-file.ts";
+import { announcePid, checkTerminal, refusePreservedFds } from "./launch.ts";
 
 interface ExecFlags extends Omit<ProcessFlags, "noNewPrivs"> {
   process?: string;
@@ -21,6 +20,7 @@ interface ExecFlags extends Omit<ProcessFlags, "noNewPrivs"> {
   consoleSocket?: string;
   detach?: boolean;
   pidFile?: string;
+  pidfdSocket?: string;
   ignorePaused?: boolean;
   preserveFds: string;
   processLabel?: string;
@@ -46,6 +46,7 @@ export function command(globals: Globals): Command {
     .option("-d, --detach", "leave it running in the background")
     .option("--console-socket <path>", "Unix socket that is sent the terminal's master")
     .option("--pid-file <file>", "write a pid here that lives as long as the process and passes signals on")
+    .option("--pidfd-socket <path>", "Unix socket that is sent a pidfd of that process")
     .option("--ignore-paused", "allow it in a paused container; it runs when the container is resumed")
     .option("--preserve-fds <n>", "only 0: a file descriptor cannot cross into a VM", "0")
     .option("--process-label <label>", "refused: the guest's kernel runs without SELinux")
@@ -80,13 +81,12 @@ async function exec(globals: Globals, id: string, args: readonly string[], flags
     };
     checkTerminal(execution.process.terminal === true, detached, flags.consoleSocket);
     if (!detached) {
-      return await execInForeground(client, execution, () => {
-        if (flags.pidFile !== undefined) writePidFile(flags.pidFile, process.pid);
-      });
+      return await execInForeground(client, execution, () => announcePid(flags, process.pid));
     }
     // Nobody waits for the process's end or changes its terminal's size: the daemon alone will do.
-    if (flags.pidFile === undefined && flags.consoleSocket === undefined) await execDetached(client, execution);
-    else await startKeeper({ directory, execution }, flags.pidFile);
+    const unnamed = [flags.pidFile, flags.pidfdSocket, flags.consoleSocket].every((flag) => flag === undefined);
+    if (unnamed) await execDetached(client, execution);
+    else await startKeeper({ directory, execution }, (pid) => announcePid(flags, pid));
     return 0;
   });
 }

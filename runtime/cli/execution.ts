@@ -16,14 +16,14 @@ export interface Execution {
 export async function execInForeground(
   client: ControlClient,
   { process, ignorePaused }: Execution,
-  started: () => void,
+  started: () => Promise<void>,
 ): Promise<number> {
   using foreground = new Foreground();
   using terminal = process.terminal === true ? new OwnTerminal() : undefined;
   terminal?.makeRaw();
   const window = terminal?.size;
   const execId = await begin(client, foreground, { process, ignorePaused, stdio: ownStdio(), window });
-  started();
+  await started();
   foreground.forwardTo(client, execId, terminal && (() => terminal.size));
   return (await client.request("wait", { execId })).exitCode;
 }

@@ -14,7 +14,6 @@ import { openConsoleTerminal } from "../sandbox/console.ts";
 import { begin, type Execution, ownStdio } from "./execution.ts";
 import { Foreground } from "./foreground.ts";
 import { KEEPER_WORD } from "./keeper-word.ts";
-import { writePidFile } from "./pid-file.ts";
 
 export interface KeeperTask {
   /** State directory of the container. */
@@ -26,8 +25,8 @@ const REPORT_FD = 3;
 
 type Report = { started: true } | { error: WireError };
 
-/** Starts a keeper, with our standard streams; returns when the process runs, and leaves it. */
-export async function startKeeper(task: KeeperTask, pidFile: string | undefined): Promise<void> {
+/** Starts a keeper, with our standard streams; returns when the process runs and its pid is told, and leaves it. */
+export async function startKeeper(task: KeeperTask, announce: (pid: number) => Promise<void>): Promise<void> {
   const script = process.argv[1];
   if (script === undefined) throw new CaissonError("CAISSON_E_INTERNAL", "the program's own file is unknown");
   const child = spawn(process.execPath, [...process.execArgv, script, KEEPER_WORD, JSON.stringify(task)], {
@@ -45,7 +44,7 @@ export async function startKeeper(task: KeeperTask, pidFile: string | undefined)
   });
   if ("error" in report) throw fromWireError(report.error);
   try {
-    if (pidFile !== undefined) writePidFile(pidFile, child.pid ?? 0);
+    await announce(child.pid ?? 0);
   } catch (error) {
     // The daemon then kills the process.
     child.kill("SIGKILL");

@@ -1,4 +1,5 @@
 import type { Command } from "commander";
+import { readState } from "../state/store.ts";
 import { type Globals, verb } from "./command.ts";
 import { withDaemon } from "./daemon.ts";
 import { signalNumber } from "./signal.ts";
@@ -10,6 +11,8 @@ export function command(globals: Globals): Command {
     .option("-a, --all", "send it to every process of the container")
     .action(async (id: string, text: string, { all = false }: { all?: boolean }) => {
       const signal = signalNumber(text);
+      // Every process of a container that has none has been sent it.
+      if (all && readState(globals.root, id).status === "stopped") return;
       await withDaemon(globals, id, { stopped: "container not running" }, (client) =>
         client.request("kill", { signal, all }),
       );

@@ -15,6 +15,7 @@ export interface LaunchFlags {
   bundle: string;
   consoleSocket?: string;
   pidFile?: string;
+  pidfdSocket?: string;
   pivot: boolean;
   newKeyring: boolean;
   preserveFds: string;
@@ -30,6 +31,7 @@ export function launchVerb(name: string, description: string): Command {
     .option("-b, --bundle <directory>", "the bundle: a directory with config.json", ".")
     .option("--console-socket <path>", "Unix socket that is sent the terminal's master")
     .option("--pid-file <file>", "write the container's pid here")
+    .option("--pidfd-socket <path>", "Unix socket that is sent a pidfd of that process")
     .option("--no-pivot", "changes nothing: inside the VM the root file system is never a ramdisk")
     .option("--no-new-keyring", "changes nothing: the caller's keys cannot be reached from inside a VM")
     .option("--preserve-fds <n>", "only 0: a file descriptor cannot cross into a VM", "0");
@@ -103,7 +105,7 @@ export async function createContainer(
       config: globals.config,
       systemdCgroup: globals.systemdCgroup,
     });
-    if (flags.pidFile !== undefined) writePidFile(flags.pidFile, pid);
+    await announcePid(flags, pid);
     tracePhase("create", start);
     return daemon;
   } catch (error) {
@@ -112,6 +114,17 @@ export async function createContainer(
   } finally {
     signal?.removeEventListener("abort", leave);
   }
+}
+
+/** Tells the caller, as the flags say, which process of the host stands for the container's. Throws as what it calls. */
+export async function announcePid(
+  { pidFile, pidfdSocket }: { pidFile?: string | undefined; pidfdSocket?: string | undefined },
+  pid: number,
+): Promise<void> {
+  if (pidFile !== undefined) writePidFile(pidFile, pid);
+  if (pidfdSocket === undefined) return;
+  const { sendPidfd } = await import("./pidfd-socket.ts");
+  sendPidfd(resolve(pidfdSocket), pid);
 }
 
 /** Ends a daemon of ours, and the container with it: leaving it alone is its signal to clean up. Removes what stays. */

@@ -1,7 +1,7 @@
 import type { Command } from "commander";
 import { CaissonError } from "../../protocol/errors.ts";
 import { log } from "../log.ts";
-import { ociState, type StateRecord } from "../state/record.ts";
+import { ociState, runcState, type StateRecord } from "../state/record.ts";
 import { listStates } from "../state/store.ts";
 import { type Globals, verb } from "./command.ts";
 import { print } from "./output.ts";
@@ -22,11 +22,11 @@ export function command({ root }: Globals): Command {
     });
 }
 
-/** The list as runc prints it; JSON with the fields that its list has besides the state's. */
+/** The list as runc prints it. */
 export function listText(records: readonly StateRecord[], format: "table" | "json" | "quiet"): string {
   if (format === "quiet") return records.map(({ id }) => `${id}\n`).join("");
   if (format === "json") {
-    return `${JSON.stringify(records.map((record) => ({ ...ociState(record), rootfs: record.rootfs, created: record.created, owner: record.owner })))}\n`;
+    return `${JSON.stringify(records.map((record) => runcState(record, record.owner)))}\n`;
   }
   return table(
     HEADER,

@@ -36,6 +36,12 @@ const COLUMNS: Record<string, Column> = {
   etime: right("ELAPSED", 11, (process, nowMs) => elapsed(Math.max(0, Math.floor((nowMs - process.startedAt) / 1000)))),
   tty: left("TTY", 8, ({ tty }) => tty),
   time: right("TIME", 8, ({ cpuNs }) => cpuTime(cpuNs)),
+  bsdtime: right("TIME", 6, ({ cpuNs }) => bsdTime(cpuNs)),
+  bsdstart: left("START", 6, started),
+  stat: left("STAT", 4, ({ stat }) => stat),
+  vsz: right("VSZ", 6, ({ virtualKib }) => String(virtualKib)),
+  rss: right("RSS", 5, ({ residentKib }) => String(residentKib)),
+  pmem: right("%MEM", 4, ({ memoryPermille }) => (memoryPermille / 10).toFixed(1)),
   args: left("COMMAND", 0, command),
   comm: left("COMMAND", 15, ({ command }) => programName(command)),
 };
@@ -46,6 +52,10 @@ const ALIASES: Record<string, string> = {
   euser: "user",
   uname: "user",
   "%cpu": "pcpu",
+  "%mem": "pmem",
+  start: "bsdstart",
+  vsize: "vsz",
+  rssize: "rss",
   start_time: "stime",
   tt: "tty",
   tname: "tty",
@@ -64,8 +74,8 @@ const FULL: readonly Column[] = [
 ];
 
 /**
- * How to show a process list, by ps's own options: nothing, `-ef` and the like for its full layout, `-o pid,args` for
- * columns of one's choice.
+ * How to show a process list, by ps's own options: nothing, `-ef` and the like for its full layout, `ax`, `-x` and `aux`
+ * for those of BSD's ps (without the environment, which `e` would show there), `-o pid,args` for columns of one's choice.
  * @throws CaissonError CAISSON_E_USAGE for an option or column that it does not have.
  */
 export function processTable(options: readonly string[]): ShowProcesses {
@@ -79,21 +89,35 @@ export function processTable(options: readonly string[]): ShowProcesses {
       .join("");
 }
 
+const named = (names: readonly string[]): Column[] => names.map((name) => COLUMNS[name] as Column);
+/** What `x` and `u` choose: the formats of BSD's ps. */
+const BSD = [...named(["pid", "tty", "stat", "bsdtime"]), left("COMMAND", 0, command)];
+const BSD_USER = [
+  ...named(["user", "pid", "pcpu", "pmem", "vsz", "rss", "tty", "stat"]),
+  left("START", 5, started),
+  ...named(["bsdtime"]),
+  left("COMMAND", 0, command),
+];
+
 function parseOptions(options: readonly string[]): readonly Column[] {
   const chosen: Column[] = [];
   let full = false;
+  let bsd = "";
   const rest = [...options];
   for (let option = rest.shift(); option !== undefined; option = rest.shift()) {
     // Every process of the container is listed anyway: -e, -A, -a and x choose what is shown on a host.
-    const letters = /^-?([eAaxfw]*)(o?)(.*)$/.exec(option);
+    const letters = /^-?([eAaxfuw]*)(o?)(.*)$/.exec(option);
     if (letters === null || (letters[2] === "" && letters[3] !== "")) throw unknownOption(option);
-    full ||= (letters[1] ?? "").includes("f");
+    full ||= option.startsWith("-") && (letters[1] ?? "").includes("f");
+    if (!option.startsWith("-") || /[xu]/.test(letters[1] ?? "")) bsd += letters[1];
     if (letters[2] === "") continue;
     const list = letters[3] || rest.shift();
     if (list === undefined) throw unknownOption(option);
     chosen.push(...list.split(/[ ,]+/).map(parseColumn));
   }
   if (chosen.length > 0) return chosen;
+  // ps reads all options as BSD's once one of them is.
+  if (bsd !== "") return bsd.includes("u") ? BSD_USER : BSD;
   return full ? FULL : ["pid", "tty", "time"].map(parseColumn).concat(parseColumn("ucmd"));
 }
 
@@ -112,7 +136,7 @@ function parseColumn(text: string): Column {
 
 function unknownOption(option: string): CaissonError {
   return new CaissonError("CAISSON_E_USAGE", `ps: the option "${option}" is not supported`, {
-    remedy: "The processes run in a VM, where the host's ps cannot look: use -ef, or -o with a list of columns.",
+    remedy: "The processes run in a VM, where the host's ps cannot look: use -ef, aux, or -o with a list of columns.",
   });
 }
 
@@ -140,6 +164,12 @@ function usedPercent({ cpuNs, startedAt }: ContainerProcess, nowMs: number): num
 
 function cpuTime(cpuNs: string): string {
   return clock(Number(BigInt(cpuNs) / NS_PER_SECOND));
+}
+
+/** minutes:seconds. */
+function bsdTime(cpuNs: string): string {
+  const seconds = Number(BigInt(cpuNs) / NS_PER_SECOND);
+  return `${Math.floor(seconds / 60)}:${twoDigits(seconds % 60)}`;
 }
 
 function clock(seconds: number): string {

@@ -1,5 +1,6 @@
 import type { Command } from "commander";
 import { CaissonError } from "../../protocol/errors.ts";
+import { readState } from "../state/store.ts";
 import { type Globals, verb } from "./command.ts";
 import { withDaemon } from "./daemon.ts";
 import { print } from "./output.ts";
@@ -16,6 +17,11 @@ export function command(globals: Globals): Command {
         throw new CaissonError("CAISSON_E_USAGE", "invalid format option", { remedy: "Give table or json." });
       }
       const show = processTable(options);
+      if (readState(globals.root, id).status === "stopped") {
+        // As runc prints no pids.
+        print(format === "json" ? "null\n" : show([], Date.now()));
+        return;
+      }
       const text = await withDaemon(globals, id, { stopped: "container not running" }, async (client, { daemon }) => {
         // Engines look these pids up on the host (docker top), where a guest's pid would be some other process's.
         if (format === "json") return `${JSON.stringify([daemon.pid])}\n`;

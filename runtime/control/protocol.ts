@@ -101,6 +101,12 @@ export interface ContainerProcess {
   /** Unix milliseconds. */
   startedAt: number;
   command: string;
+  /** As ps's STAT: "Ssl". */
+  stat: string;
+  virtualKib: number;
+  residentKib: number;
+  /** Resident thousandths of the guest's memory. */
+  memoryPermille: number;
 }
 
 /** Every verb: its parameters and its result. `execId` empty or missing names the container's init. */

@@ -12,6 +12,10 @@ export function toContainerProcesses(processes: readonly ProcessInfo[]): Contain
     cpuNs: process.cpuNs.toString(),
     startedAt: Number(process.startedAtNs / 1_000_000n),
     command: printable(process.command),
+    stat: printable(process.stat),
+    virtualKib: Number(process.virtualBytes / 1024n),
+    residentKib: Number(process.residentBytes / 1024n),
+    memoryPermille: process.memoryPermille,
   }));
 }
 

@@ -59,6 +59,13 @@ export function ociState({ id, status, daemon, bundle, annotations }: StateRecor
   };
 }
 
+/** What `state` and `list` print: the state with what runc adds to it, in runc's order. */
+export function runcState(record: StateRecord, owner: string): object {
+  const { ociVersion, id, pid, status, bundle, annotations } = ociState(record);
+  const { rootfs, created } = record;
+  return { ociVersion, id, pid, status, bundle, rootfs, created, ...(annotations && { annotations }), owner };
+}
+
 export function formatRecord(record: StateRecord): string {
   return `${JSON.stringify({ format: FORMAT, ...record })}\n`;
 }

@@ -8,7 +8,7 @@ import fc from "fast-check";
 import { CaissonError, type ErrorCode } from "../../protocol/errors.ts";
 import { statePaths } from "./paths.ts";
 import { processIdentity } from "./process-identity.ts";
-import { ociState, type StateRecord } from "./record.ts";
+import { ociState, runcState, type StateRecord } from "./record.ts";
 import { listStates, readState, removeState, reserveState, writeState } from "./store.ts";
 
 let root: string;
@@ -275,4 +275,12 @@ test("reserveState lets nobody but the owner read what it makes", () => {
   const { directory, record: path } = statePaths(root, "a");
   assert.equal(statSync(directory).mode & 0o777, 0o700);
   assert.equal(statSync(path).mode & 0o777, 0o600);
+});
+
+test("runcState has what runc prints, in its order", () => {
+  const given = record("a", { status: "running", annotations: { key: "value" } });
+  assert.deepEqual(Object.keys(runcState(given, "")), [
+    ...["ociVersion", "id", "pid", "status", "bundle", "rootfs", "created", "annotations", "owner"],
+  ]);
+  assert.equal("annotations" in runcState(record("a", { annotations: undefined }), "root"), false);
 });

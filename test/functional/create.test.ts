@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { after, afterEach, test } from "node:test";
 import { Bundle } from "../harness/bundle.ts";
 import { collect, detached, errorOf, Host, until } from "../harness/host.ts";
-import { ConsoleSocket } from "../harness/terminal.ts";
+import { ConsoleSocket, PidfdSocket } from "../harness/terminal.ts";
 
 const host = new Host();
 const folder = mkdtempSync(join(tmpdir(), "caisson-create-"));
@@ -23,13 +23,16 @@ test("create stops short of the process, whose streams are those create was give
   using bundle = new Bundle(["sh", "-c", "echo started > /root/started; echo out; echo err >&2; exit 4"]);
   const id = host.id();
   const pidFile = join(folder, "pid");
-  const child = host.spawn(["create", "--pid-file", pidFile, "--bundle", bundle.directory, id]);
+  using socket = new PidfdSocket();
+  const flags = ["--pid-file", pidFile, "--pidfd-socket", socket.path];
+  const child = host.spawn(["create", ...flags, "--bundle", bundle.directory, id]);
   const output = collect(child);
   const exitCode = await new Promise((resolve) => child.once("exit", resolve));
   assert.equal(exitCode, 0);
   const { status, pid } = JSON.parse(await host.ok(["state", id]));
   assert.equal(status, "created");
   assert.equal(readFileSync(pidFile, "utf8"), String(pid));
+  assert.equal(await socket.pid, pid);
   assert.throws(() => readFileSync(join(bundle.rootfs, "root/started")), { code: "ENOENT" });
 
   await host.ok(["start", id]);

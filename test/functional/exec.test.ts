@@ -7,7 +7,7 @@ import { after, before, test } from "node:test";
 import { processIdentity } from "../../runtime/state/process-identity.ts";
 import { Bundle } from "../harness/bundle.ts";
 import { collect, detached, errorOf, Host, PROGRAM, until } from "../harness/host.ts";
-import { ConsoleSocket, Terminal } from "../harness/terminal.ts";
+import { ConsoleSocket, PidfdSocket, Terminal } from "../harness/terminal.ts";
 
 const host = new Host();
 const bundle = new Bundle();
@@ -151,8 +151,10 @@ test("exec --detach leaves it running with nobody", async () => {
 test("exec --detach --pid-file names a process that lives, dies and is signalled as the one inside", async () => {
   const pidFile = join(folder, "pid");
   const started = Date.now();
-  await detached(host, ["exec", "-d", "--pid-file", pidFile, id, "sleep", "1"]);
+  using socket = new PidfdSocket();
+  await detached(host, ["exec", "-d", "--pid-file", pidFile, "--pidfd-socket", socket.path, id, "sleep", "1"]);
   const pid = Number(readFileSync(pidFile, "utf8"));
+  assert.equal(await socket.pid, pid);
   await until(() => processIdentity(pid) === undefined);
   assert.ok(Date.now() - started >= 1000);
 

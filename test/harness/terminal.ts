@@ -1,5 +1,5 @@
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
-import { closeSync, mkdtempSync, rmSync } from "node:fs";
+import { closeSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { createServer, type Server, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -93,6 +93,36 @@ export class ConsoleSocket implements Disposable {
     this.#server = createServer({ pauseOnConnect: true }, (socket) => {
       receive(descriptor(socket))
         .then((master) => resolve(new Screen(master)), reject)
+        .finally(() => socket.destroy());
+    });
+    this.#server.listen(this.path);
+  }
+
+  [Symbol.dispose](): void {
+    this.#server.close();
+    rmSync(this.#folder, { recursive: true, force: true });
+  }
+}
+
+/** Listens where `--pidfd-socket` sends a pidfd to. */
+export class PidfdSocket implements Disposable {
+  readonly path: string;
+  readonly #folder = mkdtempSync(join(tmpdir(), "caisson-pidfd-"));
+  readonly #server: Server;
+  /** The process that the pidfd refers to (proc_pid_fdinfo(5)). */
+  readonly pid: Promise<number>;
+
+  constructor() {
+    this.path = join(this.#folder, "pidfd.sock");
+    const { promise, resolve, reject } = Promise.withResolvers<number>();
+    this.pid = promise;
+    this.#server = createServer({ pauseOnConnect: true }, (socket) => {
+      receive(descriptor(socket))
+        .then((pidfd) => {
+          const info = readFileSync(`/proc/self/fdinfo/${pidfd}`, "utf8");
+          closeSync(pidfd);
+          resolve(Number(/^Pid:\s+(\d+)$/m.exec(info)?.[1]));
+        }, reject)
         .finally(() => socket.destroy());
     });
     this.#server.listen(this.path);
