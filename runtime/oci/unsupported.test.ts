@@ -86,3 +86,15 @@ test("refuseUnsupported names every field at once", () => {
   const error = refusal({ ...spec, vm: {}, process: { ...spec.process, selinuxLabel: "x" } });
   assert.match(error?.message ?? "", /vm: .*; process\.selinuxLabel: /);
 });
+
+test("refuseUnsupported says to add a namespace that is missing, and to remove what is there", () => {
+  const withoutNetwork = { namespaces: namespaces.filter(({ type }) => type !== "network") };
+  const missing = refusal(withLinux(withoutNetwork));
+  assert.match(missing?.message ?? "", /linux\.namespaces: a network namespace is missing/);
+  assert.equal(missing?.remedy, 'Add {"type": "network"} to linux.namespaces.');
+  assert.equal(
+    refusal({ ...withLinux(withoutNetwork), vm: {} })?.remedy,
+    'Add {"type": "network"} to linux.namespaces. Remove the other field from the configuration.',
+  );
+  assert.equal(refusal({ ...spec, vm: {} })?.remedy, "Remove the field from the configuration.");
+});

@@ -9,6 +9,8 @@ interface Refusal<Part> {
   field: string;
   /** Follows the field's name in the message. */
   reason: string;
+  /** What to do instead of removing the field. */
+  remedy?: string;
   /** Whether the configuration asks for it: an empty value and an explicit "off" do not. */
   asked(part: Part): boolean;
 }
@@ -34,12 +36,14 @@ const CONFIG: readonly Refusal<Spec>[] = [
   ...(["pid", "ipc", "uts", "mount", "user", "cgroup", "time"] as const).map((type) => joined(type, HOST_NAMESPACE)),
   {
     field: "linux.namespaces",
-    reason: "it has no network namespace, and a VM cannot share the host's own network",
+    reason: "a network namespace is missing, and a VM cannot share the host's own network",
+    remedy: 'Add {"type": "network"} to linux.namespaces.',
     asked: ({ linux }) => !linux?.namespaces?.some(({ type }) => type === "network"),
   },
   {
     field: "linux.namespaces",
-    reason: "it has no mount namespace, and a container without one would mount over the guest's own files",
+    reason: "a mount namespace is missing, and a container without one would mount over the guest's own files",
+    remedy: 'Add {"type": "mount"} to linux.namespaces.',
     asked: ({ linux }) => !linux?.namespaces?.some(({ type }) => type === "mount"),
   },
   {
@@ -129,14 +133,22 @@ function asked<Part>(refusals: readonly Refusal<Part>[], part: Part | undefined,
     .map((refusal) => ({ ...refusal, field: `${parent}${refusal.field}` }));
 }
 
-function refuse(source: string, refusals: readonly { field: string; reason: string }[]): void {
+function refuse(source: string, refusals: readonly Pick<Refusal<never>, "field" | "reason" | "remedy">[]): void {
   const [first] = refusals;
   if (first === undefined) return;
   const list = refusals.map(({ field, reason }) => `${field}: ${reason}`).join("; ");
   throw new CaissonError("CAISSON_E_CONFIG_UNSUPPORTED", `${source} asks for what is not carried out: ${list}`, {
     field: first.field,
-    remedy: `Remove ${refusals.length === 1 ? "the field" : "the fields"} from the configuration.`,
+    remedy: remedyFor(refusals),
   });
+}
+
+function remedyFor(refusals: readonly Pick<Refusal<never>, "remedy">[]): string {
+  const removed = refusals.filter(({ remedy }) => remedy === undefined).length;
+  const others = refusals.flatMap(({ remedy }) => remedy ?? []);
+  if (removed === 0) return others.join(" ");
+  const which = others.length > 0 ? "the other" : "the";
+  return [...others, `Remove ${which} ${removed === 1 ? "field" : "fields"} from the configuration.`].join(" ");
 }
 
 function joined(type: string, reason: string): Refusal<Spec> {

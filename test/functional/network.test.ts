@@ -262,7 +262,7 @@ test("the host's own network is refused, and so is what cannot be connected", as
   const namespaces = bundle.spec.linux?.namespaces?.filter(({ type }) => type !== "network");
   bundle.spec.linux = { ...bundle.spec.linux, namespaces };
   bundle.write();
-  await refused(/linux\.namespaces: it has no network namespace/);
+  await refused(/linux\.namespaces: a network namespace is missing.* Add \{"type": "network"\}/);
 
   using inside = new Netns();
   inside.ip(`tuntap add tun0 mode tun
