@@ -1,20 +1,25 @@
-import { appendFileSync, writeFileSync } from "node:fs";
+/**
+ * What took how long: for `--trace FILE` as Chrome trace events, for `--debug` as records of the log. Without either it
+ * costs two comparisons a phase.
+ */
+import { log } from "./log.ts";
+
+/** Adds events to the trace file (trace-file.ts); undefined without `--trace`. */
+let add: ((events: readonly string[]) => void) | undefined;
+let label = "caisson";
+const events: string[] = [];
 
 /**
- * `--trace FILE`: what took how long, as Chrome trace events (the JSON array form, whose closing bracket is optional, so
- * that the CLI and the daemon append to one file). Without a file it costs one comparison a phase.
+ * Starts tracing to `path`; `name` is shown for this process. The `first` process begins the file anew.
+ * @throws CaissonError CAISSON_E_USAGE when the file cannot be written.
  */
-let file: string | undefined;
-let label = "caisson";
-const lines: string[] = [];
-
-/** Starts tracing to `path`; `name` is shown for this process. The `first` process begins the file anew. */
-export function traceTo(path: string | undefined, name: string, first = false): void {
+export async function traceTo(path: string | undefined, name: string, first = false): Promise<void> {
   if (path === undefined) return;
-  if (first) writeFileSync(path, "[\n");
-  file = path;
+  // Loaded by those who trace: it needs a native addon.
+  const { addEvents } = await import("./trace-file.ts");
+  addEvents(path, [event({ ph: "M", name: "process_name", args: { name } }, name)], first);
+  add = (given) => addEvents(path, given);
   label = name;
-  lines.push(event({ ph: "M", name: "process_name", args: { name } }));
   process.once("exit", writeTrace);
 }
 
@@ -28,21 +33,26 @@ export function now(): number {
 
 /** Records that the phase lasted from `start` (a `now()`) until this moment. */
 export function tracePhase(name: string, start: number): void {
-  if (file === undefined) return;
+  if (log.level === "debug") log.debug(name, { ms: Math.round((now() - start) * 10) / 10 });
+  if (add === undefined) return;
   const end = now();
-  lines.push(event({ ph: "X", name, ts: micros(start), dur: Math.round((end - start) * 1000) }));
+  events.push(event({ ph: "X", name, ts: micros(start), dur: Math.round((end - start) * 1000) }, label));
 }
 
-/** Appends what has been recorded so far to the file. */
+/** Adds what has been recorded so far to the file. A file that cannot be written any more is no failure of what is traced. */
 export function writeTrace(): void {
-  if (file === undefined || lines.length === 0) return;
-  appendFileSync(file, lines.splice(0).join(""));
+  if (add === undefined || events.length === 0) return;
+  try {
+    add(events.splice(0));
+  } catch {
+    // It could be written when the process began; what is lost is a trace.
+  }
 }
 
 function micros(atMs: number): number {
   return Math.round((performance.timeOrigin + atMs) * 1000);
 }
 
-function event(fields: Record<string, unknown>): string {
-  return `${JSON.stringify({ cat: label, pid: process.pid, tid: process.pid, ...fields })},\n`;
+function event(fields: Record<string, unknown>, cat: string): string {
+  return JSON.stringify({ cat, pid: process.pid, tid: process.pid, ...fields });
 }

@@ -17,9 +17,9 @@ export async function main(word: string, args: readonly string[]): Promise<void>
       process.exitCode = await runKeeper(JSON.parse(args[0] ?? ""));
       return;
     }
-    await runProgram(args, (globals) => {
+    await runProgram(args, async (globals) => {
       log.start(globals);
-      traceTo(globals.trace, "caisson", true);
+      await traceTo(globals.trace, "caisson", true);
       tracePhase("caisson: load", 0);
     });
   } catch (error) {

@@ -50,7 +50,7 @@ interface GlobalFlags {
 }
 
 /** Calls `ready` with the global flags before the verb named in `args` runs, so that even its first error is logged. */
-export async function runProgram(args: readonly string[], ready: (globals: Globals) => void): Promise<void> {
+export async function runProgram(args: readonly string[], ready: (globals: Globals) => Promise<void>): Promise<void> {
   const program = programCommand();
   let chosen: { name: string; rest: string[]; flags: GlobalFlags } | undefined;
   program.action((name: string | undefined, rest: string[], flags: GlobalFlags) => {
@@ -60,7 +60,7 @@ export async function runProgram(args: readonly string[], ready: (globals: Globa
   if (chosen === undefined) return;
   const { name, rest, flags } = chosen;
   const globals = globalsOf(flags);
-  ready(globals);
+  await ready(globals);
   if (name === "help") {
     if (rest[0] === undefined) program.outputHelp();
     else await parse((await load(rest[0])).command(globals), ["--help"]);

@@ -38,9 +38,9 @@ export async function runDaemon(logging: DaemonLog): Promise<never> {
   const inherited = new Socket({ fd: INHERITED_FD });
   try {
     enterPrivateMountNamespace();
-    traceTo(logging.trace, "daemon");
-    tracePhase("daemon: load", 0);
     log.start(logging);
+    await traceTo(logging.trace, "daemon");
+    tracePhase("daemon: load", 0);
   } catch (error) {
     return await refuseAll(inherited, error);
   }

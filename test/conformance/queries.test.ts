@@ -23,7 +23,10 @@ test("ps, state, list and kill answer as runc, also of a stopped container", { s
     if (options.includes("-x")) assert.doesNotMatch(line ?? "", /PATH=/);
     assert.equal(/ Ss /.test(line ?? ""), / Ss /.test(runcsLine ?? ""), line);
   }
-  for (const args of [["state", id], ["list", "--format", "json"]]) {
+  for (const args of [
+    ["state", id],
+    ["list", "--format", "json"],
+  ]) {
     const { caisson, runc } = await pair.run(args);
     const keys = ({ stdout }: { stdout: string }) => stdout.match(/"\w+":/g);
     assert.deepEqual(keys(caisson), keys(runc), args.join(" "));

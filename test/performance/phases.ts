@@ -18,10 +18,9 @@ interface TraceEvent {
 
 const MICROSECONDS = 1e6;
 
-/** The phases in a trace file, a JSON array that may lack its end (runtime/trace.ts). */
+/** The phases in a trace file (runtime/trace-file.ts). */
 export function parseTrace(text: string): Phase[] {
-  const whole = text.trim().replace(/,?\s*\]?$/, "]");
-  const events = (JSON.parse(whole) as TraceEvent[]).filter(({ ph }) => ph === "X");
+  const events = (JSON.parse(text) as TraceEvent[]).filter(({ ph }) => ph === "X");
   const zero = Math.min(...events.map(({ ts }) => ts));
   return events.map(({ cat, name, ts, dur }) => ({
     name: name.startsWith(`${cat}: `) ? name : `${cat}: ${name}`,
