@@ -6,8 +6,18 @@ cd "$(dirname "$0")/.."
 prefix=$1
 home=$prefix/lib/caisson
 
-install -d "$home/bin" "$home/out/native" "$home/out/image" "$prefix/bin" "$prefix/share/man/man8" \
-  "$prefix/share/bash-completion/completions"
+# Those that are made here are kept in a list, without the prefix: uninstall.sh removes no others.
+made=
+folder() {
+  [ ! -d "$prefix$1" ] || return 0
+  case $1 in ?*) folder "${1%/*}" ;; esac
+  mkdir -p "$prefix$1"
+  made="$made$1/
+"
+}
+for each in /bin /lib /share/man/man8 /share/bash-completion/completions; do folder "$each"; done
+install -d "$home/bin" "$home/out/native" "$home/out/image"
+printf %s "$made" >>"$home/folders"
 for command in bin/*; do
   install -m 755 "$command" "$home/$command"
   ln -sfn "../lib/caisson/$command" "$prefix/$command"

@@ -14,7 +14,7 @@ _caisson_words() {
     run) echo "--bundle --console-socket --detach --keep --pid-file --pidfd-socket --no-subreaper --no-pivot --no-new-keyring
       --preserve-fds --help" ;;
     spec) echo "--bundle --rootless --help" ;;
-    template) echo "build list rm --bundle --format --quiet --all --help" ;;
+    template) echo "build list rm --bundle --format --quiet --all --stale --help" ;;
     update) echo "--resources --blkio-weight --cpu-period --cpu-quota --cpu-burst --cpu-share --cpu-rt-period
       --cpu-rt-runtime --cpu-idle --cpuset-cpus --cpuset-mems --memory --memory-reservation --memory-swap --pids-limit
       --l3-cache-schema --mem-bw-schema --help" ;;

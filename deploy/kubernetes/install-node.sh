@@ -57,6 +57,9 @@ remove_caisson() {
     rm "$HOST$drop_in"
     restart_containerd
   fi
+  # Templates that were made from the image, with their fork servers.
+  rm -rf "$HOST$home/out/image"
+  [ ! -x "$HOST$home/bin/caisson" ] || on_node caisson template rm --stale || true
   rm -rf "$HOST$home" "$HOST$shim" "$HOST/usr/local/bin/caisson"
   echo "caisson-installer: removed"
 }

@@ -46,7 +46,8 @@ export function command(globals: Globals): Command {
     .description("Removes templates with their fork servers. Sandboxes that were made of one go on.")
     .argument("[key...]")
     .option("-a, --all", "all of them")
-    .action(async (keys: string[], { all }: { all?: boolean }) => await remove(globals, keys, all === true));
+    .option("--stale", "those that are of no use: made from files that are no more, or changed since")
+    .action(async (keys: string[], choice: Choice) => await remove(globals, keys, choice));
   return template;
 }
 
@@ -105,13 +106,24 @@ function cells({ key, bytes, lastUsedMs, condition, manifest, forkServer }: Stor
   ];
 }
 
-async function remove({ config }: Globals, keys: readonly string[], all: boolean): Promise<void> {
-  if (all === keys.length > 0) {
-    throw new CaissonError("CAISSON_E_USAGE", "template rm: name the templates to remove, or give --all, not both");
+/** Which templates, beside those that are named. */
+interface Choice {
+  all?: boolean;
+  stale?: boolean;
+}
+
+async function remove({ config }: Globals, keys: readonly string[], { all, stale }: Choice): Promise<void> {
+  if ([all === true, stale === true, keys.length > 0].filter((given) => given).length !== 1) {
+    throw new CaissonError(
+      "CAISSON_E_USAGE",
+      "template rm: name the templates to remove, or give --all or --stale; one of the three",
+    );
   }
   const store = templateStore(loadSettings(config));
-  const wanted = all ? store.list().map(({ key }) => key) : keys;
-  const missing = wanted.filter((key) => !store.remove(key) && !all);
+  const found = keys.length > 0 ? [] : store.list().filter(({ condition }) => all === true || condition !== "usable");
+  const missing = keys.filter((key) => !store.remove(key));
+  // One that is gone by now is no failure.
+  for (const { key } of found) store.remove(key);
   // Servers go on that are others', or have forks.
   await removeWithin(new HostCgroup(FORK_SERVER_CGROUP), END_LIMIT_MS);
   if (missing.length > 0) {

@@ -50,6 +50,8 @@ test("template build, list and rm; containers use it", async () => {
     execFileSync("umount", [templates]);
   }
 
+  assert.equal((await template("rm", "--stale")).exitCode, 0);
+  assert.ok(existsSync(memory));
   assert.equal((await template("rm", key)).exitCode, 0);
   assert.ok(!existsSync(memory));
   const again = await template("rm", key);
@@ -74,6 +76,7 @@ test("template names what it is to do", async () => {
     [[], /caisson template: a command is missing/],
     [["make"], /unknown command 'make'/],
     [["rm"], /name the templates to remove, or give --all/],
+    [["rm", "--all", "--stale"], /name the templates to remove, or give --all/],
     [["rm", "../x"], /There is no template "\.\.\/x"/],
     [["list", "--format", "xml"], /invalid format option/],
   ] as const) {
