@@ -13,9 +13,11 @@ import { findQemu, type Qemu } from "../vm/qemu.ts";
 import type { Accelerator } from "../vm/spec.ts";
 import { templateBytes } from "../vm/template/space.ts";
 import { vsockProblem } from "../vm/vsock.ts";
+import { inspectBoot, notBooted } from "./check-boot.ts";
 import { inspectNode } from "./check-kubernetes.ts";
 import { type Finding, isUsable, reportJson, reportText } from "./check-report.ts";
 import { type Globals, verb } from "./command.ts";
+import { Foreground } from "./foreground.ts";
 import { print } from "./output.ts";
 import { VERSION } from "./version.ts";
 
@@ -57,7 +59,20 @@ async function inspect(settingsFile: string | undefined): Promise<Finding[]> {
     accelerator = found.accelerator;
     findings.push(...found.findings);
   }
-  return [...findings, ...transports(settings, accelerator), ...network(), cgroups(), templates(settings)];
+  findings.push(...transports(settings, accelerator), ...network(), cgroups(), templates(settings));
+  return [...findings, await boots(settings, findings)];
+}
+
+async function boots(settings: Settings, findings: readonly Finding[]): Promise<Finding> {
+  const missing = findings.filter(({ status }) => status === "failed").map(({ subject }) => subject);
+  if (missing.length > 0) return notBooted(missing);
+  using foreground = new Foreground();
+  try {
+    return await inspectBoot(settings, foreground.interrupted);
+  } catch (error) {
+    foreground.interrupted.throwIfAborted();
+    return failed("VM", error);
+  }
 }
 
 function defaultSettings(): string {

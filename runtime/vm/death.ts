@@ -74,7 +74,10 @@ export function startTimeoutError(limitMs: number, consoleLines: readonly string
   return new CaissonError(
     "CAISSON_E_VM_START",
     `Cannot start the VM: its agent did not answer within ${limitMs / 1000} s.${evidence({ consoleLines, qemuMessage: "" })}`,
-    { remedy: "If the host is merely slow, raise the time limit for starting a VM in the settings." },
+    {
+      remedy:
+        "If the host is merely slow, raise boot_timeout_seconds in the settings. `caisson check` boots a VM, and says what it is made of.",
+    },
   );
 }
 

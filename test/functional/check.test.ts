@@ -21,6 +21,7 @@ test("check says what will be used, and that this host can run containers", asyn
   assert.match(text, /^ok {6}accelerator +(kvm|tcg) will be used$/m);
   assert.match(text, /^ok {6}transport +(vsock|virtio-serial) will be used$/m);
   assert.match(text, /^ok {6}guest image +\S+, id [0-9a-f]{12}, kernel \S+$/m);
+  assert.match(text, /^ok {6}VM +boots: /m);
   assert.match(text, /\nContainers can run here\.\n$/);
 });
 
@@ -37,12 +38,28 @@ test("check --json has a remedy for all that is not well", async () => {
   for (const { status, remedy, subject } of findings) assert.equal(status === "ok", remedy === undefined, subject);
 });
 
+test("check boots a VM, and fails with what it said when none boots", async () => {
+  const settings = join(folder, "no-boot.toml");
+  const lines = (kernelParams: string) =>
+    `template = "off"\nboot_timeout_seconds = 100\nmemory_mib = 256\nkernel_params = "${kernelParams}"\n`;
+  writeFileSync(settings, lines("init=/none rdinit=/none root=/none"));
+  const bad = await host.run(["--config", settings, "check"]);
+  assert.equal(bad.exitCode, 1);
+  assert.match(bad.stdout, /^failed {2}VM +Cannot start the VM: .*kernel panicked/m);
+  assert.match(bad.stdout, /\nWhat failed has to be put right first\.\n$/);
+
+  writeFileSync(settings, lines("loglevel=3"));
+  assert.match(await host.ok(["--config", settings, "check"]), /^ok {6}VM +boots: its agent answered after [\d.]+ s$/m);
+  assert.match(await host.ok(["--config", settings, "check"]), /^ok {6}VM +boots: .* s, as an earlier check found$/m);
+});
+
 test("check fails when no container can run, and says what to do", async () => {
   const settings = join(folder, "config.toml");
   writeFileSync(settings, 'qemu = "/none/qemu"\nimage = "/none/root.erofs"\n');
   const { exitCode, stdout } = await host.run(["--config", settings, "check"]);
   assert.equal(exitCode, 1);
   assert.match(stdout, /^failed {2}QEMU +Cannot find QEMU.*\n +-> Install it/m);
+  assert.match(stdout, /^note {4}VM +none was booted, since something else failed: guest image, QEMU$/m);
   assert.match(stdout, /^failed {2}guest image +\/none\/root\.erofs cannot be read: ENOENT\n +-> Build it/m);
   assert.match(stdout, /\nWhat failed has to be put right first\.\n$/);
 });
