@@ -1,0 +1,21 @@
+#!/bin/sh
+# Makes a root file system of a Debian release, from the mirror that this machine's apt uses.
+# usage: root.sh RELEASE FOLDER PACKAGES   A package whose name ends with "?" need not exist in that release.
+set -eu
+release=$1
+root=$2
+mirror=$(apt-get indextargets --format "\$(SITE)" "Created-By: Packages" "Origin: Debian" "Component: main" | head -n 1)
+[ -n "$mirror" ] || { echo "apt knows no mirror of Debian on this machine" >&2; exit 1; }
+sure=
+maybe=
+for package in $3; do
+  case $package in *\?) maybe="$maybe ${package%\?}" ;; *) sure="$sure $package" ;; esac
+done
+mkdir -p "$(dirname "$root")"
+rm -rf --one-file-system "$root.new"
+# shellcheck disable=SC2016 # $1 is the root, in the hook
+mmdebstrap --variant=minbase --include="$sure" --aptopt='APT::Install-Recommends "false"' \
+  --customize-hook="for package in $maybe; do"' if chroot "$1" apt-cache show "$package" >/dev/null 2>&1
+    then chroot "$1" apt-get install -q -y --no-install-recommends "$package"; fi; done' "$release" "$root.new" "$mirror"
+rm -rf --one-file-system "$root"
+mv "$root.new" "$root"
