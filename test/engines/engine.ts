@@ -7,6 +7,8 @@ import { Bundle } from "../harness/bundle.ts";
 import { collect, type Result } from "../harness/host.ts";
 
 const LIMIT_MS = 200_000;
+/** podman 5 warns of cgroup v1 on standard error, whatever it does. */
+const ENVIRONMENT = { ...process.env, PODMAN_IGNORE_CGROUPSV1_WARNING: "1" };
 
 export abstract class Engine implements AsyncDisposable {
   readonly folder = mkdtempSync(join(tmpdir(), "caisson-engine-"));
@@ -17,7 +19,7 @@ export abstract class Engine implements AsyncDisposable {
 
   spawn(args: readonly string[]): ChildProcess {
     const [program = "", ...flags] = this.command;
-    return spawn(program, [...flags, ...args], { stdio: ["pipe", "pipe", "pipe"] });
+    return spawn(program, [...flags, ...args], { stdio: ["pipe", "pipe", "pipe"], env: ENVIRONMENT });
   }
 
   async run(args: readonly string[], input = ""): Promise<Result> {
@@ -69,7 +71,7 @@ export abstract class Engine implements AsyncDisposable {
   /** Runs a command of the engine on a terminal of 33 lines and 77 columns; what it showed. */
   async onTerminal(args: readonly string[]): Promise<string> {
     const line = [...this.command, ...args].map((word) => `'${word}'`).join(" ");
-    const child = spawn("script", ["-qec", `stty rows 33 cols 77; ${line}`, "/dev/null"]);
+    const child = spawn("script", ["-qec", `stty rows 33 cols 77; ${line}`, "/dev/null"], { env: ENVIRONMENT });
     return (await collect(child)).stdout.replaceAll("\r", "");
   }
 
