@@ -1,5 +1,5 @@
 /** The same bundle in caisson and in Debian's runc, side by side. */
-import { spawn } from "node:child_process";
+import { execFileSync, spawn } from "node:child_process";
 import { accessSync, constants, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -19,6 +19,14 @@ export function runcMissing(): string | undefined {
   } catch {
     return `${RUNC} is not installed`;
   }
+}
+
+let version: string | undefined;
+
+/** Of Debian's runc: "1.1.5". */
+export function runcVersion(): string {
+  version ??= /^runc version (\d+\.\d+\.\d+)/.exec(execFileSync(RUNC, ["--version"], { encoding: "utf8" }))?.[1] ?? "";
+  return version;
 }
 
 /** What both said. */
