@@ -2,7 +2,7 @@
  * Builds the guest image: out/image/{vmlinux,initrd.img,root.erofs,manifest.json}. Run from the top folder; README.md
  * says what goes into it. Does nothing when the image there is made of the same inputs.
  */
-import { execFileSync } from "node:child_process";
+
 import {
   mkdirSync,
   mkdtempSync,
@@ -23,6 +23,7 @@ import { installModules, type KernelModules, pathInRoot, readKernelModules, sele
 import { imageId, isUpToDate, type Manifest } from "./manifest.ts";
 import { type LoadRule, loadOrder, parseLoadRules, renderLoadList } from "./modules.ts";
 import { download, type Package, sha256Of, unpack } from "./packages.ts";
+import { run } from "./run.ts";
 import { install, installLibraries, makeSkeleton, packErofs, strip } from "./tree.ts";
 
 const IMAGE = "out/image";
@@ -139,7 +140,7 @@ function makeWarmRootfs(root: string, packages: string): void {
 /** Scripts among createContainer hooks run in the guest's own root, and look for the programs that any system has. */
 function linkApplets(root: string): void {
   const busybox = `${WARM_ROOTFS}/bin/busybox`;
-  const names = execFileSync(join(root, busybox), ["--list"], { encoding: "utf8" }).trim().split("\n");
+  const names = run(join(root, busybox), ["--list"], { encoding: "utf8" }).trim().split("\n");
   const programs = ["usr/bin", "usr/sbin"].flatMap((folder) => readdirSync(join(root, folder)));
   for (const name of names) {
     if (!programs.includes(name)) symlinkSync(`/${busybox}`, join(root, "usr/bin", name));

@@ -1,9 +1,9 @@
-import { execFileSync } from "node:child_process";
 import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { zstdDecompressSync } from "node:zlib";
 import { withoutSignature } from "./module-signature.ts";
 import { linesOf, loadOrder, type ModuleIndex, moduleName, parseModuleIndex } from "./modules.ts";
+import { run } from "./run.ts";
 
 /** A kernel package's modules, unpacked. */
 export interface KernelModules {
@@ -30,7 +30,7 @@ export function readKernelModules(unpacked: string): KernelModules {
     throw new Error(`The kernel package has the modules of ${releases.length} kernels (${releases}) in place of one.`);
   }
   const folder = join(unpacked, "lib/modules", release);
-  execFileSync("depmod", ["--basedir", unpacked, release]);
+  run("depmod", ["--basedir", unpacked, release]);
   const read = (name: string) => readFileSync(join(folder, `modules.${name}`), "utf8");
   const index = parseModuleIndex({
     dep: read("dep"),
@@ -69,11 +69,11 @@ export function installModules(kernel: KernelModules, names: string[], root: str
   }
   const folder = join(root, "usr/lib/modules", kernel.release);
   for (const name of FROM_THE_BUILD) copyFileSync(join(kernel.folder, name), join(folder, name));
-  execFileSync("depmod", ["--basedir", root, kernel.release]);
+  run("depmod", ["--basedir", root, kernel.release]);
 }
 
 function readModule(file: string): Buffer {
-  if (file.endsWith(".xz")) return execFileSync("xz", ["-dc", file], { maxBuffer: 1 << 28 });
+  if (file.endsWith(".xz")) return run("xz", ["-dc", file], { maxBuffer: 1 << 28 });
   if (file.endsWith(".zst")) return zstdDecompressSync(readFileSync(file));
   return readFileSync(file);
 }

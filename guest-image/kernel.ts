@@ -1,5 +1,5 @@
-import { execFileSync } from "node:child_process";
 import { gunzipSync, zstdDecompressSync } from "node:zlib";
+import { run } from "./run.ts";
 
 const BOOT_MAGIC = 0x53726448; // "HdrS"
 const SECTOR = 512;
@@ -35,7 +35,7 @@ function decompress(payload: Buffer): Buffer {
 }
 
 function pipeThrough(program: string, input: Buffer): Buffer {
-  return execFileSync(program, ["-dc"], { input, maxBuffer: 1 << 30 });
+  return run(program, ["-dc"], { input, maxBuffer: 1 << 30 });
 }
 
 /** Cuts off what follows the section headers: the relocations that only the decompressor's KASLR uses. */

@@ -1,7 +1,7 @@
-import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync } from "node:fs";
 import { join, resolve } from "node:path";
+import { run } from "./run.ts";
 
 /** Downloaded packages are kept here, so that a second build needs no network. */
 const PACKAGE_CACHE = "out/cache";
@@ -65,7 +65,7 @@ export function lookUp(names: string[], isLeaf: (name: string) => boolean): Map<
   const known = new Map<string, Package>();
   for (let wanted = new Set(names); wanted.size > 0; ) {
     const args = [...INDEX_OPTIONS, "show", "--no-all-versions", ...wanted];
-    const found = parsePackages(execFileSync("apt-cache", args, { encoding: "utf8" }));
+    const found = parsePackages(run("apt-cache", args, { encoding: "utf8" }));
     for (const each of found) known.set(each.name, each);
     const absent = [...wanted].filter((name) => !known.has(name));
     if (absent.length > 0)
@@ -101,7 +101,7 @@ export function download({ name, version, sha256 }: Package): string {
 /** Unpacks a package's files; none of its scripts is run. */
 export function unpack(file: string, folder: string): void {
   mkdirSync(folder, { recursive: true });
-  execFileSync("dpkg-deb", ["--extract", file, folder]);
+  run("dpkg-deb", ["--extract", file, folder]);
 }
 
 export function sha256Of(file: string): string {
@@ -111,5 +111,5 @@ export function sha256Of(file: string): string {
 function apt(args: string[], cwd = "."): void {
   // As root apt would fetch as user _apt, who cannot write here.
   const options = ["-o", "APT::Sandbox::User=root", "-o", "Dpkg::Use-Pty=0"];
-  execFileSync("apt-get", [...options, ...args], { cwd, stdio: ["ignore", "ignore", "inherit"] });
+  run("apt-get", [...options, ...args], { cwd, stdio: ["ignore", "ignore", "inherit"] });
 }

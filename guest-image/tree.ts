@@ -1,4 +1,3 @@
-import { execFileSync } from "node:child_process";
 import {
   chmodSync,
   copyFileSync,
@@ -11,6 +10,7 @@ import {
 } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { neededLibraries } from "./elf.ts";
+import { run } from "./run.ts";
 
 /** Where a Debian amd64 package has its libraries, with and without the merged /usr. */
 const LIBRARY_FOLDERS = ["usr/lib/x86_64-linux-gnu", "lib/x86_64-linux-gnu", "usr/lib", "lib"];
@@ -100,11 +100,11 @@ function find(packages: string, candidates: string[]): string | undefined {
 
 /** Removes what only a debugger reads. */
 export function strip(file: string): void {
-  execFileSync("strip", ["--strip-all", file]);
+  run("strip", ["--strip-all", file]);
 }
 
 /** Packs a folder into an erofs image: every file owned by root, every time zero, the volume's id fixed. */
 export function packErofs(folder: string, image: string): void {
   const args = ["--quiet", "--all-root", "-T0", "-U00000000-0000-0000-0000-000000000000", "-x-1", image, folder];
-  execFileSync("mkfs.erofs", args, { stdio: ["ignore", "ignore", "inherit"] });
+  run("mkfs.erofs", args, { stdio: ["ignore", "ignore", "inherit"] });
 }
