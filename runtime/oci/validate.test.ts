@@ -150,6 +150,10 @@ const INVALID: [changes: object, problem: string][] = [
     { mounts: [{ destination: "/m", type: "9p", source: "caisson-share" }] },
     'mounts[0].type: is "9p": what of the host a container sees is shared by bind mounts, and the VM has no other',
   ],
+  [
+    { mounts: [{ destination: "/m", type: "caisson-modules", source: "/run/caisson/share" }] },
+    'mounts[0].type: is "caisson-modules", which is a name of the runtime\'s own',
+  ],
   // namespaces and mappings
   [
     { linux: { namespaces: [...namespaces("mount", "uts", "pid", "pid")] } },

@@ -29,9 +29,15 @@ export const mounts: Check = function* ({ mounts }) {
       const message = `is "${type}": what of the host a container sees is shared by bind mounts, and the VM has no other`;
       yield { field: `${field}.type`, message };
     }
+    if (type.startsWith(OURS)) {
+      yield { field: `${field}.type`, message: `is ${JSON.stringify(type)}, which is a name of the runtime's own` };
+    }
     yield* idMapped(mount, field);
   }
 };
+
+/** Types of mounts whose source is a path of the guest (guest-modules.ts, own-sources.ts, sandbox/shared-memory.ts). */
+const OURS = "caisson-";
 
 /** Mounted as such they would show a container what the sandbox's other containers have of the host. */
 const SHARED: readonly string[] = ["9p", "virtiofs"];
