@@ -1,4 +1,5 @@
 /** Which of `linux.devices` a guest can have: a device is a number to a kernel, and the guest's kernel is not the host's. */
+import { existsSync } from "node:fs";
 import { CaissonError } from "../../protocol/errors.ts";
 import type { Device, DeviceRule, Spec } from "../../protocol/oci.ts";
 
@@ -21,18 +22,24 @@ const VIRTUAL: readonly { type: "c" | "b"; major: number; minors?: readonly numb
   { type: "b", major: 43 },
 ];
 
+/** Whether this host has the device of these numbers, which need not have a name in /dev. Without sysfs all count as such. */
+function isOnHost({ type, major, minor }: Device): boolean {
+  const folder = `/sys/dev/${type === "b" ? "block" : "char"}`;
+  return !existsSync(folder) || existsSync(`${folder}/${major}:${minor}`);
+}
+
 /**
- * The configuration without the host's devices. Where the container may use every device (`--privileged`), engines list all
+ * The configuration without the host's devices. Numbers that this host has no device of stand for nothing of it. Where the container may use every device (`--privileged`), engines list all
  * that the host has: these are left out, and `warning` says which.
  * @throws CaissonError CAISSON_E_CONFIG_UNSUPPORTED that names a device of the host which the container was to have.
  */
-export function withoutHostDevices(config: Spec): { config: Spec; warning?: string } {
+export function withoutHostDevices(config: Spec, onHost = isOnHost): { config: Spec; warning?: string } {
   const devices = config.linux?.devices ?? [];
-  const missing = devices.filter((device) => !isVirtual(device));
+  const missing = devices.filter((device) => !isVirtual(device) && onHost(device));
   const [first] = missing;
   if (first === undefined) return { config };
   if (!mayUseAll(config.linux?.resources?.devices ?? [])) throw refusal(first, devices.indexOf(first));
-  const kept = devices.filter(isVirtual);
+  const kept = devices.filter((device) => !missing.includes(device));
   const paths = missing.map(({ path }) => path).join(", ");
   const warning = `linux.devices: the VM has no devices of the host, so these are left out: ${paths}`;
   return { config: { ...config, linux: { ...config.linux, devices: kept } }, warning };

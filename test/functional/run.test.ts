@@ -199,7 +199,7 @@ test("run lets no container open the guest's own disk, whatever it may do; the h
   const all = ["CAP_MKNOD", "CAP_SYS_ADMIN", "CAP_DAC_OVERRIDE", "CAP_SYS_RAWIO"];
   bundle.process.capabilities = { bounding: all, effective: all, permitted: all };
   const devices: Device[] = [
-    { path: "/dev/vda", type: "b", major: 254, minor: 0 },
+    { path: "/dev/vda", type: "c", major: 5, minor: 1 },
     { path: "/dev/loop0", type: "b", major: 7, minor: 0 },
     { path: "/dev/control", type: "c", major: 10, minor: 237 },
   ];
@@ -212,7 +212,7 @@ test("run lets no container open the guest's own disk, whatever it may do; the h
   bundle.spec.linux.resources = { devices: [{ allow: false, access: "rwm" }] };
   bundle.write();
   const refused = await host.run(["run", "-b", bundle.directory, host.id()]);
-  assert.match(errorOf(refused), /linux\.devices\[0\]: "\/dev\/vda" \(b 254:0\) is a device of the host/);
+  assert.match(errorOf(refused), /linux\.devices\[0\]: "\/dev\/vda" \(c 5:1\) is a device of the host/);
 });
 
 test("run lets who may load modules find the guest's, and has what the kernel does not load by itself", async () => {
