@@ -66,6 +66,17 @@ test("compileCreate forks twice when a user namespace meets joined ones, joining
   assert.deepEqual(unshared, [0x10000000, 0x20020000]);
 });
 
+test("compileCreate joins a pid namespace between the forks when there are two, else before the only one", () => {
+  const pid = { type: "pid" as const, path: "/proc/1/ns/pid" };
+  order(create({ linux: { namespaces: [pid, ...made("mount")] } }), "openNamespace", "setNamespace", "fork");
+  const user = { type: "user" as const, path: "/proc/1/ns/user" };
+  const steps = create({ linux: { namespaces: [pid, user, ...made("mount")] } });
+  const entering = steps
+    .filter(({ op }) => op === "fork" || op === "setNamespace")
+    .map((step) => (step.op === "setNamespace" ? step.type : step.op));
+  assert.deepEqual(entering, ["fork", 0x20000000, 0x10000000, "fork"]);
+});
+
 test("compileCreate has the guest's root do what the container's root may not", () => {
   const process = { ...PROCESS, rlimits: [{ type: "RLIMIT_NOFILE", soft: 1, hard: 2n ** 64n - 1n }] };
   const mounts = [

@@ -165,6 +165,42 @@ test("a user namespace is joined together with another namespace, and what is ne
   assert.match(stdout, /^ +1 sleep 1000$/m);
 });
 
+test(
+  "a user and a pid namespace are joined together: the pid is the one that the supervisor sees",
+  options,
+  async () => {
+    using rootfs = new Rootfs();
+    chownSync(rootfs.path, 100000, 100000);
+    const maps = [{ containerID: 0, hostID: 100000, size: 65536 }];
+    const types: NamespaceType[] = ["mount", "ipc", "uts", "cgroup"];
+    const mapping = { uidMappings: maps, gidMappings: maps };
+    const made = [...types, "user" as const, "pid" as const].map((type) => ({ type }));
+    const first = await started(rootfs, configOf("", { ...FOREVER, linux: { namespaces: made, ...mapping } }));
+    await using _ = first.trial;
+    for (const withUser of ["joined", "made"]) {
+      const joined = [
+        { type: "pid" as const, path: `/proc/${first.pid}/ns/pid` },
+        { type: "ipc" as const, path: `/proc/${first.pid}/ns/ipc` },
+        { type: "user" as const, ...(withUser === "joined" && { path: `/proc/${first.pid}/ns/user` }) },
+        ...types.filter((type) => type !== "ipc").map((type) => ({ type })),
+      ];
+      const config = configOf("", { ...FOREVER, linux: { namespaces: joined, ...mapping } });
+      // The kernel has a process join another user's pid namespace, but /proc cannot be mounted for it there.
+      if (withUser === "made") config.mounts = [];
+      const second = await started(rootfs, config);
+      await using __ = second.trial;
+      assert.equal(ids(second.pid).pid, ids(first.pid).pid, withUser);
+      assert.match(readFileSync(`/proc/${second.pid}/cmdline`, "latin1"), /^sleep\0/);
+      const pids = /^NSpid:(.*)$/m
+        .exec(readFileSync(`/proc/${second.pid}/status`, "latin1"))?.[1]
+        ?.trim()
+        .split("\t");
+      assert.equal(pids?.[0], String(second.pid));
+      assert.equal(pids?.length, 2);
+    }
+  },
+);
+
 test("a new user namespace beside a joined network namespace takes a second fork", options, async () => {
   using rootfs = new Rootfs();
   chownSync(rootfs.path, 100000, 100000);

@@ -71,7 +71,8 @@ const ALL = Object.keys(CLONE_FLAGS) as NamespaceType[];
  *
  * Usually one fork does it. When a user namespace meets namespaces that are joined, it takes two: joining needs the
  * guest's root, so that comes first, and what is made after that must belong to the user namespace; and a pid namespace
- * only takes in children.
+ * only takes in children. Then the first child joins the pid namespace for the second: that one's pid is what fork(2) says
+ * where the forking process itself is, and the supervisor needs it as the guest's root has it.
  */
 export function enterNamespacesSteps(
   config: Spec,
@@ -95,7 +96,7 @@ export function enterNamespacesSteps(
     };
     steps.push({ op: "openNamespace", slot: ALL.indexOf(type), path: namespaces.path(type), ...about });
   }
-  if (namespaces.joins("pid")) steps.push(joinStep(namespaces, "pid"));
+  if (namespaces.joins("pid") && !twice) steps.push(joinStep(namespaces, "pid"));
   steps.push({
     op: "fork",
     flags: twice ? 0n : BigInt(namespaces.flags([...TOGETHER, "user"], makes)),
@@ -108,6 +109,7 @@ export function enterNamespacesSteps(
   if (namespaces.joins("user")) steps.push(joinStep(namespaces, "user"), BECOME_ROOT);
   if (namespaces.makes("user")) {
     if (twice)
+  if (namespaces.joins("pid") && twice) steps.push(joinStep(namespaces, "pid"));
       steps.push({ op: "unshare", flags: CLONE_FLAGS.user, field: namespaces.field("user"), task: making.task });
     steps.push(...mapSteps(config), BECOME_ROOT);
   }

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
 import { readFileSync, readlinkSync } from "node:fs";
 import { after, afterEach, test } from "node:test";
 import { Bundle } from "../harness/bundle.ts";
@@ -166,5 +167,31 @@ test("a container that cannot be created in a pod leaves the pod as it is", asyn
   assert.equal(await host.status(id), "created");
   await host.ok(["delete", id]);
   await host.ok(["delete", "--force", pod]);
+  assert.deepEqual(await host.remains(), []);
+});
+
+test("a container that joins another's user and pid namespaces is known by a pid of the guest, and can be killed", async () => {
+  const mappings = [{ containerID: 0, hostID: 100_000, size: 65_536 }];
+  const mapped = (bundle: Bundle): Bundle => {
+    bundle.spec.linux = { ...bundle.spec.linux, uidMappings: mappings, gidMappings: mappings };
+    // sysfs and cgroups belong to the guest's own user namespace, as the pod's network does.
+    bundle.spec.mounts = bundle.spec.mounts?.filter(({ destination }) => !destination.startsWith("/sys")) ?? [];
+    execFileSync("chown", ["-R", "100000:100000", bundle.rootfs]);
+    return bundle.write();
+  };
+  using first = podBundle();
+  const namespaces = first.spec.linux?.namespaces ?? [];
+  namespaces.push({ type: "user" });
+  const pod = await host.start(mapped(first));
+  using second = joining(await pidOf(pod), { ...OF_PODS, pid: "pid" }, "sleep", "1000");
+  second.spec.linux?.namespaces?.push({ type: "user", path: `/proc/${await pidOf(pod)}/ns/user` });
+  const member = await host.start(mapped(second));
+  assert.match(await host.ok(["ps", member]), /sleep 1000/);
+  assert.equal(await host.ok(["exec", member, "sh", "-c", "kill -0 1 && echo both"]), "both\n");
+  await host.ok(["kill", member, "KILL"]);
+  await until(async () => (await host.status(member)) === "stopped");
+  assert.equal(await host.status(pod), "running");
+  await host.ok(["delete", member]);
+  await host.ok(["delete", "-f", pod]);
   assert.deepEqual(await host.remains(), []);
 });
