@@ -21,6 +21,7 @@ import { freeze, thaw } from "./cgroups/freezer.ts";
 import { cgroupPath } from "./cgroups/path.ts";
 import { resourceSettings } from "./cgroups/resources.ts";
 import { readStats } from "./cgroups/stats.ts";
+import { inCgroup } from "./exec-cgroup.ts";
 import { Execs } from "./execs.ts";
 import type { Feed } from "./feed.ts";
 import { bootTimeNs, describeProcess } from "./listing.ts";
@@ -146,24 +147,21 @@ export class Container {
   }
 
   /** Adds a process; answers once its program runs. */
-  async exec({ process: id, processJson, rows, columns, noStdin }: ExecProcessRequest): Promise<ExecProcessResponse> {
+  async exec(request: ExecProcessRequest): Promise<ExecProcessResponse> {
+    const { process: id, processJson, rows, columns, noStdin } = request;
     const execId = id?.execId ?? "";
     checkId("process", execId);
     const { init } = this.#require("joined by a process", ["created", "running", "paused"]);
     const process = parse(processJson, "The process") as ProcessConfig;
-    const plan = compileExec({
-      process,
-      config: this.#config,
-      initPid: init.pid,
-      cgroupPath: this.#cgroup?.path ?? "",
-      rows,
-      columns,
-      seccomp: this.#seccomp,
-    });
     const name = `process ${execId} of container ${this.id}`;
-    const added = await this.#execs.add(execId, name, () =>
-      Process.launch(name, this.#sandbox.reserve.take(), plan, process.terminal === true),
-    );
+    const { cgroupRoot: root } = this.#sandbox.places;
+    const joined = { cgroup: this.#cgroup, root, told: request.cgroup, initPid: init.pid };
+    const launch = (cgroupPath: string) => {
+      const from = { process, config: this.#config, initPid: init.pid, cgroupPath, rows, columns };
+      const plan = compileExec({ ...from, seccomp: this.#seccomp });
+      return Process.launch(name, this.#sandbox.reserve.take(), plan, process.terminal === true);
+    };
+    const added = await this.#execs.add(execId, name, () => inCgroup(joined, launch));
     if (noStdin) added.input.end();
     return { pid: added.pid };
   }

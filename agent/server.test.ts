@@ -44,7 +44,7 @@ function wait(containerId: string, execId = ""): Promise<WaitProcessResponse> {
   return agent.call("waitProcess", { process: { containerId, execId } });
 }
 
-function exec(containerId: string, execId: string, args: string[], more = {}): Promise<{ pid: number }> {
+function exec(containerId: string, execId: string, args: string[], more = {}, cgroup = ""): Promise<{ pid: number }> {
   const processJson = Buffer.from(JSON.stringify(processOf(args, more)));
   return agent.call("execProcess", {
     process: { containerId, execId },
@@ -52,6 +52,7 @@ function exec(containerId: string, execId: string, args: string[], more = {}): P
     rows: 0,
     columns: 0,
     noStdin: false,
+    cgroup,
   });
 }
 

@@ -57,7 +57,7 @@ test("without stdin there is nothing to wait for", async () => {
   await start("alone", ["sh", "-c", "cat; exec sleep 1000"], {}, 0, 0, true);
   const process = { containerId: "alone", execId: "cat" };
   const processJson = Buffer.from(JSON.stringify(processOf(["cat"])));
-  await agent.call("execProcess", { process, processJson, rows: 0, columns: 0, noStdin: true });
+  await agent.call("execProcess", { process, processJson, rows: 0, columns: 0, noStdin: true, cgroup: "" });
   assert.equal((await agent.call("waitProcess", { process })).exitCode, 0);
   await agent.call("deleteContainer", { containerId: "alone", force: true });
 
@@ -195,7 +195,7 @@ test("ExecProcess gives a process a terminal of its own", async () => {
   await start("plain", ["sleep", "1000"]);
   const process = { containerId: "plain", execId: "t" };
   const processJson = Buffer.from(JSON.stringify(processOf(["sh", "-c", "tty; stty size"], { terminal: true })));
-  await agent.call("execProcess", { process, processJson, rows: 11, columns: 22, noStdin: false });
+  await agent.call("execProcess", { process, processJson, rows: 11, columns: 22, noStdin: false, cgroup: "" });
   assert.match(await agent.read("plain", "t"), /^\/dev\/pts\/\d+\r\n11 22\r\n$/);
   await assert.rejects(
     agent.call("resizeTty", { process: { ...process, execId: "" }, rows: 1, columns: 1 }),

@@ -1,4 +1,14 @@
-import { closeSync, constants, mkdirSync, openSync, readdirSync, readFileSync, rmdirSync, writeSync } from "node:fs";
+import {
+  closeSync,
+  constants,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmdirSync,
+  statSync,
+  writeSync,
+} from "node:fs";
 import { dirname } from "node:path";
 import { attachDeviceFilter } from "../../native/posix/index.ts";
 import { CaissonError } from "../../protocol/errors.ts";
@@ -134,6 +144,34 @@ export class Cgroup {
       if (text) for (const line of text.split("\n")) pids.push(Number(line));
     }
     return pids;
+  }
+
+  /**
+   * The path of an existing cgroup below it, or of itself, "/".
+   * @throws CaissonError CAISSON_E_CGROUP when there is none.
+   */
+  below(relative: string): string {
+    const names = relative.split("/").filter((name) => name !== "" && name !== ".");
+    const path = [this.path, ...names].join("/");
+    const isThere = !names.includes("..") && statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
+    if (isThere) return path;
+    throw new CaissonError(
+      "CAISSON_E_CGROUP",
+      `The container has no cgroup ${JSON.stringify(relative)} below its own.`,
+    );
+  }
+
+  /** The path of the cgroup that a process is in, if it is this one or one below it; `root` is the hierarchy's. */
+  pathOf(pid: number, root: string): string | undefined {
+    let text: string;
+    try {
+      text = readFileSync(`/proc/${pid}/cgroup`, "latin1");
+    } catch {
+      return undefined;
+    }
+    const relative = /^0::(\/.*)$/m.exec(text)?.[1];
+    const path = `${root}${relative}`;
+    return path === this.path || path.startsWith(`${this.path}/`) ? path : undefined;
   }
 
   /** Whether a process, zombies not counted, is in it or below it. */

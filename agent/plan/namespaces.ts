@@ -15,6 +15,9 @@ const CLONE_FLAGS: Record<NamespaceType, number> = {
   network: 0x40000000,
 };
 
+/** Of the step in which a process of a running container is made in its cgroup. */
+export const CGROUP_FIELD = "linux.cgroupsPath";
+
 interface Wanted {
   field: string;
   /** Joined when there is one, else made. */
@@ -106,10 +109,10 @@ export function enterNamespacesSteps(
   });
   steps.push(oomScoreStep(oomScoreAdj));
   for (const type of inChild) steps.push(joinStep(namespaces, type));
+  if (namespaces.joins("pid") && twice) steps.push(joinStep(namespaces, "pid"));
   if (namespaces.joins("user")) steps.push(joinStep(namespaces, "user"), BECOME_ROOT);
   if (namespaces.makes("user")) {
     if (twice)
-  if (namespaces.joins("pid") && twice) steps.push(joinStep(namespaces, "pid"));
       steps.push({ op: "unshare", flags: CLONE_FLAGS.user, field: namespaces.field("user"), task: making.task });
     steps.push(...mapSteps(config), BECOME_ROOT);
   }
@@ -149,7 +152,7 @@ export function joinContainerSteps(
     op: "fork",
     flags: 0n,
     cgroup,
-    field: "linux.cgroupsPath",
+    field: CGROUP_FIELD,
     subject: cgroup,
     task: "joining the cgroup",
   });

@@ -51,7 +51,7 @@ export function command(globals: Globals): Command {
     .option("--preserve-fds <n>", "only 0: a file descriptor cannot cross into a VM", "0")
     .option("--process-label <label>", "refused: the guest's kernel runs without SELinux")
     .option("--apparmor <profile>", "refused: the guest's kernel runs without AppArmor")
-    .option("--cgroup <path>", "refused: the process always joins the container's cgroup")
+    .option("--cgroup <path>", "start it in this cgroup below the container's, which must exist")
     .passThroughOptions()
     .action(async (id: string, args: string[], flags: ExecFlags) => {
       try {
@@ -77,6 +77,7 @@ async function exec(globals: Globals, id: string, args: readonly string[], flags
     const execution: Execution = {
       process: wantedProcess(bundle, args, flags),
       ignorePaused: flags.ignorePaused === true,
+      cgroup: flags.cgroup,
       consoleSocket: flags.consoleSocket === undefined ? undefined : resolve(flags.consoleSocket),
     };
     checkTerminal(execution.process.terminal === true, detached, flags.consoleSocket);
@@ -112,7 +113,11 @@ function refuseFlags({ preserveFds, processLabel, apparmor, cgroup }: ExecFlags)
   refusePreservedFds(preserveFds);
   if (processLabel !== undefined) refuse("--process-label", "the guest's kernel runs without SELinux");
   if (apparmor !== undefined) refuse("--apparmor", "the guest's kernel runs without AppArmor");
-  if (cgroup !== undefined) refuse("--cgroup", "the process always joins the container's own cgroup");
+  if (cgroup === undefined) return;
+  if (cgroup === "")
+    throw new CaissonError("CAISSON_E_USAGE", "--cgroup: it is empty; / is the container's own cgroup");
+  // Of cgroup v1, whose hierarchies have a place each.
+  if (/^[\w,=]+:/.test(cgroup)) refuse(`--cgroup ${cgroup}`, "the guest has cgroup v2 alone: give the path alone");
 }
 
 function gid(text: string, values: readonly number[] = []): number[] {

@@ -8,6 +8,8 @@ import { OwnTerminal } from "./terminal.ts";
 export interface Execution {
   process: Process;
   ignorePaused: boolean;
+  /** Where it begins, below the container's cgroup. */
+  cgroup: string | undefined;
   /** Takes the terminal of a detached process. */
   consoleSocket: string | undefined;
 }
@@ -15,14 +17,14 @@ export interface Execution {
 /** Runs it with our standard streams and returns its exit code; `started` is called once it runs. */
 export async function execInForeground(
   client: ControlClient,
-  { process, ignorePaused }: Execution,
+  { process, ignorePaused, cgroup }: Execution,
   started: () => Promise<void>,
 ): Promise<number> {
   using foreground = new Foreground();
   using terminal = process.terminal === true ? new OwnTerminal() : undefined;
   terminal?.makeRaw();
   const window = terminal?.size;
-  const execId = await begin(client, foreground, { process, ignorePaused, stdio: ownStdio(), window });
+  const execId = await begin(client, foreground, { process, ignorePaused, cgroup, stdio: ownStdio(), window });
   await started();
   foreground.forwardTo(client, execId, terminal && (() => terminal.size));
   return (await client.request("wait", { execId })).exitCode;
@@ -43,8 +45,8 @@ export async function begin(client: ControlClient, { interrupted }: Foreground, 
 }
 
 /** Starts it with our standard streams, to go on when we have ended. */
-export async function execDetached(client: ControlClient, { process, ignorePaused }: Execution): Promise<void> {
-  await client.request("exec", { process, ignorePaused, stdio: ownStdio(), detached: true });
+export async function execDetached(client: ControlClient, { process, ignorePaused, cgroup }: Execution): Promise<void> {
+  await client.request("exec", { process, ignorePaused, cgroup, stdio: ownStdio(), detached: true });
 }
 
 /** Ours, for the daemon to take. */

@@ -62,12 +62,12 @@ export async function runKeeper({ directory, execution }: KeeperTask): Promise<n
   starter.on("error", () => {});
   try {
     using client = await connectControl(directory);
-    const { process, ignorePaused, consoleSocket } = execution;
+    const { process, ignorePaused, cgroup, consoleSocket } = execution;
     const terminal = consoleSocket === undefined ? undefined : openConsoleTerminal(consoleSocket);
     const window = terminal === undefined ? undefined : getWinsize(terminal);
     const stdio =
       terminal === undefined ? ownStdio() : { ...ownStdio(), stdin: terminal, stdout: terminal, stderr: terminal };
-    const execId = await begin(client, foreground, { process, ignorePaused, stdio, window });
+    const execId = await begin(client, foreground, { process, ignorePaused, cgroup, stdio, window });
     // The daemon has taken them.
     dropStandardStreams(0, 1, 2);
     writeLine(starter, { started: true } satisfies Report);

@@ -71,7 +71,7 @@ export async function shutDown(creation: Creation): Promise<void> {
 /** The process's end is the connection's: a client that is killed must not leave its process behind. */
 async function exec(
   { container }: Creation,
-  { execId, process, stdio, window, ignorePaused, detached }: ExecParams,
+  { execId, process, stdio, window, ignorePaused, detached, cgroup }: ExecParams,
   connection: Socket,
 ): Promise<{ execId: string; pid: number }> {
   if (container.lifecycle === "paused" && !ignorePaused) {
@@ -80,7 +80,7 @@ async function exec(
   const io = clientIo(stdio, process.terminal === true);
   let started: GuestProcess;
   try {
-    started = await container.exec(execId, process, io, window);
+    started = await container.exec(execId, process, io, window, cgroup);
   } catch (error) {
     for (const stream of [io.stdin, io.stdout, io.stderr]) stream?.destroy();
     throw error;

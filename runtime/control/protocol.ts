@@ -84,6 +84,8 @@ export interface ExecParams {
   stdio: ClientStdio;
   /** The client's terminal's size, with process.terminal. */
   window?: WindowSize | undefined;
+  /** Where it begins, below the container's cgroup; see ExecProcessRequest. */
+  cgroup?: string | undefined;
   /** Run it even in a paused container (it starts when the container is resumed). */
   ignorePaused?: boolean | undefined;
   /** The process outlives the connection; without it the end of the connection kills the process (SIGKILL). */

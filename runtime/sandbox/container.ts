@@ -119,8 +119,17 @@ export class Container {
     this.#lifecycle = "running";
   }
 
-  /** Runs one more process; it has started when this resolves. */
-  async exec(execId: string | undefined, process: Process, io: ProcessIo, window = NO_WINDOW): Promise<GuestProcess> {
+  /**
+   * Runs one more process; it has started when this resolves.
+   * @param cgroup where it begins, below the container's cgroup; see ExecProcessRequest.
+   */
+  async exec(
+    execId: string | undefined,
+    process: Process,
+    io: ProcessIo,
+    window = NO_WINDOW,
+    cgroup = "",
+  ): Promise<GuestProcess> {
     this.#require("exec in", "created", "running", "paused");
     this.#lastExec += 1;
     const id: ProcessId = { containerId: this.id, execId: execId ?? `exec-${this.#lastExec}` };
@@ -128,7 +137,7 @@ export class Container {
       throw new CaissonError("CAISSON_E_ID_IN_USE", `container ${this.id} already has a process "${id.execId}"`);
     }
     const processJson = Buffer.from(stringifyJson(guestProcess(process, this.#vcpus)));
-    const request = { process: id, processJson, noStdin: hasNoStdin(io, process), ...window };
+    const request = { process: id, processJson, noStdin: hasNoStdin(io, process), cgroup, ...window };
     // In a paused container it starts when the container is resumed: no limit.
     const limits = this.#lifecycle === "paused" ? {} : { timeoutMs: CALL_LIMIT_MS };
     const { pid } = await this.#agent.call("execProcess", request, limits);

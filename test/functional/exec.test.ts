@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
@@ -111,7 +111,7 @@ for (const [flags, message] of [
   [["--cwd", "/none"], /"\/none".*no such file or directory/],
   [["--apparmor", "x"], /--apparmor is not supported: the guest's kernel runs without AppArmor/],
   [["--process-label", "x"], /--process-label is not supported/],
-  [["--cgroup", "x"], /--cgroup is not supported/],
+  [["--cgroup", "x"], /has no cgroup "x" below its own/],
   [["--preserve-fds", "1"], /--preserve-fds 1 is not supported/],
   [["--process", "/none"], /cannot read \/none: no such file or directory/],
   [["--tty"], /wants a terminal, but stdin is not one/],
@@ -228,4 +228,32 @@ test("exec in a stopped container is refused", async () => {
   assert.equal(result.exitCode, 255);
   assert.match(errorOf(result), /cannot exec in a stopped container/);
   await host.ok(["delete", stopped]);
+});
+
+test("exec in a container that has passed its controllers on begins where init is, or where --cgroup says", async () => {
+  const script =
+    "cd /sys/fs/cgroup && mkdir init other && echo 1 > init/cgroup.procs && echo +memory > cgroup.subtree_control";
+  using delegating = new Bundle(["sh", "-c", `${script} && touch /tmp/ready; exec sleep 1000`]);
+  for (const mount of delegating.spec.mounts ?? []) {
+    if (mount.destination === "/sys/fs/cgroup")
+      mount.options = mount.options?.filter((option) => option !== "ro") ?? [];
+  }
+  delegating.write();
+  const delegated = await host.start(delegating);
+  const where = (...flags: string[]) => host.run(["exec", ...flags, delegated, "cat", "/proc/self/cgroup"]);
+  await until(() => existsSync(join(delegating.rootfs, "tmp/ready")));
+  assert.deepEqual(await where(), { exitCode: 0, stdout: "0::/init\n", stderr: "" });
+  assert.equal((await where("--cgroup", "other")).stdout, "0::/other\n");
+  assert.equal((await where("--cgroup", "/init/")).stdout, "0::/init\n");
+  for (const [cgroup, why] of [
+    ["/", /joining the cgroup failed: .*\(EBUSY\)/],
+    ["none", /has no cgroup "none"/],
+    ["..", /has no cgroup "\.\."/],
+    ["memory:/init", /cgroup v2 alone/],
+  ] as const) {
+    const refused = await where("--cgroup", cgroup);
+    assert.equal(refused.exitCode, 255);
+    assert.match(errorOf(refused), why);
+  }
+  await host.ok(["delete", "-f", delegated]);
 });
