@@ -78,3 +78,7 @@ test("parseMountOptions takes any strings: options or a CaissonError", () => {
     }),
   );
 });
+
+test("parseMountOptions passes over an empty option, as mount(8) does", () => {
+  assert.deepEqual(parse("", "nosuid", ""), parse("nosuid"));
+});

@@ -54,10 +54,11 @@ const CHANGES: Readonly<Record<string, Change>> = {
 /** Flags of a file system's superblock that fsconfig(2) knows by name. A bind mount has none of its own. */
 const SUPERBLOCK = ["sync", "async", "dirsync", "lazytime", "nolazytime", "mand", "nomand"];
 /**
- * What a mount is without being told so; and the change counter that only an NFS server and IMA read, neither of which
+ * What a mount is without being told so, and the empty option, which mount(8) passes over and podman 5 writes; and the change
+ * counter that only an NFS server and IMA read, neither of which
  * the guest's kernel has.
  */
-const WITHOUT_EFFECT = ["defaults", "loud", "silent", "acl", "iversion", "noiversion"];
+const WITHOUT_EFFECT = ["", "defaults", "loud", "silent", "acl", "iversion", "noiversion"];
 /** linux/mount.h has no attribute and fsconfig(2) no name for it. */
 const IMPOSSIBLE = ["noacl"];
 

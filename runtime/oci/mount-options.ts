@@ -21,5 +21,5 @@ export const MOUNT_OPTIONS: readonly string[] = [...FLAGS, ...RECURSIVE, ...PROP
 
 /** The options that only a file system can understand: "size=65536k". */
 export function fileSystemOptions(options: readonly string[]): string[] {
-  return options.filter((option) => !MOUNT_OPTIONS.includes(option));
+  return options.filter((option) => option !== "" && !MOUNT_OPTIONS.includes(option));
 }
