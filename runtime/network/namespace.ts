@@ -77,6 +77,11 @@ function enter(path: string | undefined, refuseHosts: boolean): void {
   }
 }
 
+/** Of the namespace that the main thread is in. */
+export function currentNamespaceInode(): string {
+  return statSync(OWN, { bigint: true }).ino.toString();
+}
+
 /** Whether the path is the namespace that the main thread is in. */
 export function isCurrentNamespace(path: string): boolean {
   const other = attempt(`look at the network namespace ${path}`, () => statSync(path, { bigint: true }));

@@ -17,7 +17,7 @@ import {
 } from "./loopback.ts";
 import { encodeBatch, type Request } from "./message.ts";
 import { hasNameServer, NAME_SERVER } from "./name-server.ts";
-import { enterNetworkNamespace, isCurrentNamespace } from "./namespace.ts";
+import { currentNamespaceInode, enterNetworkNamespace, isCurrentNamespace } from "./namespace.ts";
 import { selectLinks } from "./selection.ts";
 import { type Link, readLinks, readNamespace, type Survey } from "./survey.ts";
 import { transact } from "./transact.ts";
@@ -43,6 +43,7 @@ const GUEST_PATHS = "/run/caisson/containers/";
 export class SandboxNetwork {
   /** What the configuration names; undefined when it asked for a new namespace, which goes with the daemon. */
   readonly #path: string | undefined;
+  readonly #inode = currentNamespaceInode();
   readonly #hasUserNamespace: boolean;
   readonly #socket = new NetlinkSocket();
   readonly #save: Save;
@@ -147,7 +148,7 @@ export class SandboxNetwork {
     if (lender === undefined) return;
     this.#lent = true;
     if (this.#path !== undefined) {
-      this.#save({ namespace: this.#path, interfaces: [...this.#connected], loopback: true });
+      this.#save({ ...this.#changes(this.#path), loopback: true });
     }
     transact(this.#socket, hostLoopbackRequests(lender.link, lender.tap));
   }
@@ -223,6 +224,10 @@ export class SandboxNetwork {
     }
   }
 
+  #changes(namespace: string): NetworkChanges {
+    return { namespace, inode: this.#inode, interfaces: [...this.#connected] };
+  }
+
   /** Whether it is a new namespace that nobody has put anything into: the usual case, which is not to take time. */
   #isBare(): boolean {
     return this.#path === undefined && selectLinks(readLinks(this.#socket)).length === 0;
@@ -241,7 +246,7 @@ export class SandboxNetwork {
   #connect(survey: Survey, links: readonly Link[]): void {
     if (links.length === 0) return;
     this.#connected.push(...planConnections(this.#socket, links));
-    if (this.#path !== undefined) this.#save({ namespace: this.#path, interfaces: [...this.#connected] });
+    if (this.#path !== undefined) this.#save(this.#changes(this.#path));
     this.#devices = assignDevices(links, this.#devices, this.#taps.count);
     for (const link of links) {
       connect(this.#socket, link, this.#taps.at(this.#devices.get(link.index) ?? -1), survey.links);

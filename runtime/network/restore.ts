@@ -1,4 +1,4 @@
-import { existsSync } from "node:fs";
+import { statfsSync, statSync } from "node:fs";
 import { NetlinkSocket } from "../../native/posix/netlink.ts";
 import type { NetworkChanges } from "../state/record.ts";
 import { disconnect } from "./connection.ts";
@@ -6,14 +6,31 @@ import { ownLoopback } from "./loopback.ts";
 import { inNetworkNamespace } from "./namespace.ts";
 import { transact } from "./transact.ts";
 
-/** Puts a network namespace back as it was, after its sandbox was killed. Nothing to do for one that is gone, or goes. */
-export function restoreNetwork({ namespace, interfaces, loopback }: NetworkChanges): void {
-  if (!existsSync(namespace)) return;
+/** linux/magic.h */
+const NSFS_MAGIC = 0x6e736673;
+
+/**
+ * Puts a network namespace back as it was, after its sandbox was killed. Nothing to do for one that is gone, or goes, and for
+ * what is at its path by now.
+ */
+export function restoreNetwork(changes: NetworkChanges): void {
+  if (!isStillThere(changes)) return;
+  const { namespace, interfaces, loopback } = changes;
   try {
     using socket = inNetworkNamespace(namespace, () => new NetlinkSocket());
     disconnect(socket, interfaces, []);
     if (loopback === true) transact(socket, [ownLoopback(true)]);
   } catch (error) {
-    if (existsSync(namespace)) throw error;
+    if (isStillThere(changes)) throw error;
+  }
+}
+
+/** Whether the path leads to the namespace that was changed. A file that is left of its name is none. */
+function isStillThere({ namespace, inode }: NetworkChanges): boolean {
+  try {
+    if (statfsSync(namespace).type !== NSFS_MAGIC) return false;
+    return inode === undefined || statSync(namespace, { bigint: true }).ino.toString() === inode;
+  } catch {
+    return false;
   }
 }

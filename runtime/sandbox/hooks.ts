@@ -1,6 +1,6 @@
 /** The hooks that run on the host (config.md, POSIX-platform Hooks). Those in the container run in the guest (agent/plan). */
 import type { ChildProcess } from "node:child_process";
-import { existsSync } from "node:fs";
+import { statSync } from "node:fs";
 import { constants } from "node:os";
 import type { Readable } from "node:stream";
 import { CaissonError } from "../../protocol/errors.ts";
@@ -132,7 +132,7 @@ async function runHook(
       argv0: args[0] ?? path,
       // Without `env` the runtime's own, as with runc.
       env: hook.env === undefined ? process.env : environmentOf(hook.env),
-      cwd: existsSync(state.bundle) ? state.bundle : "/",
+      cwd: statSync(state.bundle, { throwIfNoEntry: false })?.isDirectory() ? state.bundle : "/",
       stdio: ["pipe", "pipe", "pipe"],
     }),
   );

@@ -8,7 +8,7 @@ const FORMAT = 1;
 
 /** Interfaces of a network namespace that were connected with a VM. */
 export interface NetworkChanges {
-  /** Path of the namespace. */
+  /** Path of the namespace, and what tells it from another one that is there later. */
   namespace: string;
   interfaces: ConnectedInterface[];
   /** Whether its 127.0.0.1 was given to the VM. */
@@ -121,8 +121,11 @@ function isIdentity(value: unknown): boolean {
 }
 
 function isNetwork(value: unknown): boolean {
-  const { namespace, interfaces, loopback } = (value ?? {}) as Partial<Record<keyof NetworkChanges, unknown>>;
-  const isRight = isString(namespace) && (loopback === undefined || typeof loopback === "boolean");
+  const { namespace, inode, interfaces, loopback } = (value ?? {}) as Partial<Record<keyof NetworkChanges, unknown>>;
+  const isRight =
+    isString(namespace) &&
+    (inode === undefined || isString(inode)) &&
+    (loopback === undefined || typeof loopback === "boolean");
   return isRight && Array.isArray(interfaces) && interfaces.every(isConnectedInterface);
 }
 
