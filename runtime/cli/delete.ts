@@ -2,7 +2,7 @@ import { setTimeout } from "node:timers/promises";
 import type { Command } from "commander";
 import { CaissonError } from "../../protocol/errors.ts";
 import { connectControl } from "../control/client.ts";
-import { thaw } from "../sandbox/cgroup.ts";
+import { unfreeze } from "../sandbox/freezer.ts";
 import { removeStopped } from "../sandbox/remains.ts";
 import { statePaths } from "../state/paths.ts";
 import { isAlive, type ProcessIdentity } from "../state/process-identity.ts";
@@ -46,7 +46,7 @@ async function deleteContainer({ root }: Globals, id: string, force: boolean): P
 /** Ends the daemon, and with it the container and its VM; returns when the process is gone. */
 async function endDaemon(directory: string, daemon: ProcessIdentity): Promise<void> {
   if (!isAlive(daemon)) return;
-  thaw(daemon.pid);
+  unfreeze(daemon.pid);
   const ended = new AbortController();
   try {
     using client = await connectControl(directory);

@@ -6,7 +6,7 @@ import { applyAnnotations, loadSettings, type Settings, sandboxSize } from "../c
 import { networkProblem } from "../network/abilities.ts";
 import { loadBundle } from "../oci/bundle.ts";
 import { defaultSpec } from "../oci/default-spec.ts";
-import { HostCgroup, removeWithin } from "../sandbox/cgroup.ts";
+import { removeWithin, SharedCgroup } from "../sandbox/cgroup.ts";
 import { FORK_SERVER_CGROUP, type ForkServerParams, spawnMaker } from "../sandbox/fork-server/spawn.ts";
 import { chooseVm, hostSize, templateStore } from "../sandbox/vm-choice.ts";
 import { WARM_LIMIT_FACTOR, warm } from "../sandbox/warm.ts";
@@ -125,7 +125,7 @@ async function remove({ config }: Globals, keys: readonly string[], { all, stale
   // One that is gone by now is no failure.
   for (const { key } of found) store.remove(key);
   // Servers go on that are others', or have forks.
-  await removeWithin(new HostCgroup(FORK_SERVER_CGROUP), END_LIMIT_MS);
+  await removeWithin(new SharedCgroup(FORK_SERVER_CGROUP), END_LIMIT_MS);
   if (missing.length > 0) {
     throw new CaissonError("CAISSON_E_NOT_FOUND", `there is no template ${missing.join(", ")}`, {
       remedy: "See caisson template list for those that exist.",

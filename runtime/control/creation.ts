@@ -5,7 +5,7 @@ import { sandboxSize } from "../config/size.ts";
 import { applyAnnotations, loadSettings } from "../config.ts";
 import { log } from "../log.ts";
 import type { Bundle } from "../oci/bundle.ts";
-import { HostCgroup, hostCgroupPath } from "../sandbox/cgroup.ts";
+import { hostCgroupPath } from "../sandbox/cgroup.ts";
 import type { Container } from "../sandbox/container.ts";
 import { HostHooks } from "../sandbox/hooks.ts";
 import { HostedSandbox } from "../sandbox/hosted.ts";
@@ -107,8 +107,8 @@ export async function createFromBundle(params: CreateParams, placed: Bundle, sig
   const start = now();
   const { config, bundle, rootfs } = placed;
   const settings = applyAnnotations(loadSettings(params.config), config.annotations);
-  const cgroup = new HostCgroup(hostCgroupPath(id, config.linux?.cgroupsPath, params.systemdCgroup));
-  const record = newRecord(id, bundle, rootfs, cgroup.path, config.annotations);
+  const cgroup = hostCgroupPath(id, config.linux?.cgroupsPath, params.systemdCgroup);
+  const record = newRecord(id, bundle, rootfs, cgroup, config.annotations);
   record.poststop = config.hooks?.poststop;
   const hooks = new HostHooks(config.hooks, record);
   reserveState(root, record);
@@ -159,6 +159,10 @@ export async function createFromBundle(params: CreateParams, placed: Bundle, sig
     creation = new Creation(
       root,
       { ...record, guestPid: container.init.pid },
+      onCgroup: (folders) => {
+        record.cgroupFolders = folders;
+        writeState(root, record);
+      },
       {
         sandbox,
         container,
@@ -172,8 +176,8 @@ export async function createFromBundle(params: CreateParams, placed: Bundle, sig
     return creation;
   } catch (error) {
     await undo.disposeAsync();
-    if (signal.aborted) writeState(root, { ...record, status: "stopped" });
-    else {
+    // The record of one whose caller has gone stays: without this process it says "stopped".
+    if (!signal.aborted) {
       removeState(root, id);
       await hooks.poststop();
     }

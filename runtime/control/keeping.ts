@@ -6,11 +6,12 @@ import { formatError } from "../errors.ts";
 import { log } from "../log.ts";
 import { enterNetworkNamespace } from "../network/namespace.ts";
 import { isBindMount } from "../oci/checks/mounts.ts";
-import { HostCgroup, hostCgroupPath } from "../sandbox/cgroup.ts";
+import { hostCgroupPath, leaveCgroups, SharedCgroup } from "../sandbox/cgroup.ts";
 import { openConsoleTerminal } from "../sandbox/console.ts";
 import { VM_DEATH_EXIT_CODE } from "../sandbox/exit.ts";
 import { HostHooks } from "../sandbox/hooks.ts";
 import { withSources } from "../sandbox/host-paths.ts";
+import { OwnCgroup } from "../sandbox/own-cgroup.ts";
 import { takeSharedMemory } from "../sandbox/shared-memory.ts";
 import { statePaths } from "../state/paths.ts";
 import { removeState, reserveState, writeState } from "../state/store.ts";
@@ -24,6 +25,9 @@ import type { ClientStdio, CreateParams, JoinParams, Verb, Verbs } from "./proto
 import type { ContainerHandlers } from "./server.ts";
 import { type DaemonLog, spawnDaemon } from "./spawn.ts";
 
+/** The cgroup is empty by then, but for what a hook has left in it. */
+const CGROUP_LIMIT_MS = 500;
+
 /**
  * This process as the one that stands for a container in another daemon's VM: its pid is the OCI pid, the container has its
  * standard streams, and it ends as the container does. Its end is the container's, and the daemon's is both's.
@@ -34,9 +38,10 @@ export class Keeping {
   readonly #life: ControlClient;
   /** To the container's own socket. */
   readonly #verbs: ControlClient;
-  readonly #cgroup: HostCgroup;
+  /** Undefined when it is the VM's. */
+  readonly #cgroup: OwnCgroup | undefined;
 
-  private constructor(id: string, life: ControlClient, verbs: ControlClient, cgroup: HostCgroup) {
+  private constructor(id: string, life: ControlClient, verbs: ControlClient, cgroup: OwnCgroup | undefined) {
     this.#id = id;
     this.#life = life;
     this.#verbs = verbs;
@@ -56,14 +61,15 @@ export class Keeping {
     const { root, id } = params;
     const { placement, bundle, rootfs } = placed;
     const { config, bytes: sharedMemoryBytes } = takeSharedMemory(placed.config);
-    const cgroup = new HostCgroup(hostCgroupPath(id, config.linux?.cgroupsPath, params.systemdCgroup));
-    const record = newRecord(id, bundle, rootfs, cgroup.path, config.annotations);
+    const cgroupPath = hostCgroupPath(id, config.linux?.cgroupsPath, params.systemdCgroup);
+    const record = newRecord(id, bundle, rootfs, cgroupPath, config.annotations);
     record.poststop = config.hooks?.poststop;
     const hooks = new HostHooks(config.hooks, record);
     reserveState(root, record);
     await using undo = new AsyncDisposableStack();
     undo.defer(async () => {
-      if (signal.aborted) return writeState(root, { ...record, status: "stopped" });
+      // The record of one whose caller has gone stays: without this process it says "stopped".
+      if (signal.aborted) return;
       removeState(root, id);
       await hooks.poststop();
     });
@@ -84,17 +90,22 @@ export class Keeping {
       mounts: ownMountTree(),
       settings: params.config,
     };
-    undo.defer(() => {
-      cgroup.leave();
-      cgroup.remove();
-    });
+    let cgroup: OwnCgroup | undefined;
     // The cgroup of a pod's first container is the VM's.
-    if (placement.kind === "with") await cgroup.join();
+    if (placement.kind === "with") {
+      const own = OwnCgroup.claim(cgroupPath, (folders) => {
+        record.cgroupFolders = folders;
+        writeState(root, record);
+      });
+      undo.defer(() => own.discard(CGROUP_LIMIT_MS));
+      await own.join();
+      cgroup = own;
+    }
     enterNetworkNamespace(placed.networkPath);
     await hooks.create(signal);
     try {
       await life.request("join", join);
-      if (placement.kind !== "with") cgroup.adopt([process.pid]);
+      if (cgroup === undefined) new SharedCgroup(cgroupPath).adopt([process.pid]);
       const verbs = await connectControl(statePaths(root, id).directory);
       const keeping = new Keeping(id, life, verbs, cgroup);
       if (params.consoleSocket !== undefined) keeping.#follow(join.stdio.stdin);
@@ -117,8 +128,8 @@ export class Keeping {
     );
     await this.#life.closed;
     this.#verbs.close();
-    this.#cgroup.leave();
-    this.#cgroup.remove();
+    leaveCgroups();
+    await this.#cgroup?.end(CGROUP_LIMIT_MS);
     return code;
   }
 

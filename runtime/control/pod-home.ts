@@ -2,7 +2,7 @@ import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { applyAnnotations, loadSettings } from "../config.ts";
 import { log } from "../log.ts";
-import { HostCgroup } from "../sandbox/cgroup.ts";
+import { SharedCgroup } from "../sandbox/cgroup.ts";
 import { HostedSandbox } from "../sandbox/hosted.ts";
 import { podSize } from "../sandbox/pod-size.ts";
 import { hostSize } from "../sandbox/vm-choice.ts";
@@ -17,17 +17,13 @@ export class PodHome implements Home {
   readonly directory: string;
   readonly #hosted: HostedSandbox;
   readonly #first: { creation: Creation | undefined };
-  #cgroup: HostCgroup;
+  /** Path of the cgroup that it is in. */
+  #cgroup: string;
 
-  private constructor(
-    directory: string,
-    hosted: HostedSandbox,
-    cgroup: HostCgroup,
-    first: { creation: Creation | undefined },
-  ) {
+  private constructor(directory: string, hosted: HostedSandbox, first: { creation: Creation | undefined }) {
     this.directory = directory;
     this.#hosted = hosted;
-    this.#cgroup = cgroup;
+    this.#cgroup = hosted.cgroup.path;
     this.#first = first;
   }
 
@@ -39,15 +35,18 @@ export class PodHome implements Home {
     const directory = makeOwnDirectory(root);
     const first: { creation: Creation | undefined } = { creation: undefined };
     try {
-      const cgroup = new HostCgroup(record.cgroup);
       const hosted = await HostedSandbox.start({
         id: record.id,
         config,
         settings,
         size: podSize(config, settings, hostSize()),
-        cgroup,
+        cgroup: record.cgroup,
         share: join(directory, "share"),
         consoleLog: join(directory, "console.log"),
+        onCgroup: (folders) => {
+          record.cgroupFolders = folders;
+          writeState(root, record);
+        },
         onNetwork: (network) => {
           record.network = network;
           if (first.creation === undefined) writeState(root, record);
@@ -58,7 +57,7 @@ export class PodHome implements Home {
       void hosted.sandbox.died.then((death) => {
         if (death.reason !== "killed") log.error(diedError(`The sandbox of ${record.id} is lost`, death).message);
       });
-      return new PodHome(directory, hosted, cgroup, first);
+      return new PodHome(directory, hosted, first);
     } catch (error) {
       rmSync(directory, { recursive: true, force: true });
       throw error;
@@ -76,11 +75,11 @@ export class PodHome implements Home {
   /** Goes to one of these cgroups unless it is in one of them: `delete` kills what it finds in the cgroup of a container. */
   moveInto(cgroups: readonly string[]): void {
     const [other] = cgroups;
-    if (other === undefined || cgroups.includes(this.#cgroup.path)) return;
-    const target = new HostCgroup(other);
-    target.adopt(this.#cgroup.processes());
-    this.#cgroup.remove();
-    this.#cgroup = target;
+    if (other === undefined || cgroups.includes(this.#cgroup)) return;
+    // What a hook of the first container has left stays in its cgroup, and goes with it.
+    new SharedCgroup(other).adopt([process.pid, this.sandbox.machine.pid]);
+    this.#hosted.cgroup.giveUp();
+    this.#cgroup = other;
   }
 
   async end(): Promise<void> {

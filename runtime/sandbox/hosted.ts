@@ -5,11 +5,11 @@ import type { Settings } from "../config.ts";
 import { log } from "../log.ts";
 import { SandboxNetwork } from "../network/network.ts";
 import { hasNamespace } from "../oci/checks/namespaces.ts";
-import type { NetworkChanges } from "../state/record.ts";
+import type { CgroupFolder, NetworkChanges } from "../state/record.ts";
 import { now, tracePhase } from "../trace.ts";
 import { canFork } from "../vm/fork-server/fork-server.ts";
-import { type HostCgroup, removeWithin } from "./cgroup.ts";
 import { DeferredForkServer } from "./fork-server/deferred.ts";
+import { OwnCgroup } from "./own-cgroup.ts";
 import { Sandbox } from "./sandbox.ts";
 import { chooseVm, sandboxTemplates } from "./vm-choice.ts";
 
@@ -22,11 +22,13 @@ export interface HostedOptions {
   config: Spec;
   settings: Settings;
   size: SandboxSize;
-  /** Not joined yet. */
-  cgroup: HostCgroup;
+  /** Path of its cgroup below every hierarchy's root. */
+  cgroup: string;
   /** Mount point of what the guest sees, and the file for the last part of its serial console. */
   share: string;
   consoleLog: string;
+  /** Called with the folders of the cgroup that are about to be made or are the sandbox's: for whoever cleans up after it. */
+  onCgroup(folders: readonly CgroupFolder[]): void;
   /** Called with what is about to be changed in the network namespace, for whoever cleans up after this process. */
   onNetwork(changes: NetworkChanges): void;
   /** What is done in the cgroup and the network namespace before the VM starts with what it finds in them. */
@@ -37,23 +39,27 @@ export interface HostedOptions {
 /** A sandbox with what is its own on the host: this process and QEMU are in its cgroup and its network namespace. */
 export class HostedSandbox {
   readonly sandbox: Sandbox;
-  readonly #cgroup: HostCgroup;
+  readonly cgroup: OwnCgroup;
   readonly #forkServer: DeferredForkServer | undefined;
 
-  private constructor(sandbox: Sandbox, cgroup: HostCgroup, forkServer: DeferredForkServer | undefined) {
+  private constructor(sandbox: Sandbox, cgroup: OwnCgroup, forkServer: DeferredForkServer | undefined) {
     this.sandbox = sandbox;
-    this.#cgroup = cgroup;
+    this.cgroup = cgroup;
     this.#forkServer = forkServer;
   }
 
-  /** @throws CaissonError as HostCgroup.join, SandboxNetwork, chooseVm and Sandbox.start do; nothing is left then. */
+  /** @throws CaissonError as OwnCgroup, SandboxNetwork, chooseVm and Sandbox.start do; nothing is left then. */
   static async start(options: HostedOptions): Promise<HostedSandbox> {
-    const { id, config, settings, size, cgroup, share, consoleLog, signal } = options;
+    const { id, config, settings, size, share, consoleLog, signal } = options;
     await using undo = new AsyncDisposableStack();
+    const cgroup = OwnCgroup.claim(options.cgroup, options.onCgroup);
     const joined = cgroup.join();
     // It is waited for later.
     joined.catch(() => {});
-    undo.defer(() => giveUp(cgroup, joined));
+    undo.defer(async () => {
+      await joined.catch(() => {});
+      await cgroup.discard(CGROUP_LIMIT_MS);
+    });
     const network = SandboxNetwork.enter(config, options.onNetwork);
     undo.defer(() => network.close());
     // Hooks are run in it.
@@ -95,10 +101,10 @@ export class HostedSandbox {
   async end(): Promise<void> {
     const killed = this.sandbox.kill();
     // The kernel takes as long to move a process as QEMU takes to end.
-    this.#cgroup.leave();
+    this.cgroup.leave();
     await killed;
     this.#forkServer?.now();
-    await removeWithin(this.#cgroup, CGROUP_LIMIT_MS);
+    await this.cgroup.end(CGROUP_LIMIT_MS);
   }
 
   /** As end(), for a process that ends with it: its cgroup, which it would leave in 15 ms, is removed with its record. */
@@ -106,15 +112,4 @@ export class HostedSandbox {
     await this.sandbox.kill();
     this.#forkServer?.now();
   }
-}
-
-/** One that could not be joined is another's. */
-async function giveUp(cgroup: HostCgroup, joined: Promise<void>): Promise<void> {
-  const isOurs = await joined.then(
-    () => true,
-    () => false,
-  );
-  if (!isOurs) return;
-  cgroup.leave();
-  await removeWithin(cgroup, CGROUP_LIMIT_MS);
 }

@@ -9,7 +9,7 @@ import { type Bundle, loadBundle } from "../oci/bundle.ts";
 import type { StateRecord } from "../state/record.ts";
 import { mountRootfs, type RootfsMount, unmountRootfs } from "../storage/rootfs-mounts.ts";
 import { diedError } from "../vm/death.ts";
-import { HostCgroup, hostCgroupPath } from "./cgroup.ts";
+import { hostCgroupPath } from "./cgroup.ts";
 import type { Container, WindowSize } from "./container.ts";
 import { HostHooks } from "./hooks.ts";
 import { withCallersMounts } from "./host-paths.ts";
@@ -31,7 +31,7 @@ export interface PodOptions {
   share: string;
   consoleLog: string;
   /** Called with what is about to be changed on the host, for whoever cleans up after this process. */
-  record(changes: Pick<StateRecord, "network" | "poststop"> | Pick<StateRecord, "cgroup">): void;
+  record(changes: Pick<StateRecord, "network" | "poststop"> | Pick<StateRecord, "cgroup" | "cgroupFolders">): void;
   /** The kernel's OOM killer has killed in a container. */
   onOom(containerId: string): void;
 }
@@ -193,8 +193,7 @@ export class Pod {
   async #start(config: Spec, prepare: () => Promise<void>, creation: AbortSignal): Promise<HostedSandbox> {
     const { id, share, consoleLog, record } = this.#options;
     const settings = applyAnnotations(this.#options.settings, config.annotations);
-    const cgroup = new HostCgroup(hostCgroupPath(id, config.linux?.cgroupsPath));
-    record({ cgroup: cgroup.path });
+    const cgroup = hostCgroupPath(id, config.linux?.cgroupsPath);
     const size = podSize(config, settings, hostSize());
     const hosted = await HostedSandbox.start({
       id,
@@ -204,6 +203,7 @@ export class Pod {
       cgroup,
       share,
       consoleLog,
+      onCgroup: (cgroupFolders) => record({ cgroup, cgroupFolders }),
       onNetwork: (network) => record({ network, poststop: config.hooks?.poststop }),
       prepare,
       signal: AbortSignal.any([creation, this.#abort.signal]),

@@ -23,6 +23,16 @@ export interface ConnectedInterface {
 }
 
 export interface StateRecord {
+/** One folder of a sandbox's cgroup on the host. */
+export interface CgroupFolder {
+  /** Absolute. */
+  path: string;
+  /** What tells it from one that is made there later; absent as long as it is only about to be made, and is not ours. */
+  inode?: string | undefined;
+  /** Whether it was not there before. */
+  made: boolean;
+}
+
   id: string;
   status: ContainerStatus;
   /** Absolute path of the bundle, and of the root file system. */
@@ -38,6 +48,8 @@ export interface StateRecord {
   /** The sandbox's cgroup on the host, below the root of every hierarchy. */
   cgroup: string;
   /** What the sandbox changed in the container's network namespace. */
+  /** The folders of it that are the sandbox's, or are about to be; none are before that is on record. */
+  cgroupFolders?: readonly CgroupFolder[] | undefined;
   network?: NetworkChanges | undefined;
   /** What `delete` runs at last: the configuration may have changed since (runtime.md, Lifecycle). */
   poststop?: Hook[] | undefined;
@@ -110,6 +122,7 @@ const FIELDS: Record<keyof StateRecord, (value: unknown) => boolean> = {
   daemon: isIdentity,
   cgroup: isString,
   network: (value) => value === undefined || isNetwork(value),
+  cgroupFolders: (value) => value === undefined || (Array.isArray(value) && value.every(isCgroupFolder)),
   poststop: (value) => value === undefined || Array.isArray(value),
   guestPid: isOptionalInteger,
   exitCode: isOptionalInteger,
@@ -121,6 +134,11 @@ function isIdentity(value: unknown): boolean {
 }
 
 function isNetwork(value: unknown): boolean {
+function isCgroupFolder(value: unknown): boolean {
+  const { path, inode, made } = (value ?? {}) as Partial<Record<keyof CgroupFolder, unknown>>;
+  return isString(path) && (inode === undefined || isString(inode)) && typeof made === "boolean";
+}
+
   const { namespace, inode, interfaces, loopback } = (value ?? {}) as Partial<Record<keyof NetworkChanges, unknown>>;
   const isRight =
     isString(namespace) &&

@@ -1,7 +1,7 @@
 import { closeSync } from "node:fs";
 import { formatError } from "../../errors.ts";
 import { log } from "../../log.ts";
-import { HostCgroup } from "../cgroup.ts";
+import { SharedCgroup } from "../cgroup.ts";
 import { lockForkServer } from "./lock.ts";
 import { FORK_SERVER_CGROUP, type ForkServerParams, spawnMakerUnwatched } from "./spawn.ts";
 
@@ -13,7 +13,7 @@ export class DeferredForkServer {
   readonly #params: ForkServerParams;
   readonly #templateFolder: string;
   /** Made early: later on this process stands for its container, in whose mount namespace there are no cgroups. */
-  readonly #cgroup = new HostCgroup(FORK_SERVER_CGROUP);
+  readonly #cgroup = new SharedCgroup(FORK_SERVER_CGROUP);
   readonly #timer: NodeJS.Timeout;
   #done = false;
 

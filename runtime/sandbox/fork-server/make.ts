@@ -24,7 +24,7 @@ import { FutureForkServer } from "../../vm/fork-server/start.ts";
 import { rest } from "../../vm/rest.ts";
 import type { VmSpec } from "../../vm/spec.ts";
 import type { Template } from "../../vm/template/template.ts";
-import { HostCgroup } from "../cgroup.ts";
+import { leaveCgroups, SharedCgroup } from "../cgroup.ts";
 import { chooseVm, templateStore } from "../vm-choice.ts";
 import { REHEARSED, rehearse, WARM_LIMIT_FACTOR, warm } from "../warm.ts";
 import { lockForkServer } from "./lock.ts";
@@ -46,13 +46,13 @@ export async function makeForkServer(params: ForkServerParams): Promise<never> {
   enterPrivateMountNamespace();
   const starter = new Socket({ fd: STARTER_FD });
   starter.on("error", () => {});
-  const cgroup = new HostCgroup(FORK_SERVER_CGROUP);
+  const cgroup = new SharedCgroup(FORK_SERVER_CGROUP);
   let said = DONE;
   try {
     await make(params);
   } catch (error) {
     said = formatError(error);
-    cgroup.leave();
+    leaveCgroups();
     cgroup.remove();
   }
   await new Promise<void>((resolve) => starter.end(said, () => resolve()));

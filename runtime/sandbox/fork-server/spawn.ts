@@ -6,7 +6,7 @@ import type { SandboxSize } from "../../config/size.ts";
 import type { Settings } from "../../config.ts";
 import { inCallersNetworkNamespace } from "../../network/namespace.ts";
 import { inCallersMountNamespace } from "../../storage/mount-namespace.ts";
-import { HostCgroup } from "../cgroup.ts";
+import { SharedCgroup } from "../cgroup.ts";
 import { FORK_SERVER_WORD } from "./word.ts";
 
 /** Of the fork servers, and of the processes that make them. */
@@ -35,7 +35,7 @@ export async function spawnMaker(
   params: ForkServerParams,
   { signal, limitMs }: { signal: AbortSignal; limitMs: number },
 ): Promise<void> {
-  const { child, line } = start(params, new HostCgroup(FORK_SERVER_CGROUP));
+  const { child, line } = start(params, new SharedCgroup(FORK_SERVER_CGROUP));
   const end = () => {
     child.kill("SIGKILL");
     line.destroy();
@@ -56,11 +56,11 @@ export async function spawnMaker(
 }
 
 /** As spawnMaker(), for those who do not wait. */
-export function spawnMakerUnwatched(params: ForkServerParams, cgroup: HostCgroup): void {
+export function spawnMakerUnwatched(params: ForkServerParams, cgroup: SharedCgroup): void {
   start(params, cgroup).line.destroy();
 }
 
-function start(params: ForkServerParams, cgroup: HostCgroup): { child: ChildProcess; line: Socket } {
+function start(params: ForkServerParams, cgroup: SharedCgroup): { child: ChildProcess; line: Socket } {
   const script = process.argv[1];
   if (script === undefined) throw new CaissonError("CAISSON_E_INTERNAL", "the program's own file is unknown");
   const words = [...process.execArgv, script, FORK_SERVER_WORD, JSON.stringify(params)];
