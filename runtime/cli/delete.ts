@@ -1,13 +1,17 @@
+import { existsSync } from "node:fs";
 import { setTimeout } from "node:timers/promises";
 import type { Command } from "commander";
 import { CaissonError } from "../../protocol/errors.ts";
 import { connectControl } from "../control/client.ts";
+import { removeWithoutRecord } from "../control/lost-record.ts";
+import { formatError } from "../errors.ts";
+import { log } from "../log.ts";
 import { unfreeze } from "../sandbox/freezer.ts";
 import { removeStopped } from "../sandbox/remains.ts";
 import { statePaths } from "../state/paths.ts";
 import { isAlive, type ProcessIdentity } from "../state/process-identity.ts";
 import type { StateRecord } from "../state/record.ts";
-import { readState, removeState } from "../state/store.ts";
+import { readFormerState, readState } from "../state/store.ts";
 import { now } from "../trace.ts";
 import { type Globals, verb } from "./command.ts";
 
@@ -29,10 +33,12 @@ async function deleteContainer({ root }: Globals, id: string, force: boolean): P
     record = readState(root, id);
   } catch (error) {
     if (!force || !(error instanceof CaissonError)) throw error;
-    if (error.code === "CAISSON_E_NOT_FOUND") return;
-    // A damaged record names no daemon that could be ended.
-    if (error.code === "CAISSON_E_STORAGE") return removeState(root, id);
-    throw error;
+    if (error.code === "CAISSON_E_NOT_FOUND" && !existsSync(statePaths(root, id).directory)) return;
+    if (error.code !== "CAISSON_E_STORAGE" && error.code !== "CAISSON_E_NOT_FOUND") throw error;
+    const former = readFormerState(root, id);
+    if (former === undefined) return await removeWithoutRecord(root, id);
+    log.warning(`${formatError(error)} The record before its last change is used.`);
+    record = former;
   }
   if (!force && record.status !== "stopped" && record.status !== "created") {
     throw new CaissonError("CAISSON_E_STATE", `cannot delete container ${id} that is not stopped: ${record.status}`, {

@@ -34,14 +34,12 @@ export function containerHandlers(get: () => Creation): ContainerHandlers {
     ps: async () => ({ processes: toContainerProcesses((await get().container.processes()).processes) }),
     pause: async () => {
       const creation = get();
-      await creation.container.pause();
-      creation.record("paused");
+      await creation.change("paused", () => creation.container.pause());
       return {};
     },
     resume: async () => {
       const creation = get();
-      await creation.container.resume();
-      creation.record("running");
+      await creation.change("running", () => creation.container.resume());
       return {};
     },
     update: async ({ resources }) => {

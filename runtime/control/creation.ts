@@ -3,6 +3,7 @@ import { CaissonError } from "../../protocol/errors.ts";
 import type { ContainerStatus } from "../../protocol/oci.ts";
 import { sandboxSize } from "../config/size.ts";
 import { applyAnnotations, loadSettings } from "../config.ts";
+import { formatError } from "../errors.ts";
 import { log } from "../log.ts";
 import type { Bundle } from "../oci/bundle.ts";
 import { hostCgroupPath } from "../sandbox/cgroup.ts";
@@ -58,14 +59,17 @@ export class Creation {
 
   /** Records the container's new status, and the exit code once it has one. */
   record(status: ContainerStatus, exitCode?: number): void {
-    this.#record = { ...this.#record, status, ...(exitCode === undefined ? {} : { exitCode }) };
-    writeState(this.#root, this.#record);
+    this.#write({ ...this.#record, status, ...(exitCode === undefined ? {} : { exitCode }) });
   }
 
   /** Records what is about to be changed in the container's network namespace. */
   recordNetwork(network: NetworkChanges): void {
-    this.#record = { ...this.#record, network };
-    writeState(this.#root, this.#record);
+    this.#write({ ...this.#record, network });
+  }
+
+  #write(record: StateRecord): void {
+    writeState(this.#root, record);
+    this.#record = record;
   }
 
   /** Lets the init process go; resolves when the poststart hooks have run. Throws as Container.start and they do. */
@@ -84,9 +88,36 @@ export class Creation {
     this.#hooks.abort();
   }
 
+  /**
+   * Carries out what changes the container's status. It is on record first: what cannot be recorded is not done.
+   * @throws CaissonError CAISSON_E_STORAGE when it cannot be; what `carryOut` throws.
+   */
+  async change(status: ContainerStatus, carryOut: () => Promise<void>): Promise<void> {
+    const former = this.#record.status;
+    this.record(status);
+    try {
+      await carryOut();
+    } catch (error) {
+      if (this.container.lifecycle !== "stopped") this.#tryToRecord(former);
+      throw error;
+    }
+  }
+
+  /** Records how the container ended. Without a record of it, too, it is stopped once this process has ended. */
+  recordEnd(exitCode: number): void {
+    this.#tryToRecord("stopped", exitCode);
+  }
+
+  #tryToRecord(status: ContainerStatus, exitCode?: number): void {
+    try {
+      this.record(status, exitCode);
+    } catch (error) {
+      log.warning(formatError(error));
+    }
+  }
+
   async #start(): Promise<void> {
-    await this.container.start();
-    this.record("running");
+    await this.change("running", () => this.container.start());
     await this.#hooks.poststart(this.container);
   }
 
@@ -127,6 +158,10 @@ export async function createFromBundle(params: CreateParams, placed: Bundle, sig
       cgroup,
       share: paths.share,
       consoleLog: paths.consoleLog,
+      onCgroup: (folders) => {
+        record.cgroupFolders = folders;
+        writeState(root, record);
+      },
       onNetwork: (changes) => {
         record.network = changes;
         if (creation === undefined) writeState(root, record);
@@ -159,10 +194,6 @@ export async function createFromBundle(params: CreateParams, placed: Bundle, sig
     creation = new Creation(
       root,
       { ...record, guestPid: container.init.pid },
-      onCgroup: (folders) => {
-        record.cgroupFolders = folders;
-        writeState(root, record);
-      },
       {
         sandbox,
         container,

@@ -183,12 +183,7 @@ class Daemon {
       }
     }
     const ending = now();
-    try {
-      creation.record("stopped", exit.exitCode);
-    } catch (error) {
-      // The record is that of a stopped container as well once this process has ended; only the exit code is lost.
-      log.warning(formatError(error));
-    }
+    creation.recordEnd(exit.exitCode);
     await creation.end();
     await Promise.race([this.#members.over(), delay(MEMBERS_LIMIT_MS, undefined, { ref: false })]);
     tracePhase("end sandbox", ending);

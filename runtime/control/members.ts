@@ -94,12 +94,7 @@ export class Members {
     const { container } = creation;
     const { exitCode } = await container.wait();
     await creation.settled();
-    try {
-      creation.record("stopped", exitCode);
-    } catch (error) {
-      // A keeper that was killed is no reason for `delete` to wait.
-      log.debug(formatError(error));
-    }
+    creation.recordEnd(exitCode);
     await creation.end();
     this.#members.delete(container.id);
     await this.#changed();
@@ -145,7 +140,12 @@ async function create({ sandbox, directory }: Home, params: JoinParams, signal: 
       { ...record, guestPid: container.init.pid },
       { sandbox, container, hooks, end },
     );
-    creation.record("created");
+    try {
+      creation.record("created");
+    } catch (error) {
+      await end();
+      throw error;
+    }
     return creation;
   } catch (error) {
     for (const stream of [io.stdin, io.stdout, io.stderr]) stream?.destroy();

@@ -8,13 +8,12 @@ import {
 } from "../../protocol/generated/containerd/task.ts";
 import { VM_DEATH_EXIT_CODE } from "../sandbox/exit.ts";
 import { removeStopped } from "../sandbox/remains.ts";
-import { readState } from "../state/store.ts";
 import { Client } from "../ttrpc/client.ts";
 import { timestamp } from "./any.ts";
 import type { ShimFlags } from "./flags.ts";
 import { SHIM_ROOT, shimPlaces } from "./places.ts";
 import { TASK_SERVICES } from "./service-names.ts";
-import { answers, groupOf } from "./start.ts";
+import { answers, groupOf, stateOf } from "./start.ts";
 
 const SIGKILL = 9;
 const CALL_LIMIT_MS = 3000;
@@ -49,14 +48,6 @@ async function removeTask(socket: string, id: string): Promise<void> {
   await call("Wait", WaitRequest.encode({ id, execId: "" }).finish());
   await call("Delete", DeleteRequest.encode({ id, execId: "" }).finish());
   await call("Shutdown", ShutdownRequest.encode({ id, now: false }).finish());
-}
-
-function stateOf(key: string): ReturnType<typeof readState> | undefined {
-  try {
-    return readState(SHIM_ROOT, key);
-  } catch {
-    return undefined;
-  }
 }
 
 /** Of a bundle that may be half removed. */

@@ -10,7 +10,8 @@ import { Any } from "../../protocol/generated/containerd/types.ts";
 import { readDocument } from "../oci/document.ts";
 import { podOf } from "../sandbox/pod-of.ts";
 import { removeStopped } from "../sandbox/remains.ts";
-import { listStates, readState } from "../state/store.ts";
+import type { StateRecord } from "../state/record.ts";
+import { listStates, readFormerState, readState } from "../state/store.ts";
 import { formatStartAnswer, readStartInput } from "./bootstrap.ts";
 import { SHIM_DAEMON_WORD, type ShimDaemonParams } from "./daemon-word.ts";
 import type { ShimFlags } from "./flags.ts";
@@ -79,11 +80,12 @@ async function ensureDaemon(socket: string, key: string, params: ShimDaemonParam
   }
 }
 
-function stateOf(key: string): ReturnType<typeof readState> | undefined {
+/** Of a pod's daemon, or as much as is left of a damaged record; undefined when there is none. */
+export function stateOf(key: string): StateRecord | undefined {
   try {
     return readState(SHIM_ROOT, key);
   } catch {
-    return undefined;
+    return readFormerState(SHIM_ROOT, key);
   }
 }
 

@@ -7,6 +7,8 @@ export interface StatePaths {
   directory: string;
   /** The record (record.ts). */
   record: string;
+  /** The record before the last change: what is left to go by when that is damaged. */
+  formerRecord: string;
   /** The daemon's socket; longer than a socket address can be, so it is reached through socketAddress(). */
   controlSocket: string;
   /** The last part of the guest's serial console. */
@@ -20,6 +22,7 @@ export function statePaths(root: string, id: string): StatePaths {
   return {
     directory,
     record: join(directory, "state.json"),
+    formerRecord: join(directory, "state.json.former"),
     controlSocket: join(directory, "control.sock"),
     consoleLog: join(directory, "console.log"),
     share: join(directory, "share"),

@@ -10,6 +10,7 @@ const FORMAT = 1;
 export interface NetworkChanges {
   /** Path of the namespace, and what tells it from another one that is there later. */
   namespace: string;
+  inode?: string | undefined;
   interfaces: ConnectedInterface[];
   /** Whether its 127.0.0.1 was given to the VM. */
   loopback?: boolean | undefined;
@@ -22,7 +23,6 @@ export interface ConnectedInterface {
   ownsIngress: boolean;
 }
 
-export interface StateRecord {
 /** One folder of a sandbox's cgroup on the host. */
 export interface CgroupFolder {
   /** Absolute. */
@@ -33,6 +33,7 @@ export interface CgroupFolder {
   made: boolean;
 }
 
+export interface StateRecord {
   id: string;
   status: ContainerStatus;
   /** Absolute path of the bundle, and of the root file system. */
@@ -47,9 +48,9 @@ export interface CgroupFolder {
   daemon: ProcessIdentity;
   /** The sandbox's cgroup on the host, below the root of every hierarchy. */
   cgroup: string;
-  /** What the sandbox changed in the container's network namespace. */
   /** The folders of it that are the sandbox's, or are about to be; none are before that is on record. */
   cgroupFolders?: readonly CgroupFolder[] | undefined;
+  /** What the sandbox changed in the container's network namespace. */
   network?: NetworkChanges | undefined;
   /** What `delete` runs at last: the configuration may have changed since (runtime.md, Lifecycle). */
   poststop?: Hook[] | undefined;
@@ -121,8 +122,8 @@ const FIELDS: Record<keyof StateRecord, (value: unknown) => boolean> = {
   owner: isString,
   daemon: isIdentity,
   cgroup: isString,
-  network: (value) => value === undefined || isNetwork(value),
   cgroupFolders: (value) => value === undefined || (Array.isArray(value) && value.every(isCgroupFolder)),
+  network: (value) => value === undefined || isNetwork(value),
   poststop: (value) => value === undefined || Array.isArray(value),
   guestPid: isOptionalInteger,
   exitCode: isOptionalInteger,
@@ -133,12 +134,12 @@ function isIdentity(value: unknown): boolean {
   return Number.isSafeInteger(pid) && (pid as number) > 0 && Number.isSafeInteger(startTime) && isString(bootId);
 }
 
-function isNetwork(value: unknown): boolean {
 function isCgroupFolder(value: unknown): boolean {
   const { path, inode, made } = (value ?? {}) as Partial<Record<keyof CgroupFolder, unknown>>;
   return isString(path) && (inode === undefined || isString(inode)) && typeof made === "boolean";
 }
 
+function isNetwork(value: unknown): boolean {
   const { namespace, inode, interfaces, loopback } = (value ?? {}) as Partial<Record<keyof NetworkChanges, unknown>>;
   const isRight =
     isString(namespace) &&

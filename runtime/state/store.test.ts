@@ -9,7 +9,7 @@ import { CaissonError, type ErrorCode } from "../../protocol/errors.ts";
 import { statePaths } from "./paths.ts";
 import { processIdentity } from "./process-identity.ts";
 import { ociState, runcState, type StateRecord } from "./record.ts";
-import { listStates, readState, removeState, reserveState, writeState } from "./store.ts";
+import { listStates, readFormerState, readState, removeState, reserveState, writeState } from "./store.ts";
 
 let root: string;
 
@@ -55,7 +55,7 @@ test("readState gives what reserveState and writeState wrote", () => {
   assert.deepEqual(readState(root, "a"), record("a", { status: "creating" }));
   writeState(root, record("a", { status: "running", guestPid: 7 }));
   assert.deepEqual(readState(root, "a"), record("a", { status: "running", guestPid: 7 }));
-  assert.deepEqual(readdirSync(join(root, "a")), ["state.json"]);
+  assert.deepEqual(readdirSync(join(root, "a")), ["state.json", "state.json.former"]);
 });
 
 test("reserveState makes the root for its owner only", () => {
@@ -166,6 +166,20 @@ test("removeState removes everything, and again nothing", () => {
   assert.deepEqual(readdirSync(root), []);
   removeState(root, "a");
   removeState(join(root, "nowhere"), "a");
+});
+
+test("readFormerState has the record before its last change, for one that is damaged or gone", () => {
+  reserveState(root, record("a"));
+  assert.equal(readFormerState(root, "a"), undefined);
+  writeState(root, record("a", { status: "created", cgroup: "/mine" }));
+  writeState(root, record("a", { status: "running", cgroup: "/mine" }));
+  writeFileSync(join(root, "a", "state.json"), "\0\0\0");
+  assert.equal(readFormerState(root, "a")?.status, "created");
+  assert.equal(readFormerState(root, "a")?.cgroup, "/mine");
+  rmSync(join(root, "a", "state.json"));
+  assert.equal(readFormerState(root, "a")?.status, "created");
+  removeState(root, "a");
+  assert.deepEqual(readdirSync(root), []);
 });
 
 test("removeState removes a directory with a damaged record, and an empty one", () => {

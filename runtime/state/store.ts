@@ -2,7 +2,7 @@
  * The state directory. A container's directory appears whole and disappears whole, by rename(2): there is never one
  * without a record, whatever is killed when, and of two who reserve an id one wins.
  */
-import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, linkSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { CaissonError, type ErrorCode } from "../../protocol/errors.ts";
 import { checkId } from "../../protocol/id.ts";
@@ -82,14 +82,41 @@ export function makeOwnDirectory(root: string): string {
 
 /** Replaces the record of a reserved container, atomically. Throws CAISSON_E_STORAGE. */
 export function writeState(root: string, record: StateRecord): void {
-  const path = statePaths(root, record.id).record;
+  const { record: path, formerRecord } = statePaths(root, record.id);
   const aside = `${path}.${temporaryName("")}`;
   try {
     writeFileSync(aside, formatRecord(record), { mode: 0o600 });
+    keep(path, formerRecord);
     renameSync(aside, path);
   } catch (cause) {
     rmSync(aside, { force: true });
     throw storageError(`write the state record ${path}`, cause);
+  }
+}
+
+/** Takes no space. Without it a record that is damaged later has none to go by, and that is all. */
+function keep(path: string, former: string): void {
+  const aside = `${former}.${temporaryName("")}`;
+  try {
+    linkSync(path, aside);
+    renameSync(aside, former);
+  } catch {
+    rmSync(aside, { force: true });
+  }
+}
+
+/**
+ * The record as it was before its last change, with the true status as readState() has it; undefined when there is none, or
+ * it is damaged, too.
+ */
+export function readFormerState(root: string, id: string): StateRecord | undefined {
+  checkId("container", id);
+  const path = statePaths(root, id).formerRecord;
+  try {
+    const record = parseRecord(readBounded(path, { bytes: LARGEST_RECORD_BYTES }).toString(), path);
+    return isAlive(record.daemon) ? record : { ...record, status: "stopped" };
+  } catch {
+    return undefined;
   }
 }
 
@@ -136,10 +163,10 @@ export function listStates(root: string, skipped: (reason: string) => void): Sta
  */
 export function removeState(root: string, id: string): void {
   checkId("container", id);
-  const { directory, record } = statePaths(root, id);
+  const { directory, record, formerRecord } = statePaths(root, id);
   const hasEntries = () => entriesOf(directory).length > 0;
   // Asked for again: somebody else may have removed it in between.
-  if (hasEntries() && !existsSync(record) && hasEntries()) {
+  if (hasEntries() && !existsSync(record) && !existsSync(formerRecord) && hasEntries()) {
     throw new CaissonError(
       "CAISSON_E_STORAGE",
       `cannot remove ${directory}: it has no state.json, so it is no container's`,

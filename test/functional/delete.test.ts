@@ -1,9 +1,11 @@
 import assert from "node:assert/strict";
-import { existsSync, mkdirSync, readFileSync, rmdirSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, rmdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, test } from "node:test";
+import { cgroupMounts } from "../../runtime/sandbox/cgroup.ts";
 import { Bundle } from "../harness/bundle.ts";
 import { errorOf, Host, until } from "../harness/host.ts";
+import { inNetns, Netns } from "../harness/network.ts";
 
 const host = new Host();
 after(() => host[Symbol.asyncDispose]());
@@ -78,4 +80,56 @@ test("delete --force removes a damaged record", async () => {
   );
   await host.ok(["delete", "--force", id]);
   assert.deepEqual(await host.remains(), []);
+});
+
+for (const damage of ["state.json", "state.json and the record before it", "state.json, which is gone,"]) {
+  test(`delete --force ends daemon, QEMU and cgroup of a container with a damaged ${damage}`, async () => {
+    using bundle = new Bundle();
+    const id = await host.start(bundle);
+    const file = join(host.root, id, "state.json");
+    if (damage.endsWith("gone,")) rmSync(file);
+    else writeFileSync(file, "\0".repeat(100));
+    if (damage.includes("before")) writeFileSync(`${file}.former`, "");
+    const result = await host.run(["delete", "--force", id]);
+    assert.equal(result.exitCode, 0, result.stderr);
+    assert.match(result.stderr, /record/);
+    assert.deepEqual(await host.remains(), []);
+  });
+}
+
+test("delete of a container that was killed needs nothing of what it was made of", async () => {
+  using far = new Netns();
+  let near: Netns | undefined = new Netns();
+  const { path } = near;
+  near.veth("eth0", far, "far0");
+  using bundle = new Bundle();
+  const gone = join(bundle.directory, "hook");
+  bundle.spec.hooks = { poststop: [{ path: gone }, { path: bundle.directory }, { path: gone, timeout: 1 }] };
+  inNetns(bundle, path);
+  const id = await host.start(bundle);
+  const { pid } = JSON.parse(await host.ok(["state", id])) as { pid: number };
+  assert.match(readFileSync(join(host.root, id, "state.json"), "utf8"), /"network":\{/);
+  process.kill(pid, "SIGKILL");
+  await until(async () => (await host.status(id)) === "stopped");
+  near[Symbol.dispose]();
+  near = undefined;
+  writeFileSync(path, "");
+  try {
+    bundle[Symbol.dispose]();
+    writeFileSync(bundle.directory, "an ordinary file");
+    await until(() => {
+      for (const { directory } of cgroupMounts()) {
+        try {
+          rmdirSync(join(directory, "caisson", id));
+        } catch {
+          // On its way out.
+        }
+      }
+      return !cgroupMounts().some(({ directory }) => existsSync(join(directory, "caisson", id)));
+    });
+    await host.ok(["delete", id]);
+    assert.deepEqual(await host.remains(), []);
+  } finally {
+    rmSync(path);
+  }
 });

@@ -1,7 +1,7 @@
 /** What is killed, full or missing: `state` says stopped, `delete` succeeds, and nothing is left. */
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { appendFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, afterEach, test } from "node:test";
@@ -186,6 +186,49 @@ test("a state directory that runs out of inodes, at whatever moment", async () =
       }
     }
   } finally {
+    rmSync(small, { recursive: true });
+  }
+});
+
+test("start and pause on a state directory that has become full do nothing, and work when there is space", async () => {
+  const small = mkdtempSync(join(tmpdir(), "caisson-full-"));
+  execFileSync("mount", ["-t", "tmpfs", "-o", "size=2m", "tmpfs", small]);
+  using bundle = new Bundle();
+  const full = new Host(small);
+  const filler = join(small, "filler");
+  const fill = () => {
+    try {
+      for (;;) appendFileSync(filler, Buffer.alloc(4096));
+    } catch {
+      // Full.
+    }
+  };
+  try {
+    const id = full.id();
+    await detached(full, ["create", "-b", bundle.directory, id]);
+    for (const [verb, before, after] of [
+      ["start", "created", "running"],
+      ["pause", "running", "paused"],
+      ["resume", "paused", "running"],
+    ] as const) {
+      fill();
+      const refused = await full.run([verb, id]);
+      assert.equal(refused.exitCode, 1, verb);
+      assert.match(errorOf(refused), /cannot write the state record .*\(ENOSPC\)/);
+      assert.equal(await full.status(id), before);
+      rmSync(filler);
+      await full.ok([verb, id]);
+      assert.equal(await full.status(id), after);
+    }
+    fill();
+    await full.ok(["kill", id, "KILL"]);
+    await until(async () => (await full.status(id)) === "stopped");
+    await full.ok(["delete", id]);
+    rmSync(filler);
+    assert.deepEqual(await full.remains(), []);
+  } finally {
+    await full.clear();
+    execFileSync("umount", [small]);
     rmSync(small, { recursive: true });
   }
 });
