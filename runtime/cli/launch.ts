@@ -138,5 +138,5 @@ export async function discard({ root }: Globals, id: string, daemon: Daemon): Pr
   await daemon.exited.catch(() => {});
   limit.abort();
   await late;
-  await removeIfOf(daemon.pid, root, id);
+  await removeIfOf(daemon.identity, root, id);
 }

@@ -56,6 +56,6 @@ async function run(globals: Globals, id: string, flags: RunFlags): Promise<numbe
   foreground.forwardTo(daemon.client, undefined, terminal && (() => terminal.size));
   const code = await daemon.exited;
   tracePhase("run", started);
-  if (flags.keep !== true) await removeIfOf(daemon.pid, globals.root, id);
+  if (flags.keep !== true) await removeIfOf(daemon.identity, globals.root, id);
   return code;
 }

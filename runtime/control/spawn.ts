@@ -2,6 +2,7 @@ import { spawn } from "node:child_process";
 import type { Socket } from "node:net";
 import { constants } from "node:os";
 import { CaissonError } from "../../protocol/errors.ts";
+import { type ProcessIdentity, processIdentity } from "../state/process-identity.ts";
 import { ControlClient } from "./client.ts";
 import { DAEMON_WORD } from "./daemon-word.ts";
 
@@ -16,6 +17,8 @@ export interface DaemonLog {
 
 export interface Daemon {
   pid: number;
+  /** Undefined when it could not be started, or has ended at once. */
+  identity: ProcessIdentity | undefined;
   client: ControlClient;
   /** Resolves with the daemon's exit code, which is the container's; 128 + signal when a signal ended the daemon. */
   exited: Promise<number>;
@@ -45,6 +48,7 @@ export function spawnDaemon(log: DaemonLog, stdio: "inherit" | "ignore"): Daemon
   exited.catch(() => {});
   return {
     pid: child.pid ?? 0,
+    identity: child.pid === undefined ? undefined : processIdentity(child.pid),
     client: new ControlClient(child.stdio[3] as Socket),
     exited,
     unref: () => child.unref(),

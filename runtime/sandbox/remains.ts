@@ -1,6 +1,7 @@
 /** What a container whose daemon has ended leaves on the host. */
 import { CaissonError } from "../../protocol/errors.ts";
 import { restoreNetwork } from "../network/restore.ts";
+import type { ProcessIdentity } from "../state/process-identity.ts";
 import type { StateRecord } from "../state/record.ts";
 import { readState, removeState } from "../state/store.ts";
 import { removeCgroup } from "./cgroup-remains.ts";
@@ -21,7 +22,7 @@ export async function removeStopped(root: string, record: StateRecord): Promise<
 }
 
 /** Does so if the container is that daemon's: the id may be another container's, which was there first. */
-export async function removeIfOf(daemonPid: number, root: string, id: string): Promise<void> {
+export async function removeIfOf(daemon: ProcessIdentity | undefined, root: string, id: string): Promise<void> {
   let record: StateRecord;
   try {
     record = readState(root, id);
@@ -29,5 +30,7 @@ export async function removeIfOf(daemonPid: number, root: string, id: string): P
     if (error instanceof CaissonError && ["CAISSON_E_NOT_FOUND", "CAISSON_E_ID_INVALID"].includes(error.code)) return;
     throw error;
   }
-  if (record.daemon.pid === daemonPid) await removeStopped(root, record);
+  const { pid, startTime, bootId } = record.daemon;
+  const isIts = pid === daemon?.pid && startTime === daemon.startTime && bootId === daemon.bootId;
+  if (isIts) await removeStopped(root, record);
 }
