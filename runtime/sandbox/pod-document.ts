@@ -1,3 +1,4 @@
+import { dropHostCgroups } from "./host-cgroups.ts";
 import { dropLabels, isObject } from "./host-labels.ts";
 import { type BoundNamespaces, isFromCrio, podNamespaces } from "./pod-namespaces.ts";
 
@@ -14,6 +15,7 @@ export function podDocument(
 ): unknown {
   if (!isObject(document)) return document;
   dropLabels(document);
+  dropHostCgroups(document);
   const { linux } = document;
   if (isObject(linux) && Array.isArray(linux["namespaces"])) {
     const given = linux["namespaces"];

@@ -49,6 +49,12 @@ test("podman healthcheck run", options, async () => {
   await podman.ok(["rm", "--force", "--time", "0", "health"]);
 });
 
+test("podman run --systemd gives the container a part of the guest's cgroup v2 to manage", options, async () => {
+  const script =
+    "mkdir /sys/fs/cgroup/init.scope && echo 1 > /sys/fs/cgroup/init.scope/cgroup.procs && cat /proc/1/cgroup";
+  assert.equal(await engine().print(["--systemd", "always"], "sh", "-c", script), "0::/init.scope\n");
+});
+
 test("podman run says what cannot be carried out, and why", options, async () => {
   const { exitCode, stderr } = await engine().run(["run", "--rm", "--network", "host", "busybox", "true"]);
   assert.equal(exitCode, 126);
