@@ -49,10 +49,12 @@ async function deleteContainer({ root }: Globals, id: string, force: boolean): P
   await removeStopped(root, record);
 }
 
-/** Ends the daemon, and with it the container and its VM; returns when the process is gone. */
+/**
+ * Ends the daemon, and with it the container and its VM; returns when the process is gone. Where it has gone already another
+ * one may answer, whose VM the container was in: it is taking the container down, and leaves its cgroup.
+ */
 async function endDaemon(directory: string, daemon: ProcessIdentity): Promise<void> {
-  if (!isAlive(daemon)) return;
-  unfreeze(daemon.pid);
+  if (isAlive(daemon)) unfreeze(daemon.pid);
   const ended = new AbortController();
   try {
     using client = await connectControl(directory);

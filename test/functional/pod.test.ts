@@ -195,3 +195,18 @@ test("a container that joins another's user and pid namespaces is known by a pid
   await host.ok(["delete", "-f", pod]);
   assert.deepEqual(await host.remains(), []);
 });
+
+test("delete of a member whose keeper was killed leaves the VM, which is in its cgroup, to the others", async () => {
+  using first = podBundle();
+  const pod = await host.start(first);
+  using one = joining(await pidOf(pod), OF_PODS, "sleep", "1000");
+  using two = joining(await pidOf(pod), OF_PODS, "sleep", "1000");
+  const [leaving, staying] = [await host.start(one), await host.start(two)];
+  await host.ok(["delete", "-f", pod]);
+  process.kill(await pidOf(leaving), "SIGKILL");
+  await host.ok(["delete", "-f", leaving]);
+  assert.equal(await host.status(staying), "running");
+  assert.equal(await host.ok(["exec", staying, "echo", "here"]), "here\n");
+  await host.ok(["delete", "-f", staying]);
+  assert.deepEqual(await host.remains(), []);
+});
