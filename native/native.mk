@@ -1,4 +1,4 @@
-# All the C: three Node-API addons, QEMU's three preloaded libraries, and the two static programs of the guest. Included by the top Makefile, run from the top folder.
+# All the C: three Node-API addons, QEMU's preloaded libraries, and the static programs. Included by the top Makefile, run from the top folder.
 # The addons are compiled straight against the headers of the pinned Node (node-gyp adds nothing but its own dependencies):
 # Node exports the Node-API and libuv symbols they use, so nothing is linked in.
 
@@ -26,7 +26,7 @@ CONTAINER_INIT_HEADERS := native/place.h $(wildcard native/container-init/*.h)
 ADDON_HEADERS := $(wildcard native/*.h native/posix/*.h native/vsock/*.h)
 
 NATIVE_TARGETS := $(NATIVE_OUT)/posix.node $(NATIVE_OUT)/vsock.node $(NATIVE_OUT)/seccomp.node \
-  $(NATIVE_OUT)/special-files.so $(NATIVE_OUT)/fork-server.so $(NATIVE_OUT)/vhost-proxy.so \
+  $(NATIVE_OUT)/special-files.so $(NATIVE_OUT)/template-memory.so $(NATIVE_OUT)/fork-server.so $(NATIVE_OUT)/vhost-proxy.so \
   $(if $(CAISSON_INIT_SOURCES),$(NATIVE_OUT)/caisson-init) \
   $(if $(CONTAINER_INIT_SOURCES),$(NATIVE_OUT)/container-init)
 
@@ -35,7 +35,7 @@ NATIVE_SETUP := $(if $(OUT),$(OUT)/.npm)
 
 .PHONY: native native-analyze
 
-native: $(NATIVE_TARGETS) ## compile the C: three addons, QEMU's three preloaded libraries and the guest's two static programs
+native: $(NATIVE_TARGETS) ## compile the C: three addons, QEMU's preloaded libraries and the guest's two static programs
 
 # Each output is written under another name first: a program that is running cannot be overwritten, and an addon that is
 # mapped must not be.
@@ -57,6 +57,11 @@ $(NATIVE_OUT)/seccomp.node: $(SECCOMP_SOURCES) $(ADDON_HEADERS) native/native.mk
 $(NATIVE_OUT)/special-files.so: native/special-files/special-files.c native/native.mk | $(NATIVE_SETUP)
 	@mkdir -p $(@D)
 	@scripts/step.sh "compile special-files" $(CC) $(LIBRARY_CFLAGS) -shared -o $@.new $<
+	@mv -f $@.new $@
+
+$(NATIVE_OUT)/template-memory.so: native/template-memory/template-memory.c native/native.mk | $(NATIVE_SETUP)
+	@mkdir -p $(@D)
+	@scripts/step.sh "compile template-memory" $(CC) $(LIBRARY_CFLAGS) -shared -o $@.new $<
 	@mv -f $@.new $@
 
 $(NATIVE_OUT)/fork-server.so: $(FORK_SERVER_SOURCES) native/fork-server/fork-server.h native/place.h native/native.mk | $(NATIVE_SETUP)
@@ -108,7 +113,7 @@ $(NATIVE_OUT)/container-init: $(CONTAINER_INIT_SOURCES) $(CONTAINER_INIT_HEADERS
 native-analyze: | $(NATIVE_SETUP) ## run GCC's analyzer over the C
 	@for source in $(sort $(POSIX_SOURCES) $(VSOCK_SOURCES) $(SECCOMP_SOURCES)); do \
 	  $(CC) $(ADDON_CFLAGS) -fanalyzer -c -o /dev/null "$$source" || exit 1; done
-	@for source in native/special-files/special-files.c $(FORK_SERVER_SOURCES) $(VHOST_PROXY_SOURCES); do \
+	@for source in native/special-files/special-files.c native/template-memory/template-memory.c $(FORK_SERVER_SOURCES) $(VHOST_PROXY_SOURCES); do \
 	  $(CC) $(LIBRARY_CFLAGS) -fanalyzer -c -o /dev/null "$$source" || exit 1; done
 	@for source in $(CAISSON_INIT_SOURCES) $(CONTAINER_INIT_SOURCES); do \
 	  $(CC) $(NATIVE_CFLAGS) -fanalyzer -c -o /dev/null "$$source" || exit 1; done

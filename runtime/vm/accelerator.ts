@@ -102,7 +102,9 @@ async function probe(qemu: Qemu, kernel: string, signal: AbortSignal): Promise<K
     const console = inheritance.connect();
     const argv = probeArguments(kernel, monitor.child, console.child);
     const connections = { qmpFd: monitor.ours, consoleFd: console.ours, consoleLog: join(folder, "console.log") };
-    machine = new QemuProcess(connections, () => spawnQemu(qemu.path, argv, inheritance.descriptors));
+    machine = new QemuProcess(connections, () =>
+      spawnQemu({ path: qemu.path, argv, descriptors: inheritance.descriptors }),
+    );
     inheritance.closeGiven();
     signal.addEventListener("abort", giveUp);
     machine.qmp.execute("qmp_capabilities").catch(() => {});

@@ -8,7 +8,7 @@ import { canFork } from "./fork-server/fork-server.ts";
 import { Inheritance } from "./inheritance.ts";
 import { QemuProcess } from "./qemu-process.ts";
 import type { QmpClient } from "./qmp.ts";
-import type { QemuChild } from "./spawn.ts";
+import type { QemuChild, QemuStart } from "./spawn.ts";
 import type { Trace, VmSpec } from "./spec.ts";
 import { connectToGuest, randomCid, VHOST_VSOCK } from "./vsock.ts";
 
@@ -117,7 +117,7 @@ async function startOverVsock(spec: VmSpec, options: StartOptions, spawn: Spawn)
 }
 
 /** How QEMU is started: see spawnQemu(). */
-type Spawn = (path: string, argv: readonly string[], descriptors: readonly number[]) => QemuChild;
+type Spawn = (start: QemuStart) => QemuChild;
 
 /** QEMU with its agent's device as given; what it inherits besides is in `inheritance`, which stays the caller's. */
 export function launch(
@@ -153,12 +153,15 @@ export function launch(
         ...(vhostFd === undefined || canFork(spec) ? {} : { vhostFd: inheritance.give(reopen(vhostFd, "r+")) }),
       })),
     };
-    const argv = commandLine(spec, wiring);
+    const start = {
+      path: spec.qemu.path,
+      argv: commandLine(spec, wiring),
+      descriptors: inheritance.descriptors,
+      templateMemory: wiring.memory.kind === "clone" ? wiring.memory.fd : undefined,
+    };
     ours.length = 0;
     const connections = { qmpFd: monitor.ours, consoleFd: console.ours };
-    const qemu = new QemuProcess({ ...connections, consoleLog: spec.consoleLog }, () =>
-      spawn(spec.qemu.path, argv, inheritance.descriptors),
-    );
+    const qemu = new QemuProcess({ ...connections, consoleLog: spec.consoleLog }, () => spawn(start));
     trace?.("qemu started");
     configure(qemu, stateFd, options);
     return { qemu, wiring, ...connections };

@@ -13,6 +13,8 @@ const CAPABILITIES = ["chown", "dac_override", "fowner", "fsetid", "mknod", "set
 /** Without it containers can make no FIFO and no Unix socket on their files (native/special-files). */
 const SPECIAL_FILES = "special-files.so";
 const FORK_SERVER = "fork-server.so";
+/** Without it a template grows by what its clones touch beyond it (native/template-memory). */
+const TEMPLATE_MEMORY = "template-memory.so";
 
 /** A QEMU process, whoever started it. */
 export interface QemuChild {
@@ -31,26 +33,30 @@ export interface QemuEnd {
   problem?: string | undefined;
 }
 
+/** What QEMU is started with. */
+export interface QemuStart {
+  path: string;
+  argv: readonly string[];
+  /** Inherited, from number 3 on. */
+  descriptors: readonly number[];
+  /** QEMU's number of the descriptor of a template's memory, when it is a clone. */
+  templateMemory?: number | undefined;
+}
+
 /**
  * Starts QEMU so that it dies with us (prctl(2), PR_SET_PDEATHSIG: setpriv(1) sets it and becomes QEMU), away from our
  * terminal's signals, with an environment of nothing but PATH and preloaded libraries. Its network is ours.
  */
-export function spawnQemu(path: string, argv: readonly string[], descriptors: readonly number[]): QemuChild {
-  return watch(spawn(["--pdeathsig", "KILL", ...confined(path, argv)], descriptors, [SPECIAL_FILES]));
+export function spawnQemu(start: QemuStart): QemuChild {
+  return watch(spawn(["--pdeathsig", "KILL", ...confined(start)], start));
 }
 
 /**
  * As spawnQemu(), but QEMU is to serve forks of itself (native/fork-server), of the descriptors on `listener`: it ends with the
  * other end of `maker`, until it serves.
  */
-export function spawnForkServer(
-  path: string,
-  argv: readonly string[],
-  descriptors: readonly number[],
-  { maker, listener }: { maker: number; listener: number },
-): QemuChild {
-  const environment = { CAISSON_FORK_SERVER: `${maker},${listener}` };
-  return watch(spawn(confined(path, argv), descriptors, [SPECIAL_FILES, FORK_SERVER], environment));
+export function spawnForkServer(start: QemuStart, { maker, listener }: { maker: number; listener: number }): QemuChild {
+  return watch(spawn(confined(start), start, [FORK_SERVER], { CAISSON_FORK_SERVER: `${maker},${listener}` }));
 }
 
 function watch(child: ReturnType<typeof spawn>): QemuChild {
@@ -67,7 +73,7 @@ function watch(child: ReturnType<typeof spawn>): QemuChild {
   };
 }
 
-function confined(path: string, argv: readonly string[]): string[] {
+function confined({ path, argv }: QemuStart): string[] {
   return [
     "--no-new-privs",
     "--inh-caps=-all",
@@ -81,12 +87,14 @@ function confined(path: string, argv: readonly string[]): string[] {
 /** The libraries are named by descriptors: a path with a space or a colon would be split there (ld.so(8), LD_PRELOAD). */
 function spawn(
   words: readonly string[],
-  descriptors: readonly number[],
-  preloaded: readonly string[],
+  { descriptors, templateMemory }: QemuStart,
+  preloaded: readonly string[] = [],
   environment: Readonly<Record<string, string>> = {},
 ) {
+  const isClone = templateMemory !== undefined;
+  const names = [SPECIAL_FILES, ...(isClone ? [TEMPLATE_MEMORY] : []), ...preloaded];
   using libraries = new DisposableStack();
-  const opened = preloaded.map((name) => libraries.adopt(openSync(builtFile(name), "r"), closeSync));
+  const opened = names.map((name) => libraries.adopt(openSync(builtFile(name), "r"), closeSync));
   const first = FIRST_INHERITED + descriptors.length;
   return execa("setpriv", words, {
     // execa passes any number on; its types know those up to 9 only.
@@ -100,6 +108,7 @@ function spawn(
     env: {
       PATH: process.env["PATH"] ?? "/usr/sbin:/usr/bin:/sbin:/bin",
       LD_PRELOAD: opened.map((_, index) => `/proc/self/fd/${first + index}`).join(":"),
+      ...(isClone && { CAISSON_TEMPLATE_MEMORY: String(templateMemory) }),
       ...environment,
     },
   });

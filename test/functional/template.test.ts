@@ -26,7 +26,7 @@ test("template build, list and rm; containers use it", async () => {
   assert.match(built.stdout, /^[0-9a-f]{32}\n$/, built.stderr);
   const key = built.stdout.trim();
   const memory = join(folder, "templates", key, "memory");
-  const { ino, ctimeMs } = statSync(memory);
+  const { ino, ctimeMs, blocks } = statSync(memory);
 
   assert.equal((await template("build")).stdout, built.stdout);
   assert.equal((await template("list", "-q")).stdout, built.stdout);
@@ -34,9 +34,11 @@ test("template build, list and rm; containers use it", async () => {
   assert.deepEqual([entry.key, entry.condition, entry.manifest.memoryMib], [key, "usable", 256]);
   assert.match((await template("list")).stdout, new RegExp(`^KEY .*\\n${key} +\\d+ +256 MiB +1 +1 +microvm`));
 
-  using bundle = new Bundle(["true"]);
+  // Memory that the template's guest never had in use, and is not the template's afterwards.
+  using bundle = new Bundle(["dd", "if=/dev/zero", "of=/dev/shm/touched", "bs=1M", "count=50"]);
   await host.ok(["--config", settings, "run", "-b", bundle.directory, host.id()]);
-  assert.deepEqual([statSync(memory).ino, statSync(memory).ctimeMs], [ino, ctimeMs]);
+  const after = statSync(memory);
+  assert.deepEqual([after.ino, after.ctimeMs, after.blocks], [ino, ctimeMs, blocks]);
 
   // Nothing can be written there, and what is there can be used.
   const templates = join(folder, "templates");

@@ -55,7 +55,7 @@ export class FutureForkServer implements AsyncDisposable {
         { signal, clone },
         inheritance,
         { kind: "virtio-serial-listener", fd: agent },
-        (path, argv, descriptors) => spawnForkServer(path, argv, descriptors, { maker: child, listener }),
+        (start) => spawnForkServer(start, { maker: child, listener }),
       );
       const taps = wiring.networks.map(({ tapFd }) => tapFd);
       const roles = { qmp: wiring.qmpFd, console: wiring.consoleFd, agent, taps };
