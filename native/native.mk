@@ -19,6 +19,7 @@ VSOCK_SOURCES := native/napi.c $(wildcard native/vsock/*.c)
 SECCOMP_SOURCES := native/napi.c $(wildcard native/seccomp/*.c)
 FORK_SERVER_SOURCES := $(wildcard native/fork-server/*.c)
 VHOST_PROXY_SOURCES := $(wildcard native/vhost-proxy/*.c)
+JAIL_SOURCES := $(wildcard native/jail/*.c)
 CAISSON_INIT_SOURCES := $(wildcard native/caisson-init/*.c)
 CONTAINER_INIT_SOURCES := $(wildcard native/container-init/*.c)
 CAISSON_INIT_HEADERS := $(wildcard native/caisson-init/*.h)
@@ -26,7 +27,7 @@ CONTAINER_INIT_HEADERS := native/place.h $(wildcard native/container-init/*.h)
 ADDON_HEADERS := $(wildcard native/*.h native/posix/*.h native/vsock/*.h)
 
 NATIVE_TARGETS := $(NATIVE_OUT)/posix.node $(NATIVE_OUT)/vsock.node $(NATIVE_OUT)/seccomp.node \
-  $(NATIVE_OUT)/special-files.so $(NATIVE_OUT)/template-memory.so $(NATIVE_OUT)/fork-server.so $(NATIVE_OUT)/vhost-proxy.so \
+  $(NATIVE_OUT)/special-files.so $(NATIVE_OUT)/template-memory.so $(NATIVE_OUT)/fork-server.so $(NATIVE_OUT)/vhost-proxy.so $(NATIVE_OUT)/jail \
   $(if $(CAISSON_INIT_SOURCES),$(NATIVE_OUT)/caisson-init) \
   $(if $(CONTAINER_INIT_SOURCES),$(NATIVE_OUT)/container-init)
 
@@ -100,6 +101,11 @@ $(NATIVE_OUT)/test/vhost-proxy-fuzz: $(VHOST_PROXY_FUZZ) $(VHOST_PROXY_SOURCES) 
 	@scripts/step.sh "compile vhost-proxy's fuzzer" $(CC) $(SANITIZED_CFLAGS) -o $@.new $(VHOST_PROXY_FUZZ) $(VHOST_PROXY_SOURCES)
 	@mv -f $@.new $@
 
+$(NATIVE_OUT)/jail: $(JAIL_SOURCES) native/jail/jail.h native/native.mk | $(NATIVE_SETUP)
+	@mkdir -p $(@D)
+	@scripts/step.sh "compile jail" $(CC) $(PROGRAM_CFLAGS) -s -o $@.new $(JAIL_SOURCES)
+	@mv -f $@.new $@
+
 $(NATIVE_OUT)/caisson-init: $(CAISSON_INIT_SOURCES) $(CAISSON_INIT_HEADERS) native/native.mk | $(NATIVE_SETUP)
 	@mkdir -p $(@D)
 	@scripts/step.sh "compile caisson-init" $(CC) $(PROGRAM_CFLAGS) -s -o $@.new $(CAISSON_INIT_SOURCES)
@@ -115,5 +121,5 @@ native-analyze: | $(NATIVE_SETUP) ## run GCC's analyzer over the C
 	  $(CC) $(ADDON_CFLAGS) -fanalyzer -c -o /dev/null "$$source" || exit 1; done
 	@for source in native/special-files/special-files.c native/template-memory/template-memory.c $(FORK_SERVER_SOURCES) $(VHOST_PROXY_SOURCES); do \
 	  $(CC) $(LIBRARY_CFLAGS) -fanalyzer -c -o /dev/null "$$source" || exit 1; done
-	@for source in $(CAISSON_INIT_SOURCES) $(CONTAINER_INIT_SOURCES); do \
+	@for source in $(JAIL_SOURCES) $(CAISSON_INIT_SOURCES) $(CONTAINER_INIT_SOURCES); do \
 	  $(CC) $(NATIVE_CFLAGS) -fanalyzer -c -o /dev/null "$$source" || exit 1; done

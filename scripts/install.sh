@@ -27,7 +27,7 @@ rm -f "$home"/out/*.cjs.compiled
 install -m 644 out/*.cjs "$home/out/"
 install -m 644 out/*.cjs.compiled "$home/out/"
 install -m 644 out/native/*.node out/native/*.so "$home/out/native/"
-install -m 755 out/native/container-init "$home/out/native/"
+install -m 755 out/native/container-init out/native/jail "$home/out/native/"
 install -m 644 out/image/* "$home/out/image/"
 install -m 644 LICENSE "$home/LICENSE"
 for page in out/man/*.8; do install -m 644 "$page" "$prefix/share/man/man8/"; done

@@ -15,6 +15,7 @@ NAPI_MODULE_INIT() {
       FUNCTION("dup2", posix_dup2),
       FUNCTION("closeOnExecFrom", posix_close_on_exec_from),
       FUNCTION("flock", posix_flock),
+      FUNCTION("lockByte", posix_lock_byte),
       FUNCTION("syncfs", posix_syncfs),
       FUNCTION("openpty", posix_openpty),
       FUNCTION("setWinsize", posix_set_winsize),

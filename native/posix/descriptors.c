@@ -215,6 +215,21 @@ napi_value posix_flock(napi_env env, napi_callback_info info) {
   return napi_get_boolean(env, status == 0, &locked) == napi_ok ? locked : NULL;
 }
 
+/* fcntl(2), "Open file description locks". */
+napi_value posix_lock_byte(napi_env env, napi_callback_info info) {
+  napi_value arguments[2];
+  int fd;
+  uint32_t offset;
+  if (!read_arguments(env, info, 2, arguments) || !read_int(env, arguments[0], &fd) ||
+      !read_uint32(env, arguments[1], &offset))
+    return NULL;
+  struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = (off_t)offset, .l_len = 1};
+  int status = fcntl(fd, F_OFD_SETLK, &lock);
+  if (status < 0 && errno != EAGAIN && errno != EACCES) return throw_errno(env, errno, "fcntl", NULL);
+  napi_value locked;
+  return napi_get_boolean(env, status == 0, &locked) == napi_ok ? locked : NULL;
+}
+
 napi_value posix_syncfs(napi_env env, napi_callback_info info) {
   napi_value argument;
   int fd;

@@ -285,6 +285,19 @@ describe("network", { skip: needsRoot }, () => {
   });
 });
 
+test("lockByte() locks what another opening has not locked, until it is closed", () => {
+  const file = join(folder, "bytes");
+  const first = openSync(file, "w+");
+  const second = openSync(file, "w+");
+  assert.equal(posix.lockByte(first, 2_000_000_000), true);
+  assert.equal(posix.lockByte(second, 2_000_000_000), false);
+  assert.equal(posix.lockByte(second, 2_000_000_001), true);
+  closeSync(first);
+  assert.equal(posix.lockByte(second, 2_000_000_000), true);
+  closeSync(second);
+  assert.throws(() => posix.lockByte(second, 0), { code: "EBADF", syscall: "fcntl" });
+});
+
 test("flock() tells a lock that another holds from an error", () => {
   const path = join(folder, "lock");
   writeFileSync(path, "");

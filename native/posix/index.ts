@@ -90,6 +90,7 @@ interface PosixAddon {
   dup2(fd: number, target: number): void;
   closeOnExecFrom(first: number): void;
   flock(fd: number, operation: number): boolean;
+  lockByte(fd: number, offset: number): boolean;
   syncfs(fd: number): void;
   openpty(): Pty;
   setWinsize(fd: number, rows: number, columns: number): void;
@@ -198,6 +199,15 @@ export function closeOnExecFrom(first: number): void {
  */
 export function flock(fd: number, operation: number): boolean {
   return addon.flock(fd, operation);
+}
+
+/**
+ * Locks one byte of a file that is open for writing, which need not have it: for as long as this opening of the file lasts
+ * (fcntl(2), "Open file description locks"). Does not wait.
+ * @returns false when another opening has it locked.
+ */
+export function lockByte(fd: number, offset: number): boolean {
+  return addon.lockByte(fd, offset);
 }
 
 /** Writes back everything dirty in the file system that `fd` is on, and waits for it (syncfs(2)). */

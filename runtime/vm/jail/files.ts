@@ -1,0 +1,46 @@
+/** What a QEMU must find in its jail. */
+import { existsSync, realpathSync } from "node:fs";
+import { dirname, join, resolve } from "node:path";
+
+const LIMIT_MS = 10_000;
+/** Where a QEMU looks for its modules (accelerators, mostly), seen from its own folder; Debian's are among its libraries. */
+const MODULES = ["../lib/qemu", "../lib64/qemu", "../libexec/qemu"];
+/** The cache of libraries' places, for those that are in none of the usual ones (ld.so(8)). */
+const LIBRARY_CACHE = "/etc/ld.so.cache";
+
+/**
+ * Asks a QEMU which of the host's files it reads by itself: the program, and the folders of its libraries, modules and
+ * firmware.
+ * @returns absolute paths of what is there, each once.
+ */
+export async function jailFiles(path: string): Promise<string[]> {
+  const libraries = (await linesOf(path, ["--version"], { LD_TRACE_LOADED_OBJECTS: "1" })).flatMap(libraryPath);
+  const firmware = (await linesOf(path, ["-L", "help"])).filter((line) => line.startsWith("/"));
+  const modules = MODULES.map((folder) => join(dirname(path), folder));
+  const folders = libraries.flatMap((library) => [dirname(library), dirname(realpath(library))]);
+  const all = [path, LIBRARY_CACHE, ...folders, ...firmware, ...modules].map((each) => resolve(each));
+  return [...new Set(all)].filter((each) => existsSync(each));
+}
+
+/** Of a line of what the dynamic linker prints about a program: `libc.so.6 => /lib/libc.so.6 (0x...)`. */
+export function libraryPath(line: string): string[] {
+  const path = /(?:^|=>)\s*(\/.*) \(0x[0-9a-f]+\)$/.exec(line.trim())?.[1];
+  return path === undefined ? [] : [path];
+}
+
+function realpath(path: string): string {
+  return existsSync(path) ? realpathSync(path) : path;
+}
+
+/** None of a program that does not run; why it does not is told by the question for its version. */
+async function linesOf(path: string, words: readonly string[], env: Record<string, string> = {}): Promise<string[]> {
+  const { execa } = await import("execa");
+  const { stdout } = await execa(path, words, {
+    env,
+    reject: false,
+    timeout: LIMIT_MS,
+    maxBuffer: 256 * 1024,
+    stdin: "ignore",
+  });
+  return stdout.split("\n");
+}

@@ -1,0 +1,67 @@
+import { closeSync, ftruncateSync, mkdirSync, openSync, readFileSync, writeSync } from "node:fs";
+import { lockByte } from "../../../native/posix/index.ts";
+import { CaissonError } from "../../../protocol/errors.ts";
+
+/** Of the whole host, whatever the folders of its templates and states: users are the host's. */
+const DIRECTORY = "/run/caisson-vm";
+const FILE = "uids";
+
+/** Users that nobody else on the host is. */
+export interface UidRange {
+  first: number;
+  count: number;
+}
+
+/** A user, and the group of the same number, that is one QEMU's for as long as this process lives or until it is released. */
+export interface JailUid {
+  readonly uid: number;
+  /** May be called again. */
+  release(): void;
+}
+
+/**
+ * Takes a user that no process has. The byte of that number in a file is locked, so that a process that is killed gives it back; and
+ * the file says who was taken last, and the next one is tried first: what has ended just now may not quite have ended.
+ * @throws CaissonError CAISSON_E_HOST when all are taken; the system's error when the file cannot be used.
+ */
+export function takeUid({ first, count }: UidRange, directory = DIRECTORY): JailUid {
+  mkdirSync(directory, { recursive: true, mode: 0o700 });
+  const file = openSync(`${directory}/${FILE}`, "a+", 0o600);
+  try {
+    const last = Number.parseInt(readFileSync(file, "latin1"), 10);
+    const start = last >= first && last < first + count ? last - first + 1 : 0;
+    for (let tried = 0; tried < count; tried++) {
+      const uid = first + ((start + tried) % count);
+      if (!lockByte(file, uid)) continue;
+      ftruncateSync(file, 0);
+      writeSync(file, `${uid}\n`);
+      return new TakenUid(uid, file);
+    }
+  } catch (error) {
+    closeSync(file);
+    throw error;
+  }
+  closeSync(file);
+  throw new CaissonError(
+    "CAISSON_E_HOST",
+    `no user is left for QEMU: all of ${first} to ${first + count - 1} are taken`,
+    {
+      remedy: "set qemu_uid_count to a larger number",
+    },
+  );
+}
+
+class TakenUid implements JailUid {
+  readonly uid: number;
+  #file: number | undefined;
+
+  constructor(uid: number, file: number) {
+    this.uid = uid;
+    this.#file = file;
+  }
+
+  release(): void {
+    if (this.#file !== undefined) closeSync(this.#file);
+    this.#file = undefined;
+  }
+}
