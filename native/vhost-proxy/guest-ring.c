@@ -1,9 +1,14 @@
 #include "vhost-proxy.h"
 
-#include <stdatomic.h>
 #include <string.h>
 
-/* The guest changes these as it likes: each is read once, by a load of its own. */
+/*
+ * The guest changes these as it likes: each is read once, by a load of its own.
+ *
+ * The flags by which either side could do without kicks or calls are not used: who sets or clears one has to look at the
+ * other's index after that, and QEMU emulates a single processor's barrier (a locked instruction, in Linux) by instructions that
+ * are none (CF_PARALLEL in its tcg/tcg-op.c). A kick would be lost now and then, and the guest would hang.
+ */
 static uint16_t load(const uint16_t *number) { return __atomic_load_n(number, __ATOMIC_ACQUIRE); }
 static void store(uint16_t *number, uint16_t value) { __atomic_store_n(number, value, __ATOMIC_RELEASE); }
 
@@ -93,20 +98,8 @@ enum taken take_request(struct guest_ring *ring, const struct guest_memory *memo
   return TAKEN;
 }
 
-void want_kicks(struct guest_ring *ring, bool wanted) {
-  store(&ring->used->flags, wanted ? 0 : VRING_USED_F_NO_NOTIFY);
-  /* The guest writes its index and then reads the flags. */
-  if (wanted) atomic_thread_fence(memory_order_seq_cst);
-}
-
 void give_back(struct guest_ring *ring, uint16_t head, uint32_t length) {
   ring->used->ring[ring->next_used % ring->size] = (struct vring_used_elem){.id = head, .len = length};
   ring->next_used++;
   store(&ring->used->idx, ring->next_used);
-}
-
-bool wants_call(const struct guest_ring *ring) {
-  /* The guest writes the flags and then reads our index. */
-  atomic_thread_fence(memory_order_seq_cst);
-  return (load(&ring->available->flags) & VRING_AVAIL_F_NO_INTERRUPT) == 0;
 }

@@ -50,8 +50,6 @@ static bool start_ring(struct device *device, struct queue *queue) {
   if (queue->is_started) return true;
   if (!find_ring(&queue->ring, &device->memory)) return false;
   queue->is_started = true;
-  queue->is_silent = false;
-  want_kicks(&queue->ring, true);
   if ((device->features & FEATURE_PROTOCOL_FEATURES) == 0) queue->is_enabled = true;
   return true;
 }

@@ -70,25 +70,15 @@ static void tell_server(struct queue *queue) {
   if (wants_kick(&queue->server)) signal_event(queue->server_kick);
 }
 
-static void silence(struct queue *queue, bool is_silent) {
-  if (queue->is_silent != is_silent) want_kicks(&queue->ring, !is_silent);
-  queue->is_silent = is_silent;
-}
-
-/* While requests are carried, and while completions have to come first, the guest does not kick. */
 bool carry_to_server(struct queue *queue, const struct guest_memory *memory, uint8_t *shared, bool *has_more) {
   enum outcome outcome = STARTED;
-  bool is_done = false;
-  for (uint32_t count = 0; count < RING_SIZE && !is_done; count++) {
+  for (uint32_t count = 0; count < RING_SIZE && outcome == STARTED; count++) {
     outcome = start_next(queue, memory, shared);
-    is_done = outcome == FULL || outcome == UNABLE || (outcome == EMPTY && !queue->is_silent);
-    /* A guest that is told to kick again is looked at once more. */
-    if (!is_done) silence(queue, outcome == STARTED);
     /* Virtiofsd works on a large request while the next one is copied. */
     if (queue->untold >= TELL_PAGES) tell_server(queue);
   }
   if (queue->untold > 0) tell_server(queue);
-  *has_more = !is_done;
+  *has_more = outcome == STARTED;
   return outcome != UNABLE;
 }
 
@@ -113,7 +103,7 @@ bool carry_to_guest(struct queue *queue, const struct guest_memory *memory, cons
     if (!finish(queue, number, length, memory, shared)) return false;
     count++;
   }
-  if (count > 0 && wants_call(&queue->ring)) signal_event(queue->call);
+  if (count > 0) signal_event(queue->call);
   return taken == NOTHING;
 }
 

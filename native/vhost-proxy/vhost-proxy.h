@@ -89,10 +89,7 @@ struct guest_ring {
 bool find_ring(struct guest_ring *ring, const struct guest_memory *memory);
 enum taken { NOTHING, TAKEN, BROKEN };
 enum taken take_request(struct guest_ring *ring, const struct guest_memory *memory, struct request *request);
-/* Whether the guest is to tell of new requests; when it was not, there may be some already. */
-void want_kicks(struct guest_ring *ring, bool wanted);
 void give_back(struct guest_ring *ring, uint16_t head, uint32_t length);
-bool wants_call(const struct guest_ring *ring);
 
 /* arena.c: the part of the shared memory that a queue's requests have, in pages. */
 enum { PAGE = 4096, ARENA_PAGES = 4096 };
@@ -137,8 +134,6 @@ struct queue {
   uint32_t unused;
   /* Read from the guest's ring, and waits for memory: its number, or -1. */
   int waiting;
-  /* The guest has been told not to kick. */
-  bool is_silent;
   /* The pages of requests that virtiofsd has not been told of. */
   uint32_t untold;
 };

@@ -83,7 +83,6 @@ static void reset(void) {
   memset(&queue.arena, 0, sizeof queue.arena);
   begin_queue(&queue, (int)index);
   queue.server = (struct server_ring){.bytes = shared + (size_t)index * SERVER_RING_BYTES};
-  queue.is_silent = false;
   queue.untold = 0;
   memset(queue.server.bytes + USED_AT, 0, sizeof(struct vring_used));
 }
