@@ -1,17 +1,20 @@
 /*
  * Starts a program, a QEMU, where it finds nothing but what it needs:
  *
- *   jail [--uid UID] [--keep CAPABILITY]... [--show PATH]... [--device PATH]... [--with-parent] -- PROGRAM [ARGUMENT]...
+ *   jail [--uid UID] [--keep CAPABILITY]... [--show PATH]... [--device PATH]... [--descriptors COUNT] [--with-parent]
+ *        -- PROGRAM [ARGUMENT]...
  *
  * --uid UID      the user and the group that it runs as
  * --keep NUMBER  a capability that it has, and that the bounding set keeps (linux/capability.h); no other one is left
  * --show PATH    a file, or a directory without what is mounted below it, that it sees at its own path, read-only
  * --device PATH  a device of the host's that it may use; it belongs to UID
+ * --descriptors COUNT  how many descriptors it is given, from 0 on; no other one stays open (3 unless told)
  * --with-parent  it is killed when the process that started it ends
  *
  * It has mount, IPC, UTS, cgroup and network namespaces of its own, a read-only root file system with what is shown and
  * a /proc of processes only, no supplementary groups, no keyring of the caller's, no core dumps, no_new_privs. It has a
- * pid namespace of its own if whoever starts it has called unshare(2) with CLONE_NEWPID. Descriptors stay open.
+ * pid namespace of its own if whoever starts it has called unshare(2) with CLONE_NEWPID.
+ * A descriptor of a directory would lead out of it all ("..").
  */
 #pragma once
 
@@ -28,6 +31,7 @@ struct plan {
   int shown_count;
   const char *devices[DEVICES];
   int device_count;
+  unsigned int descriptors;
   bool with_parent;
   char **program;
 };

@@ -40,7 +40,9 @@ static void parse(char **arguments, struct plan *plan) {
     errno = EINVAL;
     if (value == NULL) fail("take the option", option);
     at++;
-    if (strcmp(option, "--uid") == 0)
+    if (strcmp(option, "--descriptors") == 0)
+      plan->descriptors = (unsigned int)number(value);
+    else if (strcmp(option, "--uid") == 0)
       plan->uid = (uid_t)number(value);
     else if (strcmp(option, "--keep") == 0)
       plan->kept |= 1ULL << (number(value) & 63);
@@ -57,10 +59,11 @@ static void parse(char **arguments, struct plan *plan) {
 }
 
 int main(int count, char **arguments) {
-  static struct plan plan;
+  static struct plan plan = {.descriptors = 3};
   if (count < 1) return EXIT_JAIL;
   parse(arguments + 1, &plan);
   enter_root(&plan);
+  if (close_range(plan.descriptors, ~0U, 0) < 0) fail("close the descriptors", "of others");
   drop_rights(&plan);
   execv(plan.program[0], plan.program);
   fail("start", plan.program[0]);

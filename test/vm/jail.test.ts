@@ -36,12 +36,15 @@ after(() => {
 async function tryIn(user: number, memory: string): Promise<Results> {
   const files = [...(await jailFiles(process.execPath)), PROGRAM];
   const fd = openSync(memory, "r");
+  const host = openSync("/", "r");
   try {
     const abstract = "\0caisson-jail-test";
     const asked = { outside: process.pid, sockets: [socket, abstract], inherited: { "a template": 3 } };
     const program = [process.execPath, PROGRAM, JSON.stringify(asked)];
-    const [file, words] = jailCommand({ uid: user, capabilities: [], files, devices: [], withParent: true }, program);
-    const stdio = ["ignore", "pipe", "pipe", fd] as const;
+    const jail = { uid: user, capabilities: [], files, devices: [], descriptors: 4, withParent: true };
+    const [file, words] = jailCommand(jail, program);
+    // The last one it is not to have: a directory of the host.
+    const stdio = ["ignore", "pipe", "pipe", fd, host] as const;
     const { stdout, stderr } = inNewPidNamespace(() =>
       spawnSync(file, words, { stdio: [...stdio], encoding: "utf8", env: {}, timeout: 60_000 }),
     );
@@ -49,6 +52,7 @@ async function tryIn(user: number, memory: string): Promise<Results> {
     return JSON.parse(stdout) as Results;
   } finally {
     closeSync(fd);
+    closeSync(host);
   }
 }
 
@@ -60,6 +64,7 @@ test("a jailed QEMU reads nothing of the host's but what it needs, and writes no
     assert.ok(["ENOENT", "EROFS", "EACCES", "EPERM"].includes(failed), `${name}: ${failed}`);
   }
   assert.equal(results["write to a template"]?.failed, "EACCES");
+  assert.deepEqual(results["go through descriptors"], { done: "" });
   const seen = results["see files"]?.done?.split(",") ?? [];
   assert.deepEqual(
     seen.filter(

@@ -10,6 +10,8 @@ export interface Jail {
   files: readonly string[];
   /** Devices of the host's that it uses. */
   devices: readonly string[];
+  /** How many descriptors it is given, from 0 on. */
+  descriptors: number;
   /** Whether it ends with this process. */
   withParent: boolean;
 }
@@ -23,6 +25,7 @@ export function jailCommand(jail: Jail, program: readonly string[]): [file: stri
     ...each("--keep", jail.capabilities),
     ...each("--show", jail.files),
     ...each("--device", jail.devices),
+    ...["--descriptors", String(jail.descriptors)],
     ...(jail.withParent ? ["--with-parent"] : []),
   ];
   return [builtFile("jail"), [...words, "--", ...program]];
