@@ -123,7 +123,7 @@ export class Engine {
     const words = [...place, "containerd", "--config", join(this.folder, "config.toml"), "--log-level", "debug"];
     const child = spawn(words[0] as string, words.slice(1), {
       stdio: ["ignore", log, log],
-      env: { ...process.env, PATH: `${BIN}:${process.env["PATH"]}` },
+      env: { ...process.env, PATH: `${join(this.folder, "bin")}:${process.env["PATH"]}` },
     });
     this.#process = child;
     for (const end = performance.now() + START_LIMIT_MS; performance.now() < end; await delay(50)) {
@@ -243,6 +243,8 @@ export class Engine {
     const { folder, socket } = this;
     mkdirSync(join(folder, "cni", "net.d"), { recursive: true });
     symlinkSync("/usr/lib/cni", join(folder, "cni", "bin"));
+    // The checkout's path may have a colon, at which PATH is split.
+    symlinkSync(BIN, join(folder, "bin"));
     const subnet = `10.213.${this.#subnet}.0/24`;
     const bridge = {
       ...{ type: "bridge", bridge: this.bridge, isGateway: true, ipMasq: this.#surroundings.plugins !== undefined },
