@@ -2,13 +2,22 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <sched.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/time.h>
+#include <time.h>
 #include <unistd.h>
 
 /* A device without requests for so long gives memory back; while a ring is stopped it is looked at as often. */
 enum { MESSAGE_LIMIT_S = 5, QUIET_MS = 1000 };
+enum { LOOK_US = 50 };
+
+int64_t now_us(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
 
 static bool limit_waits(int socket) {
   struct timeval limit = {.tv_sec = MESSAGE_LIMIT_S};
@@ -76,6 +85,18 @@ static bool carry(struct device *device, bool *has_more) {
   return finish_stopping(device);
 }
 
+/*
+ * To wake up a thread takes longer than most requests do, so while some are in flight this looks for a moment before it
+ * waits, and lets others run meanwhile. False when nothing has come.
+ */
+static bool look_for_work(const struct device *device) {
+  const struct queue *hiprio = &device->queues[0], *requests = &device->queues[1];
+  if (in_flight(hiprio) + in_flight(requests) == 0) return false;
+  for (int64_t limit = now_us() + LOOK_US; now_us() < limit; sched_yield())
+    if (has_work(hiprio) || has_work(requests)) return true;
+  return false;
+}
+
 /* Nothing to do means none in flight: a page that virtiofsd still writes would come back, and stay. */
 static bool has_spare_memory(const struct device *device) {
   bool has_spare = false;
@@ -118,7 +139,9 @@ bool serve_device(struct device *device, int control, short *control_events) {
   struct pollfd watched[WATCHED];
   bool has_more;
   do {
-    if (!carry(device, &has_more) || !wait_for_events(device, control, has_more, watched)) return false;
+    if (!carry(device, &has_more)) return false;
+    has_more = has_more || look_for_work(device);
+    if (!wait_for_events(device, control, has_more, watched)) return false;
     for (int each = KICKS; each < WATCHED; each++)
       if (watched[each].revents != 0) clear_event(watched[each].fd);
     if (watched[SERVER].revents != 0) return hear_server(device);

@@ -85,6 +85,8 @@ static bool walk(const struct guest_ring *ring, const struct guest_memory *memor
   return refused("the guest's ring is broken: a chain of descriptors has more than %d", RING_SIZE);
 }
 
+bool has_requests(const struct guest_ring *ring) { return load(&ring->available->idx) != ring->next_available; }
+
 enum taken take_request(struct guest_ring *ring, const struct guest_memory *memory, struct request *request) {
   uint16_t ready = (uint16_t)(load(&ring->available->idx) - ring->next_available);
   if (ready == 0) return NOTHING;

@@ -1,10 +1,9 @@
 #include "vhost-proxy.h"
 
 #include <fcntl.h>
-#include <time.h>
 
 enum { REPLY = 4, NO_FD = 0x100, QUEUE_MASK = 0xff };
-enum { STOP_LIMIT_MS = 30 * 1000 };
+enum { STOP_LIMIT_S = 30 };
 
 static bool reply(const struct device *device, const struct message *to, const void *body, uint32_t size) {
   return send_message(device->qemu, to->type, REPLY, body, size, -1);
@@ -77,12 +76,6 @@ static bool enable_ring(struct device *device, const struct message *message) {
   return true;
 }
 
-static int64_t now_ms(void) {
-  struct timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 /* QEMU waits for the answer, which comes when virtiofsd has done what it has. */
 static bool begin_stopping(struct device *device, const struct message *message) {
   struct queue *queue = queue_of(device, message, message->body.state.index);
@@ -91,7 +84,7 @@ static bool begin_stopping(struct device *device, const struct message *message)
   put_back_waiting(queue);
   queue->is_stopping = true;
   device->stopping = (int)message->body.state.index;
-  device->stop_limit_ms = now_ms() + STOP_LIMIT_MS;
+  device->stop_limit_us = now_us() + STOP_LIMIT_S * INT64_C(1000000);
   return finish_stopping(device);
 }
 
@@ -99,8 +92,8 @@ bool finish_stopping(struct device *device) {
   if (device->stopping < 0) return true;
   struct queue *queue = &device->queues[device->stopping];
   if (in_flight(queue) > 0) {
-    if (now_ms() < device->stop_limit_ms) return true;
-    return refused("virtiofsd has not completed %u requests within %d s", in_flight(queue), STOP_LIMIT_MS / 1000);
+    if (now_us() < device->stop_limit_us) return true;
+    return refused("virtiofsd has not completed %u requests within %d s", in_flight(queue), STOP_LIMIT_S);
   }
   struct ring_state state = {.index = (uint32_t)device->stopping, .number = queue->ring.next_available};
   queue->is_started = queue->is_stopping = false;

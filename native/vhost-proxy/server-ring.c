@@ -38,8 +38,14 @@ bool wants_kick(const struct server_ring *ring) {
   return (__atomic_load_n(&used(ring)->flags, __ATOMIC_RELAXED) & VRING_USED_F_NO_NOTIFY) == 0;
 }
 
+static uint16_t done_index(const struct server_ring *ring) {
+  return __atomic_load_n(&used(ring)->idx, __ATOMIC_ACQUIRE);
+}
+
+bool has_done(const struct server_ring *ring) { return done_index(ring) != ring->next_used; }
+
 enum taken take_done(struct server_ring *ring, uint32_t in_flight, uint32_t *number, uint32_t *length) {
-  uint16_t ready = (uint16_t)(__atomic_load_n(&used(ring)->idx, __ATOMIC_ACQUIRE) - ring->next_used);
+  uint16_t ready = (uint16_t)(done_index(ring) - ring->next_used);
   if (ready == 0) return NOTHING;
   if (ready > in_flight) {
     refused("virtiofsd has completed %u requests of %u", ready, in_flight);

@@ -89,6 +89,7 @@ struct guest_ring {
 bool find_ring(struct guest_ring *ring, const struct guest_memory *memory);
 enum taken { NOTHING, TAKEN, BROKEN };
 enum taken take_request(struct guest_ring *ring, const struct guest_memory *memory, struct request *request);
+bool has_requests(const struct guest_ring *ring);
 void give_back(struct guest_ring *ring, uint16_t head, uint32_t length);
 
 /* arena.c: the part of the shared memory that a queue's requests have, in pages. */
@@ -115,6 +116,7 @@ struct server_ring {
 };
 void offer(struct server_ring *ring, uint32_t number, const struct request *request);
 bool wants_kick(const struct server_ring *ring);
+bool has_done(const struct server_ring *ring);
 /* The next request that virtiofsd has done: its number, and how many bytes it has written. */
 enum taken take_done(struct server_ring *ring, uint32_t in_flight, uint32_t *number, uint32_t *length);
 
@@ -140,6 +142,8 @@ struct queue {
 void begin_queue(struct queue *queue, int index);
 uint32_t in_flight(const struct queue *queue);
 bool is_running(const struct queue *queue);
+/* Whether there is something to carry, either way. */
+bool has_work(const struct queue *queue);
 /* `has_more` when the guest has more than a turn's worth. */
 bool carry_to_server(struct queue *queue, const struct guest_memory *memory, uint8_t *shared, bool *has_more);
 bool carry_to_guest(struct queue *queue, const struct guest_memory *memory, const uint8_t *shared);
@@ -208,11 +212,13 @@ struct device {
   struct guest_memory memory;
   uint8_t *shared;
   struct queue queues[QUEUES];
-  /* The queue that QEMU waits for until this time (CLOCK_MONOTONIC, ms), or -1. */
+  /* The queue that QEMU waits for until this time (now_us()), or -1. */
   int stopping;
-  int64_t stop_limit_ms;
+  int64_t stop_limit_us;
 };
-/* device.c: takes the sockets over, also when it fails. */
+/* device.c: microseconds of CLOCK_MONOTONIC. */
+int64_t now_us(void);
+/* Takes the sockets over, also when it fails. */
 bool open_device(struct device **device, int qemu, int server);
 void close_device(struct device *device);
 /* Does what there is to do; waits for something unless `control`, which may be -1, has something to say. */
