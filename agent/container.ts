@@ -16,7 +16,7 @@ import { checkId } from "../protocol/id.ts";
 import { parseJson } from "../protocol/json.ts";
 import type { ContainerStatus, Process as ProcessConfig, Resources, Spec, State } from "../protocol/oci.ts";
 import { Cgroup } from "./cgroups/cgroup.ts";
-import { oomKills, watchFile } from "./cgroups/events.ts";
+import { type OomKills, oomKills, watchFile } from "./cgroups/events.ts";
 import { freeze, thaw } from "./cgroups/freezer.ts";
 import { cgroupPath } from "./cgroups/path.ts";
 import { resourceSettings } from "./cgroups/resources.ts";
@@ -73,7 +73,7 @@ export class Container {
   #seccomp: SeccompFilter | undefined;
   #cgroup: Cgroup | undefined;
   #oomWatch: FSWatcher | undefined;
-  #oomKills = 0;
+  #oomKills: OomKills = { count: 0, ofGuest: false };
   /**
    * Keeps the network namespace until the container is removed: the kernel takes long to dismantle one, and would do so
    * just when the host waits to hear of the container's end.
@@ -95,7 +95,7 @@ export class Container {
 
   /** Sets it up as far as OCI "created"; answers with the init's pid. On failure nothing of it is left. */
   async create(request: CreateContainerRequest): Promise<number> {
-    const { configJson, rows, columns, seccomp, bundle, sharedMemoryBytes, noStdin } = request;
+    const { configJson, rows, columns, keepNewlines, seccomp, bundle, sharedMemoryBytes, noStdin } = request;
     try {
       const config = parse(configJson, "The container's configuration") as Spec;
       const { linux, process, root } = config;
@@ -114,6 +114,7 @@ export class Container {
         cgroupPath: cgroup.path,
         rows,
         columns,
+        keepNewlines,
         seccomp,
       });
       const terminal = process?.terminal === true;
@@ -148,7 +149,7 @@ export class Container {
 
   /** Adds a process; answers once its program runs. */
   async exec(request: ExecProcessRequest): Promise<ExecProcessResponse> {
-    const { process: id, processJson, rows, columns, noStdin } = request;
+    const { process: id, processJson, rows, columns, keepNewlines, noStdin } = request;
     const execId = id?.execId ?? "";
     checkId("process", execId);
     const { init } = this.#require("joined by a process", ["created", "running", "paused"]);
@@ -157,7 +158,7 @@ export class Container {
     const { cgroupRoot: root } = this.#sandbox.places;
     const joined = { cgroup: this.#cgroup, root, told: request.cgroup, initPid: init.pid };
     const launch = (cgroupPath: string) => {
-      const from = { process, config: this.#config, initPid: init.pid, cgroupPath, rows, columns };
+      const from = { process, config: this.#config, initPid: init.pid, cgroupPath, rows, columns, keepNewlines };
       const plan = compileExec({ ...from, seccomp: this.#seccomp });
       return Process.launch(name, this.#sandbox.reserve.take(), plan, process.terminal === true);
     };
@@ -206,7 +207,7 @@ export class Container {
     const process = this.process(execId);
     const { exitCode, signal } = await process.exited;
     const { endedAtNs } = process;
-    return { exitCode, signal, exitedAtNs: endedAtNs, oomKilled: this.#readOomKills() > 0 };
+    return { exitCode, signal, exitedAtNs: endedAtNs, ...oomAnswer(this.#readOomKills()) };
   }
 
   async pause(): Promise<void> {
@@ -288,7 +289,7 @@ export class Container {
       log("error", `container ${this.id}: ${(error as Error).message}`);
     }
     this.#reportOom();
-    return { exitCode, signal, exitedAtNs: init.endedAtNs, oomKilled: this.#oomKills > 0 };
+    return { exitCode, signal, exitedAtNs: init.endedAtNs, ...oomAnswer(this.#oomKills) };
   }
 
   #watchOom(cgroup: Cgroup): void {
@@ -297,14 +298,18 @@ export class Container {
 
   #reportOom(): void {
     const kills = this.#readOomKills();
-    if (kills <= this.#oomKills) return;
+    if (kills.count <= this.#oomKills.count) return;
     this.#oomKills = kills;
-    log("warning", `container ${this.id} is out of memory: the kernel has killed ${kills} of its processes`);
-    this.#sandbox.events.publish({ event: { $case: "oom", value: { containerId: this.id } } });
+    const what = kills.ofGuest ? "the guest" : `container ${this.id}`;
+    log("warning", `${what} is out of memory: the kernel has killed ${kills.count} processes of container ${this.id}`);
+    const value = { containerId: this.id, guestMemoryExhausted: kills.ofGuest };
+    this.#sandbox.events.publish({ event: { $case: "oom", value } });
   }
 
-  #readOomKills(): number {
-    return Math.max(this.#oomKills, oomKills(this.#cgroup?.read("memory.events")));
+  /** Those of a cgroup that is gone are what they last were. */
+  #readOomKills(): OomKills {
+    const kills = oomKills(this.#cgroup?.read("memory.events"));
+    return kills.count > this.#oomKills.count ? kills : this.#oomKills;
   }
 
   #require<S extends Lifecycle["status"]>(what: string, statuses: readonly S[]): Extract<Lifecycle, { status: S }> {
@@ -330,6 +335,10 @@ export class Container {
     const state: State = { ociVersion, id: this.id, status, pid: ownPid(pid), bundle, annotations };
     return JSON.stringify(state);
   }
+}
+
+function oomAnswer({ count, ofGuest }: OomKills): Pick<WaitProcessResponse, "oomKilled" | "guestMemoryExhausted"> {
+  return { oomKilled: count > 0, guestMemoryExhausted: ofGuest };
 }
 
 /** Throws CAISSON_E_PROCESS_SETUP when the process is not there any more. */

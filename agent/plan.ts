@@ -1,6 +1,6 @@
 /** Compiles an OCI configuration into the step list that container-init carries out (docs/design.md, section 3). */
 import type { Process, Spec } from "../protocol/oci.ts";
-import { consoleStep } from "./plan/console.ts";
+import { consoleStep, type TerminalInput } from "./plan/console.ts";
 import { enterNamespacesSteps, joinContainerSteps, Namespaces } from "./plan/namespaces.ts";
 import { programSteps } from "./plan/program.ts";
 import { invalid, refuseUnsupportedConfig, refuseUnsupportedProcess } from "./plan/refusal.ts";
@@ -10,27 +10,22 @@ import { checkFilter, type SeccompFilter } from "./plan/seccomp.ts";
 import { sysctlSteps } from "./plan/sysctl.ts";
 import type { Step } from "./steps.ts";
 
-export interface CreateInput {
+export interface CreateInput extends TerminalInput {
   config: Spec;
   /** The root file system in the guest, absolute; in place of `config.root.path`. */
   rootfs: string;
   /** The container's cgroup, `/sys/fs/cgroup/...`; it must exist with its limits set. Empty: stay where the agent is. */
   cgroupPath: string;
-  /** The terminal's first window size, in characters; 0 means unset. */
-  rows: number;
-  columns: number;
   seccomp?: SeccompFilter | undefined;
 }
 
-export interface ExecInput {
+export interface ExecInput extends TerminalInput {
   process: Process;
   /** The container's own configuration: which namespaces there are, and the defaults of `process`. */
   config: Spec;
   /** The container's init process, as the guest's root pid namespace sees it. */
   initPid: number;
   cgroupPath: string;
-  rows: number;
-  columns: number;
   seccomp?: SeccompFilter | undefined;
 }
 
@@ -85,7 +80,7 @@ export function compileExec(input: ExecInput): Plan {
   steps.push(...joinContainerSteps(input.initPid, namespaces, input.cgroupPath, process.oomScoreAdj ?? 0));
   if (final !== "") steps.push(affinityStep(final, "process.execCPUAffinity.final"));
   steps.push(NEW_KEYRING, { op: "setSid", field: "process", task: "making a session" });
-  if (process.terminal === true) steps.push(consoleStep(process, input.rows, input.columns, false));
+  if (process.terminal === true) steps.push(consoleStep(process, input, false));
   steps.push(
     ...programSteps({
       process,

@@ -1,5 +1,5 @@
 import { closeSync } from "node:fs";
-import { setWinsize } from "../native/posix/index.ts";
+import { setOnlcr, setWinsize } from "../native/posix/index.ts";
 import { PollStream } from "../native/vsock/index.ts";
 import { CaissonError } from "../protocol/errors.ts";
 import type { Exit, Launcher } from "./launcher.ts";
@@ -107,11 +107,24 @@ export class Process {
 
   /** Throws CAISSON_E_STATE when it has no terminal. A terminal whose last process has gone takes any size. */
   resize(rows: number, columns: number): void {
-    if (this.#terminal === undefined) {
-      throw new CaissonError("CAISSON_E_STATE", `The window size cannot be set: ${this.name} has no terminal.`);
-    }
-    if (this.#terminal.fd < 0) return;
-    setWinsize(this.#terminal.fd, Math.min(rows, MAX_WINDOW), Math.min(columns, MAX_WINDOW));
+    const { fd } = this.#requireTerminal("The window size cannot be set");
+    if (fd >= 0) setWinsize(fd, Math.min(rows, MAX_WINDOW), Math.min(columns, MAX_WINDOW));
+  }
+
+  /** Whether "\n" goes out as it is, without "\r". Throws as resize(). */
+  keepNewlines(keep: boolean): void {
+    const { fd } = this.#requireTerminal("The line ends cannot be set");
+    if (fd >= 0) setOnlcr(fd, !keep);
+  }
+
+  /** Closes the terminal's master, which hangs the terminal up (pty(7)). Idempotent. Throws as resize(). */
+  hangUp(): void {
+    this.#requireTerminal("The terminal cannot be hung up").destroy();
+  }
+
+  #requireTerminal(problem: string): PollStream {
+    if (this.#terminal !== undefined) return this.#terminal;
+    throw new CaissonError("CAISSON_E_STATE", `${problem}: ${this.name} has no terminal.`);
   }
 
   /** Lets the kernel forget the ended process; its output can still be read. */

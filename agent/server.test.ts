@@ -30,6 +30,7 @@ async function create(containerId: string, args: string[], more = {}, process = 
       bundle: "",
       sharedMemoryBytes: 0n,
       noStdin: false,
+      keepNewlines: false,
     })
   ).pid;
 }
@@ -53,6 +54,7 @@ function exec(containerId: string, execId: string, args: string[], more = {}, cg
     columns: 0,
     noStdin: false,
     cgroup,
+    keepNewlines: false,
   });
 }
 
@@ -101,7 +103,7 @@ test("a container is created, started, waited for and deleted, and leaves no cgr
   const answers = await Promise.all([waiting, wait("life")]);
   assert.deepEqual(answers[0], answers[1]);
   const { exitedAtNs, ...rest } = answers[0];
-  assert.deepEqual(rest, { exitCode: 0, signal: 0, oomKilled: false });
+  assert.deepEqual(rest, { exitCode: 0, signal: 0, oomKilled: false, guestMemoryExhausted: false });
   assert.ok(exitedAtNs > before);
   assert.equal(await agent.read("life"), "hello\n", "output outlives the process");
   const cgroup = join(agent.cgroup, "caisson/life");
@@ -141,6 +143,7 @@ test("CreateContainer names what it cannot carry out, and leaves nothing behind"
     bundle: "",
     sharedMemoryBytes: 0n,
     noStdin: false,
+    keepNewlines: false,
   };
   await fails(agent.call("createContainer", noJson), "CAISSON_E_CONFIG_INVALID");
   await fails(agent.call("startContainer", { containerId: "none", clockCorrectionNs: 0n }), "CAISSON_E_NOT_FOUND");

@@ -86,6 +86,8 @@ function handlers(sandbox: Sandbox): AgentServer {
     waitProcess: unary(({ process: id }) => sandbox.container(id?.containerId ?? "").wait(id?.execId ?? "")),
 
     closeStdin: action(({ process: id }) => process(id).input.end()),
+    setTtyNewlines: action(({ process: id, keepNewlines }) => process(id).keepNewlines(keepNewlines)),
+    hangUpTty: action(({ process: id }) => process(id).hangUp()),
     resizeTty: action(({ process: id, rows, columns }) => process(id).resize(rows, columns)),
     writeStdin(call, callback) {
       let target: Process | undefined;

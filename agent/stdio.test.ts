@@ -26,6 +26,7 @@ async function start(containerId: string, args: string[], process = {}, rows = 0
     bundle: "",
     sharedMemoryBytes: 0n,
     noStdin,
+    keepNewlines: false,
   });
   await agent.call("startContainer", { containerId, clockCorrectionNs: 0n });
 }
@@ -57,7 +58,15 @@ test("without stdin there is nothing to wait for", async () => {
   await start("alone", ["sh", "-c", "cat; exec sleep 1000"], {}, 0, 0, true);
   const process = { containerId: "alone", execId: "cat" };
   const processJson = Buffer.from(JSON.stringify(processOf(["cat"])));
-  await agent.call("execProcess", { process, processJson, rows: 0, columns: 0, noStdin: true, cgroup: "" });
+  await agent.call("execProcess", {
+    process,
+    processJson,
+    rows: 0,
+    columns: 0,
+    noStdin: true,
+    keepNewlines: false,
+    cgroup: "",
+  });
   assert.equal((await agent.call("waitProcess", { process })).exitCode, 0);
   await agent.call("deleteContainer", { containerId: "alone", force: true });
 
@@ -191,11 +200,50 @@ test("a terminal has its first size, follows ResizeTty, echoes, and ends with th
   assert.equal(await finish("tty"), 5);
 });
 
+test("HangUpTty ends a shell that reads its terminal, and what reads its output", async () => {
+  await start("hung", ["sh", "-c", "echo ready; cat; exit 6"], { terminal: true });
+  const reader = agent.reader("hung");
+  await reader.until("ready\r\n");
+  const process = { containerId: "hung", execId: "" };
+  await agent.call("hangUpTty", { process });
+  await reader.ended;
+  // The first process of a pid namespace is spared the signal, and reads the end.
+  assert.equal(await finish("hung"), 6);
+});
+
+test("a terminal keeps newlines from its start, or from SetTtyNewlines", async () => {
+  const script = "echo one; read line; echo two";
+  await start("lines", ["sleep", "1000"]);
+  const process = { containerId: "lines", execId: "t" };
+  const processJson = Buffer.from(JSON.stringify(processOf(["sh", "-c", script], { terminal: true })));
+  const exec = { process, processJson, rows: 0, columns: 0, noStdin: false, cgroup: "" };
+  await agent.call("execProcess", { ...exec, keepNewlines: true });
+  const reader = agent.reader("lines", "t");
+  await reader.until("one\n");
+  await agent.call("setTtyNewlines", { process, keepNewlines: false });
+  const { answer } = await writeStdin("lines", [Buffer.from("x\n")], { execId: "t" });
+  assert.equal(await answer, null);
+  await reader.ended;
+  assert.equal(reader.text, "one\nx\r\ntwo\r\n");
+  const init = { containerId: "lines", execId: "" };
+  await assert.rejects(agent.call("setTtyNewlines", { process: init, keepNewlines: true }), /has no terminal/);
+  await assert.rejects(agent.call("hangUpTty", { process: init }), /has no terminal/);
+  await agent.call("deleteContainer", { containerId: "lines", force: true });
+});
+
 test("ExecProcess gives a process a terminal of its own", async () => {
   await start("plain", ["sleep", "1000"]);
   const process = { containerId: "plain", execId: "t" };
   const processJson = Buffer.from(JSON.stringify(processOf(["sh", "-c", "tty; stty size"], { terminal: true })));
-  await agent.call("execProcess", { process, processJson, rows: 11, columns: 22, noStdin: false, cgroup: "" });
+  await agent.call("execProcess", {
+    process,
+    processJson,
+    rows: 11,
+    columns: 22,
+    noStdin: false,
+    keepNewlines: false,
+    cgroup: "",
+  });
   assert.match(await agent.read("plain", "t"), /^\/dev\/pts\/\d+\r\n11 22\r\n$/);
   await assert.rejects(
     agent.call("resizeTty", { process: { ...process, execId: "" }, rows: 1, columns: 1 }),

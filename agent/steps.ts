@@ -63,7 +63,7 @@ export const FORMS = {
   // The process.
   setSid: { code: 50, arguments: {} },
   newKeyring: { code: 51, arguments: {} },
-  console: { code: 52, arguments: { rows: "u32", columns: "u32", bind: "u32" } },
+  console: { code: 52, arguments: { rows: "u32", columns: "u32", keepNewlines: "u32", bind: "u32" } },
   chownDescriptor: { code: 53, arguments: { fd: "u32", uid: "u32" } },
   rlimit: { code: 54, arguments: { resource: "u32", soft: "u64", hard: "u64" } },
   scheduler: {

@@ -33,9 +33,18 @@ function holdsLine(file: string, line: string): boolean {
   }
 }
 
-/** How often the OOM killer killed in the cgroup, from the text of its memory.events. */
-export function oomKills(memoryEvents: string | undefined): number {
-  return Number(/^oom_kill (\d+)$/m.exec(memoryEvents ?? "")?.[1] ?? 0);
+/** What the OOM killer did in a cgroup. */
+export interface OomKills {
+  count: number;
+  /** It killed without the cgroup's own limit, or one below it, having been hit: the guest's memory was exhausted. */
+  ofGuest: boolean;
+}
+
+/** Reads it from the text of the cgroup's memory.events (cgroup-v2.rst): "oom" counts what its limits alone bring about. */
+export function oomKills(memoryEvents = ""): OomKills {
+  const count = (key: string) => Number(new RegExp(`^${key} (\\d+)$`, "m").exec(memoryEvents)?.[1] ?? 0);
+  const kills = count("oom_kill");
+  return { count: kills, ofGuest: kills > 0 && count("oom") === 0 };
 }
 
 /** Calls back whenever the file's content may have changed; undefined when there is no such file. */

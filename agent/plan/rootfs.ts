@@ -1,7 +1,7 @@
 import type { Spec } from "../../protocol/oci.ts";
 import { mountSteps, readonlyStep } from "../mounts.ts";
 import type { Step } from "../steps.ts";
-import { consoleStep } from "./console.ts";
+import { consoleStep, type TerminalInput } from "./console.ts";
 import { deviceSteps } from "./devices.ts";
 import { createContainerSteps } from "./hooks.ts";
 import { own, PROPAGATION } from "./mount-options.ts";
@@ -11,11 +11,9 @@ import { invalid } from "./refusal.ts";
 /** A folder of the guest that everyone may enter, and that nobody sees again after the root has changed. */
 const ANYWHERE = "/tmp";
 
-export interface RootfsInput {
+export interface RootfsInput extends TerminalInput {
   config: Spec;
   rootfs: string;
-  rows: number;
-  columns: number;
 }
 
 /** Builds the container's file system in its mount namespace and moves into it. */
@@ -67,7 +65,7 @@ export function rootfsSteps(input: RootfsInput, userNamespace: boolean): Step[] 
     });
   });
   steps.push({ op: "setSid", field: "process", task: "making a session" });
-  if (process?.terminal === true) steps.push(consoleStep(process, input.rows, input.columns, true));
+  if (process?.terminal === true) steps.push(consoleStep(process, input, true));
   steps.push(...mounts.closing);
   if (config.root?.readonly === true) steps.push(readonlyStep("/", { field: "root.readonly", subject: "/" }));
   steps.push({ op: "pivotRoot", field: "root.path", subject: rootfs, task: "changing to the root" });

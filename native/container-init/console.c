@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <termios.h>
 #include <unistd.h>
 
 #include "../place.h"
@@ -53,9 +54,17 @@ static int take_terminal(int slave, const struct winsize *size) {
   return ioctl(0, TIOCSCTTY, 0);
 }
 
+static int clear_onlcr(int terminal) {
+  struct termios mode;
+  if (tcgetattr(terminal, &mode) < 0) return -1;
+  mode.c_oflag &= ~(tcflag_t)ONLCR;
+  return tcsetattr(terminal, TCSANOW, &mode);
+}
+
 int open_console(struct context *context, struct arguments *arguments) {
   struct winsize size = {.ws_row = (unsigned short)take_u32(arguments)};
   size.ws_col = (unsigned short)take_u32(arguments);
+  bool keep_newlines = take_u32(arguments) != 0;
   bool bind = take_u32(arguments) != 0;
   if (all_taken(arguments) < 0) return -1;
   int master = open_multiplexer(context);
@@ -66,6 +75,7 @@ int open_console(struct context *context, struct arguments *arguments) {
   int slave = ioctl(master, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC);
   if (slave < 0) return close_and_return(master, -1);
   int result = bind ? bind_console(context, slave) : 0;
+  if (result == 0 && keep_newlines) result = clear_onlcr(slave);
   if (result == 0) result = take_terminal(slave, &size);
   if (result == 0) result = send_descriptor(TERMINAL_FD, master);
   close_and_return(slave, 0);

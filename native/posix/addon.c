@@ -21,6 +21,8 @@ NAPI_MODULE_INIT() {
       FUNCTION("setWinsize", posix_set_winsize),
       FUNCTION("getWinsize", posix_get_winsize),
       FUNCTION("makeRaw", posix_make_raw),
+      FUNCTION("getOnlcr", posix_get_onlcr),
+      FUNCTION("setOnlcr", posix_set_onlcr),
       FUNCTION("setControllingTerminal", posix_set_controlling_terminal),
       FUNCTION("unblockSignal", posix_unblock_signal),
       FUNCTION("unshare", posix_unshare),

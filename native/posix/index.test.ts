@@ -164,6 +164,22 @@ describe("a terminal", () => {
     closeAll(master, slave);
   });
 
+  it("makes line ends of newlines where setOnlcr() says so, at either end", () => {
+    const { master, slave } = posix.openpty();
+    const shown = () => {
+      writeSync(slave, "a\n");
+      const data = Buffer.alloc(16);
+      return data.toString("utf8", 0, readSync(master, data));
+    };
+    assert.deepEqual([posix.getOnlcr(slave), shown()], [true, "a\r\n"]);
+    posix.setOnlcr(master, false);
+    assert.deepEqual([posix.getOnlcr(slave), shown()], [false, "a\n"]);
+    posix.setOnlcr(slave, true);
+    assert.deepEqual([posix.getOnlcr(master), shown()], [true, "a\r\n"]);
+    closeAll(master, slave);
+    assert.throws(() => posix.getOnlcr(9999), { code: "EBADF" });
+  });
+
   it("passes bytes unchanged after makeRaw()", () => {
     const { master, slave } = posix.openpty();
     posix.makeRaw(slave);

@@ -96,6 +96,8 @@ interface PosixAddon {
   setWinsize(fd: number, rows: number, columns: number): void;
   getWinsize(fd: number): Winsize;
   makeRaw(fd: number): void;
+  getOnlcr(fd: number): boolean;
+  setOnlcr(fd: number, on: boolean): void;
   setControllingTerminal(fd: number): void;
   unblockSignal(signal: number): void;
   unshare(flags: number): void;
@@ -232,6 +234,16 @@ export function getWinsize(fd: number): Winsize {
 /** Puts a terminal into raw mode, as cfmakeraw(3) says, at once. */
 export function makeRaw(fd: number): void {
   addon.makeRaw(fd);
+}
+
+/** Whether a terminal's mode says that "\n" goes out as "\r\n" (ONLCR, termios(3)); it does so only where OPOST is on, too. */
+export function getOnlcr(fd: number): boolean {
+  return addon.getOnlcr(fd);
+}
+
+/** Sets or clears ONLCR, at once. */
+export function setOnlcr(fd: number, on: boolean): void {
+  addon.setOnlcr(fd, on);
 }
 
 /** Makes a terminal the controlling one of this process, which must lead a session that has none (TIOCSCTTY). */

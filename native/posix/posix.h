@@ -23,6 +23,8 @@ napi_value posix_openpty(napi_env env, napi_callback_info info);
 napi_value posix_set_winsize(napi_env env, napi_callback_info info);
 napi_value posix_get_winsize(napi_env env, napi_callback_info info);
 napi_value posix_make_raw(napi_env env, napi_callback_info info);
+napi_value posix_get_onlcr(napi_env env, napi_callback_info info);
+napi_value posix_set_onlcr(napi_env env, napi_callback_info info);
 napi_value posix_set_controlling_terminal(napi_env env, napi_callback_info info);
 
 /* signals.c */

@@ -68,6 +68,29 @@ napi_value posix_make_raw(napi_env env, napi_callback_info info) {
   return make_undefined(env);
 }
 
+napi_value posix_get_onlcr(napi_env env, napi_callback_info info) {
+  napi_value argument, result;
+  int fd;
+  if (!read_arguments(env, info, 1, &argument) || !read_int(env, argument, &fd)) return NULL;
+  struct termios mode;
+  if (tcgetattr(fd, &mode) < 0) return throw_errno(env, errno, "tcgetattr", NULL);
+  return napi_get_boolean(env, (mode.c_oflag & ONLCR) != 0, &result) == napi_ok ? result : NULL;
+}
+
+napi_value posix_set_onlcr(napi_env env, napi_callback_info info) {
+  napi_value arguments[2];
+  int fd;
+  bool on;
+  if (!read_arguments(env, info, 2, arguments) || !read_int(env, arguments[0], &fd) ||
+      !read_bool(env, arguments[1], &on))
+    return NULL;
+  struct termios mode;
+  if (tcgetattr(fd, &mode) < 0) return throw_errno(env, errno, "tcgetattr", NULL);
+  mode.c_oflag = on ? mode.c_oflag | ONLCR : mode.c_oflag & ~(tcflag_t)ONLCR;
+  if (tcsetattr(fd, TCSANOW, &mode) < 0) return throw_errno(env, errno, "tcsetattr", NULL);
+  return make_undefined(env);
+}
+
 napi_value posix_set_controlling_terminal(napi_env env, napi_callback_info info) {
   napi_value argument;
   int fd;

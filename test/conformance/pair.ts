@@ -76,9 +76,15 @@ export class Pair implements AsyncDisposable {
     return this.run(["exec", "--process", file, id], input);
   }
 
+  /** The program with its global options. */
+  get runcCommand(): string[] {
+    return [RUNC, "--root", join(this.#folder, "root")];
+  }
+
   /** Runs runc; a detached container keeps stdout, so that must not be a pipe that somebody waits for the end of. */
   async runc(args: readonly string[], input = "", detached = false): Promise<Result> {
-    const child = spawn(RUNC, ["--root", join(this.#folder, "root"), ...args], {
+    const [program = "", ...global] = this.runcCommand;
+    const child = spawn(program, [...global, ...args], {
       stdio: detached ? ["ignore", "ignore", "ignore"] : ["pipe", "pipe", "pipe"],
     });
     child.stdin?.on("error", () => {});

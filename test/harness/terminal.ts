@@ -67,6 +67,16 @@ export class Terminal implements Disposable {
     return spawn("setsid", ["--ctty", "--wait", PROGRAM, "--root", root, ...args], { stdio });
   }
 
+  /** Starts a program with this as its controlling terminal, and those of its standard streams that are not redirected. */
+  start(command: readonly string[], redirected: readonly ("stdin" | "stdout" | "stderr")[]): ChildProcess {
+    const stream = (name: (typeof redirected)[number]) => (redirected.includes(name) ? ("pipe" as const) : this.#slave);
+    const streams = [stream("stdin"), stream("stdout"), stream("stderr")];
+    const script = 'exec "$@" <&3 >&4 2>&5 3<&- 4>&- 5>&-';
+    return spawn("setsid", ["--ctty", "--wait", "sh", "-c", script, "sh", ...command], {
+      stdio: [this.#slave, this.#slave, this.#slave, ...streams],
+    });
+  }
+
   /** All that stty(1) says of the terminal. */
   modes(): string {
     return execFileSync("stty", ["-a"], { stdio: [this.#slave, "pipe", "inherit"], encoding: "utf8" });
