@@ -13,6 +13,7 @@ export class Http2Call implements Call {
   readonly #session: ClientHttp2Session;
   readonly #method: string;
   readonly #deadline: number;
+  readonly #whyClosed: () => string;
   readonly #reader = new FrameReader();
   #stream: ClientHttp2Stream | undefined;
   #listener: InterceptingListener | undefined;
@@ -22,17 +23,21 @@ export class Http2Call implements Call {
   #trailers: IncomingHttpHeaders | undefined;
   #finished = false;
 
-  /** @param deadline Unix milliseconds, or Infinity for none. */
-  constructor(session: ClientHttp2Session, method: string, deadline: number) {
+  /**
+   * @param deadline Unix milliseconds, or Infinity for none.
+   * @param whyClosed says why nothing can be called once the session has ended.
+   */
+  constructor(session: ClientHttp2Session, method: string, deadline: number, whyClosed: () => string) {
     this.#session = session;
     this.#method = method;
     this.#deadline = deadline;
+    this.#whyClosed = whyClosed;
   }
 
   start(metadata: Metadata, listener: InterceptingListener): void {
     this.#listener = listener;
     if (this.#session.destroyed || this.#session.closed) {
-      setImmediate(() => this.#finish(status.UNAVAILABLE, "the connection to the agent is closed"));
+      setImmediate(() => this.#finish(status.UNAVAILABLE, this.#whyClosed()));
       return;
     }
     const headers: Record<string, string | string[]> = {

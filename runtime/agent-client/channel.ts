@@ -14,6 +14,7 @@ const MEGABYTES_OF_SESSION_MEMORY = 32;
  */
 export class AgentChannel implements ChannelInterface {
   readonly #session: ClientHttp2Session;
+  #failure: string | undefined;
 
   constructor(connection: Duplex) {
     this.#session = connect("http://agent", {
@@ -23,7 +24,9 @@ export class AgentChannel implements ChannelInterface {
     });
     this.#session.on("connect", () => this.#session.setLocalWindowSize(CONNECTION_WINDOW));
     // Every call reports the session's end by itself; without a listener Node would throw it.
-    this.#session.on("error", () => {});
+    this.#session.on("error", (error) => {
+      this.#failure = error.message;
+    });
   }
 
   /** Resolves when the connection has ended, whatever ended it. */
@@ -39,7 +42,12 @@ export class AgentChannel implements ChannelInterface {
   }
 
   createCall(method: string, deadline: Date | number): Call {
-    return new Http2Call(this.#session, method, Number(deadline));
+    return new Http2Call(this.#session, method, Number(deadline), () => this.#closedSentence);
+  }
+
+  get #closedSentence(): string {
+    const closed = "the connection to the agent is closed";
+    return this.#failure === undefined ? closed : `${closed}, since it broke: ${this.#failure}`;
   }
 
   getTarget(): string {

@@ -16,6 +16,7 @@ import {
   Stream,
   type WriteStdinRequest,
 } from "../../protocol/generated/agent.ts";
+import { answerProblem } from "./answers.ts";
 import { AgentChannel } from "./channel.ts";
 import { printable } from "./printable.ts";
 
@@ -46,7 +47,8 @@ export class Agent {
 
   /**
    * Makes one unary call, e.g. `agent.call("startContainer", { containerId })`.
-   * @throws CaissonError with the agent's code and field; CAISSON_E_TIMEOUT past the limit; CAISSON_E_AGENT when the connection broke.
+   * @throws CaissonError with the agent's code and field; CAISSON_E_TIMEOUT past the limit; CAISSON_E_AGENT when the connection broke,
+   *   or the answer is not what agent.proto promises.
    */
   call<Name extends UnaryName>(
     name: Name,
@@ -59,7 +61,9 @@ export class Agent {
       if (signal?.aborted) return reject(signal.reason);
       const answered = (error: ServiceError | null, response?: ResponseOf<Name>) => {
         signal?.removeEventListener("abort", abort);
+        const problem = error ? undefined : answerProblem(name, response);
         if (error) reject(signal?.aborted ? signal.reason : agentError(name, error));
+        else if (problem !== undefined) reject(malformed(name, problem));
         else resolve(response as ResponseOf<Name>);
       };
       const { path, requestSerialize, responseDeserialize } = method;
@@ -112,6 +116,10 @@ const LONGEST_TIMEOUT_MS = 99_999_999;
 /** A longer limit is none: a timer of Node's that is set to more than 24 days is over at once. */
 function deadline({ timeoutMs }: CallLimits): Partial<CallOptions> {
   return timeoutMs === undefined || timeoutMs > LONGEST_TIMEOUT_MS ? {} : { deadline: Date.now() + timeoutMs };
+}
+
+function malformed(call: string, problem: string): CaissonError {
+  return new CaissonError("CAISSON_E_AGENT", `the agent's answer to ${call} is malformed: ${problem}`);
 }
 
 /** Turns a failed call into the error it stands for. What the guest says is only believed where it has the right form. */

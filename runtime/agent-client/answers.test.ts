@@ -1,0 +1,49 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { ListProcessesResponse, StatsResponse, WaitProcessResponse } from "../../protocol/generated/agent.ts";
+import { answerProblem } from "./answers.ts";
+
+const PROCESS = { pid: 7, parentPid: 1, uid: 0, cpuNs: 0n, startedAtNs: 1n, tty: "pts/0", command: "" };
+const list = (...changes: Partial<typeof PROCESS>[]) => ({
+  processes: changes.map((change) => ({ ...PROCESS, ...change })),
+});
+
+test("answerProblem takes what agent.proto promises", () => {
+  assert.equal(answerProblem("listProcesses", list({}, { pid: 8, tty: "?" })), undefined);
+  assert.equal(answerProblem("listProcesses", { processes: [] }), undefined);
+  assert.equal(
+    answerProblem("waitProcess", { exitCode: 192, signal: 64, exitedAtNs: 0n, oomKilled: false }),
+    undefined,
+  );
+  assert.equal(answerProblem("stats", StatsResponse.decode(new Uint8Array())), undefined);
+  assert.equal(answerProblem("startContainer", {}), undefined);
+});
+
+test("answerProblem names what cannot be", () => {
+  const cases: [string, unknown, string][] = [
+    ["listProcesses", list({}, { pid: 0 }), "processes[1].pid is 0"],
+    ["listProcesses", list({ pid: 2 ** 22 + 1 }), "processes[0].pid is 4194305"],
+    ["listProcesses", list({}, {}), "processes[1].pid is 7 for the second time"],
+    ["listProcesses", list({ parentPid: 2 ** 31 }), "processes[0].parent_pid is 2147483648"],
+    ["listProcesses", list({ startedAtNs: 0n }), "processes[0].started_at_ns is 0"],
+    ["listProcesses", list({ tty: "\u001b[2J" }), "processes[0].tty is no terminal's name"],
+    ["waitProcess", WaitProcessResponse.decode(Buffer.from([8, 0xac, 2])), "exit_code is 300"],
+    ["createContainer", { pid: 0 }, "pid is 0"],
+    ["execProcess", { pid: 2 ** 32 - 1 }, "pid is 4294967295"],
+    ["check", { networkDevices: [{ index: 2, mac: new Uint8Array(5) }] }, "network_devices[0].mac has 5 bytes"],
+    ["stats", { memory: { stat: { "a\n": 1n }, events: {} }, hugetlb: [] }, "memory.stat[0].name is none"],
+    [
+      "stats",
+      { cpu: { pressure: { some: { avg10: Number.NaN, avg60: 0, avg300: 0, total: 0n } } }, hugetlb: [] },
+      "cpu.pressure has an average that is no percentage",
+    ],
+  ];
+  for (const [call, answer, problem] of cases) assert.equal(answerProblem(call, answer), problem);
+});
+
+test("answerProblem refuses what protobuf makes of an empty row", () => {
+  // Field 1, length 0: one process of which nothing is said.
+  const answer = ListProcessesResponse.decode(Buffer.from([0x0a, 0x00]));
+  assert.equal(answer.processes.length, 1);
+  assert.match(answerProblem("listProcesses", answer) ?? "", /^processes\[0\]\./);
+});

@@ -1,0 +1,86 @@
+/**
+ * What the host believes of an answer: the guest is hostile, and protobuf gives every missing field a value. Whatever
+ * reads an answer may take it for what agent.proto promises.
+ */
+import type * as agent from "../../protocol/generated/agent.ts";
+
+/** PID_MAX_LIMIT of 64-bit kernels (include/linux/threads.h). */
+const MOST_PID = 2 ** 22;
+const MOST_SIGNAL = 64;
+const MAC_LENGTH = 6;
+/** Names of memory.stat's and memory.events' keys, and of huge page sizes (cgroup-v2.rst). */
+const KEY = /^[A-Za-z0-9_]{1,64}$/;
+/** What ps shows for a terminal: pts/3, ttyS0, or "?". */
+const TTY = /^(\?|[a-zA-Z0-9/]{1,32})$/;
+
+/** The first thing that is wrong, as "field is ..."; undefined when nothing is. */
+type Problem = string | undefined;
+
+export interface Answers {
+  check: agent.CheckResponse;
+  createContainer: agent.CreateContainerResponse;
+  execProcess: agent.ExecProcessResponse;
+  waitProcess: agent.WaitProcessResponse;
+  listProcesses: agent.ListProcessesResponse;
+  stats: agent.StatsResponse;
+}
+
+const CHECKS: { [Name in keyof Answers]: (answer: Answers[Name]) => Problem } = {
+  check: ({ networkDevices }) =>
+    firstOf(networkDevices, "network_devices", ({ index, mac }) => {
+      if (index === 0) return "index is 0";
+      return mac.length === MAC_LENGTH ? undefined : `mac has ${mac.length} bytes`;
+    }),
+  createContainer: ({ pid }) => pidProblem("pid", pid),
+  execProcess: ({ pid }) => pidProblem("pid", pid),
+  waitProcess: ({ exitCode, signal }) => atMost("exit_code", exitCode, 255) ?? atMost("signal", signal, MOST_SIGNAL),
+  listProcesses: ({ processes }) => {
+    const seen = new Set<number>();
+    return firstOf(processes, "processes", ({ pid, parentPid, tty, startedAtNs }) => {
+      if (seen.has(pid)) return `pid is ${pid} for the second time`;
+      seen.add(pid);
+      if (startedAtNs === 0n) return "started_at_ns is 0";
+      if (!TTY.test(tty)) return "tty is no terminal's name";
+      return pidProblem("pid", pid) ?? atMost("parent_pid", parentPid, MOST_PID);
+    });
+  },
+  stats: ({ cpu, memory, hugetlb }) =>
+    firstOf([...Object.keys(memory?.stat ?? {})], "memory.stat", keyProblem) ??
+    firstOf([...Object.keys(memory?.events ?? {})], "memory.events", keyProblem) ??
+    firstOf(hugetlb, "hugetlb", ({ pageSize }) => keyProblem(pageSize)) ??
+    pressureProblem("cpu.pressure", cpu?.pressure) ??
+    pressureProblem("memory.pressure", memory?.pressure),
+};
+
+/** What is wrong with an answer, as the end of a sentence; undefined when nothing is. */
+export function answerProblem(call: string, answer: unknown): Problem {
+  if (!Object.hasOwn(CHECKS, call)) return undefined;
+  const check = CHECKS[call as keyof Answers] as (answer: unknown) => Problem;
+  return check(answer);
+}
+
+function firstOf<T>(items: readonly T[], name: string, problemOf: (item: T) => Problem): Problem {
+  for (const [index, item] of items.entries()) {
+    const problem = problemOf(item);
+    if (problem !== undefined) return `${name}[${index}].${problem}`;
+  }
+  return undefined;
+}
+
+function pidProblem(field: string, pid: number): Problem {
+  return pid === 0 ? `${field} is 0` : atMost(field, pid, MOST_PID);
+}
+
+function atMost(field: string, value: number, most: number): Problem {
+  return value <= most ? undefined : `${field} is ${value}`;
+}
+
+function keyProblem(key: string): Problem {
+  return KEY.test(key) ? undefined : "name is none";
+}
+
+function pressureProblem(field: string, pressure: agent.Pressure | undefined): Problem {
+  const averages = [pressure?.some, pressure?.full].flatMap((line) => [line?.avg10, line?.avg60, line?.avg300]);
+  const isPercentage = (value = 0) => value >= 0 && value <= 100;
+  return averages.every(isPercentage) ? undefined : `${field} has an average that is no percentage`;
+}
