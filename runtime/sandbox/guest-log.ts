@@ -2,14 +2,31 @@ import type { LogRecord } from "../../protocol/generated/agent.ts";
 import type { Agent } from "../agent-client/client.ts";
 import { printable } from "../agent-client/printable.ts";
 import { log } from "../log.ts";
+import { now } from "../trace.ts";
+import { LogLimit } from "./log-limit.ts";
+
+/** What a guest may add to our log in a sandbox's life: an agent in order stays far below it. */
+const LIMITS = { burst: 256 * 1024, rate: 512, total: 16 * 1024 * 1024 };
+const LIMITS_TEXT = "a sandbox may log 256 KiB at once, 512 bytes a second after that, 16 MiB in all";
+/** What a record takes besides its text, in bytes: its time, its level, and the word on what was dropped before it. */
+const OVERHEAD_BYTES = 256;
 
 /** Brings the agent's log into ours until the connection ends. What it says is the guest's word: shown, never acted on. */
 export function followGuestLog(agent: Agent): void {
   const stream = agent.watchLog();
-  stream.on("error", () => {});
+  const limit = new LogLimit(LIMITS, now);
+  const tellDropped = () => {
+    const dropped = limit.takeDropped();
+    if (dropped === undefined) return;
+    log.warning(`guest: ${dropped.records} log records of ${dropped.bytes} bytes were dropped: ${LIMITS_TEXT}`);
+  };
+  stream.on("error", tellDropped);
+  stream.on("end", tellDropped);
   stream.on("data", ({ level, message, dropped }: LogRecord) => {
-    if (dropped > 0n) log.warning(`guest: ${dropped} log records were dropped`);
     const text = `guest: ${printable(message)}`;
+    if (!limit.admit(Buffer.byteLength(text) + OVERHEAD_BYTES)) return;
+    tellDropped();
+    if (dropped > 0n) log.warning(`guest: ${dropped} log records were dropped, since we are slower than they come`);
     if (level === "error") log.error(text);
     else if (level === "warning") log.warning(text);
     else if (level === "info") log.info(text);
