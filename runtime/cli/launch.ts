@@ -101,7 +101,7 @@ export async function createContainer(
       id,
       bundle: resolve(flags.bundle),
       consoleSocket: flags.consoleSocket === undefined ? undefined : resolve(flags.consoleSocket),
-      ownTerminal: terminal?.size,
+      ownTerminal: terminal?.mode,
       config: globals.config,
       systemdCgroup: globals.systemdCgroup,
     });
