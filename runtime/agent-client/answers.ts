@@ -7,6 +7,8 @@ import type * as agent from "../../protocol/generated/agent.ts";
 /** PID_MAX_LIMIT of 64-bit kernels (include/linux/threads.h). */
 const MOST_PID = 2 ** 22;
 const MOST_SIGNAL = 64;
+/** Of a time in nanoseconds since the epoch: the year 2262. */
+const MOST_NS = 2n ** 63n - 1n;
 const MAC_LENGTH = 6;
 /** Names of memory.stat's and memory.events' keys, and of huge page sizes (cgroup-v2.rst). */
 const KEY = /^[A-Za-z0-9_]{1,64}$/;
@@ -31,7 +33,10 @@ const CHECKS: { [Name in keyof Answers]: (answer: Answers[Name]) => Problem } = 
       if (index === 0) return "index is 0";
       return mac.length === MAC_LENGTH ? undefined : `mac has ${mac.length} bytes`;
     }),
-  createContainer: ({ pid }) => pidProblem("pid", pid),
+  createContainer: ({ pid, receivedNs, answeredNs }) =>
+    pidProblem("pid", pid) ??
+    atMost("received_ns", receivedNs, answeredNs) ??
+    atMost("answered_ns", answeredNs, MOST_NS),
   execProcess: ({ pid }) => pidProblem("pid", pid),
   waitProcess: ({ exitCode, signal }) => atMost("exit_code", exitCode, 255) ?? atMost("signal", signal, MOST_SIGNAL),
   listProcesses: ({ processes }) => {
@@ -71,7 +76,7 @@ function pidProblem(field: string, pid: number): Problem {
   return pid === 0 ? `${field} is 0` : atMost(field, pid, MOST_PID);
 }
 
-function atMost(field: string, value: number, most: number): Problem {
+function atMost<N extends number | bigint>(field: string, value: N, most: N): Problem {
   return value <= most ? undefined : `${field} is ${value}`;
 }
 
