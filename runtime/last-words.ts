@@ -1,9 +1,7 @@
 /** How a process of ours ends by an error that nothing handled: with one sentence and a code, never with a stack trace. */
-import { closeSync, constants, openSync, writeSync } from "node:fs";
 import { codeOf, formatError } from "./errors.ts";
 import { log } from "./log.ts";
-
-const STDERR = 2;
+import { printError } from "./stderr.ts";
 
 export interface LastWords {
   /** What the process ends with. */
@@ -27,27 +25,4 @@ export function endInWords({ exitCode, tell }: LastWords): void {
     tell?.(sentence);
     process.exit(exitCode);
   });
-}
-
-/** Without waiting for a pipe that nobody reads. */
-function printError(line: string): void {
-  try {
-    const fd = openSync(`/proc/self/fd/${STDERR}`, constants.O_WRONLY | constants.O_APPEND | constants.O_NONBLOCK);
-    try {
-      writeSync(fd, line);
-    } finally {
-      closeSync(fd);
-    }
-  } catch {
-    printPlainly(line);
-  }
-}
-
-/** A socket cannot be opened again. */
-function printPlainly(line: string): void {
-  try {
-    writeSync(STDERR, line);
-  } catch {
-    // Nobody reads it; the log has it.
-  }
 }

@@ -96,3 +96,23 @@ test("textLine quotes as logrus does and keeps a record on one line", () => {
   );
   fc.assert(fc.property(fc.string(), (msg) => assert.equal(textLine("info", msg, TIME).split("\n").length, 2)));
 });
+
+test("log.error does not wait for the reader of a standard error that is full", () => {
+  const script = `
+    import { constants, openSync, writeSync } from "node:fs";
+    import { log } from ${JSON.stringify(join(import.meta.dirname, "log.ts"))};
+    const pipe = openSync("/proc/self/fd/2", constants.O_WRONLY | constants.O_NONBLOCK);
+    try { for (;;) writeSync(pipe, Buffer.alloc(4096)); } catch {}
+    log.error("nobody reads this");
+    process.stdout.write("done");`;
+  execFileSync("mkfifo", [file]);
+  const args = [
+    "-c",
+    'exec 3<>"$1" 2>"$1"; exec "$2" --input-type=module -e "$3"',
+    "sh",
+    file,
+    process.execPath,
+    script,
+  ];
+  assert.equal(execFileSync("sh", args, { timeout: 20_000, encoding: "utf8" }), "done");
+});

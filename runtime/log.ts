@@ -4,9 +4,10 @@
  * Written here and not by pino: loading pino takes longer (13 to 16 ms) than all else the CLI loads together, and what
  * is needed of it is one line's format. Messages never hold environment values or other contents of the container.
  */
-import { closeSync, constants, openSync, statSync, writeSync } from "node:fs";
+import { closeSync, constants, openSync, statSync } from "node:fs";
 import { CaissonError } from "../protocol/errors.ts";
-import { isSystemError, systemErrorSentence } from "./errors.ts";
+import { systemErrorSentence } from "./errors.ts";
+import { printError, writeWhole } from "./stderr.ts";
 
 export const LOG_LEVELS = ["error", "warning", "info", "debug"] as const;
 
@@ -25,8 +26,6 @@ export interface LogOptions {
 }
 
 const STDERR = 2;
-/** How long a full pipe may keep us; then a record is lost, because a container's start must not hang on its log. */
-const FULL_PIPE_LIMIT_MS = 200;
 
 class Log {
   #fd = STDERR;
@@ -82,7 +81,8 @@ class Log {
     const time = new Date().toISOString();
     const line =
       this.#format === "json" ? jsonLine(level, message, time, fields) : textLine(level, message, time, fields);
-    writeWhole(this.#fd, Buffer.from(line));
+    if (this.isStderr) printError(line);
+    else writeWhole(this.#fd, Buffer.from(line));
   }
 }
 
@@ -131,20 +131,5 @@ function openFifo(path: string): number {
     return openSync(`/proc/self/fd/${both}`, constants.O_WRONLY | constants.O_NONBLOCK);
   } finally {
     closeSync(both);
-  }
-}
-
-/** Whole lines in one write, so that processes that append to the same file do not mix theirs. */
-function writeWhole(fd: number, line: Buffer): void {
-  let rest = line;
-  for (let waited = 0; rest.length > 0 && waited < FULL_PIPE_LIMIT_MS; ) {
-    try {
-      rest = rest.subarray(writeSync(fd, rest));
-    } catch (error) {
-      // A log that cannot be written (disk full, pipe closed) must not fail what it tells about.
-      if (!isSystemError(error) || error.code !== "EAGAIN") return;
-      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 5);
-      waited += 5;
-    }
   }
 }

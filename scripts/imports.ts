@@ -15,6 +15,7 @@ const LAYERS: readonly (readonly string[])[] = [
     "runtime/errors.ts",
     "runtime/last-words.ts",
     "runtime/log.ts",
+    "runtime/stderr.ts",
     "runtime/trace-file.ts",
     "runtime/trace.ts",
     "runtime/nearest.ts",
