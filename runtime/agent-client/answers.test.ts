@@ -3,7 +3,17 @@ import { test } from "node:test";
 import { ListProcessesResponse, StatsResponse, WaitProcessResponse } from "../../protocol/generated/agent.ts";
 import { answerProblem } from "./answers.ts";
 
-const PROCESS = { pid: 7, parentPid: 1, uid: 0, cpuNs: 0n, startedAtNs: 1n, tty: "pts/0", command: "" };
+const PROCESS = {
+  pid: 7,
+  parentPid: 1,
+  uid: 0,
+  cpuNs: 0n,
+  startedAtNs: 1n,
+  tty: "pts/0",
+  command: "",
+  stat: "Ss",
+  memoryPermille: 0,
+};
 const list = (...changes: Partial<typeof PROCESS>[]) => ({
   processes: changes.map((change) => ({ ...PROCESS, ...change })),
 });
@@ -27,6 +37,8 @@ test("answerProblem names what cannot be", () => {
     ["listProcesses", list({ parentPid: 2 ** 31 }), "processes[0].parent_pid is 2147483648"],
     ["listProcesses", list({ startedAtNs: 0n }), "processes[0].started_at_ns is 0"],
     ["listProcesses", list({ tty: "\u001b[2J" }), "processes[0].tty is no terminal's name"],
+    ["listProcesses", list({ stat: "" }), "processes[0].stat is no state of a process"],
+    ["listProcesses", list({ memoryPermille: 1001 }), "processes[0].memory_permille is 1001"],
     ["waitProcess", WaitProcessResponse.decode(Buffer.from([8, 0xac, 2])), "exit_code is 300"],
     ["createContainer", { pid: 0, receivedNs: 1n, answeredNs: 1n }, "pid is 0"],
     ["createContainer", { pid: 2, receivedNs: 3n, answeredNs: 2n }, "received_ns is 3"],

@@ -15,6 +15,9 @@ const KEY = /^[A-Za-z0-9_]{1,64}$/;
 /** What ps shows for a terminal: pts/3, ttyS0, or "?". */
 const TTY = /^(\?|[a-zA-Z0-9/]{1,32})$/;
 
+/** As ps(1) shows states: Ss, R<l+. */
+const STATE = /^[!-~]{1,16}$/;
+
 /** The first thing that is wrong, as "field is ..."; undefined when nothing is. */
 type Problem = string | undefined;
 
@@ -41,12 +44,17 @@ const CHECKS: { [Name in keyof Answers]: (answer: Answers[Name]) => Problem } = 
   waitProcess: ({ exitCode, signal }) => atMost("exit_code", exitCode, 255) ?? atMost("signal", signal, MOST_SIGNAL),
   listProcesses: ({ processes }) => {
     const seen = new Set<number>();
-    return firstOf(processes, "processes", ({ pid, parentPid, tty, startedAtNs }) => {
+    return firstOf(processes, "processes", ({ pid, parentPid, tty, startedAtNs, stat, memoryPermille }) => {
       if (seen.has(pid)) return `pid is ${pid} for the second time`;
       seen.add(pid);
       if (startedAtNs === 0n) return "started_at_ns is 0";
       if (!TTY.test(tty)) return "tty is no terminal's name";
-      return pidProblem("pid", pid) ?? atMost("parent_pid", parentPid, MOST_PID);
+      if (!STATE.test(stat)) return "stat is no state of a process";
+      return (
+        pidProblem("pid", pid) ??
+        atMost("parent_pid", parentPid, MOST_PID) ??
+        atMost("memory_permille", memoryPermille, 1000)
+      );
     });
   },
   stats: ({ cpu, memory, hugetlb }) =>
