@@ -2,11 +2,12 @@ import { setTimeout } from "node:timers/promises";
 import type { Command } from "commander";
 import { stringifyJson } from "../../protocol/json.ts";
 import type { ControlClient } from "../control/client.ts";
+import { memoryExhausted } from "../sandbox/memory-exhausted.ts";
 import { type Globals, verb } from "./command.ts";
 import { withDaemon } from "./daemon.ts";
 import { durationMs } from "./duration.ts";
 import { print } from "./output.ts";
-import { oomKills, statsData, type WireStats } from "./stats-event.ts";
+import { oomKills, statsData, vmIsExhausted, type WireStats } from "./stats-event.ts";
 
 export function command(globals: Globals): Command {
   return verb(
@@ -19,7 +20,7 @@ export function command(globals: Globals): Command {
     .action((id: string, { interval, stats }: { interval: string; stats?: boolean }) => {
       const ms = durationMs(interval);
       return withDaemon(globals, id, { stopped: `container with id ${id} is not running` }, async (client) => {
-        if (stats === true) printStats(id, await read(client));
+        if (stats === true) printStats(id, (await read(client)).stats);
         else await watch(client, id, ms);
       });
     });
@@ -29,23 +30,28 @@ async function watch(client: ControlClient, id: string, intervalMs: number): Pro
   const over = new AbortController();
   const ended = client
     .request("wait", {})
-    .catch(() => {})
+    .catch(() => undefined)
     .finally(() => over.abort());
-  let kills = oomKills(await read(client));
+  let kills = oomKills((await read(client)).stats);
+  let told = kills;
   while (await elapses(intervalMs, over.signal)) {
-    let stats: WireStats;
+    let reading: Reading;
     try {
-      stats = await read(client);
+      reading = await read(client);
     } catch (error) {
       // The end of the container makes a reading fail, and is told at about the same time.
       await Promise.race([ended, elapses(1000, over.signal)]);
-      if (over.signal.aborted) return;
+      if (over.signal.aborted) break;
       throw error;
     }
-    const now = oomKills(stats);
-    for (; kills < now; kills += 1n) printEvent({ type: "oom", id });
+    const { stats, vmMemoryMib } = reading;
+    kills = oomKills(stats);
+    for (; told < kills; told += 1n) printOom(id, vmIsExhausted(stats) ? memoryExhausted(vmMemoryMib) : undefined);
     printStats(id, stats);
   }
+  // A kill that ended the container came after the last reading.
+  const exit = await ended;
+  if (exit?.oomKilled === true && kills === 0n) printOom(id, exit.memoryExhausted);
 }
 
 /** False when the signal came first. */
@@ -58,8 +64,19 @@ async function elapses(ms: number, signal: AbortSignal): Promise<boolean> {
   }
 }
 
-async function read(client: ControlClient): Promise<WireStats> {
-  return (await client.request("stats", {})).stats as WireStats;
+interface Reading {
+  stats: WireStats;
+  vmMemoryMib: number;
+}
+
+async function read(client: ControlClient): Promise<Reading> {
+  const { stats, vmMemoryMib } = await client.request("stats", {});
+  return { stats: stats as WireStats, vmMemoryMib };
+}
+
+/** As runc prints it; where it was not a limit of the container's, `reason` says what was exhausted. */
+function printOom(id: string, reason: string | undefined): void {
+  printEvent({ type: "oom", id, ...(reason !== undefined && { data: { reason } }) });
 }
 
 function printStats(id: string, stats: WireStats): void {

@@ -1,6 +1,7 @@
 /** A process that `exec` adds, seen from the side that asked for it. */
 import type { Process } from "../../protocol/oci.ts";
 import type { ControlClient } from "../control/client.ts";
+import { tellLoss } from "../control/loss.ts";
 import type { ExecParams } from "../control/protocol.ts";
 import { Foreground } from "./foreground.ts";
 import { OwnTerminal } from "./terminal.ts";
@@ -23,11 +24,13 @@ export async function execInForeground(
   using foreground = new Foreground();
   using terminal = process.terminal === true ? new OwnTerminal() : undefined;
   terminal?.makeRaw();
-  const window = terminal?.size;
+  const window = terminal?.mode;
   const execId = await begin(client, foreground, { process, ignorePaused, cgroup, stdio: ownStdio(), window });
   await started();
   foreground.forwardTo(client, execId, terminal && (() => terminal.size));
-  return (await client.request("wait", { execId })).exitCode;
+  const { exitCode, reason } = await client.request("wait", { execId });
+  if (reason !== undefined) tellLoss(reason);
+  return exitCode;
 }
 
 /** Has the daemon start a process; a signal that comes first ends the connection, and so the attempt. */

@@ -61,6 +61,11 @@ export function oomKills({ memory }: WireStats): bigint {
   return integer(memory?.events["oom_kill"]);
 }
 
+/** Whether it did so without a limit of the container's having been hit: the VM's memory was exhausted. */
+export function vmIsExhausted(stats: WireStats): boolean {
+  return oomKills(stats) > 0n && integer(stats.memory?.events["oom"]) === 0n;
+}
+
 function operations(device: { major: string | number; minor: string | number }, values: Record<string, string>) {
   return Object.entries(values).map(([op, value]) => ({
     major: integer(device.major),

@@ -5,6 +5,7 @@ import { CaissonError } from "../../protocol/errors.ts";
 import type { Exit } from "../sandbox/exit.ts";
 import type { GuestProcess } from "../sandbox/process.ts";
 import type { Creation } from "./creation.ts";
+import { endReason } from "./loss.ts";
 import type { ExecParams, ExitStatus } from "./protocol.ts";
 import { toContainerProcesses, toStats } from "./readings.ts";
 import type { ContainerHandlers } from "./server.ts";
@@ -13,6 +14,8 @@ import { clientIo } from "./stdio.ts";
 const SIGKILL = constants.signals.SIGKILL;
 /** How long a container that is shut down may take to end and flush its files, before it is removed under it. */
 const SHUTDOWN_LIMIT_MS = 10_000;
+/** How long its output may not have moved then, to count as read by nobody. */
+const STALL_LIMIT_MS = 500;
 
 /** What the verbs do with a container. @param get throws while there is none. */
 export function containerHandlers(get: () => Creation): ContainerHandlers {
@@ -26,7 +29,11 @@ export function containerHandlers(get: () => Creation): ContainerHandlers {
       return {};
     },
     exec: (params, connection) => exec(get(), params, connection),
-    wait: async ({ execId }) => toExitStatus(await get().container.wait(execId)),
+    wait: async ({ execId }) => {
+      const { container } = get();
+      const name = execId ? `Process ${execId} of container ${container.id}` : `Container ${container.id}`;
+      return toExitStatus(name, await container.wait(execId));
+    },
     resize: async ({ rows, columns, execId }) => {
       await get().container.resize({ rows, columns }, execId);
       return {};
@@ -47,7 +54,10 @@ export function containerHandlers(get: () => Creation): ContainerHandlers {
       await sandbox.update(container, resources);
       return {};
     },
-    stats: async () => ({ stats: toStats(await get().container.stats()) }),
+    stats: async () => {
+      const { container, sandbox } = get();
+      return { stats: toStats(await container.stats()), vmMemoryMib: sandbox.memoryMib };
+    },
     shutdown: async () => {
       await shutDown(get());
       return {};
@@ -55,14 +65,23 @@ export function containerHandlers(get: () => Creation): ContainerHandlers {
   };
 }
 
-/** Kills the container, and ends what it holds; that comes first if the container takes too long. */
+/**
+ * Kills the container, whose other processes end with its init, and ends what it holds; that comes first if the container
+ * takes too long. Output that its reader has not taken by then is dropped.
+ */
 export async function shutDown(creation: Creation): Promise<void> {
   const { container } = creation;
   creation.abortHooks();
-  if (container.lifecycle !== "stopped") {
-    const killed = container.kill(SIGKILL, { all: true }).then(() => container.wait());
-    await Promise.race([killed.catch(() => {}), delay(SHUTDOWN_LIMIT_MS, undefined, { ref: false })]);
-  }
+  const killed = container.lifecycle === "stopped" ? Promise.resolve() : container.kill(SIGKILL);
+  const delivered = killed
+    // It may just have ended.
+    .catch(() => {})
+    .then(() => container.init.over)
+    .then(() => {
+      container.init.abandonStalled(STALL_LIMIT_MS);
+      return container.wait();
+    });
+  await Promise.race([delivered, delay(SHUTDOWN_LIMIT_MS, undefined, { ref: false })]);
   await creation.end();
 }
 
@@ -84,6 +103,11 @@ async function exec(
     throw error;
   }
   const { id, pid } = started;
+  // Nobody but its client asks for it by its id, which is new each time.
+  const left = Promise.withResolvers<void>();
+  if (connection.destroyed) left.resolve();
+  else connection.once("close", () => left.resolve());
+  void Promise.all([started.exit, left.promise]).then(() => container.forget(id.execId));
   if (!detached) {
     const kill = () => void container.kill(SIGKILL, { execId: id.execId }).catch(() => {});
     if (connection.destroyed) kill();
@@ -93,6 +117,7 @@ async function exec(
   return { execId: id.execId, pid };
 }
 
-function toExitStatus({ exitCode, exitedAt }: Exit): ExitStatus {
-  return { exitCode, exitedAt };
+function toExitStatus(name: string, exit: Exit): ExitStatus {
+  const { exitCode, exitedAt, oomKilled, memoryExhausted } = exit;
+  return { exitCode, exitedAt, oomKilled, memoryExhausted, reason: endReason(name, exit) };
 }

@@ -1,4 +1,5 @@
 import { userInfo } from "node:os";
+import { setTimeout as delay } from "node:timers/promises";
 import { CaissonError } from "../../protocol/errors.ts";
 import type { ContainerStatus } from "../../protocol/oci.ts";
 import { sandboxSize } from "../config/size.ts";
@@ -8,6 +9,7 @@ import { log } from "../log.ts";
 import type { Bundle } from "../oci/bundle.ts";
 import { hostCgroupPath } from "../sandbox/cgroup.ts";
 import type { Container } from "../sandbox/container.ts";
+import type { Exit } from "../sandbox/exit.ts";
 import { HostHooks } from "../sandbox/hooks.ts";
 import { HostedSandbox } from "../sandbox/hosted.ts";
 import { compileFilter, type Sandbox } from "../sandbox/sandbox.ts";
@@ -20,6 +22,11 @@ import { removeState, reserveState, writeState } from "../state/store.ts";
 import { now, tracePhase } from "../trace.ts";
 import type { CreateParams } from "./protocol.ts";
 import { openInitIo } from "./stdio.ts";
+
+/** How long the end of a container may wait to be told for its output to be delivered. */
+const DELIVERY_LIMIT_MS = 500;
+/** How long what an ended container has written may take to leave the guest: it is little. */
+const COLLECT_LIMIT_MS = 10_000;
 
 /** What a creation is made of. */
 export interface CreationParts {
@@ -57,9 +64,25 @@ export class Creation {
     this.controlSocket = statePaths(root, record.id).controlSocket;
   }
 
-  /** Records the container's new status, and the exit code once it has one. */
-  record(status: ContainerStatus, exitCode?: number): void {
-    this.#write({ ...this.#record, status, ...(exitCode === undefined ? {} : { exitCode }) });
+  /** Records the container's new status. */
+  record(status: ContainerStatus): void {
+    this.#write({ ...this.#record, status });
+  }
+
+  /**
+   * Follows the container to its end, and records that: when its output is delivered, or without waiting for a reader who
+   * does not read. Resolves when nothing of it is in the guest any more.
+   */
+  async ended(): Promise<Exit> {
+    const { init } = this.container;
+    const exit = await init.over;
+    await Promise.race([init.exit, delay(DELIVERY_LIMIT_MS, undefined, { ref: false })]);
+    await this.settled();
+    const { exitCode, death, memoryExhausted } = exit;
+    const exitReason = memoryExhausted ?? (death && `the VM ${death.description}`);
+    this.#tryToWrite({ ...this.#record, status: "stopped", exitCode, exitReason });
+    await Promise.race([init.collected, delay(COLLECT_LIMIT_MS, undefined, { ref: false })]);
+    return exit;
   }
 
   /** Records what is about to be changed in the container's network namespace. */
@@ -98,19 +121,15 @@ export class Creation {
     try {
       await carryOut();
     } catch (error) {
-      if (this.container.lifecycle !== "stopped") this.#tryToRecord(former);
+      if (this.container.lifecycle !== "stopped") this.#tryToWrite({ ...this.#record, status: former });
       throw error;
     }
   }
 
-  /** Records how the container ended. Without a record of it, too, it is stopped once this process has ended. */
-  recordEnd(exitCode: number): void {
-    this.#tryToRecord("stopped", exitCode);
-  }
-
-  #tryToRecord(status: ContainerStatus, exitCode?: number): void {
+  /** A container that has ended is stopped without a record of it as well, once this process has ended. */
+  #tryToWrite(record: StateRecord): void {
     try {
-      this.record(status, exitCode);
+      this.#write(record);
     } catch (error) {
       log.warning(formatError(error));
     }

@@ -11,11 +11,11 @@ import { VM_DEATH_EXIT_CODE } from "../sandbox/exit.ts";
 import { onForwardedSignals } from "../signals.ts";
 import { enterPrivateMountNamespace } from "../storage/mount-namespace.ts";
 import { now, tracePhase, traceTo, writeTrace } from "../trace.ts";
-import { diedError } from "../vm/death.ts";
 import { containerHandlers, shutDown } from "./container-handlers.ts";
 import { type Creation, createFromBundle } from "./creation.ts";
-import { FAREWELL_LIMIT_MS, Front } from "./front.ts";
+import { Front } from "./front.ts";
 import type { Keeping } from "./keeping.ts";
+import { endReason, tellLoss } from "./loss.ts";
 import { type Home, Members } from "./members.ts";
 import { readPlaced } from "./placement.ts";
 import type { PodHome } from "./pod-home.ts";
@@ -173,19 +173,15 @@ class Daemon {
 
   /** Waits for the container's end and ends the sandbox with it. */
   async #follow(creation: Creation): Promise<void> {
-    const { sandbox, container } = creation;
-    const exit = await container.wait();
-    await creation.settled();
-    if (exit.exitCode === VM_DEATH_EXIT_CODE) {
-      const death = await Promise.race([sandbox.died, delay(FAREWELL_LIMIT_MS, undefined, { ref: false })]);
-      if (death !== undefined && death.reason !== "killed") {
-        log.error(diedError(`Container ${container.id} is lost`, death).message);
-      }
-    }
+    const { container } = creation;
+    const exit = await creation.ended();
+    const reason = endReason(`Container ${container.id}`, exit);
+    if (reason !== undefined) tellLoss(reason);
     const ending = now();
-    creation.recordEnd(exit.exitCode);
     await creation.end();
     await Promise.race([this.#members.over(), delay(MEMBERS_LIMIT_MS, undefined, { ref: false })]);
+    // Without the VM it waits here for whoever reads the last output, until `delete`.
+    await container.wait();
     tracePhase("end sandbox", ending);
     await this.#leave(exit.exitCode);
   }

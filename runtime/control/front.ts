@@ -4,7 +4,7 @@ import { socketAddress } from "../state/socket-address.ts";
 import { type Handlers, serveControl } from "./server.ts";
 
 /** How long the last answers may take to leave for clients that do not read. */
-export const FAREWELL_LIMIT_MS = 200;
+const FAREWELL_LIMIT_MS = 200;
 
 /** Where the verbs about one container come in. */
 export class Front {

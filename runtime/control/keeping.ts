@@ -20,6 +20,7 @@ import { standFor } from "../storage/mount-namespace.ts";
 import { ownMountTree } from "../storage/mount-tree.ts";
 import { type ControlClient, connectControl } from "./client.ts";
 import { newRecord } from "./creation.ts";
+import { tellLoss } from "./loss.ts";
 import type { PlacedBundle } from "./placement.ts";
 import type { ClientStdio, CreateParams, JoinParams, Verb, Verbs } from "./protocol.ts";
 import type { ContainerHandlers } from "./server.ts";
@@ -120,9 +121,12 @@ export class Keeping {
   /** Resolves with the container's exit code, once nothing is left of it but its record, which `delete` removes. */
   async exit(): Promise<number> {
     const code = await this.#verbs.request("wait", {}).then(
-      ({ exitCode }) => exitCode,
+      ({ exitCode, reason }) => {
+        if (reason !== undefined) tellLoss(reason);
+        return exitCode;
+      },
       () => {
-        log.error(`Container ${this.#id} is lost: the daemon of its sandbox has ended.`);
+        tellLoss(`Container ${this.#id} is lost: the daemon of its sandbox has ended.`);
         return VM_DEATH_EXIT_CODE;
       },
     );

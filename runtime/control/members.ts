@@ -92,12 +92,12 @@ export class Members {
 
   async #follow(creation: Creation, front: Front, connection: Socket): Promise<void> {
     const { container } = creation;
-    const { exitCode } = await container.wait();
-    await creation.settled();
-    creation.recordEnd(exitCode);
+    await creation.ended();
     await creation.end();
     this.#members.delete(container.id);
     await this.#changed();
+    // Its keeper waits with it for whoever reads the last output.
+    await container.wait();
     await front.close();
     connection.end();
   }

@@ -31,6 +31,12 @@ export interface WindowSize {
   columns: number;
 }
 
+/** How a terminal starts. */
+export interface TerminalMode extends WindowSize {
+  /** "\n" does not become "\r\n" on output (ONLCR, termios(3)). */
+  keepNewlines?: boolean | undefined;
+}
+
 export interface CreateParams {
   /** Runtime root, absolute. */
   root: string;
@@ -40,7 +46,7 @@ export interface CreateParams {
   /** Unix socket that wants the pseudo-terminal's master (process.terminal). */
   consoleSocket?: string | undefined;
   /** The daemon's inherited stdin and stdout are a terminal in raw mode which the client looks after. */
-  ownTerminal?: WindowSize | undefined;
+  ownTerminal?: TerminalMode | undefined;
   /** Settings file, absolute; the default one when missing. */
   config?: string | undefined;
   /** `linux.cgroupsPath` is in systemd's form, or empty. */
@@ -61,8 +67,8 @@ export interface JoinParams {
   sharedMemoryBytes: number;
   /** The keeper's, or a terminal that it has opened. */
   stdio: ClientStdio;
-  /** The terminal's size. */
-  window?: WindowSize | undefined;
+  /** The terminal's mode. */
+  window?: TerminalMode | undefined;
   /** A descriptor of the keeper's: what it sees mounted (storage/mount-tree.ts). */
   mounts: number;
   /** Settings file for the VM that a first container starts, absolute; the default one when missing. */
@@ -74,6 +80,12 @@ export interface ExitStatus {
   exitCode: number;
   /** Unix milliseconds. */
   exitedAt: number;
+  /** The kernel's OOM killer has killed in the container. */
+  oomKilled: boolean;
+  /** As Exit.memoryExhausted. */
+  memoryExhausted?: string | undefined;
+  /** A sentence that says why, where the code alone does not: the VM died under it, or had no memory left. */
+  reason?: string | undefined;
 }
 
 export interface ExecParams {
@@ -82,8 +94,8 @@ export interface ExecParams {
   process: Process;
   /** With process.terminal all three are a terminal in raw mode, which the client looks after. */
   stdio: ClientStdio;
-  /** The client's terminal's size, with process.terminal. */
-  window?: WindowSize | undefined;
+  /** The client's terminal's mode, with process.terminal. */
+  window?: TerminalMode | undefined;
   /** Where it begins, below the container's cgroup; see ExecProcessRequest. */
   cgroup?: string | undefined;
   /** Run it even in a paused container (it starts when the container is resumed). */
@@ -131,8 +143,8 @@ export interface Verbs {
   pause: { params: Record<string, never>; result: Record<string, never> };
   resume: { params: Record<string, never>; result: Record<string, never> };
   update: { params: { resources: Resources }; result: Record<string, never> };
-  /** Stats as protocol/agent.proto's StatsResponse, 64-bit numbers as decimal strings. */
-  stats: { params: Record<string, never>; result: { stats: unknown } };
+  /** Stats as protocol/agent.proto's StatsResponse, 64-bit numbers as decimal strings, and how much memory the VM has. */
+  stats: { params: Record<string, never>; result: { stats: unknown; vmMemoryMib: number } };
   /** Ends the container (SIGKILL) and the VM; answers when both are gone, just before the daemon exits. */
   shutdown: { params: Record<string, never>; result: Record<string, never> };
 }

@@ -1,9 +1,11 @@
 import { closeSync, constants, openSync } from "node:fs";
+import { isatty } from "node:tty";
 import { dup2, takeFd } from "../../native/posix/index.ts";
+import { PollStream } from "../../native/vsock/index.ts";
 import { CaissonError } from "../../protocol/errors.ts";
 import { log } from "../log.ts";
 import { openConsole } from "../sandbox/console.ts";
-import type { Container, WindowSize } from "../sandbox/container.ts";
+import type { Container, TerminalMode } from "../sandbox/container.ts";
 import { openInput, openOutput, type ProcessIo } from "../sandbox/stdio.ts";
 import type { ClientStdio, CreateParams } from "./protocol.ts";
 
@@ -19,10 +21,13 @@ export function clientIo({ pid, stdin, stdout, stderr }: ClientStdio, terminal: 
     const input = take(stdin);
     const output = take(stdout);
     const errors = terminal ? undefined : take(stderr);
+    const held = terminal && isatty(input);
+    const opened = openInput(input);
     return {
-      stdin: openInput(input),
+      stdin: opened,
       stdout: openOutput(output),
       stderr: errors === undefined ? undefined : openOutput(errors),
+      terminal: held && opened instanceof PollStream ? opened : undefined,
     };
   } catch (cause) {
     for (const fd of taken) closeSync(fd);
@@ -33,7 +38,7 @@ export function clientIo({ pid, stdin, stdout, stderr }: ClientStdio, terminal: 
 /** The streams of a container's init, and what keeps its terminal's size in step once the container exists. */
 export interface InitIo {
   io: ProcessIo;
-  window: WindowSize | undefined;
+  window: TerminalMode | undefined;
   follow: (container: Container) => void;
   /** For a daemon that its caller has left: of those streams nothing is open here for longer than they are used. */
   letGo: () => void;
@@ -55,7 +60,12 @@ export function openInitIo({ consoleSocket, ownTerminal }: CreateParams, termina
     process.on("SIGWINCH", resize);
     container.init.exit.then(() => process.off("SIGWINCH", resize));
   };
-  return { io: { stdin: stream, stdout: stream, stderr: undefined }, window: size(), follow, letGo: () => {} };
+  return {
+    io: { stdin: stream, stdout: stream, stderr: undefined, terminal: stream },
+    window: size(),
+    follow,
+    letGo: () => {},
+  };
 }
 
 /** What our caller reads ends with the container's stream then, as if the container had it alone. */

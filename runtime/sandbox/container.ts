@@ -1,15 +1,16 @@
+import { constants } from "node:os";
 import { realtime } from "../../native/posix/index.ts";
 import { CaissonError } from "../../protocol/errors.ts";
 import type { ListProcessesResponse, ProcessId, StatsResponse } from "../../protocol/generated/agent.ts";
 import { stringifyJson } from "../../protocol/json.ts";
 import type { Hook, Process, Resources, Spec } from "../../protocol/oci.ts";
-import type { Agent } from "../agent-client/client.ts";
 import { guestProcess } from "../oci/guest-resources.ts";
 import type { SeccompFilter } from "../oci/seccomp.ts";
 import { clockCorrection } from "./clock.ts";
 import type { Exit } from "./exit.ts";
+import type { GuestVm } from "./guest-vm.ts";
 import { GuestProcess } from "./process.ts";
-import type { ProcessIo } from "./stdio.ts";
+import { keepsNewlines, type ProcessIo } from "./stdio.ts";
 
 /** Lifecycle (runtime.md): created -> running <-> paused -> stopped; created may be killed to stopped. */
 export type Lifecycle = "created" | "running" | "paused" | "stopped";
@@ -17,6 +18,12 @@ export type Lifecycle = "created" | "running" | "paused" | "stopped";
 export interface WindowSize {
   rows: number;
   columns: number;
+}
+
+/** How a terminal starts. */
+export interface TerminalMode extends WindowSize {
+  /** "\n" does not become "\r\n" on output (ONLCR, termios(3)). */
+  keepNewlines?: boolean | undefined;
 }
 
 /** What the guest needs of a bundle. */
@@ -31,10 +38,14 @@ export interface GuestBundle {
   sharedMemoryBytes?: number;
 }
 
-const NO_WINDOW: WindowSize = { rows: 0, columns: 0 };
+const NO_WINDOW: TerminalMode = { rows: 0, columns: 0 };
+const SIGKILL = constants.signals.SIGKILL;
 
 /** How long the agent may take for a call that does not wait for the container: it does no more than system calls. */
 const CALL_LIMIT_MS = 30_000;
+/** How long the agent may take to confirm that it has killed an init, and all processes of a container. */
+const KILL_LIMIT_MS = 5000;
+const KILL_ALL_LIMIT_MS = 10_000;
 
 /** Hooks in the guest may take what they are given; the call has no limit when one of them has none. */
 function callLimit(hooks: readonly Hook[] = []): { timeoutMs?: number } {
@@ -47,6 +58,11 @@ function hasNoStdin({ stdin }: ProcessIo, process: Process | undefined): boolean
   return stdin === undefined && process?.terminal !== true;
 }
 
+/** The mode of a terminal at its start: where the host has one, what its holder has made of it so far. */
+function modeOf({ terminal }: ProcessIo, { rows, columns, keepNewlines = false }: TerminalMode) {
+  return { rows, columns, keepNewlines: keepNewlines || keepsNewlines(terminal) };
+}
+
 /** A container in a sandbox's VM. Every method throws CAISSON_E_STATE where the lifecycle does not allow it. */
 export class Container {
   readonly id: string;
@@ -56,15 +72,15 @@ export class Container {
   beforeStart: () => Promise<void> = async () => {};
   /** What start() adds to the guest's clock: how far it lagged behind the host's when the container was created. */
   clockCorrectionNs = 0n;
-  readonly #agent: Agent;
-  readonly #vcpus: number;
+  readonly #vm: GuestVm;
+  readonly #terminal: ProcessIo["terminal"];
   readonly #execs = new Map<string, GuestProcess>();
   #lifecycle: Lifecycle = "created";
   #lastExec = 0;
 
-  private constructor(agent: Agent, id: string, spec: Spec, init: GuestProcess, vcpus: number) {
-    this.#agent = agent;
-    this.#vcpus = vcpus;
+  private constructor(vm: GuestVm, id: string, spec: Spec, init: GuestProcess, terminal: ProcessIo["terminal"]) {
+    this.#vm = vm;
+    this.#terminal = terminal;
     this.id = id;
     this.spec = spec;
     this.init = init;
@@ -75,16 +91,14 @@ export class Container {
 
   /**
    * Creates the container in the guest, its init waiting to be started.
-   * @param vcpus how many CPUs the guest has.
    * @throws CaissonError as the agent reports it, naming the configuration's field.
    */
   static async create(
-    agent: Agent,
+    vm: GuestVm,
     id: string,
     guest: GuestBundle,
     io: ProcessIo,
-    window = NO_WINDOW,
-    vcpus = 1,
+    terminal = NO_WINDOW,
   ): Promise<Container> {
     const { spec, seccomp, bundle } = guest;
     const sharedMemoryBytes = BigInt(guest.sharedMemoryBytes ?? 0);
@@ -96,14 +110,18 @@ export class Container {
       bundle,
       sharedMemoryBytes,
       noStdin: hasNoStdin(io, spec.process),
-      ...window,
+      ...modeOf(io, terminal),
     };
     const sentNs = realtime();
-    const response = await agent.call("createContainer", request, callLimit(spec.hooks?.createContainer));
-    const init = new GuestProcess(agent, { containerId: id, execId: "" }, response.pid, io);
-    const container = new Container(agent, id, spec, init, vcpus);
+    const response = await vm.agent.call("createContainer", request, callLimit(spec.hooks?.createContainer));
+    const init = new GuestProcess(vm, { containerId: id, execId: "" }, response.pid, io);
+    const container = new Container(vm, id, spec, init, io.terminal);
     container.clockCorrectionNs = clockCorrection(sentNs, response, realtime());
     return container;
+  }
+
+  get #agent(): GuestVm["agent"] {
+    return this.#vm.agent;
   }
 
   get lifecycle(): Lifecycle {
@@ -114,6 +132,8 @@ export class Container {
   async start(): Promise<void> {
     this.#require("start", "created");
     await this.beforeStart();
+    // The holder of a terminal has had time to set it since the container was created.
+    if (keepsNewlines(this.#terminal)) await this.#keepNewlines(this.init.id);
     const request = { containerId: this.id, clockCorrectionNs: this.clockCorrectionNs };
     await this.#agent.call("startContainer", request, callLimit(this.spec.hooks?.startContainer));
     this.#lifecycle = "running";
@@ -127,7 +147,7 @@ export class Container {
     execId: string | undefined,
     process: Process,
     io: ProcessIo,
-    window = NO_WINDOW,
+    mode = NO_WINDOW,
     cgroup = "",
   ): Promise<GuestProcess> {
     this.#require("exec in", "created", "running", "paused");
@@ -136,13 +156,15 @@ export class Container {
     if (this.#execs.has(id.execId)) {
       throw new CaissonError("CAISSON_E_ID_IN_USE", `container ${this.id} already has a process "${id.execId}"`);
     }
-    const processJson = Buffer.from(stringifyJson(guestProcess(process, this.#vcpus)));
-    const request = { process: id, processJson, noStdin: hasNoStdin(io, process), cgroup, ...window };
+    const processJson = Buffer.from(stringifyJson(guestProcess(process, this.#vm.vcpus)));
+    const request = { process: id, processJson, noStdin: hasNoStdin(io, process), cgroup, ...modeOf(io, mode) };
     // In a paused container it starts when the container is resumed: no limit.
     const limits = this.#lifecycle === "paused" ? {} : { timeoutMs: CALL_LIMIT_MS };
     const { pid } = await this.#agent.call("execProcess", request, limits);
-    const started = new GuestProcess(this.#agent, id, pid, io);
+    const started = new GuestProcess(this.#vm, id, pid, io);
     this.#execs.set(id.execId, started);
+    // Its terminal went out just before, and whoever got it may have set it meanwhile.
+    if (!request.keepNewlines && keepsNewlines(io.terminal)) await this.#keepNewlines(id).catch(() => {});
     return started;
   }
 
@@ -160,14 +182,31 @@ export class Container {
     return found;
   }
 
+  /**
+   * Sends a signal. The VM of an agent that does not confirm SIGKILL for the init in time is ended: then nothing in there
+   * can be told to end any more.
+   */
   async kill(signal: number, options: { all?: boolean; execId?: string | undefined } = {}): Promise<void> {
     this.#require("kill", "created", "running", "paused");
     const process = this.process(options.execId).id;
-    await this.#agent.call(
-      "signalProcess",
-      { process, signal, all: options.all ?? false },
-      { timeoutMs: CALL_LIMIT_MS },
-    );
+    const all = options.all ?? false;
+    if (signal === SIGKILL && (all || process.execId === "")) return await this.#killInit(process, all);
+    await this.#agent.call("signalProcess", { process, signal, all }, { timeoutMs: CALL_LIMIT_MS });
+  }
+
+  async #killInit(process: ProcessId, all: boolean): Promise<void> {
+    const timeoutMs = all ? KILL_ALL_LIMIT_MS : KILL_LIMIT_MS;
+    try {
+      await this.#agent.call("signalProcess", { process, signal: SIGKILL, all }, { timeoutMs });
+    } catch (error) {
+      if (!(error instanceof CaissonError) || error.code !== "CAISSON_E_TIMEOUT") throw error;
+      await this.#vm.giveUp(`its agent did not confirm SIGKILL for container ${this.id} within ${timeoutMs / 1000} s`);
+      await this.init.over;
+    }
+  }
+
+  async #keepNewlines(process: ProcessId): Promise<void> {
+    await this.#agent.call("setTtyNewlines", { process, keepNewlines: true }, { timeoutMs: CALL_LIMIT_MS });
   }
 
   async resize(window: WindowSize, execId?: string): Promise<void> {

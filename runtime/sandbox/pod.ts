@@ -14,6 +14,7 @@ import type { Container, WindowSize } from "./container.ts";
 import { HostHooks } from "./hooks.ts";
 import { withCallersMounts } from "./host-paths.ts";
 import { HostedSandbox } from "./hosted.ts";
+import { memoryExhausted } from "./memory-exhausted.ts";
 import { podDocument } from "./pod-document.ts";
 import { BoundNamespaces } from "./pod-namespaces.ts";
 import { podOf } from "./pod-of.ts";
@@ -212,13 +213,16 @@ export class Pod {
     return hosted;
   }
 
-  #follow({ agent, died }: Sandbox): void {
+  #follow({ agent, died, memoryMib }: Sandbox): void {
     const events = agent.watchEvents();
     events.on("error", () => {});
     events.on("data", ({ event }: Event) => {
       // The guest's word: believed only about containers that are there.
       if (event?.$case === "oom" && this.#members.has(event.value.containerId)) {
-        this.#options.onOom(event.value.containerId);
+        const { containerId, guestMemoryExhausted } = event.value;
+        if (guestMemoryExhausted)
+          log.error(`Container ${containerId} is out of memory: ${memoryExhausted(memoryMib)}.`);
+        this.#options.onOom(containerId);
       }
     });
     void died.then((death) => {

@@ -1,7 +1,14 @@
-import type { ProcessId } from "../../protocol/generated/agent.ts";
-import type { Agent } from "../agent-client/client.ts";
+import type { ProcessId, WaitProcessResponse } from "../../protocol/generated/agent.ts";
 import { type Exit, VM_DEATH_EXIT_CODE } from "./exit.ts";
+import type { GuestVm } from "./guest-vm.ts";
+import { isOutOfMemory, memoryExhausted } from "./memory-exhausted.ts";
+import { abandonStalled } from "./stalled.ts";
 import { OutputPump, type ProcessIo, pumpInput } from "./stdio.ts";
+
+/** 128 + SIGKILL. */
+const KILLED_EXIT_CODE = 137;
+/** How long the agent may take to hang a terminal up. */
+const HANG_UP_LIMIT_MS = 30_000;
 
 /** A process in the guest whose standard streams are connected to the host's. */
 export class GuestProcess {
@@ -9,38 +16,73 @@ export class GuestProcess {
   /** As the guest's root pid namespace sees it. */
   readonly pid: number;
   readonly #outputs: OutputPump[] = [];
+  readonly #io: ProcessIo;
   /** Settles once the process has ended; its output may still be on its way. Never rejects. */
   readonly over: Promise<Exit>;
+  /** Settles once the process has ended and its output has left the guest. Never rejects. */
+  readonly collected: Promise<void>;
   /** Settles once the process has ended and its output is delivered. Never rejects. */
   readonly exit: Promise<Exit>;
   ended = false;
 
-  constructor(agent: Agent, id: ProcessId, pid: number, io: ProcessIo) {
+  constructor(vm: GuestVm, id: ProcessId, pid: number, io: ProcessIo) {
+    const { agent } = vm;
     this.id = id;
     this.pid = pid;
+    this.#io = io;
     if (io.stdout) this.#outputs.push(new OutputPump(agent, id, "stdout", io.stdout));
     if (io.stderr) this.#outputs.push(new OutputPump(agent, id, "stderr", io.stderr));
-    this.over = this.#end(agent);
-    this.exit = this.#deliver(io);
+    this.over = this.#end(vm);
+    this.collected = this.over.then(() => this.#collect());
+    this.exit = this.#deliver();
     if (io.stdin) pumpInput(agent, id, io.stdin);
+    io.terminal?.once("close", () => {
+      // Whoever held the terminal has gone: what its programs get then is a hang-up.
+      if (this.ended) return;
+      agent.call("hangUpTty", { process: id }, { timeoutMs: HANG_UP_LIMIT_MS }).catch(() => {});
+    });
   }
 
-  async #end(agent: Agent): Promise<Exit> {
+  /** After the process's end: drops output whose reader has not taken any for so long, so that `exit` settles. */
+  abandonStalled(limitMs: number): void {
+    abandonStalled([this.#io.stdout, this.#io.stderr], limitMs, this.exit);
+  }
+
+  async #end(vm: GuestVm): Promise<Exit> {
     try {
-      const answer = await agent.call("waitProcess", { process: this.id });
-      return { exitCode: answer.exitCode & 0xff, exitedAt: Date.now(), oomKilled: answer.oomKilled };
-    } catch {
-      return { exitCode: VM_DEATH_EXIT_CODE, exitedAt: Date.now(), oomKilled: false };
+      const answer = await vm.agent.call("waitProcess", { process: this.id });
+      return {
+        exitCode: answer.exitCode,
+        exitedAt: Date.now(),
+        oomKilled: answer.oomKilled,
+        memoryExhausted: this.#diedOf(answer) ? memoryExhausted(vm.memoryMib) : undefined,
+      };
+    } catch (error) {
+      const death = await vm.lost(error);
+      const exhausted = isOutOfMemory(death) ? memoryExhausted(vm.memoryMib) : undefined;
+      const exitedAt = Date.now();
+      return { exitCode: VM_DEATH_EXIT_CODE, exitedAt, oomKilled: false, memoryExhausted: exhausted, death };
     } finally {
       this.ended = true;
     }
   }
 
-  async #deliver(io: ProcessIo): Promise<Exit> {
-    const exit = await this.over;
+  /** An added process that was not killed has nothing to do with what was killed in its container. */
+  #diedOf({ guestMemoryExhausted, exitCode }: WaitProcessResponse): boolean {
+    return guestMemoryExhausted && (this.id.execId === "" || exitCode === KILLED_EXIT_CODE);
+  }
+
+  async #collect(): Promise<void> {
     await Promise.all(this.#outputs.map((output) => output.drained()));
-    io.stdin?.destroy();
-    await Promise.all([io.stdout, io.stderr].map(finished));
+  }
+
+  async #deliver(): Promise<Exit> {
+    const exit = await this.over;
+    await this.collected;
+    const { stdin, stdout, stderr } = this.#io;
+    if (stdin !== stdout) stdin?.destroy();
+    await Promise.all([stdout, stderr].map(finished));
+    stdin?.destroy();
     return exit;
   }
 }

@@ -1,8 +1,9 @@
+import { setTimeout as delay } from "node:timers/promises";
 import { CaissonError } from "../../protocol/errors.ts";
 import type { Resources, Spec } from "../../protocol/oci.ts";
 import type { Agent } from "../agent-client/client.ts";
 import { connectAgent } from "../agent-client/connect.ts";
-import { formatError } from "../errors.ts";
+import { explainError, formatError } from "../errors.ts";
 import { log } from "../log.ts";
 import { encodeBatch, type Request } from "../network/message.ts";
 import type { SandboxNetwork } from "../network/network.ts";
@@ -20,9 +21,10 @@ import type { Machine } from "../vm/machine.ts";
 import type { VmSpec } from "../vm/spec.ts";
 import type { TemplateStore } from "../vm/template/store.ts";
 import type { Template } from "../vm/template/template.ts";
-import { Container, type WindowSize } from "./container.ts";
+import { Container, type TerminalMode } from "./container.ts";
 import { followGuestLog } from "./guest-log.ts";
 import { explained, updateNetwork } from "./guest-network.ts";
+import type { GuestVm } from "./guest-vm.ts";
 import { sandboxRequest } from "./request.ts";
 import { giveSharedMemory } from "./shared-memory.ts";
 import type { ProcessIo } from "./stdio.ts";
@@ -49,6 +51,9 @@ export interface SandboxOptions {
   signal: AbortSignal;
 }
 
+/** How long a VM may live on after the connection to its agent has ended. */
+const DEATH_FOLLOWS_MS = 1000;
+
 /** What a container is made of. */
 export interface ContainerBundle {
   spec: Spec;
@@ -63,14 +68,15 @@ export interface ContainerBundle {
 }
 
 /** One microVM with its agent, and the containers in it. Needs a private mount namespace (storage/share.ts). */
-export class Sandbox {
+export class Sandbox implements GuestVm {
   readonly id: string;
   readonly share: Share;
   readonly machine: Machine;
   readonly agent: Agent;
   /** The folder of the template that its VM is a clone of; undefined when that was booted or forked. */
   readonly clonedFrom: string | undefined;
-  readonly #vcpus: number;
+  readonly vcpus: number;
+  readonly memoryMib: number;
   readonly #network: SandboxNetwork | undefined;
   #hasContainer = false;
 
@@ -80,7 +86,8 @@ export class Sandbox {
     options: SandboxOptions,
     template: Template | undefined,
   ) {
-    this.#vcpus = options.vm.vcpus;
+    this.vcpus = options.vm.vcpus;
+    this.memoryMib = options.vm.memoryMib;
     this.#network = options.network;
     this.id = options.id;
     this.clonedFrom = machine instanceof ForkedMachine ? undefined : template?.folder;
@@ -145,7 +152,7 @@ export class Sandbox {
    * Creates a container, its init waiting to be started.
    * @throws CaissonError naming the configuration's field that could not be carried out; nothing of the container is left.
    */
-  async createContainer(id: string, bundle: ContainerBundle, io: ProcessIo, window?: WindowSize): Promise<Container> {
+  async createContainer(id: string, bundle: ContainerBundle, io: ProcessIo, mode?: TerminalMode): Promise<Container> {
     const isFirst = !this.#hasContainer;
     const spec = this.#inGuest(bundle.spec, isFirst);
     const { directory, foundAt = directory, sharedMemoryBytes = 0 } = bundle;
@@ -154,12 +161,11 @@ export class Sandbox {
     try {
       const seccomp = await (bundle.seccomp ?? compileFilter(bundle.spec));
       const container = await Container.create(
-        this.agent,
+        this,
         id,
         { spec: guestSpec, seccomp, bundle: directory, sharedMemoryBytes },
         io,
-        window,
-        this.#vcpus,
+        mode,
       );
       // Programs that run already would see the clock step.
       if (!isFirst) container.clockCorrectionNs = 0n;
@@ -174,14 +180,14 @@ export class Sandbox {
 
   /** Changes a container's limits; what is not named stays. */
   async update(container: Container, resources: Resources): Promise<void> {
-    await container.update(guestResources(resources, this.#vcpus));
+    await container.update(guestResources(resources, this.vcpus));
   }
 
   #inGuest(given: Spec, isFirst: boolean): Spec {
     const spec = this.#network?.inGuest(given, isFirst) ?? given;
     const resources = spec.linux?.resources;
     if (resources === undefined) return spec;
-    return { ...spec, linux: { ...spec.linux, resources: guestResources(resources, this.#vcpus) } };
+    return { ...spec, linux: { ...spec.linux, resources: guestResources(resources, this.vcpus) } };
   }
 
   /** Engines may connect the network namespace between create and start, as `ctr run --cni` does. */
@@ -205,6 +211,17 @@ export class Sandbox {
     if (requests === undefined) return;
     await updateNetwork(this.agent, requests);
     this.#network?.lendLoopback();
+  }
+
+  async giveUp(why: string): Promise<MachineDeath> {
+    this.machine.giveUp(why);
+    return await this.machine.died;
+  }
+
+  async lost(error: unknown): Promise<MachineDeath> {
+    // The connection of a VM that ends is a moment ahead of it.
+    const death = await Promise.race([this.machine.died, delay(DEATH_FOLLOWS_MS, undefined, { ref: false })]);
+    return death ?? (await this.giveUp(explainError(error)));
   }
 
   /** Ends the VM at once and releases what it held on the host. May be called again. */

@@ -2,9 +2,12 @@ import { closeSync, constants, createReadStream, createWriteStream, fstatSync, o
 import { Socket } from "node:net";
 import type { Readable, Writable } from "node:stream";
 import { isatty } from "node:tty";
+import { getOnlcr } from "../../native/posix/index.ts";
 import { PollStream } from "../../native/vsock/index.ts";
 import type { ProcessId } from "../../protocol/generated/agent.ts";
 import type { Agent } from "../agent-client/client.ts";
+import { printable } from "../agent-client/printable.ts";
+import { log } from "../log.ts";
 import { now } from "../trace.ts";
 
 /** The host's ends of a process's standard streams; a missing one is /dev/null. */
@@ -12,6 +15,8 @@ export interface ProcessIo {
   stdin: Readable | undefined;
   stdout: Writable | undefined;
   stderr: Writable | undefined;
+  /** Of a process with a terminal, `stdin` where that is one of the host's: its hang-up and its line ends are passed on. */
+  terminal?: PollStream | undefined;
 }
 
 /** The null device's number: major 1, minor 3 (Documentation/admin-guide/devices.txt). */
@@ -62,6 +67,12 @@ function reopen(fd: number, mode: number): number {
 
 /** How long an output stream that a left-over process keeps open may stay silent after the process's end. */
 const SILENCE_AFTER_EXIT_MS = 100;
+/** The same where more is likely: a reader has held the stream up, or it is an init's, with which all others end. */
+const LONG_SILENCE_MS = 2000;
+/** How much of what an ended process has written is kept here for a reader who does not read. Its pipe has at most 1 MiB. */
+const KEPT_AFTER_EXIT_BYTES = 4 * 1024 * 1024;
+/** Statuses of gRPC: the call was cancelled by us, and the connection has ended. Both are told elsewhere. */
+const EXPECTED_ENDS: readonly unknown[] = [1, 14];
 
 /** Copies one output stream of a process to `sink` until its end; `sink` slow stops the writer in the guest. */
 export class OutputPump {
@@ -70,8 +81,11 @@ export class OutputPump {
   #waitingForSink = false;
   #lastChunk = 0;
   #failed = false;
+  #processEnded = false;
+  readonly #ofInit: boolean;
 
   constructor(agent: Agent, process: ProcessId, output: "stdout" | "stderr", sink: Writable) {
+    this.#ofInit = process.execId === "";
     this.#call = agent.readOutput(process, output);
     const { promise, resolve } = Promise.withResolvers<void>();
     this.done = promise;
@@ -82,12 +96,16 @@ export class OutputPump {
     this.#call.on("data", ({ data }: { data: Buffer }) => {
       this.#lastChunk = now();
       if (sink.write(data)) return;
+      if (this.#processEnded && sink.writableLength < KEPT_AFTER_EXIT_BYTES) return;
       this.#waitingForSink = true;
       this.#call.pause();
       sink.once("drain", resume);
     });
-    this.#call.on("error", () => {
+    this.#call.on("error", (error: Error & { code?: unknown; details?: string }) => {
       this.#failed = true;
+      if (!EXPECTED_ENDS.includes(error.code)) {
+        log.error(`the ${output} of ${nameOf(process)} is cut off: ${printable(error.details ?? error.message)}`);
+      }
       resolve();
     });
     this.#call.on("end", () => {
@@ -96,17 +114,26 @@ export class OutputPump {
       if (!this.#failed) sink.end();
     });
     // The reader went away: the process gets what it would get on a pipe, EPIPE.
-    sink.once("error", () => {
+    const gone = () => {
       this.#call.cancel();
       resolve();
-    });
+    };
+    sink.once("error", gone);
+    sink.once("close", gone);
   }
 
-  /** After the process's end: waits for what it wrote, but not for ever for children that keep the stream open. */
+  /**
+   * After the process's end: takes what it wrote out of the guest, whether the reader reads or not, but does not wait for
+   * ever for children that keep the stream open.
+   */
   async drained(): Promise<void> {
+    this.#processEnded = true;
+    const limit = this.#waitingForSink || this.#ofInit ? LONG_SILENCE_MS : SILENCE_AFTER_EXIT_MS;
+    if (this.#waitingForSink) this.#call.resume();
+    this.#waitingForSink = false;
     this.#lastChunk = now();
     const poll = setInterval(() => {
-      if (this.#waitingForSink || now() - this.#lastChunk < SILENCE_AFTER_EXIT_MS) return;
+      if (this.#waitingForSink || now() - this.#lastChunk < limit) return;
       this.#call.cancel();
     }, SILENCE_AFTER_EXIT_MS / 2);
     try {
@@ -115,6 +142,15 @@ export class OutputPump {
       clearInterval(poll);
     }
   }
+}
+
+/** Whether the holder of the terminal wants "\n" as it is; of one that has gone nobody wants anything. */
+export function keepsNewlines(terminal: PollStream | undefined): boolean {
+  return terminal !== undefined && !terminal.destroyed && !getOnlcr(terminal.fd);
+}
+
+function nameOf({ containerId, execId }: ProcessId): string {
+  return execId === "" ? `container ${containerId}` : `process ${execId} of container ${containerId}`;
 }
 
 /** The longest chunk that agent.proto allows, bytes. */

@@ -12,6 +12,7 @@ import type { Machine } from "../vm/machine.ts";
 import { initialMac } from "../vm/spec.ts";
 import { Container } from "./container.ts";
 import { updateNetwork } from "./guest-network.ts";
+import type { GuestVm } from "./guest-vm.ts";
 import { sandboxRequest } from "./request.ts";
 import type { ProcessIo } from "./stdio.ts";
 import { WARM_NETWORK, WARM_NETWORK_UNDONE } from "./warm-network.ts";
@@ -108,7 +109,12 @@ async function exercise(
 
 /** A container's whole life. @param applet of busybox that is run in it with some input; without one it ends by itself. */
 async function live(agent: Agent, spec: Spec, applet?: readonly string[]): Promise<void> {
-  const container = await Container.create(agent, WARM_ID, { spec, seccomp: undefined, bundle: "/" }, silentIo());
+  const container = await Container.create(
+    warmVm(agent),
+    WARM_ID,
+    { spec, seccomp: undefined, bundle: "/" },
+    silentIo(),
+  );
   await container.start();
   if (applet !== undefined) {
     const words = await container.exec(undefined, processOf(["/bin/busybox", ...applet]), silentIo("warm"));
@@ -117,6 +123,17 @@ async function live(agent: Agent, spec: Spec, applet?: readonly string[]): Promi
   }
   await container.wait();
   await container.delete();
+}
+
+/** The VM that is being warmed up belongs to whoever does that, who sees calls fail in it. */
+function warmVm(agent: Agent): GuestVm {
+  const lost = async (why: string) => ({
+    reason: "vm-error" as const,
+    description: `was given up: ${why}`,
+    consoleLines: [],
+    qemuMessage: "",
+  });
+  return { agent, vcpus: 1, memoryMib: 0, giveUp: lost, lost: (error) => lost(String(error)) };
 }
 
 function warmSpec(): Spec {

@@ -3,7 +3,7 @@ import type { Process } from "../../protocol/oci.ts";
 import type { Container, WindowSize } from "../sandbox/container.ts";
 import type { Exit } from "../sandbox/exit.ts";
 import type { GuestProcess } from "../sandbox/process.ts";
-import { abandonStalled, openStdio, type ShimIo, type StdioPaths } from "./stdio.ts";
+import { openStdio, type ShimIo, STALL_LIMIT_MS, type StdioPaths } from "./stdio.ts";
 
 /** The life of a process that Exec adds. */
 type Phase =
@@ -68,7 +68,7 @@ export class ExecEntry {
       this.#phase = { name: "running", process, streams };
       if (this.#closeInput) streams.input.letEnd();
       streams.input.open();
-      abandonStalled(process, streams.io);
+      void process.over.then(() => process.abandonStalled(STALL_LIMIT_MS));
       void process.exit.then((exit) => {
         this.#phase = { name: "stopped", exit, pid: process.pid };
         this.#ended.resolve(exit);

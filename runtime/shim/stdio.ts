@@ -1,7 +1,6 @@
 import { createWriteStream, mkdirSync } from "node:fs";
 import { dirname } from "node:path";
 import { type Readable, Writable } from "node:stream";
-import type { GuestProcess } from "../sandbox/process.ts";
 import type { ProcessIo } from "../sandbox/stdio.ts";
 import { openFifoOutput } from "./fifo.ts";
 import { LateInput } from "./input.ts";
@@ -24,8 +23,7 @@ export interface ShimIo {
 }
 
 /** How long an output that nobody reads keeps the process's end from being told. */
-const STALL_LIMIT_MS = 10_000;
-const STALL_POLL_MS = 1000;
+export const STALL_LIMIT_MS = 10_000;
 
 /**
  * Opens a process's standard streams.
@@ -90,24 +88,4 @@ async function openOutput(uri: string, signal: AbortSignal | undefined): Promise
       // The guest's pipe must be emptied, as /dev/null would.
       return new Writable({ write: (_chunk, _encoding, done) => done() });
   }
-}
-
-/** After the process's end: gives up on outputs that have not moved for a while, so that its end can be told. */
-export function abandonStalled(process: GuestProcess, { stdout, stderr }: ProcessIo): void {
-  const outputs = [stdout, stderr].filter((stream) => stream !== undefined);
-  const progress = () => outputs.map((stream) => (stream as { bytesWritten?: number }).bytesWritten ?? 0).join();
-  void process.over.then(() => {
-    let before = progress();
-    let since = performance.now();
-    const poll = setInterval(() => {
-      const now = progress();
-      if (now !== before) {
-        before = now;
-        since = performance.now();
-      } else if (performance.now() - since > STALL_LIMIT_MS) {
-        for (const stream of outputs) stream.destroy(new Error("nobody reads it"));
-      }
-    }, STALL_POLL_MS);
-    void process.exit.then(() => clearInterval(poll));
-  });
 }

@@ -6,7 +6,7 @@ import type { Container, WindowSize } from "../sandbox/container.ts";
 import type { Exit } from "../sandbox/exit.ts";
 import type { TaskEvents } from "./announce.ts";
 import { ExecEntry } from "./exec.ts";
-import { abandonStalled, type ShimIo, type StdioPaths } from "./stdio.ts";
+import { type ShimIo, STALL_LIMIT_MS, type StdioPaths } from "./stdio.ts";
 
 /** How long the end of a container waits for the ends of its other processes to be told first. */
 const EXECS_LIMIT_MS = 2000;
@@ -65,7 +65,7 @@ export class Task {
     this.#streams = streams;
     this.#events = events;
     this.#start = start;
-    abandonStalled(container.init, streams.io);
+    void container.init.over.then(() => container.init.abandonStalled(STALL_LIMIT_MS));
     this.ended = this.#follow();
   }
 

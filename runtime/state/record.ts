@@ -58,6 +58,8 @@ export interface StateRecord {
   guestPid?: number | undefined;
   /** How the container's init ended, 0 to 255. */
   exitCode?: number | undefined;
+  /** Why it ended, where the exit code alone does not tell: its VM died, or had no memory left. */
+  exitReason?: string | undefined;
 }
 
 /** runtime.md, State: exactly its properties, in its order. A stopped container has pid 0, as runc shows it. */
@@ -127,6 +129,7 @@ const FIELDS: Record<keyof StateRecord, (value: unknown) => boolean> = {
   poststop: (value) => value === undefined || Array.isArray(value),
   guestPid: isOptionalInteger,
   exitCode: isOptionalInteger,
+  exitReason: (value) => value === undefined || isString(value),
 };
 
 function isIdentity(value: unknown): boolean {

@@ -23,6 +23,8 @@ export interface Machine {
   readonly died: Promise<MachineDeath>;
   /** The last printable lines of the guest's console. */
   lastConsoleLines(): string[];
+  /** Ends a VM that is of no use any more; `why` ends the sentence "the VM was given up: ...". Does not wait for it. */
+  giveUp(why: string): void;
   /** Ends the VM at once if it still runs, releases all it held, and waits for that. May be called again. */
   kill(): Promise<void>;
 }
@@ -225,6 +227,10 @@ export class RunningMachine implements Machine {
 
   lastConsoleLines(): string[] {
     return this.#qemu.lastConsoleLines();
+  }
+
+  giveUp(why: string): void {
+    this.#qemu.giveUp(why);
   }
 
   async kill(): Promise<void> {

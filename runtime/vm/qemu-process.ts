@@ -77,6 +77,13 @@ export class QemuProcess {
     await this.died;
   }
 
+  /** Ends a VM that is of no use any more; `why` is told as the reason of its end, unless it has ended already. */
+  giveUp(why: string): void {
+    if (this.#exited) return;
+    this.#failure ??= why;
+    this.#end();
+  }
+
   /** Ends QEMU because setting it up failed; that its monitor closed is only a consequence of an end. */
   fail(error: unknown): void {
     if (error instanceof QmpError || (error instanceof DOMException && error.name === "TimeoutError")) {

@@ -114,7 +114,7 @@ for (const [flags, message] of [
   [["--cgroup", "x"], /has no cgroup "x" below its own/],
   [["--preserve-fds", "1"], /--preserve-fds 1 is not supported/],
   [["--process", "/none"], /cannot read \/none: no such file or directory/],
-  [["--tty"], /wants a terminal, but stdin is not one/],
+  [["--tty"], /wants a terminal, but none of stdin, stdout and stderr is one/],
   [["--tty", "--detach"], /cannot allocate tty if caisson will detach without setting console socket/],
   [["--console-socket", "/x"], /cannot use console socket if caisson will not detach or allocate tty/],
 ] as const) {

@@ -149,7 +149,7 @@ test("run with a terminal needs one", async () => {
   bundle.write();
   const result = await host.run(["run", "-b", bundle.directory, host.id()]);
   assert.equal(result.exitCode, 1);
-  assert.match(errorOf(result), /wants a terminal, but stdin is not one/);
+  assert.match(errorOf(result), /wants a terminal, but none of stdin, stdout and stderr is one/);
 });
 
 test("run --detach with a terminal needs --console-socket, and sends the terminal over it", async () => {

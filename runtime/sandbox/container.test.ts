@@ -1,0 +1,58 @@
+import assert from "node:assert/strict";
+import { duplexPair } from "node:stream";
+import { type TestContext, test } from "node:test";
+import { Server, ServerCredentials } from "@grpc/grpc-js";
+import { type AgentServer, AgentService } from "../../protocol/generated/agent.ts";
+import { Agent } from "../agent-client/client.ts";
+import { defaultSpec } from "../oci/default-spec.ts";
+import { Container } from "./container.ts";
+
+const SIGTERM = 15;
+const SIGKILL = 9;
+
+/** A running container of an agent that takes every call and answers none about signals; what its VM was given up for. */
+async function deaf(t: TestContext): Promise<{ container: Container; givenUp: string[] }> {
+  const server = new Server();
+  const handlers: Partial<AgentServer> = {
+    createContainer: (_call, callback) => callback(null, { pid: 2, receivedNs: 0n, answeredNs: 0n }),
+    startContainer: (_call, callback) => callback(null, {}),
+    waitProcess: () => {},
+    signalProcess: () => {},
+  };
+  server.addService(AgentService, handlers as AgentServer);
+  const [hostSide, guestSide] = duplexPair();
+  server.createConnectionInjector(ServerCredentials.createInsecure()).injectConnection(guestSide);
+  const agent = new Agent(hostSide);
+  t.after(() => {
+    agent.close();
+    server.forceShutdown();
+  });
+  const givenUp: string[] = [];
+  const death = { reason: "vm-error" as const, description: "was given up", consoleLines: [], qemuMessage: "" };
+  const giveUp = async (why: string) => {
+    givenUp.push(why);
+    agent.close();
+    return death;
+  };
+  const vm = { agent, vcpus: 1, memoryMib: 1, giveUp, lost: async () => death };
+  const io = { stdin: undefined, stdout: undefined, stderr: undefined };
+  const container = await Container.create(vm, "c", { spec: defaultSpec(), seccomp: undefined, bundle: "/" }, io);
+  await container.start();
+  return { container, givenUp };
+}
+
+test("Container.kill gives a VM up whose agent does not confirm SIGKILL, and the container has ended then", async (t) => {
+  const { container, givenUp } = await deaf(t);
+  await container.kill(SIGKILL);
+  assert.deepEqual(givenUp, ["its agent did not confirm SIGKILL for container c within 5 s"]);
+  assert.equal(container.lifecycle, "stopped");
+  assert.equal((await container.wait()).exitCode, 255);
+});
+
+test("Container.kill gives no VM up for another signal", async (t) => {
+  const { container, givenUp } = await deaf(t);
+  const sent = container.kill(SIGTERM);
+  sent.catch(() => {});
+  await new Promise((resolve) => setTimeout(resolve, 5500));
+  assert.deepEqual([givenUp, container.lifecycle], [[], "running"]);
+});

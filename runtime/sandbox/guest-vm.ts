@@ -1,0 +1,20 @@
+import type { Agent } from "../agent-client/client.ts";
+import type { MachineDeath } from "../vm/death.ts";
+
+/** The VM that containers are in, as they see it. */
+export interface GuestVm {
+  readonly agent: Agent;
+  readonly vcpus: number;
+  readonly memoryMib: number;
+  /**
+   * Ends the VM, since its agent does not do what it must.
+   * @param why ends the sentence "the VM was given up: ...".
+   * @returns how the VM ended, once it has.
+   */
+  giveUp(why: string): Promise<MachineDeath>;
+  /**
+   * Finds out why a call failed that only the VM's end can make fail. A VM that lives on is given up.
+   * @returns how the VM ended, once it has.
+   */
+  lost(error: unknown): Promise<MachineDeath>;
+}

@@ -1,0 +1,131 @@
+import assert from "node:assert/strict";
+import { duplexPair, Writable } from "node:stream";
+import { type TestContext, test } from "node:test";
+import { Server, ServerCredentials } from "@grpc/grpc-js";
+import { type AgentServer, AgentService } from "../../protocol/generated/agent.ts";
+import { Agent } from "../agent-client/client.ts";
+import type { GuestVm } from "./guest-vm.ts";
+import { GuestProcess } from "./process.ts";
+
+const ID = { containerId: "c", execId: "" };
+const EXIT = { exitCode: 3, signal: 0, exitedAtNs: 1n, oomKilled: false, guestMemoryExhausted: false };
+const DEATH = { reason: "vm-error" as const, description: "was given up", consoleLines: [], qemuMessage: "" };
+const NO_IO = { stdin: undefined, stdout: undefined, stderr: undefined };
+
+/** A VM with that agent, and what was said of it when it was lost. */
+function vmOf(agent: Agent): GuestVm & { said: string[] } {
+  const said: string[] = [];
+  const lost = async (error: unknown) => {
+    said.push((error as Error).message);
+    return DEATH;
+  };
+  return { agent, vcpus: 1, memoryMib: 64, giveUp: lost, lost, said };
+}
+
+function agentWith(t: TestContext, handlers: Partial<AgentServer>): Agent {
+  const server = new Server();
+  server.addService(AgentService, handlers as AgentServer);
+  const [hostSide, guestSide] = duplexPair();
+  server.createConnectionInjector(ServerCredentials.createInsecure()).injectConnection(guestSide);
+  const agent = new Agent(hostSide);
+  t.after(() => {
+    agent.close();
+    server.forceShutdown();
+  });
+  return agent;
+}
+
+/** Takes nothing until it is told to. */
+class Blocked extends Writable {
+  received = 0;
+  #waiting: (() => void) | undefined;
+  #open = false;
+
+  override _write(chunk: Buffer, _encoding: BufferEncoding, done: () => void): void {
+    this.received += chunk.length;
+    if (this.#open) done();
+    else this.#waiting = done;
+  }
+
+  open(): void {
+    this.#open = true;
+    this.#waiting?.();
+  }
+}
+
+const OUTPUT_BYTES = 1_000_000;
+
+/** A process that has ended, and whose output is there to be read. */
+const ENDED: Partial<AgentServer> = {
+  waitProcess: (_call, callback) => callback(null, EXIT),
+  readOutput: (call) => {
+    for (let sent = 0; sent < OUTPUT_BYTES; sent += 50_000) call.write({ data: Buffer.alloc(50_000) });
+    call.end();
+  },
+};
+
+test("GuestProcess: a reader that does not read holds up the delivery of the output, and nothing else", async (t) => {
+  const stdout = new Blocked();
+  const process = new GuestProcess(vmOf(agentWith(t, ENDED)), ID, 2, { ...NO_IO, stdout });
+  assert.equal((await process.over).exitCode, 3);
+  await process.collected;
+  let delivered = false;
+  void process.exit.then(() => {
+    delivered = true;
+  });
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  assert.deepEqual([process.ended, delivered], [true, false]);
+  stdout.open();
+  await process.exit;
+  assert.equal(stdout.received, OUTPUT_BYTES);
+});
+
+test("GuestProcess.abandonStalled drops output that nobody reads", async (t) => {
+  const stdout = new Blocked().on("error", () => {});
+  const process = new GuestProcess(vmOf(agentWith(t, ENDED)), ID, 2, { ...NO_IO, stdout });
+  await process.over;
+  process.abandonStalled(50);
+  assert.equal((await process.exit).exitCode, 3);
+  assert.equal(stdout.destroyed, true);
+});
+
+test("GuestProcess: an output that goes away under the process does not hold up its end", async (t) => {
+  let end = () => {};
+  const agent = agentWith(t, {
+    waitProcess: (_call, callback) => {
+      end = () => callback(null, EXIT);
+    },
+    readOutput: (call) => {
+      const writing = setInterval(() => call.write({ data: Buffer.alloc(100) }), 5).unref();
+      call.once("cancelled", () => clearInterval(writing));
+    },
+  });
+  const stdout = new Blocked();
+  const process = new GuestProcess(vmOf(agent), ID, 2, { ...NO_IO, stdout });
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  stdout.destroy();
+  end();
+  assert.equal((await process.exit).exitCode, 3);
+});
+
+test("GuestProcess: without an answer to believe it ends with its VM, whose end says why", async (t) => {
+  const malformed = vmOf(
+    agentWith(t, { waitProcess: (_call, callback) => callback(null, { ...EXIT, exitCode: 300 }) }),
+  );
+  const refused = vmOf(agentWith(t, { waitProcess: (_call, callback) => callback({ code: 5, details: "none" }) }));
+  const [hostSide, guestSide] = duplexPair();
+  const broken = new Agent(hostSide);
+  t.after(() => broken.close());
+  const garbage = vmOf(broken);
+  guestSide.on("data", () => guestSide.write(Buffer.alloc(64, 0xff)));
+  const cases = [
+    [malformed, /answer to waitProcess is malformed: exit_code is 300/],
+    [refused, /could not carry out waitProcess: none/],
+    [garbage, /the connection to the agent (is closed, since it )?broke: Protocol error/],
+  ] as const;
+  for (const [vm, sentence] of cases) {
+    const { exitCode, death } = await new GuestProcess(vm, ID, 2, NO_IO).exit;
+    assert.deepEqual([exitCode, death], [255, DEATH]);
+    assert.match(vm.said[0] ?? "", sentence);
+  }
+});

@@ -1,0 +1,115 @@
+/** Processes that exec adds are forgotten once they have ended, on both fronts: a health check adds one every few seconds. */
+import assert from "node:assert/strict";
+import { closeSync, openSync } from "node:fs";
+import { Duplex, duplexPair } from "node:stream";
+import { type TestContext, test } from "node:test";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
+import { Server, ServerCredentials } from "@grpc/grpc-js";
+import { type AgentServer, AgentService } from "../../protocol/generated/agent.ts";
+import { Agent } from "../agent-client/client.ts";
+import { containerHandlers } from "../control/container-handlers.ts";
+import type { Creation } from "../control/creation.ts";
+import { defaultSpec } from "../oci/default-spec.ts";
+import { Container } from "../sandbox/container.ts";
+import type { TaskEvents } from "./announce.ts";
+import { Task } from "./task.ts";
+
+const EXECS = 3000;
+/** The first ones fill caches that keep their size. */
+const WARM_UP = 500;
+/** A process that is kept takes 20 KiB and more. */
+const LIMIT_BYTES = 1024;
+const INIT_PID = 2;
+
+setFlagsFromString("--expose-gc");
+const collectGarbage = runInNewContext("gc") as () => void;
+
+/** An agent whose processes say a word and end at once, but for the container's init. */
+const HANDLERS: Partial<AgentServer> = {
+  createContainer: (_call, callback) => callback(null, { pid: INIT_PID, receivedNs: 0n, answeredNs: 0n }),
+  startContainer: (_call, callback) => callback(null, {}),
+  execProcess: (_call, callback) => callback(null, { pid: INIT_PID + 1 }),
+  waitProcess: ({ request: { process } }, callback) => {
+    if (process?.execId === "") return;
+    callback(null, { exitCode: 0, signal: 0, exitedAtNs: 1n, oomKilled: false, guestMemoryExhausted: false });
+  },
+  readOutput: (call) => {
+    if (call.request.process?.execId === "") return;
+    call.write({ data: Buffer.from("word\n") });
+    call.end();
+  },
+  writeStdin: (call, callback) => {
+    call.on("data", () => {});
+    call.on("end", () => callback(null, {}));
+  },
+};
+
+async function container(t: TestContext): Promise<Container> {
+  const server = new Server();
+  server.addService(AgentService, HANDLERS as AgentServer);
+  const [hostSide, guestSide] = duplexPair();
+  server.createConnectionInjector(ServerCredentials.createInsecure()).injectConnection(guestSide);
+  const agent = new Agent(hostSide);
+  t.after(() => {
+    agent.close();
+    server.forceShutdown();
+  });
+  const death = { reason: "killed" as const, description: "was ended", consoleLines: [], qemuMessage: "" };
+  const vm = { agent, vcpus: 1, memoryMib: 1, giveUp: async () => death, lost: async () => death };
+  const io = { stdin: undefined, stdout: undefined, stderr: undefined };
+  const made = await Container.create(vm, "c", { spec: defaultSpec(), seccomp: undefined, bundle: "/" }, io);
+  await made.start();
+  return made;
+}
+
+/** How much the heap grows with each call. */
+async function growth(exec: (index: number) => Promise<void>): Promise<number> {
+  let before = 0;
+  for (let index = 0; index < EXECS; index++) {
+    if (index === WARM_UP) before = heap();
+    await exec(index);
+  }
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  return (heap() - before) / (EXECS - WARM_UP);
+}
+
+function heap(): number {
+  collectGarbage();
+  return process.memoryUsage().heapUsed;
+}
+
+test(`${EXECS} execs of the command line leave nothing in the daemon`, async (t) => {
+  const of = await container(t);
+  const { exec, wait } = containerHandlers(() => ({ container: of }) as unknown as Creation);
+  const { args: _, ...process_ } = defaultSpec().process ?? assert.fail();
+  const spec = { ...process_, terminal: false, args: ["true"] };
+  const nothing = openSync("/dev/null", "r+");
+  t.after(() => closeSync(nothing));
+  const stdio = { pid: process.pid, stdin: nothing, stdout: nothing, stderr: nothing };
+  const bytes = await growth(async () => {
+    const connection = new Duplex() as Parameters<typeof exec>[1];
+    const { execId } = await exec({ process: spec, stdio }, connection);
+    assert.equal((await wait({ execId }, connection)).exitCode, 0);
+    connection.destroy();
+  });
+  assert.ok(bytes < LIMIT_BYTES, `each leaves ${bytes.toFixed(0)} bytes`);
+});
+
+test(`${EXECS} execs of containerd's leave nothing in the shim`, async (t) => {
+  const of = await container(t);
+  const events = new Proxy({}, { get: () => () => {} }) as TaskEvents;
+  const stdio = { stdin: "", stdout: "", stderr: "", terminal: false };
+  const streams = { io: {}, input: {}, discard: () => {} } as unknown as ConstructorParameters<typeof Task>[2];
+  const about = { bundle: "/", stdio, pid: 1, namespace: "n" };
+  const task = new Task(of, about, streams, events, async () => {});
+  const spec = { ...(defaultSpec().process ?? assert.fail()), terminal: false, args: ["true"] };
+  const bytes = await growth(async (index) => {
+    const id = `exec-${index}`;
+    task.addExec(id, spec, stdio);
+    await task.start(id);
+    assert.equal((await task.wait(id)).exitCode, 0);
+    task.removeExec(id);
+  });
+  assert.ok(bytes < LIMIT_BYTES, `each leaves ${bytes.toFixed(0)} bytes`);
+});
