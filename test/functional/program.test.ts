@@ -43,6 +43,7 @@ const wrong: [string[], RegExp][] = [
   [["--log-format", "xml", "list"], /invalid log-format: xml/],
   [["--rootless", "true", "list"], /--rootless true is not supported: a VM per container needs root/],
   [["--log", "/nonexistent/log", "list"], /cannot open the log file \/nonexistent\/log/],
+  [["--trace", "/dev/null", "list"], /cannot write the trace file \/dev\/null: it is not a regular file/],
   [["checkpoint", "--image-path", "x", "a"], /checkpoint is not supported: QEMU does not save a VM while/],
   [["restore", "a"], /restore is not supported/],
   [["list", "--format", "xml"], /invalid format option/],
