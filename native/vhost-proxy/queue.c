@@ -23,8 +23,10 @@ uint32_t in_flight(const struct queue *queue) { return REQUESTS - queue->unused 
 bool is_running(const struct queue *queue) { return queue->is_started && queue->is_enabled && !queue->is_stopping; }
 
 bool has_work(const struct queue *queue) {
+  /* Nothing is carried from a ring that is stopped, whatever virtiofsd says. */
+  bool can_finish = queue->is_started && in_flight(queue) > 0;
   bool can_take = is_running(queue) && queue->waiting < 0 && queue->unused > 0;
-  return has_done(&queue->server) || (can_take && has_requests(&queue->ring));
+  return (can_finish && has_done(&queue->server)) || (can_take && has_requests(&queue->ring));
 }
 
 /* Nobody reads the number of events, and one that is there already is as good: a full counter is no failure. */
