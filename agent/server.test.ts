@@ -37,7 +37,7 @@ async function create(containerId: string, args: string[], more = {}, process = 
 
 async function start(containerId: string, args: string[], more = {}, process = {}): Promise<number> {
   const pid = await create(containerId, args, more, process);
-  await agent.call("startContainer", { containerId, clockCorrectionNs: 0n });
+  await agent.call("startContainer", { containerId, sentNs: 0n, aheadLeastNs: 0n, aheadMostNs: 0n });
   return pid;
 }
 
@@ -98,7 +98,7 @@ test("a container is created, started, waited for and deleted, and leaves no cgr
   await create("life", ["echo", "hello"]);
   await fails(wait("nobody"), "CAISSON_E_NOT_FOUND");
   const waiting = wait("life");
-  await agent.call("startContainer", { containerId: "life", clockCorrectionNs: 0n });
+  await agent.call("startContainer", { containerId: "life", sentNs: 0n, aheadLeastNs: 0n, aheadMostNs: 0n });
   const before = BigInt(Date.now() - 10_000) * 1_000_000n;
   const answers = await Promise.all([waiting, wait("life")]);
   assert.deepEqual(answers[0], answers[1]);
@@ -146,7 +146,10 @@ test("CreateContainer names what it cannot carry out, and leaves nothing behind"
     keepNewlines: false,
   };
   await fails(agent.call("createContainer", noJson), "CAISSON_E_CONFIG_INVALID");
-  await fails(agent.call("startContainer", { containerId: "none", clockCorrectionNs: 0n }), "CAISSON_E_NOT_FOUND");
+  await fails(
+    agent.call("startContainer", { containerId: "none", sentNs: 0n, aheadLeastNs: 0n, aheadMostNs: 0n }),
+    "CAISSON_E_NOT_FOUND",
+  );
   assert.ok(!existsSync(join(agent.cgroup, "caisson/none")));
 });
 
@@ -159,8 +162,11 @@ test("ids that runc takes are taken", async () => {
 test("ids in use and wrong states are refused", async () => {
   await create("once", ["sleep", "1000"]);
   await fails(create("once", ["true"]), "CAISSON_E_ID_IN_USE");
-  await agent.call("startContainer", { containerId: "once", clockCorrectionNs: 0n });
-  await fails(agent.call("startContainer", { containerId: "once", clockCorrectionNs: 0n }), "CAISSON_E_STATE");
+  await agent.call("startContainer", { containerId: "once", sentNs: 0n, aheadLeastNs: 0n, aheadMostNs: 0n });
+  await fails(
+    agent.call("startContainer", { containerId: "once", sentNs: 0n, aheadLeastNs: 0n, aheadMostNs: 0n }),
+    "CAISSON_E_STATE",
+  );
   await fails(agent.call("resumeContainer", { containerId: "once" }), "CAISSON_E_STATE");
   await fails(remove("once"), "CAISSON_E_STATE");
   await remove("once", true);

@@ -6,10 +6,11 @@ import {
   ServerCredentials,
   type ServerWritableStream,
 } from "@grpc/grpc-js";
-import { adjustRealtime, realtime } from "../native/posix/index.ts";
+import { realtime } from "../native/posix/index.ts";
 import { CaissonError } from "../protocol/errors.ts";
 import { type AgentServer, AgentService, type ProcessId, Stream } from "../protocol/generated/agent.ts";
 import { decodeWriteStdin, encodeOutputChunk } from "./chunks.ts";
+import { setClockRight } from "./clock.ts";
 import { toStatus } from "./failure.ts";
 import { logFeed } from "./log.ts";
 import { applyNetwork, networkDevices } from "./network.ts";
@@ -62,7 +63,10 @@ function handlers(sandbox: Sandbox): AgentServer {
       networkDevices: networkDevices(),
     })),
 
-    createSandbox: action((request) => sandbox.create(request)),
+    createSandbox: unary((request) => {
+      sandbox.create(request);
+      return { answeredNs: realtime() };
+    }),
     destroySandbox: action(() => sandbox.destroy()),
     updateNetwork: action(({ requests, pid }) => applyNetwork(requests, pid)),
 
@@ -71,9 +75,9 @@ function handlers(sandbox: Sandbox): AgentServer {
       const created = await sandbox.createContainer(request);
       return { ...created, receivedNs, answeredNs: realtime() };
     }),
-    startContainer: action(({ containerId, clockCorrectionNs }) => {
-      const container = sandbox.container(containerId);
-      if (clockCorrectionNs !== 0n) adjustRealtime(clockCorrectionNs);
+    startContainer: action((request) => {
+      const container = sandbox.container(request.containerId);
+      setClockRight(request);
       return container.start();
     }),
     deleteContainer: action(({ containerId, force }) => sandbox.deleteContainer(containerId, force)),

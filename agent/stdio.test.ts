@@ -28,7 +28,7 @@ async function start(containerId: string, args: string[], process = {}, rows = 0
     noStdin,
     keepNewlines: false,
   });
-  await agent.call("startContainer", { containerId, clockCorrectionNs: 0n });
+  await agent.call("startContainer", { containerId, sentNs: 0n, aheadLeastNs: 0n, aheadMostNs: 0n });
 }
 
 async function finish(containerId: string): Promise<number> {

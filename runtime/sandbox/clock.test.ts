@@ -1,12 +1,15 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { clockCorrection } from "./clock.ts";
+import { GuestClock } from "./clock.ts";
 
-test("clockCorrection is what the guest lags behind, whatever the guest did meanwhile", () => {
-  // 20 behind, 5 on either way, 100 in between.
-  assert.equal(clockCorrection(1000n, { receivedNs: 985n, answeredNs: 1085n }, 1110n), 20n);
-  // 20 ahead.
-  assert.equal(clockCorrection(1000n, { receivedNs: 1025n, answeredNs: 1125n }, 1110n), -20n);
-  // Off by half the difference of the ways, 4 and 6.
-  assert.equal(clockCorrection(1000n, { receivedNs: 1004n, answeredNs: 1104n }, 1110n), 1n);
+test("GuestClock keeps the narrowest bounds of either way", () => {
+  const clock = new GuestClock();
+  // The guest is 20 ahead; the ways take 9 and 4, then 3 and 7.
+  clock.sent(1000n, 1029n);
+  clock.answered(1120n, 1104n);
+  clock.sent(2000n, 2023n);
+  clock.answered(2120n, 2107n);
+  const { aheadLeastNs, aheadMostNs, sentNs } = clock.correction();
+  assert.deepEqual([aheadLeastNs, aheadMostNs], [16n, 23n]);
+  assert.ok(sentNs > 10n ** 18n);
 });

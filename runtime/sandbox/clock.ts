@@ -1,14 +1,37 @@
-/** The guest's times of an exchange, nanoseconds since the epoch by its own clock. */
-export interface GuestTimes {
-  receivedNs: bigint;
-  answeredNs: bigint;
-}
+import { realtime } from "../../native/posix/index.ts";
+import type { StartContainerRequest } from "../../protocol/generated/agent.ts";
+
+/** What StartContainer carries of it. */
+type ClockPart = Pick<StartContainerRequest, "sentNs" | "aheadLeastNs" | "aheadMostNs">;
+
+/** The guest's clock is left as it is. */
+export const NO_CLOCK: ClockPart = { sentNs: 0n, aheadLeastNs: 0n, aheadMostNs: 0n };
+
+/** More than any clock is off by. */
+const UNKNOWN_NS = 2n ** 62n;
 
 /**
- * What is to be added to the guest's clock, nanoseconds: how far it lags behind this host's, if both ways of the exchange
- * took the same time (RFC 5905, section 8). It is off by half their difference.
- * @param sentNs @param arrivedNs when the request was sent and the answer had come, by this host's clock.
+ * How far a guest's clock may be ahead of this host's, nanoseconds, by what is known of exchanges with it: each message was
+ * received after it was sent. The best message of either way counts (RFC 5905, section 8).
  */
-export function clockCorrection(sentNs: bigint, { receivedNs, answeredNs }: GuestTimes, arrivedNs: bigint): bigint {
-  return (sentNs - receivedNs + (arrivedNs - answeredNs)) / 2n;
+export class GuestClock {
+  #leastNs = -UNKNOWN_NS;
+  #mostNs = UNKNOWN_NS;
+
+  /** A message to the guest: sent by this host's clock, received by the guest's. */
+  sent(sentNs: bigint, receivedNs: bigint): void {
+    const ahead = receivedNs - sentNs;
+    if (ahead < this.#mostNs) this.#mostNs = ahead;
+  }
+
+  /** A message from the guest: sent by its clock, arrived by this host's. */
+  answered(answeredNs: bigint, arrivedNs: bigint): void {
+    const ahead = answeredNs - arrivedNs;
+    if (ahead > this.#leastNs) this.#leastNs = ahead;
+  }
+
+  /** For the message that has the guest set its clock right, which is sent now. */
+  correction(): ClockPart {
+    return { sentNs: realtime(), aheadLeastNs: this.#leastNs, aheadMostNs: this.#mostNs };
+  }
 }

@@ -6,7 +6,7 @@ import { stringifyJson } from "../../protocol/json.ts";
 import type { Hook, Process, Resources, Spec } from "../../protocol/oci.ts";
 import { guestProcess } from "../oci/guest-resources.ts";
 import type { SeccompFilter } from "../oci/seccomp.ts";
-import { clockCorrection } from "./clock.ts";
+import { type GuestClock, NO_CLOCK } from "./clock.ts";
 import type { Exit } from "./exit.ts";
 import type { GuestVm } from "./guest-vm.ts";
 import { GuestProcess } from "./process.ts";
@@ -34,6 +34,8 @@ export interface GuestBundle {
   seccomp: SeccompFilter | undefined;
   /** The bundle's directory on the host. */
   bundle: string;
+  /** Set right when the container starts. */
+  clock?: GuestClock | undefined;
   /** Size of the memory that the sandbox's containers share; 0 for one that has nothing of it. */
   sharedMemoryBytes?: number;
 }
@@ -70,15 +72,21 @@ export class Container {
   readonly init: GuestProcess;
   /** What start() waits for before it lets the init process go. */
   beforeStart: () => Promise<void> = async () => {};
-  /** What start() adds to the guest's clock: how far it lagged behind the host's when the container was created. */
-  clockCorrectionNs = 0n;
+  readonly #clock: GuestClock | undefined;
   readonly #vm: GuestVm;
   readonly #terminal: ProcessIo["terminal"];
   readonly #execs = new Map<string, GuestProcess>();
   #lifecycle: Lifecycle = "created";
   #lastExec = 0;
 
-  private constructor(vm: GuestVm, id: string, spec: Spec, init: GuestProcess, terminal: ProcessIo["terminal"]) {
+  private constructor(
+    vm: GuestVm,
+    id: string,
+    { spec, clock }: GuestBundle,
+    init: GuestProcess,
+    terminal: ProcessIo["terminal"],
+  ) {
+    this.#clock = clock;
     this.#vm = vm;
     this.#terminal = terminal;
     this.id = id;
@@ -114,10 +122,10 @@ export class Container {
     };
     const sentNs = realtime();
     const response = await vm.agent.call("createContainer", request, callLimit(spec.hooks?.createContainer));
+    guest.clock?.sent(sentNs, response.receivedNs);
+    guest.clock?.answered(response.answeredNs, realtime());
     const init = new GuestProcess(vm, { containerId: id, execId: "" }, response.pid, io);
-    const container = new Container(vm, id, spec, init, io.terminal);
-    container.clockCorrectionNs = clockCorrection(sentNs, response, realtime());
-    return container;
+    return new Container(vm, id, guest, init, io.terminal);
   }
 
   get #agent(): GuestVm["agent"] {
@@ -134,7 +142,7 @@ export class Container {
     await this.beforeStart();
     // The holder of a terminal has had time to set it since the container was created.
     if (keepsNewlines(this.#terminal)) await this.#keepNewlines(this.init.id);
-    const request = { containerId: this.id, clockCorrectionNs: this.clockCorrectionNs };
+    const request = { containerId: this.id, ...(this.#clock?.correction() ?? NO_CLOCK) };
     await this.#agent.call("startContainer", request, callLimit(this.spec.hooks?.startContainer));
     this.#lifecycle = "running";
   }

@@ -1,4 +1,5 @@
 import { setTimeout as delay } from "node:timers/promises";
+import { realtime } from "../../native/posix/index.ts";
 import { CaissonError } from "../../protocol/errors.ts";
 import type { Resources, Spec } from "../../protocol/oci.ts";
 import type { Agent } from "../agent-client/client.ts";
@@ -21,6 +22,7 @@ import type { Machine } from "../vm/machine.ts";
 import type { VmSpec } from "../vm/spec.ts";
 import type { TemplateStore } from "../vm/template/store.ts";
 import type { Template } from "../vm/template/template.ts";
+import { GuestClock } from "./clock.ts";
 import { Container, type TerminalMode } from "./container.ts";
 import { followGuestLog } from "./guest-log.ts";
 import { explained, updateNetwork } from "./guest-network.ts";
@@ -79,6 +81,8 @@ export class Sandbox implements GuestVm {
   readonly memoryMib: number;
   readonly #network: SandboxNetwork | undefined;
   #hasContainer = false;
+  /** Set right for the first container: programs that run already would see it step. */
+  #clock: GuestClock | undefined;
 
   private constructor(
     { machine, value: agent }: Booted<Agent>,
@@ -127,20 +131,24 @@ export class Sandbox implements GuestVm {
     const { vm, signal } = options;
     const starting = now();
     const trace = (phase: string) => tracePhase(`VM: ${phase}`, starting);
+    let clock = new GuestClock();
     const booted = await bootMachine(
       vm,
       async (started, limit) => {
+        clock = new GuestClock();
         const client = await connectAgent(started.agent);
         // A template's agent was checked when the template was made.
         if (template === undefined) await greet(client, limit);
-        await createSandbox(client, options, network, limit);
+        clock.answered(await createSandbox(client, options, network, limit), realtime());
         return client;
       },
       { signal, limitMs: options.bootLimitMs, trace, clone: template, forkServer, onForked: options.onForked },
     );
     tracePhase("VM ready", starting);
     followGuestLog(booted.value);
-    return new Sandbox(booted, share, options, template);
+    const sandbox = new Sandbox(booted, share, options, template);
+    sandbox.#clock = clock;
+    return sandbox;
   }
 
   /** Resolves when the VM is gone; the containers' processes then end with VM_DEATH_EXIT_CODE. */
@@ -163,12 +171,10 @@ export class Sandbox implements GuestVm {
       const container = await Container.create(
         this,
         id,
-        { spec: guestSpec, seccomp, bundle: directory, sharedMemoryBytes },
+        { spec: guestSpec, seccomp, bundle: directory, sharedMemoryBytes, clock: isFirst ? this.#clock : undefined },
         io,
         mode,
       );
-      // Programs that run already would see the clock step.
-      if (!isFirst) container.clockCorrectionNs = 0n;
       if (isFirst) container.beforeStart = () => this.#refreshNetwork(container.init.pid);
       this.#hasContainer = true;
       return container;
@@ -257,20 +263,23 @@ async function openTemplate({
   }
 }
 
+/** Resolves with the guest's time of its answer, nanoseconds since the epoch. */
 async function createSandbox(
   agent: Agent,
   options: SandboxOptions,
   network: readonly Request[],
   signal: AbortSignal,
-): Promise<void> {
+): Promise<bigint> {
   const start = now();
   const request = sandboxRequest(options.id, options.logLevel, encodeBatch(network), options.hostname);
   try {
-    await agent.call("createSandbox", request, { signal });
+    const { answeredNs } = await agent.call("createSandbox", request, { signal });
+    return answeredNs;
   } catch (error) {
     throw explained(error, network);
+  } finally {
+    tracePhase("agent: create sandbox", start);
   }
-  tracePhase("agent: create sandbox", start);
 }
 
 /** The configuration's system call filter; it is compiled beside whatever else goes on. Rejects as compileSeccomp does. */

@@ -10,6 +10,7 @@ import { defaultSpec } from "../oci/default-spec.ts";
 import type { Share } from "../storage/share.ts";
 import type { Machine } from "../vm/machine.ts";
 import { initialMac } from "../vm/spec.ts";
+import { GuestClock } from "./clock.ts";
 import { Container } from "./container.ts";
 import { updateNetwork } from "./guest-network.ts";
 import type { GuestVm } from "./guest-vm.ts";
@@ -112,7 +113,7 @@ async function live(agent: Agent, spec: Spec, applet?: readonly string[]): Promi
   const container = await Container.create(
     warmVm(agent),
     WARM_ID,
-    { spec, seccomp: undefined, bundle: "/" },
+    { spec, seccomp: undefined, bundle: "/", clock: new GuestClock() },
     silentIo(),
   );
   await container.start();
