@@ -6,7 +6,7 @@ import {
   ServerCredentials,
   type ServerWritableStream,
 } from "@grpc/grpc-js";
-import { realtime } from "../native/posix/index.ts";
+import { realtime, slewRealtime } from "../native/posix/index.ts";
 import { CaissonError } from "../protocol/errors.ts";
 import { type AgentServer, AgentService, type ProcessId, Stream } from "../protocol/generated/agent.ts";
 import { decodeWriteStdin, encodeOutputChunk } from "./chunks.ts";
@@ -69,6 +69,12 @@ function handlers(sandbox: Sandbox): AgentServer {
     }),
     destroySandbox: action(() => sandbox.destroy()),
     updateNetwork: action(({ requests, pid }) => applyNetwork(requests, pid)),
+
+    adjustClock: unary(({ slewNs }) => {
+      const receivedNs = realtime();
+      if (slewNs !== 0n) slewRealtime(slewNs);
+      return { receivedNs, answeredNs: realtime() };
+    }),
 
     createContainer: unary(async (request) => {
       const receivedNs = realtime();

@@ -38,6 +38,7 @@ NAPI_MODULE_INIT() {
       FUNCTION("clockSettime", posix_clock_settime),
       FUNCTION("realtime", posix_realtime),
       FUNCTION("adjustRealtime", posix_adjust_realtime),
+      FUNCTION("slewRealtime", posix_slew_realtime),
       FUNCTION("addEntropy", posix_add_entropy),
       FUNCTION("loadDeviceFilter", posix_load_device_filter),
       FUNCTION("attachDeviceFilter", posix_attach_device_filter),

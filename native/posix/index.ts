@@ -113,6 +113,7 @@ interface PosixAddon {
   clockSettime(realtimeNs: bigint): void;
   realtime(): bigint;
   adjustRealtime(differenceNs: bigint): void;
+  slewRealtime(differenceNs: bigint): void;
   addEntropy(data: Uint8Array): void;
   loadDeviceFilter(program: Uint8Array): number;
   attachDeviceFilter(cgroupFd: number, filterFd: number, replacedFd: number): void;
@@ -347,6 +348,14 @@ export function realtime(): bigint {
 /** Steps CLOCK_REALTIME by a difference in nanoseconds, which may be negative. Takes CAP_SYS_TIME. */
 export function adjustRealtime(differenceNs: bigint): void {
   addon.adjustRealtime(differenceNs);
+}
+
+/**
+ * Lets CLOCK_REALTIME run faster or slower by 500 parts per million until it has made up for a difference in nanoseconds, in
+ * place of an earlier one (adjtime(3)). Takes CAP_SYS_TIME.
+ */
+export function slewRealtime(differenceNs: bigint): void {
+  addon.slewRealtime(differenceNs);
 }
 
 /**

@@ -56,6 +56,20 @@ napi_value posix_adjust_realtime(napi_env env, napi_callback_info info) {
   return make_undefined(env);
 }
 
+napi_value posix_slew_realtime(napi_env env, napi_callback_info info) {
+  napi_value argument;
+  int64_t nanoseconds;
+  bool lossless = false;
+  if (!read_arguments(env, info, 1, &argument)) return NULL;
+  if (napi_get_value_bigint_int64(env, argument, &nanoseconds, &lossless) != napi_ok || !lossless) {
+    napi_throw_type_error(env, "ERR_INVALID_ARG_TYPE", "The difference must be a bigint of nanoseconds.");
+    return NULL;
+  }
+  struct timex change = {.modes = ADJ_OFFSET_SINGLESHOT, .offset = nanoseconds / 1000};
+  if (adjtimex(&change) < 0) return throw_errno(env, errno, "adjtimex", NULL);
+  return make_undefined(env);
+}
+
 napi_value posix_add_entropy(napi_env env, napi_callback_info info) {
   napi_value argument;
   void *seed;

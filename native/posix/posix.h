@@ -48,6 +48,7 @@ napi_value posix_open_tap(napi_env env, napi_callback_info info);
 napi_value posix_clock_settime(napi_env env, napi_callback_info info);
 napi_value posix_realtime(napi_env env, napi_callback_info info);
 napi_value posix_adjust_realtime(napi_env env, napi_callback_info info);
+napi_value posix_slew_realtime(napi_env env, napi_callback_info info);
 napi_value posix_add_entropy(napi_env env, napi_callback_info info);
 napi_value posix_load_device_filter(napi_env env, napi_callback_info info);
 napi_value posix_attach_device_filter(napi_env env, napi_callback_info info);

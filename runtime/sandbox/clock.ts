@@ -30,6 +30,11 @@ export class GuestClock {
     if (ahead > this.#leastNs) this.#leastNs = ahead;
   }
 
+  /** Half-way between the bounds, of which both must be known. */
+  get aheadNs(): bigint {
+    return (this.#leastNs + this.#mostNs) / 2n;
+  }
+
   /** For the message that has the guest set its clock right, which is sent now. */
   correction(): ClockPart {
     return { sentNs: realtime(), aheadLeastNs: this.#leastNs, aheadMostNs: this.#mostNs };

@@ -23,6 +23,7 @@ import type { VmSpec } from "../vm/spec.ts";
 import type { TemplateStore } from "../vm/template/store.ts";
 import type { Template } from "../vm/template/template.ts";
 import { GuestClock } from "./clock.ts";
+import { ClockKeeping } from "./clock-keeping.ts";
 import { Container, type TerminalMode } from "./container.ts";
 import { followGuestLog } from "./guest-log.ts";
 import { explained, updateNetwork } from "./guest-network.ts";
@@ -83,6 +84,7 @@ export class Sandbox implements GuestVm {
   #hasContainer = false;
   /** Set right for the first container: programs that run already would see it step. */
   #clock: GuestClock | undefined;
+  readonly #clockKeeping: ClockKeeping;
 
   private constructor(
     { machine, value: agent }: Booted<Agent>,
@@ -98,6 +100,7 @@ export class Sandbox implements GuestVm {
     this.share = share;
     this.machine = machine;
     this.agent = agent;
+    this.#clockKeeping = new ClockKeeping(agent);
   }
 
   /**
@@ -175,7 +178,12 @@ export class Sandbox implements GuestVm {
         io,
         mode,
       );
-      if (isFirst) container.beforeStart = () => this.#refreshNetwork(container.init.pid);
+      if (isFirst) {
+        container.beforeStart = async () => {
+          await this.#refreshNetwork(container.init.pid);
+          void this.#clockKeeping.run();
+        };
+      }
       this.#hasContainer = true;
       return container;
     } catch (error) {
@@ -232,6 +240,7 @@ export class Sandbox implements GuestVm {
 
   /** Ends the VM at once and releases what it held on the host. May be called again. */
   async kill(): Promise<void> {
+    this.#clockKeeping.end();
     this.agent.close();
     await this.machine.kill();
     this.#network?.close();

@@ -99,6 +99,7 @@ async function exercise(
       const network = devices > 0 ? WARM_NETWORK : [];
       await agent.call("createSandbox", sandboxRequest("warm", "info", encodeBatch(network)), { signal });
       await run(agent);
+      await agent.call("adjustClock", { slewNs: 0n }, { signal });
       if (devices > 0) await updateNetwork(agent, { pid: 0, requests: WARM_NETWORK_UNDONE });
       await agent.call("destroySandbox", {}, { signal });
     }
