@@ -1,9 +1,10 @@
 import { resolve } from "node:path";
 import type { Command } from "commander";
 import { CaissonError } from "../../protocol/errors.ts";
+import { log } from "../log.ts";
 import { nearest } from "../nearest.ts";
 import { type Globals, parse, refuse, verb } from "./command.ts";
-import { versionText } from "./version.ts";
+import { VERSION, versionText } from "./version.ts";
 
 interface Verb {
   summary: string;
@@ -61,6 +62,8 @@ export async function runProgram(args: readonly string[], ready: (globals: Globa
   const { name, rest, flags } = chosen;
   const globals = globalsOf(flags);
   await ready(globals);
+  // Not the arguments: they may set variables.
+  log.debug(`caisson ${name}`, { version: VERSION, root: globals.root, node: process.version });
   if (name === "help") {
     if (rest[0] === undefined) program.outputHelp();
     else await parse((await load(rest[0])).command(globals), ["--help"]);
@@ -83,9 +86,9 @@ export function programCommand(): Command {
     .option("--root <directory>", "where the containers' states are kept", DEFAULT_ROOT)
     .option("--log <file>", "append the log to this file; errors go to stderr, too")
     .option("--log-format <format>", "text or json", "text")
-    .option("--debug", "log more")
+    .option("--debug", "log each step, its time and what was chosen")
     .option("--config <file>", "settings file (default: /etc/caisson/config.toml)")
-    .option("--trace <file>", "append how long each phase took, as Chrome trace events")
+    .option("--trace <file>", "write how long each phase took, as Chrome trace events")
     .option("--rootless <value>", "auto or false; true is refused: a VM per container needs root", "auto")
     .option("--systemd-cgroup", "systemd looks after cgroups: linux.cgroupsPath has the form slice:prefix:name")
     .version(versionText(), "-v, --version", "print the version")

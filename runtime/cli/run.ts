@@ -1,5 +1,6 @@
 import type { Command } from "commander";
 import { exitCodeOf } from "../errors.ts";
+import { log } from "../log.ts";
 import { removeIfOf } from "../sandbox/remains.ts";
 import { now, tracePhase } from "../trace.ts";
 import type { Globals } from "./command.ts";
@@ -56,6 +57,7 @@ async function run(globals: Globals, id: string, flags: RunFlags): Promise<numbe
   foreground.forwardTo(daemon.client, undefined, terminal && (() => terminal.size));
   const code = await daemon.exited;
   tracePhase("run", started);
+  log.debug("the container has ended", { exitCode: code });
   if (flags.keep !== true) await removeIfOf(daemon.identity, globals.root, id);
   return code;
 }

@@ -1,6 +1,7 @@
 import { closeSync, constants, openSync } from "node:fs";
 import { connect, type Socket } from "node:net";
 import { CaissonError } from "../../protocol/errors.ts";
+import { now, tracePhase } from "../trace.ts";
 import { readLines, writeLine } from "./lines.ts";
 import { fromWireError, type Response, type Verb, type Verbs } from "./protocol.ts";
 
@@ -44,10 +45,12 @@ export class ControlClient {
     }
     this.#lastId += 1;
     const id = this.#lastId;
-    return new Promise((resolve, reject) => {
+    const asked = now();
+    const answer = new Promise<Verbs[V]["result"]>((resolve, reject) => {
       this.#pending.set(id, { resolve, reject });
       writeLine(this.#socket, { id, verb, params });
     });
+    return answer.finally(() => tracePhase(`the daemon answered "${verb}"`, asked));
   }
 
   close(): void {

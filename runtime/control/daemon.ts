@@ -72,6 +72,8 @@ type Life =
   /** All containers of the VM are members. */
   | { phase: "pod"; home: Promise<PodHome> };
 
+const PLACES = { own: "its own", pod: "a new one, for its pod" };
+
 class Daemon {
   readonly #front = new Front(() => ({ ...this.#own, ...this.#container() }));
   readonly #members = new Members(
@@ -131,6 +133,12 @@ class Daemon {
       const placed = readPlaced(params.bundle, params.root);
       for (const warning of placed.warnings) log.warning(warning);
       tracePhase("read bundle", reading);
+      const { placement, bundle, rootfs } = placed;
+      log.debug("the container's place", {
+        vm: placement.kind === "with" ? `that of container ${placement.id}` : PLACES[placement.kind],
+        bundle,
+        rootfs,
+      });
       if (placed.placement.kind === "own") {
         const creation = await createFromBundle(params, placed, abort.signal);
         this.#life = { phase: "alive", creation };

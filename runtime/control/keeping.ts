@@ -65,6 +65,7 @@ export class Keeping {
     const cgroupPath = hostCgroupPath(id, config.linux?.cgroupsPath, params.systemdCgroup);
     const record = newRecord(id, bundle, rootfs, cgroupPath, config.annotations);
     record.poststop = config.hooks?.poststop;
+    log.debug("the container on the host", { cgroup: cgroupPath, network: placed.networkPath ?? "named by no path" });
     const hooks = new HostHooks(config.hooks, record);
     reserveState(root, record);
     await using undo = new AsyncDisposableStack();

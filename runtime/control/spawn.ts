@@ -2,6 +2,7 @@ import { spawn } from "node:child_process";
 import type { Socket } from "node:net";
 import { constants } from "node:os";
 import { CaissonError } from "../../protocol/errors.ts";
+import { log as logger } from "../log.ts";
 import { type ProcessIdentity, processIdentity } from "../state/process-identity.ts";
 import { ControlClient } from "./client.ts";
 import { DAEMON_WORD } from "./daemon-word.ts";
@@ -40,6 +41,7 @@ export function spawnDaemon(log: DaemonLog, stdio: "inherit" | "ignore"): Daemon
     detached: true,
     cwd: "/",
   });
+  logger.debug("started the sandbox daemon", { pid: child.pid ?? 0 });
   const { promise: exited, resolve, reject } = Promise.withResolvers<number>();
   child.once("exit", (code, signal) => resolve(code ?? 128 + (signal === null ? 0 : constants.signals[signal])));
   child.once("error", (cause) =>

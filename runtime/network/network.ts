@@ -103,6 +103,12 @@ export class SandboxNetwork {
     return this.#taps.count;
   }
 
+  /** For the log: where the VM's network is from, and the names of the interfaces that it has. */
+  get facts(): { namespace: string; interfaces: string; devices: number } {
+    const interfaces = this.#connected.map(({ name }) => name).join(" ");
+    return { namespace: this.#path ?? "a new one", interfaces, devices: this.#taps.count };
+  }
+
   /** The VM's network devices. Their descriptors stay ours. */
   get devices(): NetworkDevice[] {
     return this.#taps.devices;

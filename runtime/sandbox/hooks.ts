@@ -8,6 +8,7 @@ import { type Hook, type HookName, type Hooks, OCI_VERSION, type State } from ".
 import { log } from "../log.ts";
 import { inCallersNetworkNamespace } from "../network/namespace.ts";
 import { inCallersMountNamespace } from "../storage/mount-namespace.ts";
+import { now, tracePhase } from "../trace.ts";
 
 type HostHookName = Extract<HookName, "prestart" | "createRuntime" | "poststart" | "poststop">;
 
@@ -117,6 +118,15 @@ async function runHook(
   state: State,
   signal?: AbortSignal,
 ): Promise<void> {
+  const start = now();
+  try {
+    await run(name, index, hook, state, signal);
+  } finally {
+    tracePhase(`hooks.${name}[${index}] ${JSON.stringify(hook.path)}`, start);
+  }
+}
+
+async function run(name: HostHookName, index: number, hook: Hook, state: State, signal?: AbortSignal): Promise<void> {
   const { path, args = [path], timeout } = hook;
   const field = `hooks.${name}[${index}]`;
   // "error running hook #" is what people search for, and tools match: runc's words.

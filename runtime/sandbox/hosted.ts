@@ -11,7 +11,7 @@ import { canFork } from "../vm/fork-server/fork-server.ts";
 import { DeferredForkServer } from "./fork-server/deferred.ts";
 import { OwnCgroup } from "./own-cgroup.ts";
 import { Sandbox } from "./sandbox.ts";
-import { chooseVm, sandboxTemplates } from "./vm-choice.ts";
+import { chooseVm, sandboxTemplates, type VmShape } from "./vm-choice.ts";
 
 /** A process that a hook has left in it keeps it. */
 const CGROUP_LIMIT_MS = 500;
@@ -68,6 +68,8 @@ export class HostedSandbox {
     const choosing = now();
     const shape = await chooseVm(settings, size, signal);
     tracePhase("choose the VM", choosing);
+    tellChoice(shape);
+    log.debug("the sandbox on the host", { cgroup: cgroup.path, share, consoleLog });
     const vm = { ...shape, shareDirectory: share, consoleLog };
     const templates = sandboxTemplates(settings);
     const forks = templates !== undefined && settings.forkServer === "on" && canFork(vm);
@@ -112,4 +114,10 @@ export class HostedSandbox {
     await this.sandbox.kill();
     this.#forkServer?.now();
   }
+}
+
+/** For whoever supports the host: what came of the settings and of what the host has. */
+function tellChoice({ qemu, networks: _, kernelParams, tscKhz = 0, ...rest }: VmShape): void {
+  const version = `${qemu.path} ${qemu.version.join(".")}`;
+  log.debug("the VM's shape", { qemu: version, ...rest, kernelParams: kernelParams.join(" "), tscKhz });
 }

@@ -5,9 +5,10 @@ import type { Resources, Spec } from "../../protocol/oci.ts";
 import type { Agent } from "../agent-client/client.ts";
 import { connectAgent } from "../agent-client/connect.ts";
 import { explainError, formatError } from "../errors.ts";
-import { log } from "../log.ts";
+import { type LogFields, log } from "../log.ts";
 import { encodeBatch, type Request } from "../network/message.ts";
 import type { SandboxNetwork } from "../network/network.ts";
+import { isBindMount } from "../oci/checks/mounts.ts";
 import { giveModules } from "../oci/guest-modules.ts";
 import { guestResources } from "../oci/guest-resources.ts";
 import { giveOwnSources } from "../oci/own-sources.ts";
@@ -115,9 +116,11 @@ export class Sandbox implements GuestVm {
     const connecting = now();
     const requests = network?.connect() ?? [];
     tracePhase("connect the network", connecting);
+    if (network !== undefined) log.debug("the VM's network", network.facts);
     const options = { ...given, vm: { ...given.vm, networks: network?.devices ?? [] } };
     using template = await openTemplate(options);
     using forkServer = given.forks && template !== undefined ? ForkServer.connect(template.folder) : undefined;
+    log.debug("how the VM starts", startFacts(options, template, forkServer));
     if (forkServer === undefined) await given.ready;
     const sandbox = await Sandbox.#boot(options, share, { template, forkServer }, requests);
     network?.release();
@@ -169,6 +172,7 @@ export class Sandbox implements GuestVm {
     const { directory, foundAt = directory, sharedMemoryBytes = 0 } = bundle;
     const shared = this.share.addContainer(id, spec, foundAt, bundle.rootfs);
     const guestSpec = giveModules(giveOwnSources(giveSharedMemory(shared)));
+    log.debug("what the container has of the host", { rootfs: bundle.rootfs, mounts: bindsOf(spec).join(" ") });
     try {
       const seccomp = await (bundle.seccomp ?? compileFilter(bundle.spec));
       const container = await Container.create(
@@ -246,6 +250,32 @@ export class Sandbox implements GuestVm {
     this.#network?.close();
     this.share.close();
   }
+}
+
+function bindsOf({ mounts = [] }: Spec): string[] {
+  return mounts.filter(isBindMount).map(({ source, destination }) => `${source}:${destination}`);
+}
+
+/** Forked, cloned or booted, and why not what would be sooner. */
+function startFacts(
+  { templates, forks }: SandboxOptions,
+  template: Template | undefined,
+  forkServer: ForkServer | undefined,
+): LogFields {
+  if (template === undefined) {
+    return {
+      how: "boot",
+      why: templates === undefined ? "templates are off or cannot be kept" : "there is no template",
+    };
+  }
+  const { key, folder } = template;
+  if (forkServer !== undefined) return { how: "fork", template: key, folder, forkServer: forkServer.pid };
+  return {
+    how: "clone",
+    template: key,
+    folder,
+    why: forks ? "there is no fork server yet" : "fork servers are off or of no use",
+  };
 }
 
 /** The template of this VM, built first if need be. Without room for one the sandbox boots, and the log says why. */

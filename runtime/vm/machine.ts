@@ -2,6 +2,7 @@ import { closeSync, ftruncateSync, openSync } from "node:fs";
 import { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { CaissonError } from "../../protocol/errors.ts";
+import { log } from "../log.ts";
 import { commandLine, type Wiring } from "./command-line.ts";
 import { type MachineDeath, startError } from "./death.ts";
 import { canFork } from "./fork-server/fork-server.ts";
@@ -161,6 +162,7 @@ export function launch(
       descriptors: inheritance.descriptors,
       templateMemory: wiring.memory.kind === "clone" ? wiring.memory.fd : undefined,
     };
+    log.debug("QEMU's command line", { argv: [start.path, ...start.argv].join(" ") });
     ours.length = 0;
     const connections = { qmpFd: monitor.ours, consoleFd: console.ours };
     const qemu = new QemuProcess({ ...connections, consoleLog: spec.consoleLog }, () => spawn(start));

@@ -179,6 +179,38 @@ test("run --console-socket without a terminal is refused", async () => {
   assert.match(errorOf(result), /cannot use console socket if caisson will not detach or allocate tty/);
 });
 
+test("run --debug tells each step with its time and what was chosen, in either format, and no variable's value", async () => {
+  using bundle = new Bundle(["true"]);
+  bundle.process.env = ["PATH=/bin", "SECRET=hunter2"];
+  bundle.write();
+  const log = join(folder, "debug.json");
+  const id = host.id();
+  const flags = ["--debug", "--log", log, "--log-format", "json"];
+  const silent = await host.run([...flags, "run", "-b", bundle.directory, id]);
+  assert.deepEqual(silent, { exitCode: 0, stdout: "", stderr: "" });
+  const text = readFileSync(log, "utf8");
+  assert.doesNotMatch(text, /hunter2/);
+  const records = text
+    .trimEnd()
+    .split("\n")
+    .map((line) => JSON.parse(line) as Record<string, unknown>);
+  const fields = (msg: string) => records.find((record) => record["msg"] === msg) ?? assert.fail(`${msg} in ${text}`);
+  for (const step of ["read bundle", "choose the VM", "VM ready", "create container", "create", "end sandbox", "run"]) {
+    assert.equal(typeof fields(step)["ms"], "number", step);
+  }
+  assert.match(String(fields("the VM's shape")["accelerator"]), /^(kvm|tcg)$/);
+  assert.match(String(fields("the VM's shape")["transport"]), /^(vsock|virtio-serial)$/);
+  assert.match(String(fields("how the VM starts")["how"]), /^(boot|clone|fork)$/);
+  assert.equal(fields("the sandbox on the host")["cgroup"], `/caisson/${id}`);
+  assert.equal(fields("the VM's network")["namespace"], "a new one");
+  assert.equal(fields("what the container has of the host")["rootfs"], bundle.rootfs);
+
+  const told = await host.run(["--debug", "run", "-b", bundle.directory, host.id()]);
+  assert.equal(told.exitCode, 0);
+  assert.match(told.stderr, /^time=\S+ level=debug msg="VM ready" ms=\d+/m);
+  assert.doesNotMatch(told.stderr, /hunter2/);
+});
+
 test("run --trace tells what took how long", async () => {
   using bundle = new Bundle(["true"]);
   const trace = join(folder, "trace.json");
