@@ -255,13 +255,13 @@ describe("namespaces", { skip: needsRoot }, () => {
       posix.unshare(${CLONE_NEWNS});
       posix.mount("test", source, "tmpfs", 0, "size=64k");
       writeFileSync(source + "/file", "in it");
-      const mounts = posix.cloneMounts(source);
+      const mounts = posix.cloneMounts(source, true);
       posix.unshare(${CLONE_FS});
       posix.setns(home, ${CLONE_NEWNS});
       console.log(readdirSync(source).length);
       posix.attachMounts(mounts, source);
       console.log(readFileSync(source + "/file", "utf8"));
-      try { posix.cloneMounts(source + "/absent"); } catch (error) { console.log(error.code, error.syscall); }
+      try { posix.cloneMounts(source + "/absent", true); } catch (error) { console.log(error.code, error.syscall); }
       try { posix.attachMounts(home, source); } catch (error) { console.log(error.code, error.syscall); }`);
     assert.equal(output, "0\nin it\nENOENT open_tree\nEINVAL move_mount");
   });

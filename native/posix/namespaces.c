@@ -79,10 +79,13 @@ napi_value posix_umount(napi_env env, napi_callback_info info) {
 }
 
 napi_value posix_clone_mounts(napi_env env, napi_callback_info info) {
-  napi_value argument;
+  napi_value arguments[2];
   char *path;
-  if (!read_arguments(env, info, 1, &argument) || !read_string(env, argument, false, &path)) return NULL;
-  int fd = open_tree(AT_FDCWD, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE);
+  bool recursive;
+  if (!read_arguments(env, info, 2, arguments) || !read_bool(env, arguments[1], &recursive) ||
+      !read_string(env, arguments[0], false, &path))
+    return NULL;
+  int fd = open_tree(AT_FDCWD, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | (recursive ? AT_RECURSIVE : 0));
   napi_value result = NULL;
   if (fd < 0)
     throw_errno(env, errno, "open_tree", path);
@@ -90,6 +93,16 @@ napi_value posix_clone_mounts(napi_env env, napi_callback_info info) {
     result = make_int(env, fd);
   free(path);
   return result;
+}
+
+napi_value posix_set_read_only(napi_env env, napi_callback_info info) {
+  napi_value argument;
+  int fd;
+  if (!read_arguments(env, info, 1, &argument) || !read_int(env, argument, &fd)) return NULL;
+  struct mount_attr attributes = {.attr_set = MOUNT_ATTR_RDONLY};
+  if (mount_setattr(fd, "", AT_EMPTY_PATH, &attributes, sizeof attributes) < 0)
+    return throw_errno(env, errno, "mount_setattr", NULL);
+  return make_undefined(env);
 }
 
 napi_value posix_attach_mounts(napi_env env, napi_callback_info info) {

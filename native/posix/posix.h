@@ -38,6 +38,9 @@ napi_value posix_pivot_root(napi_env env, napi_callback_info info);
 napi_value posix_mount(napi_env env, napi_callback_info info);
 napi_value posix_umount(napi_env env, napi_callback_info info);
 napi_value posix_clone_mounts(napi_env env, napi_callback_info info);
+napi_value posix_spawn_program(napi_env env, napi_callback_info info);
+napi_value posix_reap(napi_env env, napi_callback_info info);
+napi_value posix_set_read_only(napi_env env, napi_callback_info info);
 napi_value posix_attach_mounts(napi_env env, napi_callback_info info);
 
 /* network.c */

@@ -9,7 +9,7 @@ import { inCallersMountNamespace, inOwnMountNamespace } from "./mount-namespace.
  * receive what the host does and give nothing back, and so do their copies.
  */
 export function ownMountTree(): number {
-  return cloneMounts("/");
+  return cloneMounts("/", true);
 }
 
 /**
@@ -21,7 +21,7 @@ export function callersMountTree(): number {
     // The copy of a shared mount is shared, too: taking ours away would take theirs.
     unshare(constants.CLONE_NEWNS);
     mount(null, "/", null, constants.MS_REC | constants.MS_SLAVE, null);
-    return cloneMounts("/");
+    return cloneMounts("/", true);
   });
 }
 
