@@ -52,10 +52,8 @@ export interface Surroundings extends LivePids {
   readonly places: Places;
   readonly reserve: Reserve;
   readonly events: Feed<Event>;
-  /** Writes what is dirty of the shared directory back to the host. Throws CAISSON_E_STORAGE. */
-  syncShare(): void;
-  /** Makes what the configuration has of the live share and of the shared memory be there. Throws CAISSON_E_STORAGE. */
-  provide(config: Spec, sharedMemoryBytes: bigint): void;
+  /** Makes the memory that containers share be there, unless it is of no bytes. Throws CAISSON_E_STORAGE. */
+  provideSharedMemory(config: Spec, bytes: bigint): void;
 }
 
 /** One container: its cgroup, its init process and those that exec added. */
@@ -93,6 +91,12 @@ export class Container {
     return lifecycle.init.exit === undefined ? lifecycle.init.pid : undefined;
   }
 
+  /** What of the guest's files it is made of: its root file system, and what its mounts show. */
+  get sources(): string[] {
+    const { root, mounts = [] } = this.#config;
+    return [root?.path, ...mounts.map(({ source }) => source)].filter((path) => path !== undefined);
+  }
+
   /** Sets it up as far as OCI "created"; answers with the init's pid. On failure nothing of it is left. */
   async create(request: CreateContainerRequest): Promise<number> {
     const { configJson, rows, columns, keepNewlines, seccomp, bundle, sharedMemoryBytes, noStdin } = request;
@@ -103,7 +107,7 @@ export class Container {
         config.linux = { ...linux, namespaces: resolveNamespaces(linux.namespaces, this.#sandbox) };
       }
       this.#network = this.#sandbox.reserve.network.give(config);
-      this.#sandbox.provide(config, sharedMemoryBytes);
+      this.#sandbox.provideSharedMemory(config, sharedMemoryBytes);
       this.#config = config;
       this.#seccomp = seccomp;
       this.#bundle = bundle;
@@ -201,7 +205,7 @@ export class Container {
     }
   }
 
-  /** Answers when the process has ended; for the init, when everything of the container has and the share is synced. */
+  /** Answers when the process has ended; for the init, when everything of the container has. */
   async wait(execId: string): Promise<WaitProcessResponse> {
     if (execId === "" && this.#exit !== undefined) return this.#exit;
     const process = this.process(execId);
@@ -282,12 +286,6 @@ export class Container {
     await cgroup.kill();
     this.#lifecycle = { status: "stopped", init };
     init.release();
-    try {
-      this.#sandbox.syncShare();
-    } catch (error) {
-      // How the container ended is worth more than how its last writes did.
-      log("error", `container ${this.id}: ${(error as Error).message}`);
-    }
     this.#reportOom();
     return { exitCode, signal, exitedAtNs: init.endedAtNs, ...oomAnswer(this.#oomKills) };
   }

@@ -6,7 +6,6 @@ import type {
   CreateContainerResponse,
   CreateSandboxRequest,
   Event,
-  Share,
 } from "../protocol/generated/agent.ts";
 import { checkId } from "../protocol/id.ts";
 import type { Spec } from "../protocol/oci.ts";
@@ -35,16 +34,12 @@ export class Sandbox implements Surroundings {
   readonly #containers = new Map<string, Container>();
   #lifecycle: Lifecycle = { status: "blank" };
   readonly #share: MountedShare;
-  readonly #liveShare: MountedShare;
   readonly #sharedMemory: SharedMemory;
-  /** How the live share is mounted, once a container needs it. */
-  #live: Share | undefined;
 
   constructor(places: Places) {
     this.places = places;
     this.reserve = new Reserve(places);
     this.#share = new MountedShare(`${places.runDirectory}/share`);
-    this.#liveShare = new MountedShare(`${places.runDirectory}/live`);
     this.#sharedMemory = new SharedMemory(`${places.runDirectory}/shm`);
   }
 
@@ -52,8 +47,8 @@ export class Sandbox implements Surroundings {
     return this.#lifecycle.status === "created" ? this.#lifecycle.id : UNNAMED;
   }
 
-  /** Makes the guest this sandbox. Throws CAISSON_E_STATE the second time. */
-  create(request: CreateSandboxRequest): void {
+  /** Makes the guest this sandbox. Throws CAISSON_E_STATE the second time, CAISSON_E_STORAGE. */
+  async create(request: CreateSandboxRequest): Promise<void> {
     if (this.#lifecycle.status !== "blank") {
       throw new CaissonError(
         "CAISSON_E_STATE",
@@ -66,20 +61,18 @@ export class Sandbox implements Surroundings {
     if (request.realtimeNs > 0n) clockSettime(request.realtimeNs);
     if (isLogLevel(request.logLevel)) setLogLevel(request.logLevel);
     if (request.hostname !== "") writeFileSync("/proc/sys/kernel/hostname", request.hostname);
-    if (request.share !== undefined) this.#share.mount(request.share);
-    this.#live = request.liveShare;
+    if (request.share !== undefined) await this.#share.mount(request.share);
     if (request.networkRequests.length > 0) applyNetwork(request.networkRequests, 0);
     this.#lifecycle = { status: "created", id: request.sandboxId };
     log("info", `this is sandbox ${request.sandboxId}`);
   }
 
   /**
-   * Kills and removes every container, writes the share back and unmounts it. Idempotent. The guest is blank again then,
+   * Kills and removes every container, and unmounts the share. Idempotent. The guest is blank again then,
    * with nothing left to do for itself: this is how a template is left.
    */
   async destroy(): Promise<void> {
     await Promise.all([...this.#containers.keys()].map((id) => this.deleteContainer(id, true)));
-    this.#liveShare.unmount();
     this.#share.unmount();
     this.#sharedMemory.remove();
     this.#lifecycle = { status: "blank" };
@@ -121,6 +114,7 @@ export class Sandbox implements Surroundings {
     if (container === undefined) return;
     await container.delete(force);
     this.#containers.delete(id);
+    this.#share.release([...this.#containers.values()].flatMap(({ sources }) => sources));
     // Whoever warms a template up saves it next, and its clones want a launcher that runs already.
     if (this.#lifecycle.status === "blank") this.reserve.fill();
   }
@@ -135,17 +129,8 @@ export class Sandbox implements Surroundings {
     return [...this.#containers.values()].some((container) => container.livePid === pid);
   }
 
-  /** Brings everything written below the shares to the host. Throws CAISSON_E_STORAGE. */
-  syncShare(): void {
-    this.#share.sync();
-    this.#liveShare.sync();
-  }
-
-  /** Makes what a container needs of the sandbox be there. Throws as MountedShare.mount() and SharedMemory.provide(). */
-  provide({ mounts = [] }: Spec, sharedMemoryBytes: bigint): void {
-    if (sharedMemoryBytes > 0n) this.#sharedMemory.provide(mounts, sharedMemoryBytes);
-    if (this.#live === undefined || !mounts.some(({ source }) => source?.startsWith(`${this.#liveShare.path}/`)))
-      return;
-    this.#liveShare.mount(this.#live);
+  /** Makes the memory that a container shares with others be there. Throws as SharedMemory.provide(). */
+  provideSharedMemory({ mounts = [] }: Spec, bytes: bigint): void {
+    if (bytes > 0n) this.#sharedMemory.provide(mounts, bytes);
   }
 }

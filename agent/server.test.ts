@@ -299,7 +299,7 @@ test("a container joins the namespaces of another one, and no others", async () 
 
 test("CreateSandbox works once, sets the host name and starts the log; DestroySandbox ends every container", async () => {
   await start("last", ["sleep", "1000"]);
-  const none = { entropy: Buffer.alloc(0), share: undefined, liveShare: undefined, networkRequests: Buffer.alloc(0) };
+  const none = { entropy: Buffer.alloc(0), share: undefined, networkRequests: Buffer.alloc(0) };
   const request = { ...none, realtimeNs: 0n, logLevel: "debug" };
   const log = agent.log();
   await fails(agent.call("createSandbox", { ...request, sandboxId: "a/b", hostname: "" }), "CAISSON_E_ID_INVALID");

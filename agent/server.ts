@@ -63,8 +63,8 @@ function handlers(sandbox: Sandbox): AgentServer {
       networkDevices: networkDevices(),
     })),
 
-    createSandbox: unary((request) => {
-      sandbox.create(request);
+    createSandbox: unary(async (request) => {
+      await sandbox.create(request);
       return { answeredNs: realtime() };
     }),
     destroySandbox: action(() => sandbox.destroy()),

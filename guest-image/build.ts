@@ -24,6 +24,7 @@ import { imageId, isUpToDate, type Manifest } from "./manifest.ts";
 import { type LoadRule, loadOrder, parseLoadRules, renderLoadList } from "./modules.ts";
 import { download, type Package, sha256Of, unpack } from "./packages.ts";
 import { run } from "./run.ts";
+import { SLOT_TABLE_PATH, slotTable } from "./slot-table.ts";
 import { install, installLibraries, makeSkeleton, packErofs, strip } from "./tree.ts";
 
 const IMAGE = "out/image";
@@ -147,7 +148,7 @@ function linkApplets(root: string): void {
   }
 }
 
-/** PID 1, the modules that it loads, and a console for what it has to say. */
+/** An ACPI table for the kernel, which looks for it at the start; PID 1, the modules that it loads, and a console for what it has to say. */
 function makeInitramfs(root: string, kernel: KernelModules, rules: LoadRule[]): Buffer {
   const modules = loadOrder(
     kernel.index,
@@ -155,6 +156,8 @@ function makeInitramfs(root: string, kernel: KernelModules, rules: LoadRule[]): 
   );
   const list = renderLoadList(rules, kernel.index, (name) => `/${name}.ko`);
   const entries: CpioEntry[] = [
+    ...["kernel", "kernel/firmware", "kernel/firmware/acpi"].map((path) => ({ type: "folder" as const, path })),
+    { type: "file", path: SLOT_TABLE_PATH, data: slotTable(), executable: false },
     ...["dev", "sys", "root"].map((path) => ({ type: "folder" as const, path })),
     { type: "character-device", path: "dev/console", major: 5, minor: 1 },
     { type: "file", path: "init", data: readFileSync(INIT), executable: true },

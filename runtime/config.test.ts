@@ -27,7 +27,7 @@ test("parseSettings reads every key", () => {
     machine = "q35"
     accelerator = "tcg"
     transport = "virtio-serial"
-    shared_fs = "virtio-9p"
+    shared_fs = "virtio-fs"
     template = "off"
     fork_server = "off"
     template_dir = "/mnt/templates"
@@ -37,6 +37,7 @@ test("parseSettings reads every key", () => {
     default_vcpus = 4
     memory_overhead_mib = 96
     qemu = "/opt/qemu/bin/qemu-system-x86_64"
+    virtiofsd = "/opt/virtiofsd"
     kernel = "/boot/vmlinuz"
     initrd = "/boot/initrd.img"
     image = "/srv/root.erofs"
@@ -51,7 +52,7 @@ test("parseSettings reads every key", () => {
     machine: "q35",
     accelerator: "tcg",
     transport: "virtio-serial",
-    sharedFs: "virtio-9p",
+    sharedFs: "virtio-fs",
     template: "off",
     forkServer: "off",
     templateDir: "/mnt/templates",
@@ -61,6 +62,7 @@ test("parseSettings reads every key", () => {
     defaultVcpus: 4,
     memoryOverheadMib: 96,
     qemu: "/opt/qemu/bin/qemu-system-x86_64",
+    virtiofsd: "/opt/virtiofsd",
     kernel: "/boot/vmlinuz",
     initrd: "/boot/initrd.img",
     image: "/srv/root.erofs",
@@ -88,7 +90,7 @@ test("parseSettings tells wrong types, wrong names and numbers out of range, all
   assert.match(message, /machine must be "microvm" or "q35", not "pc"/);
   assert.match(message, /kernel must be an absolute path, not "vmlinuz"/);
   assert.match(message, /kernel_params must be a text like .*, not a list/);
-  assert.match(messageOf('shared_fs = "virtio-fs"'), /shared_fs must be "virtio-9p", not "virtio-fs"/);
+  assert.match(messageOf('shared_fs = "virtio-9p"'), /shared_fs must be "virtio-fs", not "virtio-9p"/);
   assert.match(messageOf("memory_mib = 1.5"), /memory_mib must be a number of MiB from 128 to \d+, not 1\.5/);
   assert.match(messageOf('image = "/a,readonly=off"'), /comma/);
   assert.match(messageOf('qemu = "bin/qemu"'), /qemu must be a command's name or its absolute path/);

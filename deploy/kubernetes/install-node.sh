@@ -27,6 +27,8 @@ restart_containerd() {
 install_caisson() {
   on_node sh -c 'command -v qemu-system-x86_64' >/dev/null ||
     fail "the node has no qemu-system-x86_64: install QEMU 7.2 or later on it (Debian: apt-get install qemu-system-x86)"
+  on_node sh -c 'ls /usr/libexec/virtiofsd /usr/lib/qemu/virtiofsd /usr/lib/virtiofsd 2>/dev/null | grep -q .' ||
+    fail "the node has no virtiofsd: install it (Debian 13: apt-get install virtiofsd; Debian 12 has it with QEMU)"
   version=$(on_node containerd --version | sed -n 's/.* v\{0,1\}\([0-9][0-9]*\)\.[0-9].*/\1/p')
   [ -f "$DEPLOY/caisson-${version:-none}.toml" ] || fail "the node's containerd is of a version that is not known: ${version:-none}"
   # Renamed into place: a shim that starts meanwhile finds either the old files or the new ones.

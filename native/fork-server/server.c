@@ -22,7 +22,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
@@ -224,22 +223,12 @@ static void *wait_for_maker(void *argument) {
   serve();
 }
 
-/* QEMU's 9p server opens as many files as it may, and copies are for sandboxes of others than whoever has had this
- * made. */
-static void raise_file_limit(void) {
-  struct rlimit limit;
-  if (getrlimit(RLIMIT_NOFILE, &limit) < 0) return;
-  limit.rlim_cur = limit.rlim_max;
-  setrlimit(RLIMIT_NOFILE, &limit);
-}
-
 __attribute__((constructor)) static void begin(void) {
   static int maker;
   const char *descriptors = getenv("CAISSON_FORK_SERVER");
   sigset_t all, before;
   pthread_t thread;
   if (descriptors == NULL || sscanf(descriptors, "%d,%d", &maker, &listener) != 2) return;
-  raise_file_limit();
   sigfillset(&all);
   pthread_sigmask(SIG_SETMASK, &all, &before);
   if (pthread_create(&thread, NULL, wait_for_maker, &maker) != 0) _exit(1);

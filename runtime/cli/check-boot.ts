@@ -1,5 +1,5 @@
 /** The proof that containers can run: a VM of the kind that they will have, which has booted. */
-import { closeSync, mkdirSync, mkdtempSync, openSync, rmSync } from "node:fs";
+import { closeSync, mkdtempSync, openSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { CaissonError } from "../../protocol/errors.ts";
 import { connectAgent } from "../agent-client/connect.ts";
@@ -51,7 +51,7 @@ function hasTemplate(settings: Settings, shape: VmShape): boolean {
   if (settings.template === "off") return false;
   try {
     const networks = networkProblem() === undefined ? [ANY_TAP] : [];
-    using template = templateStore(settings).open({ ...shape, networks, shareDirectory: "", consoleLog: "" });
+    using template = templateStore(settings).open({ ...shape, networks, consoleLog: "" });
     return template !== undefined;
   } catch (error) {
     // What is wrong with the templates' folder is another finding.
@@ -64,7 +64,7 @@ function hasTemplate(settings: Settings, shape: VmShape): boolean {
 function identityOf(shape: VmShape): string {
   const imageFd = openSync(shape.image, "r");
   try {
-    const spec: VmSpec = { ...shape, shareDirectory: "", consoleLog: "" };
+    const spec: VmSpec = { ...shape, consoleLog: "" };
     return templateKey(spec, templateInputs(spec, imageFd));
   } finally {
     closeSync(imageFd);
@@ -76,8 +76,7 @@ async function boot(shape: VmShape, facts: string, limitMs: number, signal: Abor
   const folder = mkdtempSync(join(facts, "boot-"));
   const start = performance.now();
   try {
-    const spec: VmSpec = { ...shape, shareDirectory: join(folder, "share"), consoleLog: join(folder, "console.log") };
-    mkdirSync(spec.shareDirectory, { mode: 0o700 });
+    const spec: VmSpec = { ...shape, consoleLog: join(folder, "console.log") };
     const { machine } = await bootMachine(spec, answers, { signal, limitMs });
     const seconds = (performance.now() - start) / 1000;
     await machine.kill();

@@ -7,7 +7,7 @@ import { DEFAULT_SETTINGS_FILE, loadSettings, type Settings } from "../config.ts
 import { formatError } from "../errors.ts";
 import { networkProblem, vhostNetProblem } from "../network/abilities.ts";
 import { cgroupMounts } from "../sandbox/cgroup.ts";
-import { chooseTransport, templateStore, usableFacts } from "../sandbox/vm-choice.ts";
+import { chooseTransport, chooseVirtiofsd, templateStore, usableFacts } from "../sandbox/vm-choice.ts";
 import { chooseAccelerator, judgeKvm } from "../vm/accelerator.ts";
 import { findQemu, type Qemu } from "../vm/qemu.ts";
 import type { Accelerator } from "../vm/spec.ts";
@@ -59,6 +59,7 @@ async function inspect(settingsFile: string | undefined): Promise<Finding[]> {
     accelerator = found.accelerator;
     findings.push(...found.findings);
   }
+  findings.push(await files(settings));
   findings.push(...transports(settings, accelerator), ...network(), cgroups(), templates(settings));
   return [...findings, await boots(settings, findings)];
 }
@@ -82,6 +83,16 @@ function defaultSettings(): string {
 function root(): Finding {
   if (process.geteuid?.() === 0) return { subject: "user", status: "ok", found: "root" };
   return { subject: "user", status: "failed", found: "not root", remedy: "Run caisson as root." };
+}
+
+async function files(settings: Settings): Promise<Finding> {
+  try {
+    const { path, flavour, version } = await chooseVirtiofsd(settings);
+    const kind = flavour === "c" ? "QEMU's" : "the Rust one";
+    return { subject: "virtiofsd", status: "ok", found: `${path}, version ${version} (${kind})` };
+  } catch (error) {
+    return failed("virtiofsd", error);
+  }
 }
 
 /** /dev/kvm that opens is not KVM that works: the verdict is a kernel's, which was booted under it. */

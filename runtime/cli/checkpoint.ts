@@ -8,13 +8,13 @@ export function command(): Command {
 
 /** `checkpoint` and `restore`, whatever they are called with. */
 export function refused(name: string): Command {
-  return verb(name, "Not possible: QEMU does not save a VM while a directory of the host is mounted in it (9p).")
+  return verb(name, "Not possible: QEMU does not save a VM while a directory of the host is mounted in it.")
     .argument("[arguments...]")
     .allowUnknownOption()
     .action(() => {
       throw new CaissonError(
         "CAISSON_E_USAGE",
-        `${name} is not supported: QEMU does not save a VM while a directory of the host is mounted in it (9p)`,
+        `${name} is not supported: QEMU does not save a VM while a directory of the host is mounted in it`,
         { remedy: "Stop the container and start it again; a start takes well under a second." },
       );
     });

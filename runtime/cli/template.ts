@@ -8,8 +8,9 @@ import { loadBundle } from "../oci/bundle.ts";
 import { defaultSpec } from "../oci/default-spec.ts";
 import { removeWithin, SharedCgroup } from "../sandbox/cgroup.ts";
 import { FORK_SERVER_CGROUP, type ForkServerParams, spawnMaker } from "../sandbox/fork-server/spawn.ts";
-import { chooseVm, hostSize, templateStore } from "../sandbox/vm-choice.ts";
-import { WARM_LIMIT_FACTOR, warm } from "../sandbox/warm.ts";
+import { chooseVirtiofsd, chooseVm, hostSize, templateStore } from "../sandbox/vm-choice.ts";
+import { WARM_LIMIT_FACTOR, warmWith } from "../sandbox/warm.ts";
+import { enterPrivateMountNamespace } from "../storage/mount-namespace.ts";
 import { canFork, forkServerPid } from "../vm/fork-server/fork-server.ts";
 import { ANY_TAP } from "../vm/spec.ts";
 import type { StoredTemplate } from "../vm/template/store.ts";
@@ -52,6 +53,8 @@ export function command(globals: Globals): Command {
 }
 
 async function build({ config }: Globals, bundle: string | undefined): Promise<string> {
+  // What a guest is warmed up with is mounted for it.
+  enterPrivateMountNamespace();
   const spec: Spec = bundle === undefined ? defaultSpec() : loadBundle(bundle).config;
   const settings: Settings = applyAnnotations(loadSettings(config), spec.annotations);
   using foreground = new Foreground();
@@ -60,9 +63,12 @@ async function build({ config }: Globals, bundle: string | undefined): Promise<s
   const shape = await chooseVm(settings, size, signal);
   // What a container with one interface uses, or with none (runtime/network/network.ts).
   const networks = networkProblem() === undefined ? [ANY_TAP] : [];
-  const vm = { ...shape, networks, shareDirectory: "", consoleLog: "" };
+  const vm = { ...shape, networks, consoleLog: "" };
   const limitMs = settings.bootTimeoutSeconds * 1000 * WARM_LIMIT_FACTOR;
-  using template = await templateStore(settings).prepare(vm, warm, { signal, limitMs });
+  using template = await templateStore(settings).prepare(vm, warmWith(await chooseVirtiofsd(settings)), {
+    signal,
+    limitMs,
+  });
   if (settings.forkServer === "on" && canFork(vm)) {
     await makeForkServer({ settings, size, devices: networks.length }, template.folder, { signal, limitMs });
   }

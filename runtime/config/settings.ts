@@ -6,7 +6,8 @@ export interface Settings {
   machine: "microvm" | "q35";
   accelerator: "auto" | "kvm" | "tcg";
   transport: "auto" | "vsock" | "virtio-serial";
-  sharedFs: "virtio-9p";
+  /** How the guest has root file systems and volumes. */
+  sharedFs: "virtio-fs";
   /** Sandboxes are clones of a warm template, or boot. */
   template: "on" | "off";
   /** Emulated sandboxes are forked from a warm QEMU, or each is cloned. */
@@ -23,6 +24,8 @@ export interface Settings {
   memoryOverheadMib: number;
   /** Name or absolute path of qemu-system-x86_64; found in PATH when undefined. */
   qemu: string | undefined;
+  /** Absolute path of virtiofsd; looked for where distributions put it when undefined. */
+  virtiofsd: string | undefined;
   /** Absolute paths of the guest image's parts. */
   kernel: string;
   initrd: string;
@@ -62,8 +65,7 @@ export const KEYS: ReadonlyMap<string, Key> = new Map<string, Key>([
   ["machine", { name: "machine", kind: "choice", values: ["microvm", "q35"], annotation: true }],
   ["accelerator", { name: "accelerator", kind: "choice", values: ["auto", "kvm", "tcg"], annotation: true }],
   ["transport", { name: "transport", kind: "choice", values: ["auto", "vsock", "virtio-serial"], annotation: true }],
-  // virtio-fs joins it here when storage/ carries it out.
-  ["shared_fs", { name: "sharedFs", kind: "choice", values: ["virtio-9p"], annotation: true }],
+  ["shared_fs", { name: "sharedFs", kind: "choice", values: ["virtio-fs"], annotation: true }],
   ["template", { name: "template", kind: "choice", values: ["on", "off"], annotation: true }],
   ["fork_server", { name: "forkServer", kind: "choice", values: ["on", "off"], annotation: true }],
   ["template_dir", { name: "templateDir", kind: "path", annotation: false }],
@@ -73,6 +75,7 @@ export const KEYS: ReadonlyMap<string, Key> = new Map<string, Key>([
   ["default_vcpus", { name: "defaultVcpus", ...vcpus(), annotation: false }],
   ["memory_overhead_mib", { name: "memoryOverheadMib", ...mebibytes(64), annotation: false }],
   ["qemu", { name: "qemu", kind: "name", annotation: false }],
+  ["virtiofsd", { name: "virtiofsd", kind: "path", annotation: false }],
   ["kernel", { name: "kernel", kind: "path", annotation: false }],
   ["initrd", { name: "initrd", kind: "path", annotation: false }],
   ["image", { name: "image", kind: "path", annotation: false }],
@@ -97,7 +100,7 @@ export const DEFAULTS: Readonly<Settings> = {
   machine: "microvm",
   accelerator: "auto",
   transport: "auto",
-  sharedFs: "virtio-9p",
+  sharedFs: "virtio-fs",
   template: "on",
   forkServer: "on",
   templateDir: undefined,
@@ -107,6 +110,7 @@ export const DEFAULTS: Readonly<Settings> = {
   defaultVcpus: 1,
   memoryOverheadMib: 128,
   qemu: undefined,
+  virtiofsd: undefined,
   kernel: join(IMAGE_FOLDER, "vmlinux"),
   initrd: join(IMAGE_FOLDER, "initrd.img"),
   image: join(IMAGE_FOLDER, "root.erofs"),

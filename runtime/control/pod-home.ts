@@ -77,7 +77,7 @@ export class PodHome implements Home {
     const [other] = cgroups;
     if (other === undefined || cgroups.includes(this.#cgroup)) return;
     // What a hook of the first container has left stays in its cgroup, and goes with it.
-    new SharedCgroup(other).adopt([process.pid, this.sandbox.machine.pid]);
+    new SharedCgroup(other).adopt([process.pid, ...this.sandbox.machine.pids()]);
     this.#hosted.cgroup.giveUp();
     this.#cgroup = other;
   }

@@ -48,7 +48,7 @@ const CONFIG: readonly Refusal<Spec>[] = [
   },
   {
     field: "mounts[].uidMappings",
-    reason: "shared directories cannot be id-mapped (9p does not allow it)",
+    reason: "shared directories cannot be id-mapped",
     asked: idMapped,
   },
   { field: "linux.mountLabel", reason: NO_LABELS, asked: ({ linux }) => some(linux?.mountLabel) },

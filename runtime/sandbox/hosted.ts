@@ -11,7 +11,7 @@ import { canFork } from "../vm/fork-server/fork-server.ts";
 import { DeferredForkServer } from "./fork-server/deferred.ts";
 import { OwnCgroup } from "./own-cgroup.ts";
 import { Sandbox } from "./sandbox.ts";
-import { chooseVm, sandboxTemplates, type VmShape } from "./vm-choice.ts";
+import { chooseVirtiofsd, chooseVm, sandboxTemplates, type VmShape } from "./vm-choice.ts";
 
 /** A process that a hook has left in it keeps it. */
 const CGROUP_LIMIT_MS = 500;
@@ -67,20 +67,26 @@ export class HostedSandbox {
     await options.prepare?.();
     const choosing = now();
     const shape = await chooseVm(settings, size, signal);
+    const virtiofsd = await chooseVirtiofsd(settings);
     tracePhase("choose the VM", choosing);
     tellChoice(shape);
     log.debug("the sandbox on the host", { cgroup: cgroup.path, share, consoleLog });
-    const vm = { ...shape, shareDirectory: share, consoleLog };
+    const vm = { ...shape, consoleLog };
     const templates = sandboxTemplates(settings);
     const forks = templates !== undefined && settings.forkServer === "on" && canFork(vm);
     const sandbox = await Sandbox.start({
       id,
       vm,
+      shareDirectory: share,
+      virtiofsd,
       templates,
       forks,
-      onForked: async (pid) => {
+      onForked: async (machine) => {
         await joined;
-        await cgroup.take([pid]);
+        const pids = machine.pids();
+        await cgroup.take(pids);
+        // What one of them has forked meanwhile was where that one was.
+        await cgroup.take(machine.pids().filter((pid) => !pids.includes(pid)));
       },
       ready: joined,
       bootLimitMs: settings.bootTimeoutSeconds * 1000,

@@ -14,6 +14,8 @@ import { guestResources } from "../oci/guest-resources.ts";
 import { giveOwnSources } from "../oci/own-sources.ts";
 import { compileSeccomp, type SeccompFilter } from "../oci/seccomp.ts";
 import { Share } from "../storage/share.ts";
+import type { Virtiofsd } from "../storage/virtiofsd/find.ts";
+import { startVirtiofsd } from "../storage/virtiofsd/process.ts";
 import { now, tracePhase } from "../trace.ts";
 import { type Booted, bootMachine } from "../vm/boot.ts";
 import type { MachineDeath } from "../vm/death.ts";
@@ -32,18 +34,21 @@ import type { GuestVm } from "./guest-vm.ts";
 import { sandboxRequest } from "./request.ts";
 import { giveSharedMemory } from "./shared-memory.ts";
 import type { ProcessIo } from "./stdio.ts";
-import { greet, WARM_LIMIT_FACTOR, warm } from "./warm.ts";
+import { greet, WARM_LIMIT_FACTOR, warmWith } from "./warm.ts";
 
 export interface SandboxOptions {
   id: string;
   /** But for its network devices. */
   vm: VmSpec;
+  /** Mount point of what the guest sees. */
+  shareDirectory: string;
+  virtiofsd: Virtiofsd;
   /** Where to find or build a warm template to clone; undefined boots. */
   templates: TemplateStore | undefined;
   /** Whether the VM is forked where that can be. */
   forks: boolean;
-  /** Called with the pid of a QEMU that was forked: it is not where this process is. */
-  onForked?: (pid: number) => Promise<void>;
+  /** Called with a VM that was forked: its processes are not where this process is. */
+  onForked?: (machine: Machine) => Promise<void>;
   /** Waited for before QEMU is started by this process, which is then where it is to be. Its failure is the start's. */
   ready?: Promise<void>;
   bootLimitMs: number;
@@ -112,7 +117,7 @@ export class Sandbox implements GuestVm {
     using undo = new DisposableStack();
     const { network } = given;
     undo.defer(() => network?.close());
-    const share = undo.adopt(new Share(given.vm.shareDirectory), (each) => each.close());
+    const share = undo.adopt(new Share(given.shareDirectory), (each) => each.close());
     const connecting = now();
     const requests = network?.connect() ?? [];
     tracePhase("connect the network", connecting);
@@ -148,7 +153,15 @@ export class Sandbox implements GuestVm {
         clock.answered(await createSandbox(client, options, network, limit), realtime());
         return client;
       },
-      { signal, limitMs: options.bootLimitMs, trace, clone: template, forkServer, onForked: options.onForked },
+      {
+        signal,
+        limitMs: options.bootLimitMs,
+        trace,
+        clone: template,
+        forkServer,
+        onForked: options.onForked,
+        startShareServer: () => startVirtiofsd(options.virtiofsd, share.served),
+      },
     );
     tracePhase("VM ready", starting);
     followGuestLog(booted.value);
@@ -282,6 +295,7 @@ function startFacts(
 async function openTemplate({
   templates,
   vm,
+  virtiofsd,
   ready,
   signal,
   bootLimitMs,
@@ -292,7 +306,7 @@ async function openTemplate({
     const built = templates.open(vm);
     if (built !== undefined) return built;
     await ready;
-    return await templates.prepare(vm, warm, { signal, limitMs: bootLimitMs * WARM_LIMIT_FACTOR });
+    return await templates.prepare(vm, warmWith(virtiofsd), { signal, limitMs: bootLimitMs * WARM_LIMIT_FACTOR });
   } catch (error) {
     if (!(error instanceof CaissonError) || error.code !== "CAISSON_E_TEMPLATE") throw error;
     log.warning(`the sandbox boots, since there is no template for it: ${formatError(error)}`);
@@ -310,7 +324,8 @@ async function createSandbox(
   signal: AbortSignal,
 ): Promise<bigint> {
   const start = now();
-  const request = sandboxRequest(options.id, options.logLevel, encodeBatch(network), options.hostname);
+  const { id, logLevel, vm, hostname } = options;
+  const request = sandboxRequest(id, logLevel, encodeBatch(network), vm.machine, hostname);
   try {
     const { answeredNs } = await agent.call("createSandbox", request, { signal });
     return answeredNs;

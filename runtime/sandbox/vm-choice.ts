@@ -6,6 +6,7 @@ import type { Settings } from "../config/settings.ts";
 import type { SandboxSize } from "../config/size.ts";
 import { formatError, systemErrorSentence } from "../errors.ts";
 import { log } from "../log.ts";
+import { findVirtiofsd, type Virtiofsd } from "../storage/virtiofsd/find.ts";
 import { type AcceleratorChoice, chooseAccelerator } from "../vm/accelerator.ts";
 import { findQemu } from "../vm/qemu.ts";
 import type { Accelerator, Transport, VmSpec } from "../vm/spec.ts";
@@ -15,7 +16,7 @@ import { tscKhz } from "../vm/tsc.ts";
 import { vsockProblem } from "../vm/vsock.ts";
 
 /** What does not depend on one sandbox: the host's abilities matched with the settings. */
-export type VmShape = Omit<VmSpec, "shareDirectory" | "consoleLog">;
+export type VmShape = Omit<VmSpec, "consoleLog">;
 
 /** What this machine has: the most that a sandbox can be given. */
 export function hostSize(): SandboxSize {
@@ -70,6 +71,13 @@ export async function chooseVm(settings: Settings, size: SandboxSize, signal: Ab
     ...(choice.accelerator === "tcg" ? { tscKhz: await tscKhz(facts) } : {}),
     networks: [],
   };
+}
+
+/** What serves files to the VM on this host. @throws CaissonError CAISSON_E_HOST when there is nothing that can. */
+export async function chooseVirtiofsd(settings: Settings): Promise<Virtiofsd> {
+  const facts = factsDirectory(settings);
+  makePrivateFolder(facts);
+  return await findVirtiofsd(facts, settings.virtiofsd);
 }
 
 function requireReadable(what: string, path: string): void {

@@ -1,3 +1,4 @@
+import { join } from "node:path";
 import { type Duplex, Readable, Writable } from "node:stream";
 import { CaissonError } from "../../protocol/errors.ts";
 import type { NetworkDevice } from "../../protocol/generated/agent.ts";
@@ -7,9 +8,11 @@ import { connectAgent, PROTOCOL_MAJOR } from "../agent-client/connect.ts";
 import { FIRST_GUEST_INDEX } from "../network/guest.ts";
 import { encodeBatch } from "../network/message.ts";
 import { defaultSpec } from "../oci/default-spec.ts";
-import type { Share } from "../storage/share.ts";
-import type { Machine } from "../vm/machine.ts";
-import { initialMac } from "../vm/spec.ts";
+import { Share } from "../storage/share.ts";
+import type { Virtiofsd } from "../storage/virtiofsd/find.ts";
+import { startVirtiofsd } from "../storage/virtiofsd/process.ts";
+import { initialMac, type VmSpec } from "../vm/spec.ts";
+import type { Warm } from "../vm/template/build.ts";
 import { GuestClock } from "./clock.ts";
 import { Container } from "./container.ts";
 import { updateNetwork } from "./guest-network.ts";
@@ -64,16 +67,32 @@ function checkNumber({ index, mac }: NetworkDevice): void {
 }
 
 /**
- * Exercises a freshly booted guest the way a sandbox does, with throw-away containers and processes, so that its clones
- * run compiled code from memory that has been touched; then ends its own connection, since a clone brings a new one.
+ * What exercises a freshly booted guest the way a sandbox does, with a shared directory, throw-away containers and processes, so that its
+ * clones run compiled code from memory that has been touched. It then ends its own connection, since a clone brings a new one, and the VM
+ * is without the directory's device again. Needs a private mount namespace (storage/share.ts).
  */
-export async function warm(machine: Machine, signal: AbortSignal): Promise<void> {
-  await exercise(machine.agent, signal, ROUNDS, (agent) => live(agent, warmSpec(), ["cat"]));
+export function warmWith(virtiofsd: Virtiofsd): Warm {
+  return async (machine, signal, folder) => {
+    using undo = new DisposableStack();
+    const share = undo.adopt(new Share(join(folder, "share")), (each) => each.close());
+    // Added to a guest that runs, as a clone's is.
+    const begin = () => machine.addShare(startVirtiofsd(virtiofsd, share.served), signal);
+    await exercise(machine, machine.agent, signal, { begin, rounds: ROUNDS }, (agent) =>
+      live(agent, warmSpec(), ["cat"]),
+    );
+    await machine.removeShare(signal);
+  };
 }
 
-/** As warm(), for a QEMU that is to be forked: with a container whose files are the host's, as the sandboxes' are. */
-export async function rehearse(connection: Duplex, share: Share, rootfs: string, signal: AbortSignal): Promise<void> {
-  await exercise(connection, signal, 1, async (agent) => {
+/** As warmWith(), for a QEMU that is to be forked: with a container whose files are the host's, as the sandboxes' are. */
+export async function rehearse(
+  vm: Pick<VmSpec, "machine">,
+  connection: Duplex,
+  share: Share,
+  rootfs: string,
+  signal: AbortSignal,
+): Promise<void> {
+  await exercise(vm, connection, signal, { rounds: 1 }, async (agent) => {
     const own = { ...defaultSpec(), process: processOf([REHEARSED]), root: { path: rootfs } };
     try {
       await live(agent, share.addContainer(WARM_ID, own, rootfs, rootfs));
@@ -85,19 +104,21 @@ export async function rehearse(connection: Duplex, share: Share, rootfs: string,
 }
 
 async function exercise(
+  { machine }: Pick<VmSpec, "machine">,
   connection: Duplex,
   signal: AbortSignal,
-  rounds: number,
+  { begin, rounds }: { begin?: () => Promise<void>; rounds: number },
   run: (agent: Agent) => Promise<void>,
 ): Promise<void> {
   const agent = await connectAgent(connection);
   try {
     const devices = await greet(agent, signal);
+    await begin?.();
     const log = agent.watchLog().on("error", () => {});
     log.resume();
     for (let round = 0; round < rounds; round++) {
       const network = devices > 0 ? WARM_NETWORK : [];
-      await agent.call("createSandbox", sandboxRequest("warm", "info", encodeBatch(network)), { signal });
+      await agent.call("createSandbox", sandboxRequest("warm", "info", encodeBatch(network), machine), { signal });
       await run(agent);
       await agent.call("adjustClock", { slewNs: 0n }, { signal });
       if (devices > 0) await updateNetwork(agent, { pid: 0, requests: WARM_NETWORK_UNDONE });

@@ -1,4 +1,5 @@
-import { constants, mount } from "../../native/posix/index.ts";
+import { closeSync } from "node:fs";
+import { attachMounts, cloneMounts, setReadOnly } from "../../native/posix/index.ts";
 import { CaissonError } from "../../protocol/errors.ts";
 
 export interface BindOptions {
@@ -10,18 +11,21 @@ export interface BindOptions {
   field: string;
 }
 
-/** Shows a file or directory of the host at `target`, which is there. @throws CaissonError CAISSON_E_STORAGE naming the field. */
+/**
+ * Shows a file or directory of the host at `target`, which is there. The mount is read-only before it is anywhere: a later change would
+ * not reach its copy in virtiofsd's mount namespace.
+ * @throws CaissonError CAISSON_E_STORAGE naming the field.
+ */
 export function bind(source: string, target: string, { recursive, readOnly, field }: BindOptions): void {
   try {
-    mount(source, target, null, constants.MS_BIND | (recursive ? constants.MS_REC : 0), null);
-    if (readOnly) setReadOnly(target, true);
+    const tree = cloneMounts(source, recursive);
+    try {
+      if (readOnly) setReadOnly(tree);
+      attachMounts(tree, target);
+    } finally {
+      closeSync(tree);
+    }
   } catch (cause) {
     throw new CaissonError("CAISSON_E_STORAGE", `${field}: ${source} cannot be shared with the VM`, { cause, field });
   }
-}
-
-/** Changes a bind mount; what is mounted below it stays as it is. */
-export function setReadOnly(target: string, readOnly: boolean): void {
-  const flags = constants.MS_REMOUNT | constants.MS_BIND | (readOnly ? constants.MS_RDONLY : 0);
-  mount(null, target, null, flags, null);
 }

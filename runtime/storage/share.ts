@@ -14,9 +14,8 @@ import { Volumes } from "./volumes.ts";
 /** Not in any container's id. */
 const VOLUMES = "~volumes";
 
-/** Where the guest's agent mounts the shared directory: for what only this guest writes, and for what the host does, too. */
+/** Where the guest's agent mounts the shared directory. */
 export const GUEST_SHARE = "/run/caisson/share";
-const GUEST_LIVE_SHARE = "/run/caisson/live";
 
 /**
  * Room for the share's own directories and mount points: all that a hostile guest could write beside the volumes. Whoever
@@ -26,11 +25,17 @@ const SHARE_TMPFS = "mode=0711,size=1m,nr_inodes=4096";
 
 /**
  * The one directory that the sandbox's VM can see. Root file systems and volumes are bind mounts below it:
- * `<container>/rootfs`, `<container>/mounts/<index>` for files and overlays, and `~volumes/<n>` for directories. Only to be used in a private mount namespace.
+ * `<container>/rootfs`, `<container>/mounts/<index>` for files and overlays, and `~volumes/<n>` for directories. Processes that have a copy of
+ * this process's mount namespace see them come and go, as virtiofsd does. Only to be used in a private mount namespace.
  */
 export class Share {
   readonly directory: string;
+  /** The same, read-only but for what is mounted in it: what virtiofsd is to serve. */
+  readonly served: string;
   readonly #volumes: Volumes;
+  /** The folders of the containers, by their ids. The guest remembers a name for a while, so none is used twice. */
+  readonly #folders = new Map<string, string>();
+  #count = 0;
   /** Of each container, by its id. */
   readonly #shown = new Map<string, Shown[]>();
   #open = true;
@@ -39,8 +44,12 @@ export class Share {
   constructor(directory: string) {
     this.directory = directory;
     this.#volumes = new Volumes(join(directory, VOLUMES));
-    mkdirSync(directory, { recursive: true, mode: 0o700 });
+    this.served = `${directory}.served`;
+    for (const path of [directory, this.served]) mkdirSync(path, { recursive: true, mode: 0o700 });
     mount("caisson-share", directory, "tmpfs", constants.MS_NOSUID | constants.MS_NODEV, SHARE_TMPFS);
+    mount(null, directory, null, constants.MS_SHARED, null);
+    // Both are of one peer group: what is mounted in the one is mounted in the other, and in virtiofsd's copy of it.
+    bind(directory, this.served, { recursive: false, readOnly: true, field: "share" });
   }
 
   /**
@@ -49,8 +58,10 @@ export class Share {
    * @throws CaissonError CAISSON_E_STORAGE naming the mount whose source is missing or cannot be shared.
    */
   addContainer(id: string, spec: Spec, bundle: string, rootfs: string): Spec {
-    const own = join(this.directory, id);
-    this.#writable(true);
+    const folder = this.#count === 0 ? id : `${id}~${this.#count}`;
+    this.#count++;
+    const own = join(this.directory, folder);
+    this.#folders.set(id, own);
     try {
       mkdirSync(join(own, "mounts"), { recursive: true });
       mkdirSync(join(own, "rootfs"), { recursive: true });
@@ -62,50 +73,43 @@ export class Share {
       const mounts = spec.mounts?.map((entry, index) => {
         const source = sources.get(index);
         if (source === undefined) return entry;
-        const path = join(GUEST_LIVE_SHARE, relative(this.directory, source));
+        const path = join(GUEST_SHARE, relative(this.directory, source));
         return isOverlay(entry) ? overlayAsBind(entry, path) : { ...entry, source: path };
       });
       this.#shown.set(
         id,
         [...sources].map(([index, source]) => ({ source, destination: spec.mounts?.[index]?.destination ?? "" })),
       );
-      const hooks = addHooks(spec.hooks, bundle, own, `${GUEST_SHARE}/${id}`);
+      const hooks = addHooks(spec.hooks, bundle, own, `${GUEST_SHARE}/${folder}`);
       return {
         ...spec,
-        root: { ...spec.root, path: `${GUEST_SHARE}/${id}/rootfs` },
+        root: { ...spec.root, path: `${GUEST_SHARE}/${folder}/rootfs` },
         ...(mounts && { mounts }),
         ...(hooks && { hooks }),
       };
     } catch (error) {
       this.#remove(id);
       throw error;
-    } finally {
-      this.#writable(false);
     }
   }
 
   /** Takes a container's mounts out of the share again. Does nothing for one that is not there. */
   removeContainer(id: string): void {
-    inOwnMountNamespace(() => {
-      this.#writable(true);
-      try {
-        this.#remove(id);
-      } finally {
-        this.#writable(false);
-      }
-    });
+    inOwnMountNamespace(() => this.#remove(id));
   }
 
   /** Makes this process's mount namespace look like the container's, as far as that is the host's: for engines. */
   standFor(id: string): void {
-    standFor(join(this.directory, id, "rootfs"), this.#shown.get(id) ?? []);
+    standFor(join(this.#folder(id), "rootfs"), this.#shown.get(id) ?? []);
   }
 
   /** Unmounts it with all that is in it. May be called again. */
   close(): void {
     if (!this.#open) return;
     this.#open = false;
-    inOwnMountNamespace(() => umount(this.directory, constants.MNT_DETACH | constants.UMOUNT_NOFOLLOW));
+    inOwnMountNamespace(() => {
+      for (const path of [this.served, this.directory]) umount(path, constants.MNT_DETACH | constants.UMOUNT_NOFOLLOW);
+    });
   }
 
   /** Where in the share the source of each bind mount is, by the mount's index. */
@@ -119,7 +123,7 @@ export class Share {
         targets.set(source.index, this.#volumes.add(id, source.path, source.options));
         continue;
       }
-      const target = join(this.directory, id, "mounts", String(source.index));
+      const target = join(this.#folder(id), "mounts", String(source.index));
       closeSync(openSync(target, "wx"));
       bind(source.path, target, source.options);
       targets.set(source.index, target);
@@ -129,16 +133,16 @@ export class Share {
 
   /** The mount points are removed only once nothing is mounted below them: what they showed is the user's. */
   #remove(id: string): void {
-    const own = join(this.directory, id);
+    const own = this.#folder(id);
     this.#volumes.remove(id);
     this.#shown.delete(id);
+    this.#folders.delete(id);
     for (const target of mountsBelow(own)) umount(target, constants.MNT_DETACH | constants.UMOUNT_NOFOLLOW);
     rmSync(own, { recursive: true, force: true });
   }
 
-  #writable(yes: boolean): void {
-    const flags = constants.MS_REMOUNT | constants.MS_NOSUID | constants.MS_NODEV | (yes ? 0 : constants.MS_RDONLY);
-    mount("caisson-share", this.directory, "tmpfs", flags, SHARE_TMPFS);
+  #folder(id: string): string {
+    return this.#folders.get(id) ?? join(this.directory, id);
   }
 }
 

@@ -1,7 +1,7 @@
 import { mkdirSync, realpathSync, rmdirSync, statSync } from "node:fs";
 import { join, relative } from "node:path";
 import { constants, umount } from "../../native/posix/index.ts";
-import { type BindOptions, bind, setReadOnly } from "./bind.ts";
+import { type BindOptions, bind } from "./bind.ts";
 import { outsideTree } from "./mount-tree.ts";
 
 interface Volume {
@@ -15,9 +15,9 @@ interface Volume {
 }
 
 /**
- * The host's directories that containers of a sandbox have mounted, each shared once. The guest knows a directory of the 9p
- * share by its inode: if one showed up at two places, the guest would take the first for having moved to the second
- * (d_splice_alias in fs/dcache.c), with that one's read-only flag, and lose it when the second goes.
+ * The host's directories that containers of a sandbox have mounted. What containers have in common is shared once: two mounts of a directory
+ * are two file systems for the guest, which see neither each other's locks nor, for up to a second, each other's changes. Read-only
+ * mounts are apart from writable ones all the same: what is to be read-only stays so on the host, whatever the guest does.
  */
 export class Volumes {
   readonly #directory: string;
@@ -30,19 +30,14 @@ export class Volumes {
   }
 
   /**
-   * Shares a directory for a container. One that a read-only and a writable mount have in common is kept read-only for the
-   * former by the guest alone. Add a directory before those below it.
+   * Shares a directory for a container. Add a directory before those below it.
    * @returns where it is now, absolute. @throws CaissonError CAISSON_E_STORAGE naming the field.
    */
   add(user: string, source: string, options: BindOptions): string {
     const path = realpathSync(source);
     const name = outsideTree(path);
-    const volume = this.#find(path, name, options.recursive) ?? this.#make(path, name, options);
+    const volume = this.#find(path, name, options) ?? this.#make(path, name, options);
     volume.users.add(user);
-    if (volume.readOnly && !options.readOnly) {
-      setReadOnly(volume.target, false);
-      volume.readOnly = false;
-    }
     return join(volume.target, relative(volume.source, name));
   }
 
@@ -57,12 +52,11 @@ export class Volumes {
   }
 
   /** The volume that shows the directory: itself, or one above it without another mount between them. */
-  #find(path: string, name: string, recursive: boolean): Volume | undefined {
+  #find(path: string, name: string, { recursive, readOnly }: BindOptions): Volume | undefined {
     const wanted = statSync(path, { bigint: true });
     return this.#volumes.find((volume) => {
-      if (volume.recursive !== recursive || !(name === volume.source || name.startsWith(join(volume.source, "/")))) {
-        return false;
-      }
+      if (volume.recursive !== recursive || volume.readOnly !== readOnly) return false;
+      if (!(name === volume.source || name.startsWith(join(volume.source, "/")))) return false;
       const shown = statSync(join(volume.target, relative(volume.source, name)), {
         bigint: true,
         throwIfNoEntry: false,

@@ -13,8 +13,8 @@ export interface BootOptions extends StartOptions {
   limitMs: number;
   /** Asks this one for the VM; one that does not come of it is cloned. */
   forkServer?: ForkServer | undefined;
-  /** Called with the pid of a QEMU that is not a child of this process, and is not where this process is. */
-  onForked?: ((pid: number) => Promise<void>) | undefined;
+  /** Called with a VM that was forked: its processes are not where this process is. */
+  onForked?: ((machine: Machine) => Promise<void>) | undefined;
 }
 
 export interface Booted<T> {
@@ -67,9 +67,11 @@ async function startFork(spec: VmSpec, server: ForkServer, options: BootOptions)
   try {
     machine = forkMachine(spec, server, options);
   } catch (cause) {
+    // What is no fault of the server's would keep a clone from starting, too.
+    if (cause instanceof CaissonError) throw cause;
     throw new CaissonError("CAISSON_E_VM_START", systemErrorSentence("ask the fork server for a VM", cause), { cause });
   }
-  return { machine, settled: machine.forked.then(() => options.onForked?.(machine.pid)) };
+  return { machine, settled: machine.forked.then(() => options.onForked?.(machine)) };
 }
 
 async function attemptBoot<T>(

@@ -1,13 +1,5 @@
 import { compareVersions, type QemuVersion } from "./qemu.ts";
-import {
-  AGENT_PORT_NAME,
-  initialMac,
-  LIVE_SHARE_TAG,
-  type MachineType,
-  type NetworkDevice,
-  SHARE_TAG,
-  type VmSpec,
-} from "./spec.ts";
+import { AGENT_PORT_NAME, HOTPLUG_ID, initialMac, type MachineType, type NetworkDevice, type VmSpec } from "./spec.ts";
 
 /**
  * QEMU's buffer for translated code, which takes memory only as it fills: its default of 1 GiB would let one busy sandbox
@@ -28,6 +20,8 @@ export interface Wiring {
     /** QEMU listens, and takes one connection after another. */
     | { kind: "virtio-serial-listener"; fd: number }
     | { kind: "vsock"; vhostFd: number; cid: number };
+  /** Starts with its processors stopped, for whoever has something to do to it first. */
+  stopped: boolean;
   /**
    * Where guest RAM lives: `anonymous` for a VM of its own; `template` in a file that later clones map; `clone` in a
    * private, copy-on-write mapping of such a file. Files are descriptors, so that a removed template does no harm.
@@ -51,9 +45,10 @@ export function commandLine(spec: VmSpec, wiring: Wiring): string[] {
     ...consoleArguments(wiring),
     ...rootArguments(spec, wiring),
     ...agentArguments(spec, wiring),
-    ...shareArguments(spec),
+    ...hotplugArguments(spec),
     ...randomArguments(spec),
     ...wiring.networks.flatMap((network, index) => networkArguments(spec, network, index)),
+    ...(wiring.stopped ? ["-S"] : []),
   ];
 }
 
@@ -77,7 +72,7 @@ function machineArguments({ qemu, machine, accelerator, vcpus }: VmSpec, { memor
     // Merging equal pages of different sandboxes (KSM) is a side channel between them.
     "mem-merge=off",
     "dump-guest-core=off",
-    ...(memory.kind === "anonymous" ? [] : ["memory-backend=ram"]),
+    "memory-backend=ram",
   ];
   const emulated = accelerator === "tcg";
   return [
@@ -123,7 +118,9 @@ const MACHINE_OPTIONS = {
 
 function memoryArguments({ qemu, memoryMib }: VmSpec, { memory }: Wiring): string[] {
   const size = ["-m", `${memoryMib}M`];
-  if (memory.kind === "anonymous") return size;
+  // A descriptor of its own, too, or QEMU would leave it out of what it tells the shared directory's device.
+  if (memory.kind === "anonymous")
+    return [...size, "-object", `memory-backend-memfd,id=ram,size=${memoryMib}M,share=on`];
   const access = memory.kind === "template" ? "share=on" : privateAccess(qemu.version);
   return [
     ...size,
@@ -218,16 +215,10 @@ function agentArguments(spec: VmSpec, { agent }: Wiring): string[] {
   ];
 }
 
-/** A device can be mounted once (trans_virtio.c), so the directory has one for each way that the guest mounts it. */
-function shareArguments(spec: VmSpec): string[] {
-  const tags = { share: SHARE_TAG, live: LIVE_SHARE_TAG };
-  return Object.entries(tags).flatMap(([id, tag]) => [
-    "-fsdev",
-    // remap: bind mounts below the share come from several file systems, whose inode numbers would collide.
-    `local,id=${id},path=${escapeValue(spec.shareDirectory)},security_model=passthrough,multidevs=remap`,
-    "-device",
-    virtio(spec, "9p", `id=${id},fsdev=${id},mount_tag=${tag}`),
-  ]);
+/** What lets the shared directory's device be added (share-device.ts): a port on q35, a SCSI bus on microvm. */
+function hotplugArguments({ machine }: VmSpec): string[] {
+  const device = machine === "microvm" ? "virtio-scsi-device" : "pcie-root-port";
+  return ["-device", `${device},id=${HOTPLUG_ID}${machine === "microvm" ? "" : ",chassis=1,slot=1"}`];
 }
 
 function randomArguments(spec: VmSpec): string[] {
@@ -257,9 +248,4 @@ function suffix({ machine }: VmSpec): string {
 
 function modern({ machine }: VmSpec): string {
   return machine === "microvm" ? "" : ",disable-legacy=on";
-}
-
-/** QEMU splits option strings at commas; a doubled one stands for itself (qemu(1), "-object"). */
-export function escapeValue(value: string): string {
-  return value.replaceAll(",", ",,");
 }

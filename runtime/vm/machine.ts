@@ -1,6 +1,7 @@
 import { closeSync, ftruncateSync, openSync } from "node:fs";
 import { Socket } from "node:net";
 import type { Duplex } from "node:stream";
+import { setTimeout as sleep } from "node:timers/promises";
 import { CaissonError } from "../../protocol/errors.ts";
 import { log } from "../log.ts";
 import { commandLine, type Wiring } from "./command-line.ts";
@@ -9,14 +10,20 @@ import { canFork } from "./fork-server/fork-server.ts";
 import { Inheritance } from "./inheritance.ts";
 import { QemuProcess } from "./qemu-process.ts";
 import type { QmpClient } from "./qmp.ts";
+import { plugShare, unplugShare } from "./share-device.ts";
+import { ShareLink } from "./share-link.ts";
+import type { ShareServer } from "./share-server.ts";
 import type { QemuChild, QemuStart } from "./spawn.ts";
-import type { Trace, VmSpec } from "./spec.ts";
+import type { MachineType, Trace, VmSpec } from "./spec.ts";
 import { connectToGuest, randomCid, VHOST_VSOCK } from "./vsock.ts";
 
 /** A VM that runs, or did. */
 export interface Machine {
   /** Of QEMU, for its cgroup. */
   readonly pid: number;
+  /** Of all processes that it consists of. */
+  pids(): number[];
+  readonly machine: MachineType;
   /** The one connection to the agent. The guest may not have answered on it yet. */
   readonly agent: Duplex;
   readonly qmp: QmpClient;
@@ -26,6 +33,13 @@ export interface Machine {
   lastConsoleLines(): string[];
   /** Ends a VM that is of no use any more; `why` ends the sentence "the VM was given up: ...". Does not wait for it. */
   giveUp(why: string): void;
+  /**
+   * Gives a VM that runs without one a shared directory. The server is the machine's from now on: it ends with the VM, and the VM with it.
+   * @throws QmpError when QEMU refuses, or the signal's reason.
+   */
+  addShare(server: ShareServer, signal: AbortSignal): Promise<void>;
+  /** Takes the shared directory, which the guest has let go, from the VM again, and ends its server. Throws as addShare(). */
+  removeShare(signal: AbortSignal): Promise<void>;
   /** Ends the VM at once if it still runs, releases all it held, and waits for that. May be called again. */
   kill(): Promise<void>;
 }
@@ -46,10 +60,13 @@ export interface StartOptions {
   clone?: CloneSource | undefined;
   /** Keeps guest RAM in this file, shared, so that the VM can be saved as a template. */
   templateMemoryFd?: number | undefined;
+  /** Starts what serves the VM's shared directory, anew for each attempt; without it the VM has none yet. Throws what it throws. */
+  startShareServer?: (() => ShareServer) | undefined;
   trace?: Trace | undefined;
 }
 
 const CID_ATTEMPTS = 5;
+const REFUSAL_FOLLOWS_MS = 100;
 
 /**
  * Starts QEMU. With virtio-serial it returns as soon as QEMU was started: the guest's end of the connection comes up later,
@@ -79,8 +96,11 @@ function startOverSerial(spec: VmSpec, options: StartOptions, spawn: Spawn): Mac
     const { child, ours } = inheritance.connect();
     const agent = new Socket({ fd: ours, readable: true, writable: true, allowHalfOpen: false });
     try {
-      const { qemu } = launch(spec, options, inheritance, { kind: "virtio-serial", fd: child }, spawn);
-      return new RunningMachine(qemu, agent);
+      const { parts, runs } = launch(spec, options, inheritance, { kind: "virtio-serial", fd: child }, spawn);
+      // While a clone is stopped QEMU would put what we write into the guest's memory before it has told the guest that we are there.
+      agent.cork();
+      void runs.then(() => agent.uncork());
+      return new RunningMachine(parts, agent);
     } catch (error) {
       agent.destroy();
       throw error;
@@ -94,25 +114,26 @@ function startOverSerial(spec: VmSpec, options: StartOptions, spawn: Spawn): Mac
 async function startOverVsock(spec: VmSpec, options: StartOptions, spawn: Spawn): Promise<Machine | undefined> {
   const cid = randomCid();
   const inheritance = new Inheritance();
-  let qemu: QemuProcess;
+  let parts: MachineParts;
   try {
     const vhostFd = inheritance.give(open(VHOST_VSOCK, "r+"));
-    ({ qemu } = launch(spec, options, inheritance, { kind: "vsock", vhostFd, cid }, spawn));
+    ({ parts } = launch(spec, options, inheritance, { kind: "vsock", vhostFd, cid }, spawn));
   } finally {
     inheritance.closeGiven();
   }
+  const { qemu } = parts;
   const connecting = new AbortController();
   try {
     const signal = AbortSignal.any([options.signal, connecting.signal]);
     const agent = await Promise.race([connectToGuest(cid, signal), qemu.died]);
     if (!("reason" in agent)) {
       options.trace?.("vsock connected");
-      return new RunningMachine(qemu, agent);
+      return new RunningMachine(parts, agent);
     }
     if (/guest cid.*in use/i.test(agent.qemuMessage)) return undefined;
     throw startError(agent);
   } catch (error) {
-    await qemu.kill();
+    await Promise.all([qemu.kill(), parts.share?.kill()]);
     throw error;
   } finally {
     connecting.abort();
@@ -122,6 +143,25 @@ async function startOverVsock(spec: VmSpec, options: StartOptions, spawn: Spawn)
 /** How QEMU is started: see spawnQemu(). */
 type Spawn = (start: QemuStart) => QemuChild;
 
+/** What a machine is made of. */
+export interface MachineParts {
+  qemu: QemuProcess;
+  machine: MachineType;
+  link: ShareLink;
+  share: ShareServer | undefined;
+}
+
+/** QEMU, and by which numbers it has its descriptors. */
+export interface Launched {
+  parts: MachineParts;
+  /** Resolves, never rejects, when it has all it needs and runs, or will not. */
+  runs: Promise<void>;
+  wiring: Wiring;
+  shareFd: number;
+  /** Our ends of its monitor, its console, and the library in it. */
+  ends: readonly number[];
+}
+
 /** QEMU with its agent's device as given; what it inherits besides is in `inheritance`, which stays the caller's. */
 export function launch(
   spec: VmSpec,
@@ -129,8 +169,8 @@ export function launch(
   inheritance: Inheritance,
   agent: Wiring["agent"],
   spawn: Spawn,
-): { qemu: QemuProcess; wiring: Wiring; qmpFd: number; consoleFd: number } {
-  const { clone, templateMemoryFd, trace } = options;
+): Launched {
+  const { clone, templateMemoryFd, trace, startShareServer } = options;
   if (templateMemoryFd !== undefined) {
     // What a failed attempt left behind would be saved along.
     ftruncateSync(templateMemoryFd, 0);
@@ -138,16 +178,20 @@ export function launch(
   }
   const imageFd = clone?.imageFd ?? open(spec.image, "r");
   const ours: number[] = [];
+  let share: ShareServer | undefined;
   try {
     const monitor = inheritance.connect();
     const console = inheritance.connect();
-    ours.push(monitor.ours, console.ours);
+    const library = inheritance.connect();
+    ours.push(monitor.ours, console.ours, library.ours);
     const stateFd = clone === undefined ? undefined : inheritance.give(reopen(clone.stateFd, "r"));
+    share = startShareServer?.();
     const wiring: Wiring = {
       qmpFd: monitor.child,
       consoleFd: console.child,
       imageFd: inheritance.lend(imageFd),
       agent,
+      stopped: share !== undefined,
       memory: memoryOf(clone?.memoryFd, templateMemoryFd, inheritance),
       networks: spec.networks.map(({ tapFd, vhostFd }) => ({
         tapFd: inheritance.lend(tapFd),
@@ -160,15 +204,21 @@ export function launch(
       path: spec.qemu.path,
       argv: commandLine(spec, wiring),
       descriptors: inheritance.descriptors,
+      library: library.child,
       templateMemory: wiring.memory.kind === "clone" ? wiring.memory.fd : undefined,
     };
     log.debug("QEMU's command line", { argv: [start.path, ...start.argv].join(" ") });
     ours.length = 0;
+    const link = new ShareLink(library.ours, (reason) => qemu.giveUp(`its shared directory has ended: ${reason}`));
     const connections = { qmpFd: monitor.ours, consoleFd: console.ours };
     const qemu = new QemuProcess({ ...connections, consoleLog: spec.consoleLog }, () => spawn(start));
     trace?.("qemu started");
-    configure(qemu, stateFd, options);
-    return { qemu, wiring, ...connections };
+    const parts = { qemu, machine: spec.machine, link, share };
+    const runs = configure(parts, stateFd, options).catch((error: unknown) => qemu.fail(error));
+    return { parts, runs, wiring, shareFd: library.child, ends: [monitor.ours, console.ours, library.ours] };
+  } catch (error) {
+    void share?.kill();
+    throw error;
   } finally {
     for (const fd of ours) closeSync(fd);
     if (clone === undefined) closeSync(imageFd);
@@ -182,62 +232,116 @@ function memoryOf(clone: number | undefined, template: number | undefined, inher
 }
 
 /**
- * Writes QEMU all it needs in one go. A clone loads its state (RAM, being shared, is not part of it) and then runs by
+ * Writes QEMU all it needs. A clone loads its state (RAM, being shared, is not part of it); without a shared directory it then runs by
  * itself, since it was saved running. A refusal ends QEMU: a VM half set up has no use. How long it may take is the start's
  * own limit: on a busy host QEMU is slow to answer at all.
  */
-function configure(qemu: QemuProcess, stateFd: number | undefined, { signal, trace }: StartOptions): void {
+async function configure(
+  parts: MachineParts,
+  stateFd: number | undefined,
+  { signal, trace }: StartOptions,
+): Promise<void> {
+  const { qemu, share } = parts;
+  const { qmp } = qemu;
   const within = { signal, limitMs: Number.POSITIVE_INFINITY };
-  const commands = [qemu.qmp.execute("qmp_capabilities", undefined, within)];
-  if (stateFd !== undefined) {
-    const capabilities = [{ capability: "x-ignore-shared", state: true }];
-    commands.push(
-      qemu.qmp.execute("migrate-set-capabilities", { capabilities }, within),
-      qemu.qmp.execute("migrate-incoming", { uri: `fd:${stateFd}` }, within),
-    );
-    if (trace !== undefined) {
-      const resumed = qemu.qmp.nextEvent(({ name }) => name === "RESUME");
-      resumed.then(() => trace("state loaded")).catch(() => {});
-    }
+  const commands = [qmp.execute("qmp_capabilities", undefined, within)];
+  if (trace !== undefined) {
+    const resumed = qmp.nextEvent(({ name }) => name === "RESUME");
+    resumed.then(() => trace("qemu runs")).catch(() => {});
   }
-  Promise.all(commands).catch((error: unknown) => qemu.fail(error));
+  let loaded: Promise<unknown> | undefined;
+  if (stateFd !== undefined) {
+    const capabilities = ["x-ignore-shared", "events"].map((capability) => ({ capability, state: true }));
+    // QEMU ends when it cannot load it.
+    loaded = qmp.nextEvent(({ name, data }) => name === "MIGRATION" && data["status"] === "completed", signal);
+    loaded.catch(() => {});
+    commands.push(
+      qmp.execute("migrate-set-capabilities", { capabilities }, within),
+      qmp.execute("migrate-incoming", { uri: `fd:${stateFd}` }, within),
+    );
+  }
+  const finish = async () => {
+    // Until QEMU answers, what was started may not be QEMU yet, but has the library already, which would take the connections.
+    await commands[0];
+    await loaded;
+    if (share === undefined) return;
+    const plugged = plugShare({ qmp, ...parts }, share.connection, within);
+    await Promise.all([...plugged, qmp.execute("cont", undefined, within)]);
+  };
+  await Promise.all([...commands, finish()]);
 }
 
 export class RunningMachine implements Machine {
   readonly agent: Duplex;
-  readonly #qemu: QemuProcess;
+  readonly #parts: MachineParts;
 
-  constructor(qemu: QemuProcess, agent: Duplex) {
-    this.#qemu = qemu;
+  constructor(parts: MachineParts, agent: Duplex) {
+    const { qemu, share } = parts;
+    this.#parts = { ...parts, share: undefined };
     this.agent = agent;
     // The agent's client hears of it on its own; without a listener Node would throw it.
     agent.on("error", () => {});
-    void qemu.died.then(() => agent.destroy());
+    void qemu.died.then(() => {
+      agent.destroy();
+      parts.link.close();
+    });
+    if (share !== undefined) this.#follow(share);
   }
 
   get pid(): number {
-    return this.#qemu.pid;
+    return this.#parts.qemu.pid;
+  }
+
+  pids(): number[] {
+    return [this.pid, ...(this.#parts.share?.pids() ?? [])];
+  }
+
+  get machine(): MachineType {
+    return this.#parts.machine;
   }
 
   get qmp(): QmpClient {
-    return this.#qemu.qmp;
+    return this.#parts.qemu.qmp;
   }
 
   get died(): Promise<MachineDeath> {
-    return this.#qemu.died;
+    return this.#parts.qemu.died;
   }
 
   lastConsoleLines(): string[] {
-    return this.#qemu.lastConsoleLines();
+    return this.#parts.qemu.lastConsoleLines();
+  }
+
+  async addShare(server: ShareServer, signal: AbortSignal): Promise<void> {
+    this.#follow(server);
+    await Promise.all(plugShare({ qmp: this.qmp, ...this.#parts }, server.connection, { signal }));
+  }
+
+  async removeShare(signal: AbortSignal): Promise<void> {
+    const { share } = this.#parts;
+    this.#parts.share = undefined;
+    await unplugShare(this, signal);
+    await share?.kill();
   }
 
   giveUp(why: string): void {
-    this.#qemu.giveUp(why);
+    this.#parts.qemu.giveUp(why);
   }
 
   async kill(): Promise<void> {
     this.agent.destroy();
-    await this.#qemu.kill();
+    await Promise.all([this.#parts.qemu.kill(), this.#parts.share?.kill()]);
+  }
+
+  /** The guest would wait for its files for ever, and QEMU would not say so. */
+  #follow(server: ShareServer): void {
+    this.#parts.share = server;
+    void server.ended.then(async (how) => {
+      // When QEMU refuses the device it ends the connection, and with it the server, a moment before it says why.
+      await sleep(REFUSAL_FOLLOWS_MS, undefined, { ref: false });
+      if (this.#parts.share === server) this.#parts.qemu.giveUp(`virtiofsd, which serves its files, ${how}`);
+    });
+    void this.died.then(() => server.kill());
   }
 }
 

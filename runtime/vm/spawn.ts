@@ -4,14 +4,8 @@ import { execa } from "execa";
 import { builtFile } from "../../native/addon.ts";
 import { FIRST_INHERITED } from "./inheritance.ts";
 
-/**
- * All that QEMU, as root, needs of root's power: to act on the shared directory's files as their owners do. Opening
- * devices and namespaces has been done for it.
- */
-const CAPABILITIES = ["chown", "dac_override", "fowner", "fsetid", "mknod", "setfcap"];
-
-/** Without it containers can make no FIFO and no Unix socket on their files (native/special-files). */
-const SPECIAL_FILES = "special-files.so";
+/** Carries the requests for the shared directory between the guest's memory, which stays QEMU's own, and virtiofsd. */
+const VHOST_PROXY = "vhost-proxy.so";
 const FORK_SERVER = "fork-server.so";
 /** Without it a template grows by what its clones touch beyond it (native/template-memory). */
 const TEMPLATE_MEMORY = "template-memory.so";
@@ -41,6 +35,8 @@ export interface QemuStart {
   descriptors: readonly number[];
   /** QEMU's number of the descriptor of a template's memory, when it is a clone. */
   templateMemory?: number | undefined;
+  /** QEMU's number of the socket on which native/vhost-proxy takes connections. */
+  library?: number | undefined;
 }
 
 /**
@@ -74,25 +70,19 @@ function watch(child: ReturnType<typeof spawn>): QemuChild {
 }
 
 function confined({ path, argv }: QemuStart): string[] {
-  return [
-    "--no-new-privs",
-    "--inh-caps=-all",
-    `--bounding-set=-all,${CAPABILITIES.map((name) => `+${name}`).join(",")}`,
-    "--",
-    path,
-    ...argv,
-  ];
+  return ["--no-new-privs", "--inh-caps=-all", "--bounding-set=-all", "--", path, ...argv];
 }
 
 /** The libraries are named by descriptors: a path with a space or a colon would be split there (ld.so(8), LD_PRELOAD). */
 function spawn(
   words: readonly string[],
-  { descriptors, templateMemory }: QemuStart,
+  { descriptors, templateMemory, library }: QemuStart,
   preloaded: readonly string[] = [],
   environment: Readonly<Record<string, string>> = {},
 ) {
   const isClone = templateMemory !== undefined;
-  const names = [SPECIAL_FILES, ...(isClone ? [TEMPLATE_MEMORY] : []), ...preloaded];
+  const hasProxy = library !== undefined;
+  const names = [...(hasProxy ? [VHOST_PROXY] : []), ...(isClone ? [TEMPLATE_MEMORY] : []), ...preloaded];
   using libraries = new DisposableStack();
   const opened = names.map((name) => libraries.adopt(openSync(builtFile(name), "r"), closeSync));
   const first = FIRST_INHERITED + descriptors.length;
@@ -108,6 +98,7 @@ function spawn(
     env: {
       PATH: process.env["PATH"] ?? "/usr/sbin:/usr/bin:/sbin:/bin",
       LD_PRELOAD: opened.map((_, index) => `/proc/self/fd/${first + index}`).join(":"),
+      ...(hasProxy && { CAISSON_VHOST_PROXY: String(library) }),
       ...(isClone && { CAISSON_TEMPLATE_MEMORY: String(templateMemory) }),
       ...environment,
     },

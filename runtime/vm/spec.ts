@@ -40,8 +40,6 @@ export interface VmSpec {
   tscKhz?: number;
 
   networks: readonly NetworkDevice[];
-  /** Exported as 9p with the tags `caisson-share` and `caisson-live`: the guest may mount it in two ways. */
-  shareDirectory: string;
   /** The guest's serial console is kept here, its last part only (bounded). */
   consoleLog: string;
 }
@@ -49,9 +47,12 @@ export interface VmSpec {
 /** Called at the end of each phase of a start with its name; `--trace` is built on it. */
 export type Trace = (phase: string) => void;
 
-/** The serial port's name in the guest (/sys/class/virtio-ports/<port>/name) and the tags of the shared directory. */
+/** The serial port's name in the guest (/sys/class/virtio-ports/<port>/name) and the tag of the shared directory. */
 export const AGENT_PORT_NAME = "org.caisson.agent.0";
 export const SHARE_TAG = "caisson-share";
-export const LIVE_SHARE_TAG = "caisson-live";
+/** QEMU's name of the device that lets others be added later. */
+export const HOTPLUG_ID = "slots";
+/** Where in the guest's memory a microvm has the slot of the shared directory's device (guest-image/slot-table.ts). */
+export const SHARE_SLOT_ADDRESS = 0xfeb00200;
 /** AF_VSOCK port of the agent. */
 export const AGENT_VSOCK_PORT = 1024;

@@ -58,9 +58,9 @@ const NEUTRAL: readonly { what: RegExp; by: string; reason: string }[] = [
       ]
     : []),
   {
-    what: / - (9p caisson-(?:share|live)|ext4|overlay|xfs|btrfs) .*$/gm,
+    what: / - (virtiofs (?:none|caisson-share)|ext4|overlay|xfs|btrfs) .*$/gm,
     by: " - shared",
-    reason: "the share is 9p, on the host it is whatever is there",
+    reason: "the share is virtio-fs, on the host it is whatever is there",
   },
   {
     what: /^(\S+ r[wo](?:,nosuid)?),nodev((?:,noexec)?\S*.* - shared)$/gm,

@@ -18,6 +18,7 @@ interface Report {
 test("check says what will be used, and that this host can run containers", async () => {
   const text = await host.ok(["check"]);
   assert.match(text, /^ok {6}QEMU +\/\S+, version \d+\.\d+\.\d+$/m);
+  assert.match(text, /^ok {6}virtiofsd +\/\S+, version \d\S* \((QEMU's|the Rust one)\)$/m);
   assert.match(text, /^ok {6}accelerator +(kvm|tcg) will be used$/m);
   assert.match(text, /^ok {6}transport +(vsock|virtio-serial) will be used$/m);
   assert.match(text, /^ok {6}guest image +\S+, id [0-9a-f]{12}, kernel \S+$/m);
@@ -28,7 +29,7 @@ test("check says what will be used, and that this host can run containers", asyn
 test("check --json has a remedy for all that is not well", async () => {
   const { usable, findings } = JSON.parse(await host.ok(["check", "--json"])) as Report;
   assert.equal(usable, true);
-  const subjects = "user,machine,QEMU,KVM,accelerator,vhost_vsock,transport,network,vhost_net,host cgroups";
+  const subjects = "user,machine,QEMU,virtiofsd,KVM,accelerator,vhost_vsock,transport,network,vhost_net,host cgroups";
   for (const subject of subjects.split(",")) {
     assert.ok(
       findings.some((finding) => finding.subject === subject),

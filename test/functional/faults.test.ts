@@ -8,7 +8,7 @@ import { after, afterEach, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Bundle } from "../harness/bundle.ts";
 import { collect, detached, errorOf, Host, until } from "../harness/host.ts";
-import { qemusOf } from "../harness/qemu.ts";
+import { qemusOf, virtiofsdsOf } from "../harness/qemu.ts";
 
 const host = new Host();
 afterEach(async () => {
@@ -64,6 +64,21 @@ test("kill -9 of QEMU under a foreground run is a failure that says so", async (
   const result = await ended;
   assert.equal(result.exitCode, 255);
   assert.match(errorOf(result), /Container .* is lost.*(SIGKILL|signal 9|killed)/);
+});
+
+test("kill -9 of virtiofsd is a failure that says so, within a second", async () => {
+  using bundle = new Bundle(["sh", "-c", "echo ready; sleep 1000"]);
+  const id = host.id();
+  const child = host.spawn(["run", "-b", bundle.directory, id]);
+  const ended = collect(child);
+  await new Promise((resolve) => child.stdout?.once("data", resolve));
+  const [, served] = virtiofsdsOf(await daemonOf(id));
+  const killed = performance.now();
+  process.kill(served ?? assert.fail("virtiofsd has no child"), "SIGKILL");
+  const result = await ended;
+  assert.ok(performance.now() - killed < 1000, `it took ${performance.now() - killed} ms`);
+  assert.equal(result.exitCode, 255);
+  assert.match(errorOf(result), /Container .* is lost.*virtiofsd, which serves its files, /);
 });
 
 test("a guest whose kernel panics is a failure that says so", async () => {

@@ -47,7 +47,7 @@ test("create with namespaces of another container's pid: one VM, and every verb"
   const pid = await pidOf(pod);
   using second = joining(pid, OF_PODS, "sh", "-c", "trap 'exit 3' TERM; while :; do sleep 0.1; done");
   const member = await host.start(second);
-  assert.equal(host.leftovers().filter((line) => /^process \d+: \S*qemu/.test(line)).length, 1);
+  assert.equal(host.leftovers().filter((line) => /^process \d+: \S*qemu-system/.test(line)).length, 1);
   assert.notEqual(await pidOf(member), pid);
   assert.equal(readlinkSync(`/proc/${await pidOf(member)}/ns/net`), readlinkSync(`/proc/${pid}/ns/net`));
 

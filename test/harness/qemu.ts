@@ -3,11 +3,20 @@ import { readdirSync, readFileSync } from "node:fs";
 
 /** The pids of QEMU beside a sandbox's daemon, which is alive. */
 export function qemusOf(daemon: number): number[] {
+  return besides(daemon, "qemu-system");
+}
+
+/** The pids of virtiofsd, which is a process and its child. */
+export function virtiofsdsOf(daemon: number): number[] {
+  return besides(daemon, "virtiofsd");
+}
+
+function besides(daemon: number, program: string): number[] {
   const own = read(daemon, "cgroup");
   return readdirSync("/proc")
     .filter((name) => /^\d+$/.test(name))
     .map(Number)
-    .filter((pid) => read(pid, "comm").startsWith("qemu-system") && read(pid, "cgroup") === own);
+    .filter((pid) => read(pid, "comm").startsWith(program) && read(pid, "cgroup") === own);
 }
 
 /** Whether it has not ended; a zombie has. */

@@ -1,7 +1,8 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { install, makeSkeleton, packErofs } from "../../guest-image/tree.ts";
-import { sandboxRequest } from "../../runtime/sandbox/request.ts";
+import { chooseVirtiofsd } from "../../runtime/sandbox/vm-choice.ts";
+import { startVirtiofsd } from "../../runtime/storage/virtiofsd/process.ts";
 import { bootMachine } from "../../runtime/vm/boot.ts";
 import type { Machine } from "../../runtime/vm/machine.ts";
 import { AGENT_PORT_NAME, type NetworkDevice, SHARE_TAG, type VmSpec } from "../../runtime/vm/spec.ts";
@@ -15,13 +16,13 @@ export const BARE_SHARE = "/tmp/share";
 export const BARE_MEMORY = "/tmp";
 
 /** In the agent's place: a shell on the agent's virtio-serial port, with the share mounted as the agent mounts it. */
-function agentScript(shareOptions: string): string {
+function agentScript(): string {
   return [
     "#!/bin/busybox sh",
     "busybox mkdir /tmp/bin /tmp/share",
     "busybox --install -s /tmp/bin",
     "export PATH=/tmp/bin",
-    `mount -t 9p -o ${shareOptions} ${SHARE_TAG} ${BARE_SHARE}`,
+    `mount -t virtiofs ${SHARE_TAG} ${BARE_SHARE}`,
     "for port in /sys/class/virtio-ports/*; do",
     `  if [ "$(cat "$port/name")" = ${AGENT_PORT_NAME} ]; then exec 3<>"/dev/\${port##*/}"; fi`,
     "done",
@@ -32,16 +33,19 @@ function agentScript(shareOptions: string): string {
 }
 
 /**
- * The same VM with the same kernel and devices, and none of Caisson in it: what its virtio-serial port and its 9p mount do
+ * The same VM with the same kernel and devices, and none of Caisson in it: what its virtio-serial port and its virtio-fs mount do
  * by themselves. The port is virtio-serial even where Caisson uses vsock.
  */
 export class BareGuest implements AsyncDisposable {
   readonly shell: Shell;
+  /** On the host. */
+  readonly share: string;
   readonly #machine: Machine;
 
-  private constructor(machine: Machine, shell: Shell) {
+  private constructor(machine: Machine, shell: Shell, share: string) {
     this.#machine = machine;
     this.shell = shell;
+    this.share = share;
   }
 
   static async boot(
@@ -52,6 +56,8 @@ export class BareGuest implements AsyncDisposable {
   ): Promise<BareGuest> {
     const image = join(workspace.directory, "bare.erofs");
     packImage(image, workspace.directory);
+    const share = workspace.folder("bare-share");
+    const virtiofsd = await chooseVirtiofsd(workspace.settings);
     const { machine, value } = await bootMachine(
       { ...vm, networks, transport: "virtio-serial", image },
       async ({ agent }) => {
@@ -60,9 +66,9 @@ export class BareGuest implements AsyncDisposable {
         if (greeting !== "up") throw new Error(`The bare guest says ${greeting}.`);
         return shell;
       },
-      { signal, limitMs: BOOT_LIMIT_MS },
+      { signal, limitMs: BOOT_LIMIT_MS, startShareServer: () => startVirtiofsd(virtiofsd, share) },
     );
-    return new BareGuest(machine, value);
+    return new BareGuest(machine, value, share);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -74,8 +80,7 @@ function packImage(image: string, directory: string): void {
   const root = mkdtempSync(join(directory, "bare-root-"));
   makeSkeleton(root);
   install(BUSYBOX, root, "usr/bin/busybox", { executable: true });
-  const script = agentScript(sandboxRequest("bare", "info", Buffer.alloc(0)).share?.options ?? "");
-  writeFileSync(join(root, "usr/bin/node"), script, { mode: 0o755 });
+  writeFileSync(join(root, "usr/bin/node"), agentScript(), { mode: 0o755 });
   packErofs(root, image);
   rmSync(root, { recursive: true });
 }

@@ -108,7 +108,7 @@ async function measureStreams(
       memory: CONTAINER_MEMORY,
     } as const;
     await timeFiles(ours, figures);
-    const theirs = { shell: bare.shell, by: "bare", onHost: starts.vm.shareDirectory, inGuest: BARE_SHARE } as const;
+    const theirs = { shell: bare.shell, by: "bare", onHost: bare.share, inGuest: BARE_SHARE } as const;
     await timeFiles({ ...theirs, memory: BARE_MEMORY }, figures);
   }
 }

@@ -1,8 +1,9 @@
 import { availableParallelism, freemem } from "node:os";
 import { setTimeout as sleep } from "node:timers/promises";
+import { qemusOf, virtiofsdsOf } from "../harness/qemu.ts";
 import type { Engine } from "./engine.ts";
 import type { Figures } from "./figures.ts";
-import { companionsOf, parentOf, processorSeconds, pss } from "./process.ts";
+import { parentOf, processorSeconds, pss } from "./process.ts";
 import { CROWDS } from "./things.ts";
 
 /** What a crowd may use in all. */
@@ -19,6 +20,8 @@ interface Member {
   id: string;
   daemon: number;
   qemu: number;
+  /** virtiofsd and its child. */
+  files: readonly number[];
 }
 
 /**
@@ -67,7 +70,7 @@ export class Crowd {
       for (const each of started) {
         if (each.status === "rejected") throw each.reason;
         const { id, pid } = each.value;
-        this.#members.push({ id, daemon: pid, qemu: companionsOf(pid)[0] as number });
+        this.#members.push({ id, daemon: pid, qemu: qemusOf(pid)[0] as number, files: virtiofsdsOf(pid) });
       }
     }
     this.#starting += (performance.now() - start) / 1000;
@@ -85,14 +88,24 @@ export class Crowd {
     // Each bears its part of what they were forked from.
     const server = this.#members.map(forkServerOf).find((pid) => pid !== undefined);
     const part = server === undefined ? 0 : pss(server) / this.#members.length;
-    const weights = this.#members.map(({ daemon, qemu }) => ({ daemon: pss(daemon), qemu: pss(qemu) + part }));
-    this.#figures.add(thing, "caisson", ...weights.map(({ daemon, qemu }) => daemon + qemu));
+    const weights = this.#members.map(({ daemon, qemu, files }) => ({
+      daemon: pss(daemon),
+      qemu: pss(qemu) + part,
+      files: sum(files.map(pss)),
+    }));
+    this.#figures.add(thing, "caisson", ...weights.map(({ daemon, qemu, files }) => daemon + qemu + files));
+    this.#figures.add(thing, "virtiofsd", ...weights.map(({ files }) => files));
     this.#figures.add(thing, "daemon", ...weights.map(({ daemon }) => daemon));
     this.#figures.add(thing, "QEMU", ...weights.map(({ qemu }) => qemu));
   }
 
   async #watch(): Promise<void> {
-    const used = () => this.#members.map(({ daemon, qemu }) => [processorSeconds(daemon), processorSeconds(qemu)]);
+    const used = () =>
+      this.#members.map(({ daemon, qemu, files }) => [
+        processorSeconds(daemon),
+        processorSeconds(qemu),
+        sum(files.map(processorSeconds)),
+      ]);
     const before = used();
     const start = performance.now();
     await sleep(IDLE_MS, undefined, { signal: this.#signal });
@@ -100,7 +113,7 @@ export class Crowd {
     const percent = used().map((now, index) =>
       now.map((each, part) => share(each - (before[index]?.[part] ?? 0), seconds)),
     );
-    this.#figures.add("idle", "caisson", ...percent.map(([daemon = 0, qemu = 0]) => daemon + qemu));
+    this.#figures.add("idle", "caisson", ...percent.map(sum));
     this.#figures.add("idle", "daemon", ...percent.map(([daemon = 0]) => daemon));
     this.#figures.add("idle", "QEMU", ...percent.map(([, qemu = 0]) => qemu));
   }
@@ -110,6 +123,10 @@ export class Crowd {
 function forkServerOf({ daemon, qemu }: Member): number | undefined {
   const parent = parentOf(qemu);
   return parent === daemon ? undefined : parent;
+}
+
+function sum(numbers: readonly number[]): number {
+  return numbers.reduce((total, each) => total + each, 0);
 }
 
 function share(used: number, seconds: number): number {

@@ -4,7 +4,7 @@ import { THINGS, type Thing } from "./things.ts";
 
 /** Whose figure it is: ours, a part of ours, or one to compare ours with. */
 export type By = "caisson" | Part | Rival;
-export type Part = "daemon" | "QEMU";
+export type Part = "daemon" | "QEMU" | "virtiofsd";
 export type Rival = "limit" | "runc" | "crun" | "bare";
 
 /** What the others' names stand for, for people. */
@@ -12,6 +12,7 @@ export const TITLES: Readonly<Record<By, string>> = {
   caisson: "caisson",
   daemon: "its daemon",
   QEMU: "its QEMU",
+  virtiofsd: "its virtiofsd",
   limit: "bare QEMU clone, to the agent's first byte (the limit)",
   runc: "runc",
   crun: "crun",

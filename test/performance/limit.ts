@@ -19,7 +19,6 @@ export async function vmOf(bundle: string, workspace: Workspace, signal: AbortSi
     ...(await chooseVm(settings, size, signal)),
     // The devices that a container without interfaces gets, too.
     networks: networkProblem() === undefined ? [ANY_TAP] : [],
-    shareDirectory: workspace.folder("bare-share"),
     consoleLog: join(workspace.directory, "bare-console.log"),
   };
 }

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { connectAgent } from "../../runtime/agent-client/connect.ts";
@@ -27,8 +27,6 @@ export class Guest implements Disposable {
   static async create(machine: MachineType): Promise<Guest> {
     const folder = mkdtempSync(join(tmpdir(), "caisson-vm-"));
     const memory = mkdtempSync(join(existsSync("/dev/shm") ? "/dev/shm" : tmpdir(), "caisson-vm-"));
-    const shareDirectory = join(folder, "share");
-    mkdirSync(shareDirectory);
     const spec: VmSpec = {
       qemu: await findQemu(folder),
       machine,
@@ -42,7 +40,6 @@ export class Guest implements Disposable {
       transport: "virtio-serial",
       tscKhz: await tscKhz(folder),
       networks: [],
-      shareDirectory,
       consoleLog: join(folder, "console.log"),
     };
     return new Guest(spec, new TemplateStore(join(memory, "templates")), [folder, memory]);

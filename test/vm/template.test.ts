@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { readdirSync, readFileSync, truncateSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { type Machine, startMachine } from "../../runtime/vm/machine.ts";
@@ -26,7 +26,7 @@ for (const type of ["microvm", "q35"] as const) {
     };
     const clone = async (name: string): Promise<Machine> => {
       using template = await guest.store.prepare(guest.spec, warm, options);
-      const spec = { ...guest.spec, consoleLog: join(guest.spec.shareDirectory, `${name}.log`) };
+      const spec = { ...guest.spec, consoleLog: join(dirname(guest.spec.consoleLog), `${name}.log`) };
       return await startMachine(spec, { signal, clone: template });
     };
 

@@ -20,13 +20,15 @@ import { enterNetworkNamespace } from "../../network/namespace.ts";
 import { VmTaps } from "../../network/vm-taps.ts";
 import { dropMounts, enterPrivateMountNamespace } from "../../storage/mount-namespace.ts";
 import { Share } from "../../storage/share.ts";
+import type { Virtiofsd } from "../../storage/virtiofsd/find.ts";
+import { startVirtiofsd } from "../../storage/virtiofsd/process.ts";
 import { FutureForkServer } from "../../vm/fork-server/start.ts";
 import { rest } from "../../vm/rest.ts";
 import type { VmSpec } from "../../vm/spec.ts";
 import type { Template } from "../../vm/template/template.ts";
 import { leaveCgroups, SharedCgroup } from "../cgroup.ts";
-import { chooseVm, templateStore } from "../vm-choice.ts";
-import { REHEARSED, rehearse, WARM_LIMIT_FACTOR, warm } from "../warm.ts";
+import { chooseVirtiofsd, chooseVm, templateStore } from "../vm-choice.ts";
+import { REHEARSED, rehearse, WARM_LIMIT_FACTOR, warmWith } from "../warm.ts";
 import { lockForkServer } from "./lock.ts";
 import { DONE, FORK_SERVER_CGROUP, type ForkServerParams } from "./spawn.ts";
 
@@ -67,9 +69,10 @@ async function make({ settings, size, devices }: ForkServerParams): Promise<void
   const taps = new VmTaps();
   for (let device = 0; device < devices; device++) taps.add(false);
   const shape = await chooseVm(settings, size, signal);
-  const spec = { ...shape, networks: taps.devices, shareDirectory: "", consoleLog: "" };
+  const virtiofsd = await chooseVirtiofsd(settings);
+  const spec = { ...shape, networks: taps.devices, consoleLog: "" };
   const templates = templateStore(settings);
-  using template = await templates.prepare(spec, warm, { signal, limitMs });
+  using template = await templates.prepare(spec, warmWith(virtiofsd), { signal, limitMs });
   const lock = lockForkServer(template.folder);
   if (lock === undefined) return;
   for (const name of readdirSync(template.folder)) {
@@ -81,28 +84,39 @@ async function make({ settings, size, devices }: ForkServerParams): Promise<void
     templates.endForkServer(template.key);
     const others = templates.list().filter(({ forkServer }) => forkServer !== undefined);
     for (const { key } of others.slice(0, -FORK_SERVERS)) templates.endForkServer(key);
-    await makeIn(folder, template, spec, signal);
+    await makeIn(folder, template, spec, virtiofsd, signal);
   } finally {
     rmSync(folder, { recursive: true, force: true });
     taps.release();
     closeSync(lock);
   }
-  // Nothing of the host may wait for QEMU to be unmounted. Its 9p server finds its descriptors in /proc.
+  // Nothing of the host may wait for QEMU to be unmounted.
   dropMounts(["/", "/proc"]);
 }
 
-async function makeIn(folder: string, template: Template, devices: VmSpec, signal: AbortSignal): Promise<void> {
-  const spec = { ...devices, shareDirectory: join(folder, "share"), consoleLog: join(folder, "console.log") };
+async function makeIn(
+  folder: string,
+  template: Template,
+  devices: VmSpec,
+  virtiofsd: Virtiofsd,
+  signal: AbortSignal,
+): Promise<void> {
+  const spec = { ...devices, consoleLog: join(folder, "console.log") };
   const rootfs = join(folder, "rootfs");
   for (const name of ["bin", "etc"]) mkdirSync(join(rootfs, name), { recursive: true });
   copyFileSync(builtFile("container-init"), join(rootfs, "bin", REHEARSED));
   writeFileSync(join(rootfs, "etc", "passwd"), "root:x:0:0:root:/root:/bin/sh\n");
   using undo = new DisposableStack();
-  const share = undo.adopt(new Share(spec.shareDirectory), (each) => each.close());
+  const share = undo.adopt(new Share(join(folder, "share")), (each) => each.close());
   await using server = await FutureForkServer.start(spec, template, folder, signal);
+  await using ends = new AsyncDisposableStack();
+  const files = ends.adopt(startVirtiofsd(virtiofsd, share.served), (each) => each.kill());
+  await server.addShare(files, signal);
   for (let round = 0; round < REHEARSALS; round++) {
-    await rehearse(server.connect(), share, rootfs, signal);
+    await rehearse(spec, server.connect(), share, rootfs, signal);
     await rest(server.pid, signal);
   }
+  await server.removeShare(signal);
+  await rest(server.pid, signal);
   await server.serve(template.folder, signal);
 }

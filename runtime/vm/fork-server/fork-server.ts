@@ -16,8 +16,8 @@ export interface Roles {
   console: number;
   /** It listens for the agent's connection. */
   agent: number;
-  /** The shared directory, once for each 9p device. */
-  share: readonly number[];
+  /** The library that carries the shared directory's requests takes its connections from it (native/vhost-proxy). */
+  library: number;
   /** By the numbers of the network devices. */
   taps: readonly number[];
 }
@@ -108,8 +108,8 @@ export function endForkServer(folder: string): void {
 /** @throws when there is none, or it is not whole. */
 function readDescription(folder: string): Description {
   const description = JSON.parse(readBounded(join(folder, DESCRIPTION_FILE), SMALL_FILE).toString()) as Description;
-  const { qmp, console, agent, share, taps } = description.roles;
-  for (const fd of [description.pid, qmp, console, agent, ...share, ...taps]) {
+  const { qmp, console, agent, library, taps } = description.roles;
+  for (const fd of [description.pid, qmp, console, agent, library, ...taps]) {
     if (!Number.isSafeInteger(fd) || fd < 3) throw new Error(`${DESCRIPTION_FILE} is damaged`);
   }
   return description;

@@ -1,11 +1,14 @@
-import { closeSync, openSync, rmSync } from "node:fs";
+import { closeSync } from "node:fs";
 import { Socket } from "node:net";
 import { dirname, join } from "node:path";
-import { connectUnix, listenUnix, socketpair } from "../../../native/posix/index.ts";
-import { socketAddress } from "../../state/socket-address.ts";
-import { RunningMachine } from "../machine.ts";
+import { socketpair } from "../../../native/posix/index.ts";
+import { type MachineParts, RunningMachine, type StartOptions } from "../machine.ts";
+import { pendingConnection } from "../pending-connection.ts";
 import { QemuProcess } from "../qemu-process.ts";
-import type { Trace, VmSpec } from "../spec.ts";
+import { plugShare } from "../share-device.ts";
+import { ShareLink } from "../share-link.ts";
+import type { ShareServer } from "../share-server.ts";
+import type { VmSpec } from "../spec.ts";
 import type { ForkServer } from "./fork-server.ts";
 import { ForkedQemu } from "./forked-qemu.ts";
 
@@ -16,8 +19,8 @@ export class ForkedMachine extends RunningMachine {
   /** Resolves when QEMU's pid is known, or when it is known that there will be none. */
   readonly forked: Promise<void>;
 
-  constructor(qemu: QemuProcess, agent: Socket, forked: Promise<void>) {
-    super(qemu, agent);
+  constructor(parts: MachineParts, agent: Socket, forked: Promise<void>) {
+    super(parts, agent);
     this.forked = forked;
   }
 }
@@ -29,7 +32,7 @@ export class ForkedMachine extends RunningMachine {
 export function forkMachine(
   spec: VmSpec,
   server: ForkServer,
-  { signal, trace }: { signal: AbortSignal; trace?: Trace | undefined },
+  { signal, trace, startShareServer }: Pick<StartOptions, "signal" | "trace" | "startShareServer">,
 ): ForkedMachine {
   using theirs = new DisposableStack();
   using ours = new DisposableStack();
@@ -44,45 +47,37 @@ export function forkMachine(
   const stderr = connect();
   const agent = pendingConnection(join(dirname(spec.consoleLog), `agent-${process.pid}.sock`));
   ours.adopt(agent.connection, closeSync);
-  const share = lend(openSync(spec.shareDirectory, "r"));
+  const library = connect();
   const descriptors = [
     [roles.qmp, qmp.other],
     [roles.console, console.other],
     [roles.agent, lend(agent.listener)],
     [STDERR, stderr.other],
-    ...roles.share.map((target) => [target, share] as const),
+    [roles.library, library.other],
     ...spec.networks.map(({ tapFd }, index) => [roles.taps[index] ?? -1, tapFd] as const),
   ] as const;
   const connection = ours.adopt(server.ask(descriptors), closeSync);
   trace?.("qemu asked for");
   ours.move();
   const child = new ForkedQemu(connection, stderr.own);
+  let share: ShareServer | undefined;
   try {
+    share = startShareServer?.();
     const connections = { qmpFd: qmp.own, consoleFd: console.own, consoleLog: spec.consoleLog, greeted: true };
     const qemu = new QemuProcess(connections, () => child);
-    qemu.qmp.execute("cont", undefined, { signal, limitMs: Number.POSITIVE_INFINITY }).then(
+    const link = new ShareLink(library.own, (reason) => qemu.giveUp(`its shared directory has ended: ${reason}`));
+    const parts = { qemu, machine: spec.machine, link, share };
+    const within = { signal, limitMs: Number.POSITIVE_INFINITY };
+    const plugged = share === undefined ? [] : plugShare({ qmp: qemu.qmp, ...parts }, share.connection, within);
+    Promise.all([...plugged, qemu.qmp.execute("cont", undefined, within)]).then(
       () => trace?.("qemu forked"),
       (error: unknown) => qemu.fail(error),
     );
-    const connected = new Socket({ fd: agent.connection, readable: true, writable: true });
-    return new ForkedMachine(qemu, connected, child.forked);
+    const agentSocket = new Socket({ fd: agent.connection, readable: true, writable: true });
+    return new ForkedMachine(parts, agentSocket, child.forked);
   } catch (error) {
     child.kill();
+    void share?.kill();
     throw error;
-  }
-}
-
-/** A socket that listens with one connection to it made already, which is all that it will ever have. */
-function pendingConnection(path: string): { listener: number; connection: number } {
-  using address = socketAddress(path);
-  rmSync(path, { force: true });
-  const listener = listenUnix(address.path);
-  try {
-    return { listener, connection: connectUnix(address.path) };
-  } catch (error) {
-    closeSync(listener);
-    throw error;
-  } finally {
-    rmSync(path, { force: true });
   }
 }

@@ -1,4 +1,4 @@
-import { closeSync, readdirSync, readlinkSync, realpathSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { closeSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { Socket } from "node:net";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
@@ -6,8 +6,9 @@ import { connectUnix, listenUnix, sendFds } from "../../../native/posix/index.ts
 import { CaissonError } from "../../../protocol/errors.ts";
 import { socketAddress } from "../../state/socket-address.ts";
 import { Inheritance } from "../inheritance.ts";
-import { type CloneSource, launch } from "../machine.ts";
-import type { QemuProcess } from "../qemu-process.ts";
+import { type CloneSource, launch, type MachineParts } from "../machine.ts";
+import { plugShare, unplugShare } from "../share-device.ts";
+import type { ShareServer } from "../share-server.ts";
 import { spawnForkServer } from "../spawn.ts";
 import type { VmSpec } from "../spec.ts";
 import { DESCRIPTION_FILE, type Description, type Roles, SOCKET_FILE } from "./fork-server.ts";
@@ -18,15 +19,15 @@ const AGENT_SOCKET = "agent.sock";
 const ANSWER_LIMIT_MS = 30_000;
 
 interface Parts {
-  qemu: QemuProcess;
+  machine: MachineParts;
+  /** As launch() has it. */
+  runs: Promise<void>;
   /** Where its sockets are until it serves. */
   folder: string;
   /** Our end of the connection on which it is told to serve. */
   maker: number;
-  roles: Omit<Roles, "share">;
-  /** Without symbolic links. */
-  shareDirectory: string;
-  /** Our ends of QEMU's monitor and console. */
+  roles: Roles;
+  /** Our ends of QEMU's sockets. */
   ends: readonly number[];
 }
 
@@ -50,7 +51,7 @@ export class FutureForkServer implements AsyncDisposable {
     try {
       const listener = inheritance.give(listen(join(folder, SOCKET_FILE)));
       const agent = inheritance.give(listen(join(folder, AGENT_SOCKET)));
-      const { qemu, wiring, qmpFd, consoleFd } = launch(
+      const { parts, runs, wiring, shareFd, ends } = launch(
         spec,
         { signal, clone },
         inheritance,
@@ -58,11 +59,8 @@ export class FutureForkServer implements AsyncDisposable {
         (start) => spawnForkServer(start, { maker: child, listener }),
       );
       const taps = wiring.networks.map(({ tapFd }) => tapFd);
-      const roles = { qmp: wiring.qmpFd, console: wiring.consoleFd, agent, taps };
-      // Its shared directory is open once it answers at all.
-      await qemu.qmp.execute("query-status", undefined, { signal, limitMs: Number.POSITIVE_INFINITY });
-      const shareDirectory = realpathSync(spec.shareDirectory);
-      return new FutureForkServer({ qemu, folder, maker, roles, shareDirectory, ends: [qmpFd, consoleFd] });
+      const roles = { qmp: wiring.qmpFd, console: wiring.consoleFd, agent, library: shareFd, taps };
+      return new FutureForkServer({ machine: parts, runs, folder, maker, roles, ends });
     } catch (error) {
       closeSync(maker);
       throw error;
@@ -72,7 +70,19 @@ export class FutureForkServer implements AsyncDisposable {
   }
 
   get pid(): number {
-    return this.#parts.qemu.pid;
+    return this.#parts.machine.qemu.pid;
+  }
+
+  /** Gives its guest a shared directory, until removeShare(); the server stays the caller's. Throws as Machine.addShare(). */
+  async addShare({ connection }: ShareServer, signal: AbortSignal): Promise<void> {
+    const { machine, runs } = this.#parts;
+    await runs;
+    await Promise.all(plugShare({ qmp: machine.qemu.qmp, ...machine }, connection, { signal }));
+  }
+
+  /** Throws as Machine.removeShare(). */
+  async removeShare(signal: AbortSignal): Promise<void> {
+    await unplugShare(this.#parts.machine.qemu, signal);
   }
 
   /** A connection to its agent. There can be one at a time. */
@@ -86,9 +96,9 @@ export class FutureForkServer implements AsyncDisposable {
    * @throws CAISSON_E_VM_START when it cannot be forked; the signal's reason.
    */
   async serve(templateFolder: string, signal: AbortSignal): Promise<void> {
-    const { qemu, folder, roles, ends } = this.#parts;
-    await qemu.qmp.execute("stop", undefined, { signal });
-    const description: Description = { pid: this.pid, roles: { ...roles, share: this.#shareDescriptors() } };
+    const { machine, folder, roles, ends } = this.#parts;
+    await machine.qemu.qmp.execute("stop", undefined, { signal });
+    const description: Description = { pid: this.pid, roles };
     // QEMU closes what nobody has the other end of.
     sendFds(this.#parts.maker, ends, Buffer.of(0));
     const maker = new Socket({ fd: this.#parts.maker, readable: true, writable: true });
@@ -103,13 +113,7 @@ export class FutureForkServer implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    if (!this.#serves) await this.#parts.qemu.kill();
-  }
-
-  #shareDescriptors(): number[] {
-    const own = `/proc/${this.pid}/fd`;
-    const found = readdirSync(own).filter((name) => readlinkSync(join(own, name)) === this.#parts.shareDirectory);
-    return found.map(Number);
+    if (!this.#serves) await this.#parts.machine.qemu.kill();
   }
 }
 

@@ -1,4 +1,4 @@
-import { closeSync, mkdirSync, openSync, rmdirSync, writeFileSync } from "node:fs";
+import { closeSync, mkdirSync, openSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { CaissonError } from "../../../protocol/errors.ts";
@@ -12,8 +12,11 @@ import { type Manifest, seal } from "./manifest.ts";
 import { ScratchTaps } from "./scratch-taps.ts";
 import { MANIFEST_FILE, MEMORY_FILE, STATE_FILE } from "./template.ts";
 
-/** Talks to the booted guest's agent until it is as a clone should find it, and ends its own use of `machine.agent`. */
-export type Warm = (machine: Machine, signal: AbortSignal) => Promise<void>;
+/**
+ * Talks to the booted guest's agent until it is as a clone should find it, and ends its own use of `machine.agent`.
+ * @param folder empty, for whatever it needs meanwhile.
+ */
+export type Warm = (machine: Machine, signal: AbortSignal, folder: string) => Promise<void>;
 
 export interface BuildOptions {
   signal: AbortSignal;
@@ -38,16 +41,17 @@ export async function buildTemplate(folder: string, spec: VmSpec, warm: Warm, op
     descriptors.push(fd);
     return fd;
   };
-  const share = join(folder, "share");
-  mkdirSync(share, { mode: 0o700 });
+  const scratch = join(folder, "warm-up");
+  mkdirSync(scratch, { mode: 0o700 });
   try {
     const imageFd = open(spec.image, "r");
     const inputs = templateInputs(spec, imageFd);
     const memoryFd = open(join(folder, MEMORY_FILE), "wx+");
     const stateFd = open(join(folder, STATE_FILE), "wx+");
     using taps = new ScratchTaps(spec.networks.length);
-    const source = { ...spec, networks: taps.devices, shareDirectory: share, consoleLog: join(folder, "console.log") };
-    const { machine } = await bootMachine(source, warm, { ...options, templateMemoryFd: memoryFd });
+    const source = { ...spec, networks: taps.devices, consoleLog: join(folder, "console.log") };
+    const warmUp = (booted: Machine, limit: AbortSignal) => warm(booted, limit, scratch);
+    const { machine } = await bootMachine(source, warmUp, { ...options, templateMemoryFd: memoryFd });
     try {
       options.trace?.("template warm");
       machine.agent.destroy();
@@ -62,7 +66,7 @@ export async function buildTemplate(folder: string, spec: VmSpec, warm: Warm, op
         remedy: "Run it again once the installation has finished.",
       });
     }
-    rmdirSync(share);
+    rmSync(scratch, { recursive: true });
     const { machine: type, accelerator, transport, memoryMib, vcpus } = spec;
     const shape = { machine: type, accelerator, transport, memoryMib, vcpus, networks: spec.networks.length };
     const manifest: Manifest = { key, inputs, ...shape, memory: await seal(memoryFd), state: await seal(stateFd) };

@@ -5,7 +5,7 @@ import { fileIdentity, identityOf } from "../qemu.ts";
 import type { VmSpec } from "../spec.ts";
 
 /** Raised when what a template's folder holds, or how a guest is warmed, changes. */
-const FORMAT = 1;
+const FORMAT = 2;
 
 /** The files a template was made from, by what they were: see fileIdentity(). */
 export interface TemplateInputs {
@@ -36,6 +36,7 @@ export function templateKey(spec: VmSpec, inputs: TemplateInputs): string {
     imageFd: 0,
     agent: spec.transport === "vsock" ? { kind: "vsock", vhostFd: 0, cid: 0 } : { kind: "virtio-serial", fd: 0 },
     memory: { kind: "template", fd: 0 },
+    stopped: false,
     networks: spec.networks.map(() => ({ tapFd: 0 })),
   });
   const all = JSON.stringify([FORMAT, inputs, spec.qemu.version, shape]);
@@ -44,5 +45,5 @@ export function templateKey(spec: VmSpec, inputs: TemplateInputs): string {
 
 /** What each clone has of its own: the devices' back ends. */
 function withoutIdentity(spec: VmSpec): VmSpec {
-  return { ...spec, shareDirectory: "", consoleLog: "" };
+  return { ...spec, consoleLog: "" };
 }

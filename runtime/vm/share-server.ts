@@ -1,0 +1,11 @@
+/** The process that serves the shared directory to one VM (runtime/storage/virtiofsd). */
+export interface ShareServer {
+  /** Of the process and of what it has forked, for their cgroup. */
+  pids(): number[];
+  /** Its vhost-user connection; whoever uses it takes it over and closes it. */
+  readonly connection: number;
+  /** Resolves, never rejects, when it is gone, with how that came about as the end of a sentence: "was killed by SIGKILL". */
+  readonly ended: Promise<string>;
+  /** Ends it if it still runs, and waits for that. May be called again. */
+  kill(): Promise<void>;
+}

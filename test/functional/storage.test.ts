@@ -1,0 +1,73 @@
+/** The host's files in a container: what each of the two changes, and what the other one sees. */
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, test } from "node:test";
+import { Bundle } from "../harness/bundle.ts";
+import { Host } from "../harness/host.ts";
+
+const host = new Host();
+const folder = mkdtempSync(join(tmpdir(), "caisson-storage-"));
+after(async () => {
+  await host[Symbol.asyncDispose]();
+  rmSync(folder, { recursive: true });
+});
+
+/** A change of the host's may be seen so much later. */
+const SEEN_WITHIN_MS = 1500;
+
+test("a running container's files and the host's are the same", async () => {
+  using bundle = new Bundle();
+  bundle.spec.mounts?.push(
+    { destination: "/volume", source: folder, options: ["bind"] },
+    { destination: "/read-only", source: folder, options: ["bind", "ro"] },
+  );
+  bundle.write();
+  writeFileSync(join(folder, "old"), "old\n");
+  const id = await host.start(bundle);
+  const inside = (script: string) => host.run(["exec", id, "sh", "-c", script]);
+
+  await host.ok([
+    "exec",
+    id,
+    "sh",
+    "-c",
+    "echo by-the-guest > /volume/new; echo root > /made; exec 3>/volume/open; echo x >&3",
+  ]);
+  assert.equal(readFileSync(join(folder, "new"), "utf8"), "by-the-guest\n");
+  assert.equal(readFileSync(join(bundle.rootfs, "made"), "utf8"), "root\n");
+
+  assert.equal((await inside("cat /volume/old")).stdout, "old\n");
+  writeFileSync(join(folder, "old"), "changed\n");
+  writeFileSync(join(folder, "later"), "later\n");
+  await new Promise((resolve) => setTimeout(resolve, SEEN_WITHIN_MS));
+  assert.equal((await inside("cat /volume/old /volume/later /read-only/new")).stdout, "changed\nlater\nby-the-guest\n");
+
+  const refused = await inside("echo x > /read-only/x || mount -o remount,rw /read-only; echo x > /read-only/x");
+  assert.match(refused.stderr, /Read-only file system/);
+  assert.equal(existsSync(join(folder, "x")), false);
+  await host.ok(["delete", "--force", id]);
+});
+
+test("a full disk is an error where it is written to", async () => {
+  const small = mkdtempSync(join(tmpdir(), "caisson-small-"));
+  execFileSync("mount", ["-t", "tmpfs", "-o", "size=1m", "tmpfs", small]);
+  try {
+    using bundle = new Bundle([
+      "sh",
+      "-c",
+      "dd if=/dev/zero of=/small/file bs=64k count=64; echo $?; busybox rm /small/file; echo fits > /small/file",
+    ]);
+    bundle.spec.mounts?.push({ destination: "/small", source: small, options: ["bind"] });
+    bundle.write();
+    const { stdout, stderr } = await host.run(["run", "-b", bundle.directory, host.id()]);
+    assert.equal(stdout, "1\n");
+    assert.match(stderr, /No space left on device/);
+    assert.equal(readFileSync(join(small, "file"), "utf8"), "fits\n");
+  } finally {
+    execFileSync("umount", [small]);
+    rmSync(small, { recursive: true });
+  }
+});
