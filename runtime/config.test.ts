@@ -37,6 +37,8 @@ test("parseSettings reads every key", () => {
     default_vcpus = 4
     memory_overhead_mib = 96
     qemu = "/opt/qemu/bin/qemu-system-x86_64"
+    qemu_uid_first = 700000
+    qemu_uid_count = 2048
     virtiofsd = "/opt/virtiofsd"
     kernel = "/boot/vmlinuz"
     initrd = "/boot/initrd.img"
@@ -62,6 +64,8 @@ test("parseSettings reads every key", () => {
     defaultVcpus: 4,
     memoryOverheadMib: 96,
     qemu: "/opt/qemu/bin/qemu-system-x86_64",
+    qemuUidFirst: 700_000,
+    qemuUidCount: 2048,
     virtiofsd: "/opt/virtiofsd",
     kernel: "/boot/vmlinuz",
     initrd: "/boot/initrd.img",

@@ -31,6 +31,9 @@ bool renew_events(void);
 /* In the copy: `fd` in place of `target`, with the settings that QEMU has given to that one if it was a tap. */
 bool replace_descriptor(int fd, int target);
 
+/* rights.c: in the copy: becomes this user in its own namespaces, with no capability left. */
+bool drop_rights(uid_t uid);
+
 /* interposed.c: loads the system call filter that QEMU wanted before it forked. */
 bool load_filter(void);
 /* Makes the settings that QEMU has made on this descriptor, a tap, again. */

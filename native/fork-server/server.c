@@ -5,10 +5,10 @@
  * descriptors that are to stay open with QEMU, is answered "ready" or "error WHY", and writes another byte when the
  * server can be found. Until then QEMU ends with that connection.
  *
- * Each connection to the second one asks for a copy, with one message: the numbers of the descriptors, as C ints,
- * that those which come with it take the places of. The answer is "pid N" or "error WHY". The copy lives for as long
- * as the connection, and how it ended is told on it: "exit STATUS" or "signal NUMBER". A connection that sends the
- * one number -1 ends the server, once all copies have ended.
+ * Each connection to the second one asks for a copy, with one message of C ints: the user and group that it is to run
+ * as, and the numbers of the descriptors that those which come with it take the places of. The answer is "pid N" or
+ * "error WHY". The copy lives for as long as the connection, and how it ended is told on it: "exit STATUS" or
+ * "signal NUMBER". A connection that sends the one number -1 ends the server, once all copies have ended.
  */
 #include "fork-server.h"
 
@@ -32,6 +32,7 @@ enum { DESCRIPTORS = 80, COPIES = 2048, MESSAGE_LIMIT_S = 2, IDLE_LIMIT_MS = 60 
 enum { END = -1 };
 
 struct request {
+  uid_t uid;
   int count;
   int targets[DESCRIPTORS];
   int fds[DESCRIPTORS];
@@ -93,10 +94,14 @@ static void become_copy(const struct request *request, int connection) {
   bool good = renew_events();
   for (int each = 0; good && each < request->count; each++)
     good = replace_descriptor(request->fds[each], request->targets[each]);
-  if (good && load_filter() && restart_threads()) guard(connection);
+  if (good && drop_rights(request->uid) && load_filter() && restart_threads()) guard(connection);
   tell(connection, "error %s\n", problem);
   _exit(1);
 }
+
+/* With namespaces of its own of each kind but the user's and the time's. */
+static const unsigned long COPY = CLONE_PIDFD | CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID | CLONE_NEWPID | CLONE_NEWNS |
+                                  CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP;
 
 static bool fork_qemu(const struct request *request, int connection) {
   if (copy_count == COPIES) return refused("there are %d copies already", COPIES);
@@ -105,7 +110,7 @@ static bool fork_qemu(const struct request *request, int connection) {
   int pidfd = -1;
   prctl(PR_GET_TID_ADDRESS, &own_id);
   /* Not fork(3), which would tell the C library that the other threads are gone. No signal comes when it ends. */
-  long pid = syscall(SYS_clone, CLONE_PIDFD | CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID, NULL, &pidfd, own_id, 0);
+  long pid = syscall(SYS_clone, COPY, NULL, &pidfd, own_id, 0);
   if (pid == 0) become_copy(request, connection);
   int error = errno;
   continue_threads();
@@ -135,16 +140,20 @@ static ssize_t receive(int connection, void *bytes, size_t size, int fds[DESCRIP
   return length;
 }
 
-/* The numbers, and as many descriptors. */
+/* The user, the numbers, and as many descriptors. */
 static bool receive_request(int connection, struct request *request) {
   struct timeval limit = {.tv_sec = MESSAGE_LIMIT_S};
+  int numbers[1 + DESCRIPTORS];
   request->count = 0;
   if (setsockopt(connection, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit) < 0) return failed("limit a wait");
-  ssize_t length = receive(connection, request->targets, sizeof request->targets, request->fds, &request->count);
+  ssize_t length = receive(connection, numbers, sizeof numbers, request->fds, &request->count);
   if (length < 0) return failed("receive a request");
-  bool is_end = request->count == 0 && length == sizeof(int) && request->targets[0] == END;
-  if (is_end || (request->count > 0 && length == (ssize_t)((size_t)request->count * sizeof(int)))) return true;
-  return refused("the request is malformed");
+  if (length != (ssize_t)((size_t)(1 + request->count) * sizeof(int))) return refused("the request is malformed");
+  bool is_end = request->count == 0 && numbers[0] == END;
+  if (!is_end && (request->count == 0 || numbers[0] <= 0)) return refused("the request is malformed");
+  request->uid = (uid_t)numbers[0];
+  memcpy(request->targets, numbers + 1, (size_t)request->count * sizeof(int));
+  return true;
 }
 
 static void stop_listening(void) {

@@ -7,7 +7,7 @@ import { DEFAULT_SETTINGS_FILE, loadSettings, type Settings } from "../config.ts
 import { formatError } from "../errors.ts";
 import { networkProblem, vhostNetProblem } from "../network/abilities.ts";
 import { cgroupMounts } from "../sandbox/cgroup.ts";
-import { chooseTransport, chooseVirtiofsd, templateStore, usableFacts } from "../sandbox/vm-choice.ts";
+import { chooseTransport, chooseVirtiofsd, qemuUsers, templateStore, usableFacts } from "../sandbox/vm-choice.ts";
 import { chooseAccelerator, judgeKvm } from "../vm/accelerator.ts";
 import { findQemu, type Qemu } from "../vm/qemu.ts";
 import type { Accelerator } from "../vm/spec.ts";
@@ -101,7 +101,8 @@ async function accelerators(
   directory: string | undefined,
   qemu: Qemu,
 ): Promise<{ findings: Finding[]; accelerator?: Accelerator }> {
-  const options = { directory, qemu, kernel: settings.kernel, signal: new AbortController().signal };
+  const users = qemuUsers(settings);
+  const options = { directory, qemu, kernel: settings.kernel, users, signal: new AbortController().signal };
   try {
     const verdict = await judgeKvm(options);
     const kvm: Finding = verdict.usable

@@ -26,6 +26,9 @@ export interface Settings {
   qemu: string | undefined;
   /** Absolute path of virtiofsd; looked for where distributions put it when undefined. */
   virtiofsd: string | undefined;
+  /** The users, and groups of the same numbers, that QEMUs run as, each as another one: nothing else of the host's may be one of them. */
+  qemuUidFirst: number;
+  qemuUidCount: number;
   /** Absolute paths of the guest image's parts. */
   kernel: string;
   initrd: string;
@@ -56,6 +59,11 @@ export type Key = KeyBase &
     | { kind: "keys" }
   );
 
+/** Above those of systems and their users; (uid_t)-1 is nobody's, and numbers from 2^31 on are negative to some programs. */
+const UIDS = { minimum: 1000, maximum: 2 ** 31 - 1 - 2 ** 24, unit: "" } as const;
+/** A user is taken again once all others have been: by then whoever was it has ended, after a kill -9 as well. */
+const UID_COUNT = { minimum: 1024, maximum: 2 ** 24, unit: "users" } as const;
+
 /**
  * Annotations come from whoever writes the container's configuration, on Kubernetes a pod's author. What names files of
  * the host is not theirs to set: QEMU would open any file for them, as root. Nor are kernel parameters: each set of them
@@ -76,6 +84,8 @@ export const KEYS: ReadonlyMap<string, Key> = new Map<string, Key>([
   ["memory_overhead_mib", { name: "memoryOverheadMib", ...mebibytes(64), annotation: false }],
   ["qemu", { name: "qemu", kind: "name", annotation: false }],
   ["virtiofsd", { name: "virtiofsd", kind: "path", annotation: false }],
+  ["qemu_uid_first", { name: "qemuUidFirst", kind: "integer", ...UIDS, annotation: false }],
+  ["qemu_uid_count", { name: "qemuUidCount", kind: "integer", ...UID_COUNT, annotation: false }],
   ["kernel", { name: "kernel", kind: "path", annotation: false }],
   ["initrd", { name: "initrd", kind: "path", annotation: false }],
   ["image", { name: "image", kind: "path", annotation: false }],
@@ -110,6 +120,8 @@ export const DEFAULTS: Readonly<Settings> = {
   defaultVcpus: 1,
   memoryOverheadMib: 128,
   qemu: undefined,
+  qemuUidFirst: 2_000_000_000,
+  qemuUidCount: 65_536,
   virtiofsd: undefined,
   kernel: join(IMAGE_FOLDER, "vmlinux"),
   initrd: join(IMAGE_FOLDER, "initrd.img"),

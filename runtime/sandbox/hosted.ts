@@ -123,7 +123,14 @@ export class HostedSandbox {
 }
 
 /** For whoever supports the host: what came of the settings and of what the host has. */
-function tellChoice({ qemu, networks: _, kernelParams, tscKhz = 0, ...rest }: VmShape): void {
+function tellChoice({ qemu, networks: _, users, kernelParams, tscKhz = 0, ...rest }: VmShape): void {
+  const last = users.first + users.count - 1;
   const version = `${qemu.path} ${qemu.version.join(".")}`;
-  log.debug("the VM's shape", { qemu: version, ...rest, kernelParams: kernelParams.join(" "), tscKhz });
+  log.debug("the VM's shape", {
+    qemu: version,
+    ...rest,
+    users: `${users.first}-${last}`,
+    kernelParams: kernelParams.join(" "),
+    tscKhz,
+  });
 }

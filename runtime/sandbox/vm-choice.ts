@@ -8,6 +8,7 @@ import { formatError, systemErrorSentence } from "../errors.ts";
 import { log } from "../log.ts";
 import { findVirtiofsd, type Virtiofsd } from "../storage/virtiofsd/find.ts";
 import { type AcceleratorChoice, chooseAccelerator } from "../vm/accelerator.ts";
+import type { UidRange } from "../vm/jail/uids.ts";
 import { findQemu } from "../vm/qemu.ts";
 import type { Accelerator, Transport, VmSpec } from "../vm/spec.ts";
 import { defaultTemplateDirectory, makePrivateFolder } from "../vm/template/space.ts";
@@ -55,7 +56,9 @@ export async function chooseVm(settings: Settings, size: SandboxSize, signal: Ab
   const qemu = await findQemu(facts, settings.qemu);
   const { kernel, initrd, image } = settings;
   for (const [name, path] of Object.entries({ kernel, initrd, image })) requireReadable(`guest ${name}`, path);
-  const choice = await chooseAccelerator(settings.accelerator, { directory: facts, qemu, kernel, signal });
+  for (const [name, path] of Object.entries({ kernel, initrd })) requireReadableByAll(`guest ${name}`, path);
+  const users = qemuUsers(settings);
+  const choice = await chooseAccelerator(settings.accelerator, { directory: facts, qemu, kernel, users, signal });
   tellOfEmulation(choice);
   return {
     qemu,
@@ -70,7 +73,13 @@ export async function chooseVm(settings: Settings, size: SandboxSize, signal: Ab
     transport: chooseTransport(settings.transport, choice.accelerator),
     ...(choice.accelerator === "tcg" ? { tscKhz: await tscKhz(facts) } : {}),
     networks: [],
+    users,
   };
+}
+
+/** The users that these settings give QEMUs. */
+export function qemuUsers({ qemuUidFirst, qemuUidCount }: Settings): UidRange {
+  return { first: qemuUidFirst, count: qemuUidCount };
 }
 
 /** What serves files to the VM on this host. @throws CaissonError CAISSON_E_HOST when there is nothing that can. */
@@ -91,6 +100,14 @@ function requireReadable(what: string, path: string): void {
       remedy: "Build or install the guest image, or correct the settings.",
     });
   }
+}
+
+/** QEMU, which is no user that anybody knows, reads it. */
+function requireReadableByAll(what: string, path: string): void {
+  if ((statSync(path).mode & 0o004) !== 0) return;
+  throw new CaissonError("CAISSON_E_IMAGE", `cannot start a VM: the ${what} ${path} is not readable by all users`, {
+    remedy: `Run chmod a+r ${path}: QEMU runs as a user of its own.`,
+  });
 }
 
 function tellOfEmulation({ reason }: AcceleratorChoice): void {

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { CaissonError } from "../../protocol/errors.ts";
 import { MICROVM_FIRMWARE } from "./command-line.ts";
 import { Inheritance } from "./inheritance.ts";
+import type { UidRange } from "./jail/uids.ts";
 import { fileIdentity, type Qemu } from "./qemu.ts";
 import { QemuProcess } from "./qemu-process.ts";
 import { bootId, factFile, recall, remember } from "./remembered.ts";
@@ -32,6 +33,7 @@ export interface ProbeOptions {
   directory: string | undefined;
   qemu: Qemu;
   kernel: string;
+  users: UidRange;
   signal: AbortSignal;
 }
 
@@ -57,13 +59,14 @@ export async function chooseAccelerator(
 }
 
 /** Boots a kernel under KVM unless that was done before; /dev/kvm that opens is not KVM that works (nested hosts). */
-export async function judgeKvm({ directory, qemu, kernel, signal }: ProbeOptions): Promise<KvmVerdict> {
+export async function judgeKvm(options: ProbeOptions): Promise<KvmVerdict> {
+  const { directory, qemu, kernel } = options;
   const missing = kvmMissing();
   if (missing !== undefined) return { usable: false, why: missing };
   const { file, key } = verdictPlace(directory, qemu, kernel);
   const known = recall(file, key, toVerdict);
   if (known !== undefined) return known;
-  const verdict = await probe(qemu, kernel, signal);
+  const verdict = await probe(options);
   remember(file, key, verdict);
   return verdict;
 }
@@ -88,7 +91,7 @@ function kvmMissing(): string | undefined {
   }
 }
 
-async function probe(qemu: Qemu, kernel: string, signal: AbortSignal): Promise<KvmVerdict> {
+async function probe({ qemu, kernel, users, signal }: ProbeOptions): Promise<KvmVerdict> {
   const { spawnQemu } = await import("./spawn.ts");
   signal.throwIfAborted();
   const folder = mkdtempSync(join(tmpdir(), "caisson-probe-"));
@@ -103,7 +106,7 @@ async function probe(qemu: Qemu, kernel: string, signal: AbortSignal): Promise<K
     const argv = probeArguments(kernel, monitor.child, console.child);
     const connections = { qmpFd: monitor.ours, consoleFd: console.ours, consoleLog: join(folder, "console.log") };
     machine = new QemuProcess(connections, () =>
-      spawnQemu({ path: qemu.path, argv, descriptors: inheritance.descriptors }),
+      spawnQemu({ qemu, argv, users, files: [kernel], devices: [KVM], descriptors: inheritance.descriptors }),
     );
     inheritance.closeGiven();
     signal.addEventListener("abort", giveUp);

@@ -1,5 +1,18 @@
 import assert from "node:assert/strict";
-import { chmodSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import {
+  chmodSync,
+  closeSync,
+  constants,
+  existsSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { type TestContext, test } from "node:test";
@@ -16,27 +29,39 @@ import type { VmSpec } from "./spec.ts";
 function pretend(context: TestContext, script: string): VmSpec {
   const folder = mkdtempSync(join(tmpdir(), "caisson-boot-"));
   context.after(() => rmSync(folder, { recursive: true }));
+  chmodSync(folder, 0o755);
   const path = join(folder, "qemu");
-  writeFileSync(path, `#!/bin/sh\necho run >>${folder}/runs\n${script}\n`);
+  // It cannot make files: it sees what is there, for reading only.
+  execFileSync("mkfifo", ["-m", "666", join(folder, "runs")]);
+  const runs = openSync(join(folder, "runs"), constants.O_RDWR | constants.O_NONBLOCK);
+  context.after(() => closeSync(runs));
+  RUNS.set(folder, runs);
+  writeFileSync(path, `#!/bin/sh\necho run >${folder}/runs\n${script}\n`);
   chmodSync(path, 0o755);
   writeFileSync(join(folder, "image"), "");
   return {
-    qemu: { path, version: [7, 2, 0] },
+    qemu: { path, version: [7, 2, 0], files: ["/bin", "/lib", "/lib64", "/usr", folder] },
     machine: "microvm",
     accelerator: "tcg",
     memoryMib: 1,
     vcpus: 1,
-    kernel: "/dev/null",
-    initrd: "/dev/null",
+    kernel: join(folder, "image"),
+    initrd: join(folder, "image"),
     image: join(folder, "image"),
     kernelParams: [],
     transport: "virtio-serial",
     networks: [],
+    users: { first: 2_000_000_000, count: 65_536 },
     consoleLog: join(folder, "console.log"),
   };
 }
 
-const runs = (spec: VmSpec) => readFileSync(join(dirname(spec.image), "runs"), "utf8").split("\n").length - 1;
+/** Where each fake QEMU says that it runs, by its folder. */
+const RUNS = new Map<string, number>();
+const runs = (spec: VmSpec) => {
+  const buffer = Buffer.alloc(4096);
+  return buffer.toString("latin1", 0, readSync(RUNS.get(dirname(spec.image)) ?? -1, buffer)).split("\n").length - 1;
+};
 const openDescriptors = () => readdirSync("/proc/self/fd").length;
 /** Node closes a destroyed socket in a later turn of its loop. */
 async function descriptorsAre(count: number): Promise<void> {
@@ -49,8 +74,8 @@ const GREET = `echo '{"QMP": {}}' >&4; read -r command <&4; echo '{"return": {},
 const options = () => ({ signal: new AbortController().signal, limitMs: 60_000 });
 
 test("bootMachine returns the VM and what its agent said", async (context) => {
-  const before = openDescriptors();
   const spec = pretend(context, `${GREET}; echo hello >&3; exec sleep 100`);
+  const before = openDescriptors();
   const { machine, value } = await bootMachine(spec, firstBytes, options());
   assert.equal(value, "hello\n");
   assert.equal(existsSync(`/proc/${machine.pid}`), true);
@@ -63,8 +88,8 @@ test("bootMachine returns the VM and what its agent said", async (context) => {
 });
 
 test("startMachine sees QEMU die at once, with its words and the console's last lines", async (context) => {
-  const before = openDescriptors();
   const spec = pretend(context, "echo oops >&2; printf 'line one\\nline two\\n' >&5; exit 7");
+  const before = openDescriptors();
   const machine = await startMachine(spec, options());
   const death = await machine.died;
   assert.deepEqual(
@@ -118,7 +143,8 @@ test("bootMachine tries a VM that died a second time, then says why", async (con
 test("bootMachine returns a second attempt's VM", async (context) => {
   const spec = pretend(
     context,
-    `[ "$(wc -l <$(dirname $0)/runs)" = 1 ] && exit 1; ${GREET}; echo hello >&3; exec sleep 100`,
+    `runs=$(dirname $0)/runs; seen=$(dd if=$runs iflag=nonblock count=1 status=none); echo "$seen" >$runs
+    [ "$seen" = run ] && exit 1; ${GREET}; echo hello >&3; exec sleep 100`,
   );
   const { machine } = await bootMachine(spec, firstBytes, options());
   assert.equal(runs(spec), 2);
@@ -126,8 +152,8 @@ test("bootMachine returns a second attempt's VM", async (context) => {
 });
 
 test("bootMachine does not wait for an agent beyond its limit", async (context) => {
-  const before = openDescriptors();
   const spec = pretend(context, `${GREET}; echo still here >&5; exec sleep 100`);
+  const before = openDescriptors();
   const booting = bootMachine(spec, () => new Promise(() => {}), { ...options(), limitMs: 3000 });
   await assert.rejects(booting, { code: "CAISSON_E_VM_START", message: /within 3 s.*\n {2}still here$/ });
   await descriptorsAre(before);
@@ -157,18 +183,18 @@ test("bootMachine stops when its signal aborts", async (context) => {
 });
 
 test("startMachine names the file it cannot open, and leaves nothing", async (context) => {
-  const before = openDescriptors();
   const spec = pretend(context, "exit 0");
+  const before = openDescriptors();
   const absent = { ...spec, image: "/nonexistent" };
   await assert.rejects(startMachine(absent, options()), { code: "CAISSON_E_HOST", message: /\/nonexistent/ });
   await assert.rejects(startMachine({ ...spec, consoleLog: "/nonexistent/log" }, options()), { code: "ENOENT" });
   await descriptorsAre(before);
 });
 
-test("startMachine gives QEMU no capabilities, hardly any environment and its own session", async (context) => {
+test("startMachine gives QEMU no capabilities, hardly any environment, and a session and a user of its own", async (context) => {
   const spec = pretend(
     context,
-    `${GREET}; { grep ^Cap /proc/self/status; env; cut -d' ' -f6 /proc/self/stat; } >&3; echo end >&3; exec sleep 100`,
+    `${GREET}; { grep ^Cap /proc/self/status; env; id -u; echo ids $$ $(cut -d' ' -f6 /proc/self/stat); } >&3; echo end >&3; exec sleep 100`,
   );
   const said = (machine: Machine) =>
     new Promise<string>((resolve) => {
@@ -186,7 +212,8 @@ test("startMachine gives QEMU no capabilities, hardly any environment and its ow
     value.match(/^[A-Z_]+(?==)/gm)?.filter((name) => !["PATH", "PWD", "OLDPWD", "SHLVL", "_"].includes(name)),
     ["LD_PRELOAD", "CAISSON_VHOST_PROXY"],
   );
-  assert.match(value, new RegExp(`^${machine.pid}$`, "m"));
+  assert.match(value, /^20000\d{5}$/m);
+  assert.match(value, /^ids 1 1$/m);
 });
 
 test("startMachine's QEMU dies with the process that started it", async (context) => {

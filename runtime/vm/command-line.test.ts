@@ -5,7 +5,7 @@ import type { QemuVersion } from "./qemu.ts";
 import type { VmSpec } from "./spec.ts";
 
 const SPEC: VmSpec = {
-  qemu: { path: "/usr/bin/qemu-system-x86_64", version: [7, 2, 0] },
+  qemu: { path: "/usr/bin/qemu-system-x86_64", version: [7, 2, 0], files: [] },
   machine: "microvm",
   accelerator: "tcg",
   memoryMib: 256,
@@ -17,12 +17,14 @@ const SPEC: VmSpec = {
   transport: "virtio-serial",
   tscKhz: 2_400_000,
   networks: [],
+  users: { first: 2_000_000_000, count: 1024 },
   consoleLog: "/run/caisson/console.log",
 };
 const WIRING: Wiring = {
   qmpFd: 3,
   consoleFd: 4,
   imageFd: 5,
+  randomFd: 11,
   agent: { kind: "virtio-serial", fd: 6 },
   memory: { kind: "anonymous" },
   stopped: false,
@@ -68,7 +70,7 @@ test("commandLine names the firmware of microvm, whose default is another one in
 
 test("commandLine asks for one version of q35, while QEMU has it", () => {
   const machine = (version: QemuVersion) =>
-    values(run({ machine: "q35", qemu: { path: "/q", version } }), "-machine")[0]?.split(",")[0];
+    values(run({ machine: "q35", qemu: { path: "/q", version, files: [] } }), "-machine")[0]?.split(",")[0];
   assert.equal(machine([7, 2, 22]), "pc-q35-7.2");
   assert.equal(machine([10, 0, 13]), "pc-q35-7.2");
   assert.equal(machine([13, 0, 0]), "q35");
@@ -76,7 +78,7 @@ test("commandLine asks for one version of q35, while QEMU has it", () => {
 
 test("commandLine emulates several processors in turn where QEMU does not lock the code that it translates", () => {
   const threads = (version: QemuVersion, vcpus: number) => {
-    const argv = run({ qemu: { path: "/usr/bin/qemu-system-x86_64", version }, vcpus });
+    const argv = run({ qemu: { path: "/usr/bin/qemu-system-x86_64", version, files: [] }, vcpus });
     return /thread=(\w+)/.exec(values(argv, "-accel").join())?.[1];
   };
   assert.equal(threads([7, 2, 22], 2), "single");
@@ -111,9 +113,12 @@ test("commandLine shares a template's memory and keeps a clone's private", () =>
 });
 
 test("commandLine opens a clone's memory read-only where QEMU can (8.2)", () => {
-  const newer = run({ qemu: { path: "/q", version: [8, 2, 0] } }, { memory: { kind: "clone", fd: 9 } });
+  const newer = run({ qemu: { path: "/q", version: [8, 2, 0], files: [] } }, { memory: { kind: "clone", fd: 9 } });
   assert.match(values(newer, "-object")[0] ?? "", /share=off,readonly=on,rom=off$/);
-  const building = run({ qemu: { path: "/q", version: [8, 2, 0] } }, { memory: { kind: "template", fd: 9 } });
+  const building = run(
+    { qemu: { path: "/q", version: [8, 2, 0], files: [] } },
+    { memory: { kind: "template", fd: 9 } },
+  );
   assert.doesNotMatch(values(building, "-object")[0] ?? "", /readonly/);
 });
 
@@ -134,7 +139,7 @@ test("commandLine gives a clone the devices of its template, in its order", () =
 });
 
 test("commandLine lets many VMs read the root image, which none can write", () => {
-  assert.deepEqual(values(run(), "-add-fd"), ["fd=5,set=1"]);
+  assert.deepEqual(values(run(), "-add-fd"), ["fd=5,set=1", "fd=11,set=2"]);
   const [root] = values(run(), "-blockdev");
   for (const part of ["filename=/dev/fdset/1", "read-only=on", "locking=off"]) assert.ok(root?.includes(part), part);
 });

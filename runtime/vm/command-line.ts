@@ -15,6 +15,8 @@ export interface Wiring {
   consoleFd: number;
   /** The root image, opened read-only. */
   imageFd: number;
+  /** /dev/urandom. */
+  randomFd: number;
   agent:
     | { kind: "virtio-serial"; fd: number }
     /** QEMU listens, and takes one connection after another. */
@@ -46,7 +48,7 @@ export function commandLine(spec: VmSpec, wiring: Wiring): string[] {
     ...rootArguments(spec, wiring),
     ...agentArguments(spec, wiring),
     ...hotplugArguments(spec),
-    ...randomArguments(spec),
+    ...randomArguments(spec, wiring),
     ...wiring.networks.flatMap((network, index) => networkArguments(spec, network, index)),
     ...(wiring.stopped ? ["-S"] : []),
   ];
@@ -221,8 +223,12 @@ function hotplugArguments({ machine }: VmSpec): string[] {
   return ["-device", `${device},id=${HOTPLUG_ID}${machine === "microvm" ? "" : ",chassis=1,slot=1"}`];
 }
 
-function randomArguments(spec: VmSpec): string[] {
-  return ["-object", "rng-random,id=rng,filename=/dev/urandom", "-device", virtio(spec, "rng", "id=rng,rng=rng")];
+/** The host's own, and not QEMU's generator: copies of one QEMU would have its numbers in common. */
+function randomArguments(spec: VmSpec, { randomFd }: Wiring): string[] {
+  return [
+    ...["-add-fd", `fd=${randomFd},set=2`, "-object", "rng-random,id=rng,filename=/dev/fdset/2"],
+    ...["-device", virtio(spec, "rng", "id=rng,rng=rng")],
+  ];
 }
 
 /** A clone's guest does not announce itself: it would do so under the template's address. */

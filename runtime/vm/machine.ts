@@ -66,6 +66,7 @@ export interface StartOptions {
 }
 
 const CID_ATTEMPTS = 5;
+const KVM = "/dev/kvm";
 const REFUSAL_FOLLOWS_MS = 100;
 
 /**
@@ -190,6 +191,7 @@ export function launch(
       qmpFd: monitor.child,
       consoleFd: console.child,
       imageFd: inheritance.lend(imageFd),
+      randomFd: inheritance.give(open("/dev/urandom", "r")),
       agent,
       stopped: share !== undefined,
       memory: memoryOf(clone?.memoryFd, templateMemoryFd, inheritance),
@@ -201,13 +203,17 @@ export function launch(
       })),
     };
     const start = {
-      path: spec.qemu.path,
+      qemu: spec.qemu,
+      users: spec.users,
+      // A clone has them in memory.
+      files: clone === undefined ? [spec.kernel, spec.initrd] : [],
+      devices: spec.accelerator === "kvm" ? [KVM] : [],
       argv: commandLine(spec, wiring),
       descriptors: inheritance.descriptors,
       library: library.child,
-      templateMemory: wiring.memory.kind === "clone" ? wiring.memory.fd : undefined,
+      templateMemory: wiring.memory.kind === "anonymous" ? undefined : wiring.memory.fd,
     };
-    log.debug("QEMU's command line", { argv: [start.path, ...start.argv].join(" ") });
+    log.debug("QEMU's command line", { argv: [start.qemu.path, ...start.argv].join(" ") });
     ours.length = 0;
     const link = new ShareLink(library.ours, (reason) => qemu.giveUp(`its shared directory has ended: ${reason}`));
     const connections = { qmpFd: monitor.ours, consoleFd: console.ours };

@@ -15,11 +15,13 @@ function fake(context: TestContext, output: string) {
   return { folder, path };
 }
 
-test("findQemu asks a binary for its version once", async (context) => {
+test("findQemu asks a binary for its version and its files once", async (context) => {
   const { folder, path } = fake(context, "echo 'QEMU emulator version 9.1.2 (Debian)'");
-  assert.deepEqual(await findQemu(folder, path), { path, version: [9, 1, 2] });
+  const found = await findQemu(folder, path);
+  assert.deepEqual([found.path, found.version], [path, [9, 1, 2]]);
+  assert.ok(found.files.includes(path));
   rmSync(join(folder, "runs"));
-  assert.deepEqual(await findQemu(folder, path), { path, version: [9, 1, 2] });
+  assert.deepEqual(await findQemu(folder, path), found);
   assert.throws(() => fileIdentity(join(folder, "runs")), { code: "ENOENT" });
 });
 

@@ -1,6 +1,7 @@
 import { accessSync, type BigIntStats, constants, realpathSync, statSync } from "node:fs";
 import { delimiter, join } from "node:path";
 import { CaissonError } from "../../protocol/errors.ts";
+import { jailFiles } from "./jail/files.ts";
 import { factFile, recall, remember } from "./remembered.ts";
 
 const BINARY = "qemu-system-x86_64";
@@ -15,19 +16,22 @@ export interface Qemu {
   /** Absolute, symbolic links resolved. */
   path: string;
   version: QemuVersion;
+  /** Absolute paths of the files, and of the folders with files, that it reads by itself. */
+  files: readonly string[];
 }
 
 /**
- * Finds QEMU: `configured` if given, a path or a name, else Debian's name, in PATH. Its version is asked for once for
- * each binary and kept in `directory`.
+ * Finds QEMU: `configured` if given, a path or a name, else Debian's name, in PATH. What it says of itself is asked for
+ * once for each binary and kept in `directory`.
  * @throws CAISSON_E_HOST when there is none, it cannot say its version, or it is older than 7.2.
  */
 export async function findQemu(directory: string | undefined, configured?: string): Promise<Qemu> {
   const path = locate(configured ?? BINARY);
   const file = factFile(directory, "qemu.json");
   const key = fileIdentity(path);
-  const version = recall(file, key, toVersion) ?? (await askVersion(path));
-  remember(file, key, version);
+  const known = recall(file, key, toFacts) ?? { version: await askVersion(path), files: await jailFiles(path) };
+  remember(file, key, known);
+  const { version, files } = known;
   if (compareVersions(version, OLDEST) < 0) {
     throw new CaissonError(
       "CAISSON_E_HOST",
@@ -35,7 +39,7 @@ export async function findQemu(directory: string | undefined, configured?: strin
       { remedy: "Install a newer qemu-system-x86 package." },
     );
   }
-  return { path, version };
+  return { path, version, files };
 }
 
 /** Names a file's content without reading it: whoever replaces or changes it changes one of these (stat(2)). */
@@ -58,9 +62,11 @@ export function parseVersion(output: string): QemuVersion | undefined {
   return match === null ? undefined : [Number(match[1]), Number(match[2]), Number(match[3])];
 }
 
-function toVersion(value: unknown): QemuVersion | undefined {
-  if (!Array.isArray(value) || value.length !== 3 || !value.every(Number.isSafeInteger)) return undefined;
-  return value as unknown as QemuVersion;
+function toFacts(value: unknown): Omit<Qemu, "path"> | undefined {
+  const { version, files } = (value ?? {}) as { version?: unknown; files?: unknown };
+  if (!Array.isArray(version) || version.length !== 3 || !version.every(Number.isSafeInteger)) return undefined;
+  if (!Array.isArray(files) || !files.every((path) => typeof path === "string")) return undefined;
+  return { version: version as unknown as QemuVersion, files };
 }
 
 function locate(name: string): string {

@@ -1,3 +1,4 @@
+import type { UidRange } from "./jail/uids.ts";
 import type { Qemu } from "./qemu.ts";
 
 export type MachineType = "microvm" | "q35";
@@ -40,6 +41,8 @@ export interface VmSpec {
   tscKhz?: number;
 
   networks: readonly NetworkDevice[];
+  /** Of these users each QEMU is another one. */
+  users: UidRange;
   /** The guest's serial console is kept here, its last part only (bounded). */
   consoleLog: string;
 }

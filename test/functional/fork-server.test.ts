@@ -134,6 +134,9 @@ test("a copy is confined, and has nothing of the server's or of another copy's",
   for (const pid of [one, other]) {
     assert.equal(status(pid, "Seccomp"), "2");
     assert.equal(status(pid, "NoNewPrivs"), "1");
+    for (const set of ["CapPrm", "CapBnd", "CapAmb"]) assert.equal(status(pid, set), "0".repeat(16));
+    // The first process of its pid namespace.
+    assert.match(status(pid, "NSpid") ?? "", /\t1$/);
     // The connection that its life hangs on.
     assert.equal(sockets(pid).filter((socket) => sockets(server).includes(socket)).length, 1);
   }
@@ -142,12 +145,25 @@ test("a copy is confined, and has nothing of the server's or of another copy's",
     [],
   );
   assert.equal(status(one, "Threads"), status(server, "Threads"));
-  // No mount of the host waits for them.
-  const points = text(`/proc/${one}/mountinfo`)
-    .trimEnd()
-    .split("\n")
-    .map((line) => line.split(" ")[4]);
-  assert.deepEqual(points, ["/", "/proc"]);
+  const users = [one, other, server].map((pid) => status(pid, "Uid")?.split("\t")[0]);
+  assert.equal(new Set(users).size, 3, users.join());
+  assert.ok(users.every((uid) => Number(uid) >= 2_000_000_000));
+  const spaces = ["mnt", "pid", "net", "ipc", "uts", "cgroup"];
+  for (const name of spaces) {
+    const all = [one, other, process.pid].map((pid) => readlinkSync(`/proc/${pid}/ns/${name}`));
+    assert.equal(new Set(all).size, 3, name);
+  }
+  // It has nothing in view that could be written to, or that is not QEMU's own.
+  const mounts = text(`/proc/${one}/mountinfo`).trimEnd().split("\n");
+  const [root, ...below] = mounts.map((line) => [line.split(" ")[4], line.split(" ")[5]?.split(",")[0]] as const);
+  assert.deepEqual(
+    [root, below.pop()],
+    [
+      ["/", "ro"],
+      ["/proc", "rw"],
+    ],
+  );
+  for (const [point = "", access] of below) assert.match(`${access} ${point}`, /^ro \/(usr|lib|lib64|bin|etc\/ld)\b/);
   for (const id of ids) await host.ok(["delete", "--force", id]);
 });
 

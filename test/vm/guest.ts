@@ -40,6 +40,7 @@ export class Guest implements Disposable {
       transport: "virtio-serial",
       tscKhz: await tscKhz(folder),
       networks: [],
+      users: { first: 2_000_000_000, count: 65_536 },
       consoleLog: join(folder, "console.log"),
     };
     return new Guest(spec, new TemplateStore(join(memory, "templates")), [folder, memory]);

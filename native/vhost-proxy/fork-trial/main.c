@@ -19,7 +19,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { COPIES = 3, REQUESTS_EACH = 200 };
+enum { COPIES = 3, REQUESTS_EACH = 200, USER = 2000000000 };
 
 /* The fork server's library asks libseccomp for QEMU's filter. This one allows everything. */
 __attribute__((visibility("default"))) int seccomp_export_bpf(void *context, int fd) {
@@ -91,8 +91,9 @@ static void hear(int socket, const char *beginning) {
   expect(strncmp(line, beginning, strlen(beginning)) == 0);
 }
 
-/* Three sockets of its own take the places of the forked program's: N, its peer, and the one to begin by. */
-static int ask_for_copy(const struct sockaddr_un *address, socklen_t length, const int targets[3], int *begin) {
+/* It is to be this user. Three sockets of its own take the places of the forked program's: N, its peer, and the one to
+ * begin by. */
+static int ask_for_copy(const struct sockaddr_un *address, socklen_t length, const int numbers[4], int *begin) {
   union {
     char bytes[CMSG_SPACE(3 * sizeof(int))];
     struct cmsghdr align;
@@ -101,7 +102,7 @@ static int ask_for_copy(const struct sockaddr_un *address, socklen_t length, con
   pair(proxy);
   pair(beginning);
   int fds[] = {proxy[0], proxy[1], beginning[0]};
-  struct iovec data = {.iov_base = (void *)(uintptr_t)targets, .iov_len = 3 * sizeof(int)};
+  struct iovec data = {.iov_base = (void *)(uintptr_t)numbers, .iov_len = 4 * sizeof(int)};
   struct msghdr message = {
       .msg_iov = &data, .msg_iovlen = 1, .msg_control = rights.bytes, .msg_controllen = sizeof rights.bytes};
   struct cmsghdr *header = CMSG_FIRSTHDR(&message);
@@ -110,7 +111,7 @@ static int ask_for_copy(const struct sockaddr_un *address, socklen_t length, con
   header->cmsg_len = CMSG_LEN(sizeof fds);
   memcpy(CMSG_DATA(header), fds, sizeof fds);
   expect(connect(connection, (const struct sockaddr *)address, length) == 0);
-  expect(sendmsg(connection, &message, 0) == 3 * sizeof(int));
+  expect(sendmsg(connection, &message, 0) == 4 * sizeof(int));
   for (int each = 0; each < 3; each++) close(fds[each]);
   hear(connection, "pid ");
   *begin = beginning[1];
@@ -142,7 +143,7 @@ int main(int count, char **words) {
     execl("/proc/self/exe", words[0], words[1], words[2], numbers[0], numbers[1], words[3], NULL);
     _exit(1);
   }
-  int targets[] = {proxy[0], proxy[1], begin[0]};
+  int numbers[] = {USER, proxy[0], proxy[1], begin[0]};
   close(proxy[0]);
   close(proxy[1]);
   close(begin[0]);
@@ -152,7 +153,7 @@ int main(int count, char **words) {
   hear(maker[0], "ready");
   expect(send(maker[0], "x", 1, 0) == 1);
   for (int each = 0; each < COPIES; each++)
-    connections[each] = ask_for_copy(&address, length, targets, &begins[each]);
+    connections[each] = ask_for_copy(&address, length, numbers, &begins[each]);
   for (int each = 0; each < COPIES; each++) expect(send(begins[each], &(char){(char)(10 + each)}, 1, 0) == 1);
   for (int each = 0; each < COPIES; each++) hear(connections[each], "exit 0");
   kill(pid, SIGKILL);

@@ -28,7 +28,7 @@ export interface Description {
   roles: Roles;
 }
 
-/** What asks a server to end, in place of descriptors' numbers. */
+/** What asks a server to end, in place of a user. */
 const END = -1;
 
 /**
@@ -64,16 +64,16 @@ export class ForkServer implements Disposable {
   }
 
   /**
-   * Asks for a copy that has these descriptors, by the numbers whose places they take; they stay the caller's.
+   * Asks for a copy that is this user, and has these descriptors, by the numbers whose places they take; they stay the caller's.
    * @returns the connection, on which the copy's life hangs; the caller's from now on.
    * @throws the system's error when the server has just ended.
    */
-  ask(descriptors: readonly (readonly [target: number, fd: number])[]): number {
+  ask(uid: number, descriptors: readonly (readonly [target: number, fd: number])[]): number {
     const connection = this.#connection;
     if (connection === undefined) throw new Error("the fork server has been asked already");
-    const targets = Int32Array.from(descriptors, ([target]) => target);
+    const numbers = Int32Array.of(uid, ...descriptors.map(([target]) => target));
     const fds = descriptors.map(([, fd]) => fd);
-    sendFds(connection, fds, new Uint8Array(targets.buffer));
+    sendFds(connection, fds, new Uint8Array(numbers.buffer));
     this.#connection = undefined;
     return connection;
   }

@@ -2,6 +2,7 @@ import { closeSync } from "node:fs";
 import { Socket } from "node:net";
 import { dirname, join } from "node:path";
 import { socketpair } from "../../../native/posix/index.ts";
+import { takeUid } from "../jail/uids.ts";
 import { type MachineParts, RunningMachine, type StartOptions } from "../machine.ts";
 import { pendingConnection } from "../pending-connection.ts";
 import { QemuProcess } from "../qemu-process.ts";
@@ -56,10 +57,13 @@ export function forkMachine(
     [roles.library, library.other],
     ...spec.networks.map(({ tapFd }, index) => [roles.taps[index] ?? -1, tapFd] as const),
   ] as const;
-  const connection = ours.adopt(server.ask(descriptors), closeSync);
+  const { uid, release } = takeUid(spec.users);
+  ours.defer(release);
+  const connection = ours.adopt(server.ask(uid, descriptors), closeSync);
   trace?.("qemu asked for");
   ours.move();
   const child = new ForkedQemu(connection, stderr.own);
+  void child.ended.then(release);
   let share: ShareServer | undefined;
   try {
     share = startShareServer?.();

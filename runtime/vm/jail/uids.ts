@@ -16,7 +16,7 @@ export interface UidRange {
 export interface JailUid {
   readonly uid: number;
   /** May be called again. */
-  release(): void;
+  release: () => void;
 }
 
 /**
@@ -35,7 +35,7 @@ export function takeUid({ first, count }: UidRange, directory = DIRECTORY): Jail
       if (!lockByte(file, uid)) continue;
       ftruncateSync(file, 0);
       writeSync(file, `${uid}\n`);
-      return new TakenUid(uid, file);
+      return taken(uid, file);
     }
   } catch (error) {
     closeSync(file);
@@ -51,17 +51,11 @@ export function takeUid({ first, count }: UidRange, directory = DIRECTORY): Jail
   );
 }
 
-class TakenUid implements JailUid {
-  readonly uid: number;
-  #file: number | undefined;
-
-  constructor(uid: number, file: number) {
-    this.uid = uid;
-    this.#file = file;
-  }
-
-  release(): void {
-    if (this.#file !== undefined) closeSync(this.#file);
-    this.#file = undefined;
-  }
+function taken(uid: number, file: number): JailUid {
+  let open = true;
+  const release = () => {
+    if (open) closeSync(file);
+    open = false;
+  };
+  return { uid, release };
 }

@@ -34,6 +34,7 @@ export function templateKey(spec: VmSpec, inputs: TemplateInputs): string {
     qmpFd: 0,
     consoleFd: 0,
     imageFd: 0,
+    randomFd: 0,
     agent: spec.transport === "vsock" ? { kind: "vsock", vhostFd: 0, cid: 0 } : { kind: "virtio-serial", fd: 0 },
     memory: { kind: "template", fd: 0 },
     stopped: false,

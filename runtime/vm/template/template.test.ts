@@ -35,7 +35,7 @@ function prepare(context: TestContext) {
     return path;
   };
   const spec: VmSpec = {
-    qemu: { path: file("qemu"), version: [7, 2, 0] },
+    qemu: { path: file("qemu"), version: [7, 2, 0], files: [] },
     machine: "microvm",
     accelerator: "tcg",
     memoryMib: 1,
@@ -47,6 +47,7 @@ function prepare(context: TestContext) {
     transport: "virtio-serial",
     tscKhz: 1_000_000,
     networks: [],
+    users: { first: 2_000_000_000, count: 1024 },
     consoleLog: "/console.log",
   };
   return { folder, spec, store: new TemplateStore(join(folder, "parent", "templates")) };
