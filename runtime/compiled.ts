@@ -1,5 +1,5 @@
 /**
- * Loads a part of the program with the form that V8 has compiled it to, which is kept beside it (scripts/bundle.ts). Node's
+ * Loads a part of the program with the form that V8 has compiled it to, which is kept beside it (scripts/compile.sh). Node's
  * own compile cache holds only what is compiled while a file loads; this one also holds the functions that have run.
  */
 import { readFileSync, renameSync, writeFileSync } from "node:fs";

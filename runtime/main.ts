@@ -1,7 +1,7 @@
 /**
  * The one program: `node caisson.cjs <name it was called by> arguments...` (scripts/launcher.sh), or the word of a daemon.
  * It only chooses which bundle to load, so that a plain verb does not pay for what starts VMs; V8's compiled form of them is
- * kept beside them (scripts/bundle.ts makes it).
+ * kept beside them (scripts/compile.sh makes it).
  */
 import { join } from "node:path";
 import { closeOnExecFrom } from "../native/posix/index.ts";

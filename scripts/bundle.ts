@@ -1,14 +1,10 @@
 /**
  * Bundles the two programs: out/agent.cjs for the guest, and for the host out/caisson.cjs, which only chooses between the
- * others. Beside each of those is the form that V8 compiles it to (runtime/compiled.ts).
+ * others. scripts/compile.sh adds the form that V8 compiles each of those to (runtime/compiled.ts).
  */
-import { spawnSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { readFileSync, rmSync } from "node:fs";
 import { type BuildOptions, build, type Plugin } from "esbuild";
-import { COMPILING, compiledForm } from "../runtime/compiled.ts";
-import { SHIM_DAEMON_WORD, SHIM_NAME } from "../runtime/shim/daemon-word.ts";
+import { compiledForm } from "../runtime/compiled.ts";
 import { grpcClientHalf } from "./grpc-client-half.ts";
 import { grpcServerHalf } from "./grpc-server-half.ts";
 
@@ -79,44 +75,8 @@ for (const program of wanted.length > 0 ? wanted : Object.keys(programs)) {
   if (bundles === undefined) throw new Error(`no program "${program}" to bundle; there are ${Object.keys(programs)}`);
   for (const [name, { entry, plugins }] of Object.entries(bundles)) {
     const outfile = `out/${name}.cjs`;
+    // Of a bundle that is no more.
     rmSync(compiledForm(outfile), { force: true });
     await build({ ...options, entryPoints: [entry], outfile, plugins });
   }
-  if (program === "caisson") compile();
-}
-
-/**
- * A bundle's compiled form is what processes that have loaded it have compiled when they end: verbs, the shim's daemon, which
- * nobody asks for anything, and one whose container comes as far as a VM can without a kernel. A daemon needs root; without it, more
- * is compiled anew each time.
- */
-function compile(): void {
-  const folder = mkdtempSync(join(tmpdir(), "caisson-compile-"));
-  const settings = join(folder, "config.toml");
-  try {
-    mkdirSync(join(folder, "rootfs"));
-    writeFileSync(settings, 'accelerator = "tcg"\nkernel = "/none"\n');
-    run("caisson", "spec", "-b", folder);
-    const config = join(folder, "config.json");
-    writeFileSync(config, readFileSync(config, "utf8").replace('"terminal": true', '"terminal": false'));
-    for (const verb of [["run", "-b", folder, "none"], ["exec", "none", "true"], ["list"], ["delete", "none"]]) {
-      run("caisson", "--root", join(folder, "state"), "--config", settings, ...verb);
-    }
-    run("caisson", "template", "--help");
-    run(SHIM_NAME, "-namespace", "none", "-id", "none", "-address", "none", "-bundle", folder, "delete");
-    // A log that cannot be opened ends it.
-    run(SHIM_DAEMON_WORD, JSON.stringify({ log: folder }));
-  } finally {
-    rmSync(folder, { recursive: true });
-  }
-}
-
-/** How it ends does not matter. */
-function run(...args: string[]): void {
-  const env = { ...process.env, [COMPILING]: "1" };
-  spawnSync(process.execPath, ["out/caisson.cjs", ...args], {
-    env,
-    stdio: ["ignore", "ignore", "ignore", "pipe"],
-    timeout: 10_000,
-  });
 }
