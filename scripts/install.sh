@@ -15,7 +15,7 @@ folder() {
   made="$made$1/
 "
 }
-for each in /bin /lib /share/man/man8 /share/bash-completion/completions; do folder "$each"; done
+for each in /bin /lib /share/man/man8 /share/bash-completion/completions /share/doc; do folder "$each"; done
 install -d "$home/bin" "$home/out/native" "$home/out/image"
 printf %s "$made" >>"$home/folders"
 for command in bin/*; do
@@ -29,7 +29,16 @@ install -m 644 out/*.cjs.compiled "$home/out/"
 install -m 644 out/native/*.node out/native/*.so "$home/out/native/"
 install -m 755 out/native/container-init out/native/jail "$home/out/native/"
 install -m 644 out/image/* "$home/out/image/"
+# A package's scripts, and whoever has no checkout, set up and remove with these.
+install -m 755 scripts/compile.sh scripts/forget.sh scripts/uninstall.sh "$home/"
 install -m 644 LICENSE "$home/LICENSE"
 for page in out/man/*.8; do install -m 644 "$page" "$prefix/share/man/man8/"; done
 install -m 644 deploy/completion/caisson.bash "$prefix/share/bash-completion/completions/caisson"
-echo "Installed below $prefix: bin/caisson, lib/caisson, man pages and completion."
+doc=$prefix/share/doc/caisson
+rm -rf "$doc"
+install -d "$doc/docs" "$doc/deploy"
+install -m 644 README.md CHANGELOG.md "$doc/"
+install -m 644 docs/*.md "$doc/docs/"
+cp -R deploy/containerd deploy/cri-o deploy/docker deploy/kubernetes deploy/podman deploy/tmpfiles.d "$doc/deploy/"
+chmod -R u=rwX,go=rX "$doc"
+echo "Installed below $prefix: bin/caisson, lib/caisson, man pages, completion, share/doc/caisson."

@@ -1,0 +1,20 @@
+#!/bin/sh
+# Removes what an installation that is about to go has made on this host: the templates of its guest image, their fork servers, and
+# what containers leave empty. usage: forget.sh HOME   the folder with bin/ and out/
+set -eu
+home=$1
+image=$home/out/image
+if [ -x "$home/bin/caisson" ] && [ -d "$image" ]; then
+  # While the image is away, its templates are stale.
+  mv "$image" "$image.away"
+  trap 'mv "$image.away" "$image"' EXIT
+  timeout -k 5 120 "$home/bin/caisson" template rm --stale ||
+    echo "Templates are left, and go with the next boot of this machine." >&2
+fi
+# What is known of the host, once nobody has templates.
+for folder in /run/caisson-vm /dev/shm/caisson-vm; do
+  if [ -z "$(find "$folder/templates" -mindepth 1 ! -name .lock -print -quit 2>/dev/null)" ]; then rm -rf "$folder"; fi
+done
+for folder in /run/caisson /run/caisson-shim /sys/fs/cgroup/caisson /sys/fs/cgroup/*/caisson; do
+  rmdir "$folder" 2>/dev/null || true
+done
