@@ -112,7 +112,7 @@ test: all ## lint, unit tests and tests in real VMs; those of engines that are n
 	@[ ! -e $(OUT)/.lint-failed ] || { echo "lint has failed: see above" >&2; exit 1; }
 
 test-files: all native-tests ## only the test files TEST_FILES="test/functional/run.test.ts ..."
-	@scripts/packages.sh runc
+	@scripts/packages.sh runc dpkg-dev
 	@# What most tests start their VMs from: made beside them it takes longer than a boot may. Those that need root are skipped without.
 	@echo "boot_timeout_seconds = 300" >$(OUT)/test.toml
 	@scripts/step.sh "save a booted VM for the tests" bin/caisson --config $(OUT)/test.toml template build || true
@@ -140,6 +140,23 @@ install: all man ## install the commands, the image, man pages and completion be
 
 uninstall: ## remove what install put below PREFIX
 	@scripts/uninstall.sh "$(DESTDIR)$(PREFIX)"
+
+# A release: what install puts below a prefix, as an archive and as a Debian package.
+.PHONY: dist dist-check test-package
+dist: all man ## pack a release in out/dist: a tarball and a .deb, the same bytes each time; MAINTAINER="NAME <ADDRESS>" publishes it
+	@scripts/packages.sh dpkg-dev binutils lintian
+	@rm -rf $(OUT)/dist
+	@scripts/step.sh "pack the tarball and the Debian package" scripts/dist.sh $(OUT)/dist
+	@scripts/step.sh "lint the Debian package" lintian --allow-root --fail-on error,warning $(OUT)/dist/*.deb
+	@ls -l $(OUT)/dist
+
+dist-check: ## build and pack two clones of the last commit, and compare the bytes
+	@scripts/packages.sh dpkg-dev binutils
+	@scripts/dist-check.sh
+
+test-package: dist ## install the .deb with apt in a bare root of RELEASE=trixie, run it and remove it
+	@scripts/packages.sh mmdebstrap
+	@test/release/package.sh $(RELEASE) /var/tmp $(OUT)/dist/*.deb
 
 clean: ## remove everything built
 	rm -rf bin $(OUT) protocol/generated runtime/oci/generated

@@ -1,0 +1,20 @@
+#!/bin/sh
+# Builds and packs two clones of the last commit, in different places and with different habits, and compares what they give.
+set -eu
+cd "$(dirname "$0")/.."
+work=$(mktemp -d "${TMPDIR:-/var/tmp}/caisson-dist-XXXXXX")
+trap 'rm -rf "$work"' EXIT
+build() {
+  git clone --quiet . "$2"
+  (umask "$1" && make -C "$2" all man && "$2/scripts/dist.sh" "$2/out/dist" 1)
+}
+export LC_ALL=C.UTF-8 TZ=UTC
+build 022 "$work/one"
+export LC_ALL=C TZ=Asia/Tokyo
+build 027 "$work/another path, and longer"
+cd "$work/one/out/dist"
+for file in *; do
+  cmp "$file" "$work/another path, and longer/out/dist/$file"
+  sha256sum "$file"
+done
+echo "Both clones give the same bytes."
