@@ -40,6 +40,8 @@ const LOADED_FROM_ROOT = ["ip_tables", "ip6_tables"];
 /** kmod does what the name it is called by says. */
 const KMOD_LINKS = ["depmod", "insmod", "lsmod", "modinfo", "modprobe", "rmmod"];
 
+// Modes of the root's folders are the image's own, whoever builds it.
+process.umask(0o022);
 const inputs = findInputs();
 const id = imageId(inputs.list);
 if (isUpToDate(IMAGE, id)) {
