@@ -12,9 +12,13 @@ export LC_ALL=C.UTF-8 TZ=UTC
 build 022 "$work/one"
 export LC_ALL=C TZ=Asia/Tokyo
 build 027 "$work/another path, and longer"
-cd "$work/one/out/dist"
-for file in *; do
-  cmp "$file" "$work/another path, and longer/out/dist/$file"
+one=$work/one/out
+other="$work/another path, and longer/out"
+for file in "$one"/dist/*; do
+  cmp "$file" "$other/dist/${file##*/}" || {
+    diff --recursive --brief --exclude '*.compiled' --exclude cache "$one" "$other" >&2 || true
+    exit 1
+  }
   sha256sum "$file"
 done
 echo "Both clones give the same bytes."
