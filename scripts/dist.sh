@@ -22,7 +22,7 @@ strip --strip-unneeded "$tree/lib/caisson/out/node" "$tree"/lib/caisson/out/nati
 node_modules/.bin/node scripts/licenses.ts >"$tree/share/doc/caisson/third-party.txt"
 
 archive=caisson-$version.tar
-tar --create --sort=name --format=gnu --owner=0 --group=0 --numeric-owner --mtime="@$SOURCE_DATE_EPOCH" --mode=go=rX,u+rw \
+tar --create --force-local --sort=name --format=gnu --owner=0 --group=0 --numeric-owner --mtime="@$SOURCE_DATE_EPOCH" --mode=go=rX,u+rw \
   --directory "$work" --file "$work/$archive" "caisson-$version"
 scripts/deb.sh "$tree" "$version" "$work" "$level"
 # xz cuts the blocks alike for any number of threads but one.

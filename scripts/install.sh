@@ -24,9 +24,12 @@ for command in bin/*; do
 done
 install -m 755 out/node "$home/out/node"
 rm -f "$home"/out/*.cjs.compiled
-install -m 644 out/*.cjs "$home/out/"
-install -m 644 out/*.cjs.compiled "$home/out/"
-install -m 644 out/native/*.node out/native/*.so "$home/out/native/"
+# Named one by one: out/ may have what an older checkout has built.
+for bundle in caisson cli daemon whole shim shim-daemon; do install -m 644 "out/$bundle.cjs" "$home/out/"; done
+for bundle in cli daemon whole shim shim-daemon; do install -m 644 "out/$bundle.cjs.compiled" "$home/out/"; done
+for library in posix.node vsock.node seccomp.node fork-server.so template-memory.so vhost-proxy.so; do
+  install -m 644 "out/native/$library" "$home/out/native/"
+done
 install -m 755 out/native/container-init out/native/jail "$home/out/native/"
 install -m 644 out/image/* "$home/out/image/"
 # A package's scripts, and whoever has no checkout, set up and remove with these.

@@ -90,7 +90,7 @@ test("the package has commands, image, pages, settings of engines, nothing made 
 });
 
 test("what is unpacked runs, and V8's compiled forms are made there", () => {
-  run("tar", "--extract", "--file", join(first, TARBALL), "--directory", work);
+  run("tar", "--extract", "--force-local", "--file", join(first, TARBALL), "--directory", work);
   run("dpkg-deb", "--extract", join(first, PACKAGE), join(work, "root"));
   for (const prefix of [join(work, `caisson-${version}`), join(work, "root/usr")]) {
     assert.match(run(join(prefix, "bin/caisson"), "--version"), new RegExp(`^caisson version ${version}\n`));
