@@ -13,8 +13,9 @@ const FORK_TRIAL = join(OUT, "test/vhost-proxy-fork-trial");
 /** Copies are made users of their own. */
 const needsRoot = process.geteuid?.() !== 0 && "needs root";
 
+/** The libraries are named from where they are: LD_PRELOAD would be split at what the checkout's path may contain (ld.so(8)). */
 function run(program: string, ...words: string[]) {
-  const { status, signal, stdout, stderr } = spawnSync(program, words, { encoding: "utf8" });
+  const { status, signal, stdout, stderr } = spawnSync(program, words, { encoding: "utf8", cwd: OUT });
   return { outcome: signal ?? status, stdout, stderr };
 }
 
@@ -36,7 +37,7 @@ for (const peer of [[], ["alone"]]) {
   test(`vhost-proxy serves a device in each copy of a fork server${peer.length === 0 ? "" : " whose control socket has no peer"}`, {
     skip: needsRoot,
   }, () => {
-    const { outcome, stderr } = run(FORK_TRIAL, join(OUT, "fork-server.so"), join(OUT, "vhost-proxy.so"), ...peer);
+    const { outcome, stderr } = run(FORK_TRIAL, "./fork-server.so", "./vhost-proxy.so", ...peer);
     assert.equal(outcome, 0, stderr);
   });
 }
