@@ -11,6 +11,7 @@ import { Empty, Status } from "../../protocol/generated/containerd/types.ts";
 import { encodeFrame } from "../../runtime/ttrpc/frames.ts";
 import { Bundle } from "../harness/bundle.ts";
 import { collect, until } from "../harness/host.ts";
+import { DEEDS, intruder } from "../harness/intruder.ts";
 import { Netns } from "../harness/network.ts";
 import { isRunning, qemusOf } from "../harness/qemu.ts";
 import { Calls } from "./sandbox-calls.ts";
@@ -20,9 +21,10 @@ import { Shim, shimProgram, TASK } from "./shim.ts";
 const AT_ONCE_MS = 60_000;
 
 const FAULTS = {
-  "the guest's kernel panics": "echo c > /proc/sysrq-trigger; sleep 1000",
-  "the agent is killed with -9":
-    "cd /proc; for each in [0-9]*; do grep -q agent[.]cjs $each/cmdline && kill -9 $each; done; sleep 1000",
+  "the guest's kernel panics": DEEDS.panic,
+  "the agent is killed with -9": DEEDS.killAgent,
+  "the agent answers garbage": DEEDS.answerGarbage,
+  "the agent is stopped, and does not confirm SIGKILL": DEEDS.stopAgent,
 } as const;
 
 for (const [name, script] of Object.entries(FAULTS)) {
@@ -35,12 +37,17 @@ for (const [name, script] of Object.entries(FAULTS)) {
     const { pid } = await calls.start();
     const [qemu = assert.fail("the sandbox has no QEMU")] = qemusOf(pid);
     using other = new Bundle();
-    using culprit = new Bundle(["sh", "-c", `sleep 1; ${script}`]);
-    culprit.spec.linux = { ...culprit.spec.linux, readonlyPaths: [], maskedPaths: [] };
+    using culprit = intruder(`sleep 1; ${script}; sleep 100`);
     await calls.container("other", other, pid);
-    // In the guest's own pid namespace, as an attacker who has broken out would be.
     await calls.container("culprit", culprit, pid, { own: ["mount"] });
     const start = performance.now();
+    if (script === DEEDS.stopAgent) {
+      // It is stopped once it does not answer any more.
+      const answers = () => Promise.race([calls.metrics().then(() => true), delay(5000, false)]);
+      await until(async () => !(await answers()));
+      const kill = { id: "other", execId: "", signal: 9, all: false };
+      await shim.call(TASK, "Kill", KillRequest, kill, Empty);
+    }
     const exits = await Promise.all([calls.wait(), calls.exited("other"), calls.exited("culprit")]);
     assert.deepEqual(
       exits.map(({ exitStatus }) => exitStatus),
