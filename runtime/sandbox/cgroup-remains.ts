@@ -12,6 +12,8 @@ import { unfreeze } from "./freezer.ts";
 
 const LIMIT_MS = 5000;
 const POLL_MS = 5;
+/** A process that was killed counts as ended when its main thread has; its other threads may hold its descriptors for longer. */
+const LOCK_LIMIT_MS = 1000;
 
 /**
  * Ends what is left in a cgroup that was ours, and removes it with the empty cgroups below it. One that was made anew since, or
@@ -22,7 +24,7 @@ const POLL_MS = 5;
 export async function removeCgroup(folders: readonly CgroupFolder[], created: boolean): Promise<void> {
   const ours = folders.filter(({ path, inode }) => inode !== undefined && inodeOf(path) === inode);
   const planned = folders.filter(({ inode }) => inode === undefined).map(({ path }) => path);
-  const lock = ours.length === 0 ? undefined : lockOf(folders[0]?.path ?? "");
+  const lock = ours.length === 0 ? undefined : await lockOf(folders[0]?.path ?? "");
   if (lock === "another's") return;
   try {
     removePlanned(planned);
@@ -69,14 +71,17 @@ function removePlanned(folders: readonly string[]): void {
 }
 
 /** What OwnCgroup locks. Another sandbox that has it by now took it when it was empty: nothing in it is ours any more. */
-function lockOf(path: string): number | "another's" | undefined {
+async function lockOf(path: string): Promise<number | "another's" | undefined> {
   let fd: number;
   try {
     fd = openSync(path, constants.O_RDONLY | constants.O_DIRECTORY);
   } catch {
     return undefined;
   }
-  if (flock(fd, posix.LOCK_EX | posix.LOCK_NB)) return fd;
+  for (const end = now() + LOCK_LIMIT_MS; ; await delay(POLL_MS)) {
+    if (flock(fd, posix.LOCK_EX | posix.LOCK_NB)) return fd;
+    if (now() >= end) break;
+  }
   closeSync(fd);
   return "another's";
 }

@@ -1,10 +1,11 @@
 import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
-import { existsSync, mkdirSync, readFileSync, rmdirSync, writeFileSync } from "node:fs";
+import { closeSync, existsSync, mkdirSync, openSync, readFileSync, rmdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, test } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
+import { constants, flock } from "../../native/posix/index.ts";
 import type { CgroupFolder } from "../state/record.ts";
 import { cgroupMounts } from "./cgroup.ts";
 import { inodeOf, processesIn, readOptional } from "./cgroup-folder.ts";
@@ -230,6 +231,17 @@ test("removeCgroup leaves a cgroup that was made anew since, and one that anothe
   assert.ok(lives(member) && taken.every(existsSync));
   await owner.discard(2000);
   assert.ok(!lives(member));
+});
+
+test("removeCgroup waits for a daemon that was killed to let go of its lock", { skip }, async () => {
+  const { path, folders } = fresh();
+  const record = await claimed(path);
+  const member = await sleeper(...folders);
+  const lock = openSync(folders[0] ?? "", "r");
+  assert.ok(flock(lock, constants.LOCK_EX | constants.LOCK_NB));
+  setTimeout(() => closeSync(lock), 100);
+  await removeCgroup(record, true);
+  assert.ok(!lives(member) && !folders.some(existsSync));
 });
 
 test("removeCgroup removes what was only about to be made, if it is empty", { skip }, async () => {
