@@ -84,9 +84,7 @@ export function qemuUsers({ qemuUidFirst, qemuUidCount }: Settings): UidRange {
 
 /** What serves files to the VM on this host. @throws CaissonError CAISSON_E_HOST when there is nothing that can. */
 export async function chooseVirtiofsd(settings: Settings): Promise<Virtiofsd> {
-  const facts = factsDirectory(settings);
-  makePrivateFolder(facts);
-  return await findVirtiofsd(facts, settings.virtiofsd);
+  return await findVirtiofsd(usableFacts(settings), settings.virtiofsd);
 }
 
 function requireReadable(what: string, path: string): void {

@@ -1,8 +1,7 @@
 import { accessSync, constants, realpathSync } from "node:fs";
-import { join } from "node:path";
 import { CaissonError } from "../../../protocol/errors.ts";
 import { fileIdentity } from "../../vm/qemu.ts";
-import { recall, remember } from "../../vm/remembered.ts";
+import { factFile, recall, remember } from "../../vm/remembered.ts";
 
 /** Where distributions put it: Debian's Rust one, Debian 12's in C, Fedora's and Arch's, Alpine's. */
 const PLACES = ["/usr/libexec/virtiofsd", "/usr/lib/qemu/virtiofsd", "/usr/lib/virtiofsd"];
@@ -21,12 +20,13 @@ export interface Virtiofsd {
 }
 
 /**
- * Finds virtiofsd: `configured` if given, else where distributions put it. Its version is asked for once for each binary and kept in `directory`.
+ * Finds virtiofsd: `configured` if given, else where distributions put it. Its version is asked for once for each binary and kept in `directory`, if there
+ * is one.
  * @throws CAISSON_E_HOST when there is none, or it cannot say what it is.
  */
-export async function findVirtiofsd(directory: string, configured?: string): Promise<Virtiofsd> {
+export async function findVirtiofsd(directory: string | undefined, configured?: string): Promise<Virtiofsd> {
   const path = locate(configured === undefined ? PLACES : [configured]);
-  const file = join(directory, "virtiofsd.json");
+  const file = factFile(directory, "virtiofsd.json");
   const key = fileIdentity(path);
   const output = recall(file, key, (value) => (typeof value === "string" ? value : undefined)) ?? (await ask(path));
   const found = parseVersion(output);
