@@ -21,7 +21,7 @@ test("check says what will be used, and that this host can run containers", asyn
   assert.match(text, /^ok {6}virtiofsd +\/\S+, version \d\S* \((QEMU's|the Rust one)\)$/m);
   assert.match(text, /^ok {6}accelerator +(kvm|tcg) will be used$/m);
   assert.match(text, /^ok {6}transport +(vsock|virtio-serial) will be used$/m);
-  assert.match(text, /^ok {6}guest image +\S+, id [0-9a-f]{12}, kernel \S+$/m);
+  assert.match(text, /^ok {6}guest image +\/.+, id [0-9a-f]{12}, kernel \S+$/m);
   assert.match(text, /^ok {6}VM +boots: /m);
   assert.match(text, /\nContainers can run here\.\n$/);
 });

@@ -72,8 +72,8 @@ test("flags that have no meaning for a VM are warned about", async () => {
 });
 
 test("sockets that systemd passes are refused", async () => {
-  const script = `LISTEN_FDS=2 LISTEN_PID=$$ exec ${PROGRAM} --root ${host.root} run a`;
-  const result = await collect(spawn("sh", ["-c", script]));
+  const script = `LISTEN_FDS=2 LISTEN_PID=$$ exec "$0" --root ${host.root} run a`;
+  const result = await collect(spawn("sh", ["-c", script, PROGRAM]));
   assert.equal(result.exitCode, 1);
   assert.match(errorOf(result), /LISTEN_FDS=2 is not supported: a file descriptor cannot cross into a VM/);
   // They are another process's.

@@ -64,7 +64,7 @@ for (const [args, input, message] of [
   [["--l3-cache-schema", "x"], "", /--l3-cache-schema is not supported/],
   [["--resources", "/none"], "", /cannot read \/none/],
   [["--resources", "-", "--memory", "1g"], "{}", /--resources and --memory cannot both say what to change/],
-  [["--resources", "-"], "{", /stdin is not valid JSON/],
+  [["--resources", "-"], "{", /standard input, line 1, column 2: not valid JSON/],
   [["--resources", "-"], '{"pids":{"limit":"many"}}', /pids\.limit: must be/],
 ] as const) {
   test(`update ${args.join(" ")} ${input} is refused`, async () => {
