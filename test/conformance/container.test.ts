@@ -177,10 +177,11 @@ const subjects: Readonly<Record<string, Subject>> = {
     },
   },
   "files are a disk's": {
-    script: `for place in /tmp /m; do cd $place; ${DISK}; done`,
+    // Both runtimes have the volume at the same time.
+    script: `for place in /tmp /m; do cd $(mktemp -d $place/XXXXXX); ${DISK}; done`,
     change: (bundle) => {
       chmodSync(join(bundle.rootfs, "tmp"), 0o777);
-      for (const applet of ["touch", "truncate", "mv", "rmdir", "dd", "chown", "cmp", "od"])
+      for (const applet of ["touch", "truncate", "mv", "rmdir", "dd", "chown", "cmp", "od", "mktemp"])
         if (!existsSync(join(bundle.rootfs, "bin", applet))) symlinkSync("busybox", join(bundle.rootfs, "bin", applet));
       const capabilities = ["CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_FOWNER"];
       bundle.process.capabilities = { bounding: capabilities, effective: capabilities, permitted: capabilities };

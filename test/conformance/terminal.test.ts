@@ -74,10 +74,14 @@ const REDIRECTIONS = [
   ["stdin", "stdout", "stderr"],
 ] as const;
 
+/** runc gives the terminal its size once the program runs. */
+const SIZED =
+  "until stty size 2>/dev/null | grep -q 33; do sleep 0.1; done; stty size; read line; echo got $line; exit 3";
+
 for (const redirected of REDIRECTIONS) {
   test(`a container's terminal with ${redirected.join(", ")} redirected`, options, async () => {
     await using pair = new Pair();
-    using bundle = terminalBundle("sh", "-c", "stty size; read line; echo got $line; exit 3");
+    using bundle = terminalBundle("sh", "-c", SIZED);
     const id = pair.id();
     const runtimes = { caisson: [PROGRAM, "--root", pair.host.root], runc: pair.runcCommand };
     const said: Record<string, string> = {};
