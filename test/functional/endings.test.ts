@@ -105,7 +105,7 @@ test("a container that needs more than the VM's memory says so, in its log, its 
   assert.equal(result.exitCode, 137);
   const sentence = /the VM's memory of 256 MiB is exhausted.*default_memory_mib.*io\.caisson\.memory_mib/;
   assert.match(errorOf(result), sentence);
-  const [event = ""] = (await watched).stdout.split("\n").filter((line) => line.includes('"oom"'));
+  const [event = ""] = (await watched).stdout.split("\n").filter((line) => line.includes('"type":"oom"'));
   assert.match(JSON.parse(event).data.reason, sentence);
   assert.match(JSON.parse(readFileSync(join(host.root, id, "state.json"), "utf8")).exitReason, sentence);
   await host.ok(["delete", id]);
