@@ -1,6 +1,7 @@
 import { Command, CommanderError, type OutputConfiguration } from "commander";
 import { CaissonError } from "../../protocol/errors.ts";
 import type { DaemonLog } from "../control/spawn.ts";
+import { print } from "./output.ts";
 
 /** The flags before the verb. */
 export interface Globals extends DaemonLog {
@@ -12,8 +13,8 @@ export interface Globals extends DaemonLog {
   systemdCgroup: boolean;
 }
 
-/** What commander would print about wrong usage is thrown instead, so that it reaches `--log`, too. */
-const QUIET: OutputConfiguration = { writeErr: () => {}, outputError: () => {} };
+/** What commander would print about wrong usage is thrown instead, so that it reaches `--log`, too. Help may end early, as in `| head`. */
+const QUIET: OutputConfiguration = { writeOut: print, writeErr: () => {}, outputError: () => {} };
 
 /** A command that throws what commander would end the process for: `parse` makes it ours. */
 export function verb(name: string, description: string): Command {

@@ -81,6 +81,11 @@ test("sockets that systemd passes are refused", async () => {
   assert.doesNotMatch(stderr, /LISTEN_FDS/);
 });
 
+test("help whose reader goes away ends as any program does then", async () => {
+  const result = await collect(spawn("bash", ["-c", '"$0" help | true; exit $PIPESTATUS', PROGRAM]));
+  assert.deepEqual([result.exitCode, result.stderr], [141, ""]);
+});
+
 test("--rootless auto and false are accepted", async () => {
   await host.ok(["--rootless", "auto", "list"]);
   await host.ok(["--rootless", "false", "list"]);
