@@ -20,19 +20,22 @@ interface Subject {
 /** Mount points below /m with their options, propagation and type. */
 const MOUNTED = "grep ' /m' /proc/self/mountinfo | cut -d' ' -f5-";
 
-/** What a program may expect of a file system; ends with what has come of it, and leaves nothing. */
+/**
+ * What a program may expect of a file system; ends with what has come of it, and leaves nothing. busybox's head copies what it prints; cat
+ * gives its pipe the file's own pages (sendfile(2)), in which the reader finds what a later truncate has left of them.
+ */
 const DISK = [
   "mkdir disk; cd disk",
   // Links, names, times.
-  "echo one > a; ln a b; stat -c '%h %s' a; echo two > b; cat a; rm a; stat -c %h b; ln -s no/where l; readlink l; cat l",
+  "echo one > a; ln a b; stat -c '%h %s' a; echo two > b; head a; rm a; stat -c %h b; ln -s no/where l; readlink l; head l",
   "touch -d '2001-02-03 04:05:06' b; stat -c %Y b; n=$(printf %0255d 0); echo > $n && ls | grep -c $n; echo > 1$n; rm $n",
   // Directories.
-  "mkdir -p d/e; rmdir d; mv d d/e/x; touch d/f; mv d/f d/e; ls d d/e; mv b d/e/f; cat d/e/f; mv d/e/f b",
+  "mkdir -p d/e; rmdir d; mv d d/e/x; touch d/f; mv d/f d/e; ls d d/e; mv b d/e/f; head d/e/f; mv d/e/f b",
   // Sizes and holes.
-  "truncate -s 3 b; cat b; echo; truncate -s 8 b; od -c b; echo end | dd of=h bs=1 seek=1000000 2>&1 | grep -c .; stat -c %s h",
+  "truncate -s 3 b; head b; echo; truncate -s 8 b; od -c b; echo end | dd of=h bs=1 seek=1000000 2>&1 | grep -c .; stat -c %s h",
   "dd if=/dev/zero of=z bs=64k count=16 conv=fsync 2>&1 | grep -c .; cmp -n 1048576 z /dev/zero && stat -c %s z",
   // What is open outlives its name.
-  "exec 3<>u; echo kept >&3; rm u; cat /proc/self/fd/3; stat -L -c '%h %s' /proc/self/fd/3; exec 3>&-; ls u",
+  "exec 3<>u; echo kept >&3; rm u; head /proc/self/fd/3; stat -L -c '%h %s' /proc/self/fd/3; exec 3>&-; ls u",
   // Owners and modes.
   "chmod 6755 b; stat -c %a b; chown 12:34 b; stat -c '%u:%g %a' b; echo x >> b; stat -c %a b; mkdir -m 2770 g; chown 5:6 g; touch g/f; stat -c %g g/f",
   "cd ..; rm -r disk; ls",
@@ -181,7 +184,7 @@ const subjects: Readonly<Record<string, Subject>> = {
     script: `for place in /tmp /m; do cd $(mktemp -d $place/XXXXXX); ${DISK}; done`,
     change: (bundle) => {
       chmodSync(join(bundle.rootfs, "tmp"), 0o777);
-      for (const applet of ["touch", "truncate", "mv", "rmdir", "dd", "chown", "cmp", "od", "mktemp"])
+      for (const applet of ["touch", "truncate", "mv", "rmdir", "dd", "chown", "cmp", "od", "mktemp", "head"])
         if (!existsSync(join(bundle.rootfs, "bin", applet))) symlinkSync("busybox", join(bundle.rootfs, "bin", applet));
       const capabilities = ["CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_FOWNER"];
       bundle.process.capabilities = { bounding: capabilities, effective: capabilities, permitted: capabilities };
