@@ -151,6 +151,13 @@ test("commandLine talks to monitor, console and agent over inherited sockets", (
   assert.ok(values(argv, "-device").some((device) => device.endsWith("chardev=agent,name=org.caisson.agent.0")));
 });
 
+test("commandLine has an emulated guest and its serial port tell each other of every message", () => {
+  const port = (accelerator: "tcg" | "kvm") =>
+    values(run({ accelerator }), "-device").find((device) => device.startsWith("virtio-serial-"));
+  assert.match(port("tcg") ?? "", /,event_idx=off(,|$)/);
+  assert.doesNotMatch(port("kvm") ?? "", /event_idx/);
+});
+
 test("commandLine with vsock has its device and no serial port for the agent", () => {
   const argv = run({ transport: "vsock" }, { agent: { kind: "vsock", vhostFd: 8, cid: 4242 } });
   assert.ok(values(argv, "-device").includes("vhost-vsock-device,id=agent,guest-cid=4242,vhostfd=8"));
