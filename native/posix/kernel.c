@@ -38,15 +38,19 @@ napi_value posix_realtime(napi_env env, napi_callback_info info) {
   return result;
 }
 
-napi_value posix_adjust_realtime(napi_env env, napi_callback_info info) {
+/* Reads the one argument of those that change the clock; throws, and returns false, when it is none. */
+static bool read_difference(napi_env env, napi_callback_info info, int64_t *nanoseconds) {
   napi_value argument;
-  int64_t nanoseconds;
   bool lossless = false;
-  if (!read_arguments(env, info, 1, &argument)) return NULL;
-  if (napi_get_value_bigint_int64(env, argument, &nanoseconds, &lossless) != napi_ok || !lossless) {
-    napi_throw_type_error(env, "ERR_INVALID_ARG_TYPE", "The difference must be a bigint of nanoseconds.");
-    return NULL;
-  }
+  if (!read_arguments(env, info, 1, &argument)) return false;
+  if (napi_get_value_bigint_int64(env, argument, nanoseconds, &lossless) == napi_ok && lossless) return true;
+  napi_throw_type_error(env, "ERR_INVALID_ARG_TYPE", "The difference must be a bigint of nanoseconds.");
+  return false;
+}
+
+napi_value posix_adjust_realtime(napi_env env, napi_callback_info info) {
+  int64_t nanoseconds;
+  if (!read_difference(env, info, &nanoseconds)) return NULL;
   /* The kernel wants the part below the second positive (clock_adjtime(2)). */
   int64_t rest = (nanoseconds % NANOSECONDS + NANOSECONDS) % NANOSECONDS;
   struct timex change = {.modes = ADJ_SETOFFSET | ADJ_NANO};
@@ -57,14 +61,8 @@ napi_value posix_adjust_realtime(napi_env env, napi_callback_info info) {
 }
 
 napi_value posix_slew_realtime(napi_env env, napi_callback_info info) {
-  napi_value argument;
   int64_t nanoseconds;
-  bool lossless = false;
-  if (!read_arguments(env, info, 1, &argument)) return NULL;
-  if (napi_get_value_bigint_int64(env, argument, &nanoseconds, &lossless) != napi_ok || !lossless) {
-    napi_throw_type_error(env, "ERR_INVALID_ARG_TYPE", "The difference must be a bigint of nanoseconds.");
-    return NULL;
-  }
+  if (!read_difference(env, info, &nanoseconds)) return NULL;
   struct timex change = {.modes = ADJ_OFFSET_SINGLESHOT, .offset = nanoseconds / 1000};
   if (adjtimex(&change) < 0) return throw_errno(env, errno, "adjtimex", NULL);
   return make_undefined(env);
