@@ -211,18 +211,18 @@ function agentArguments(spec: VmSpec, { agent }: Wiring): string[] {
     "-chardev",
     `socket,id=agent,fd=${agent.fd}${agent.kind === "virtio-serial" ? "" : ",server=on,wait=off"}`,
     "-device",
-    virtio(spec, "serial", `id=serial,max_ports=2${always(spec)}`),
+    virtio(spec, "serial", `id=serial,max_ports=2${eventIndices(spec)}`),
     "-device",
     `virtserialport,bus=serial.0,nr=1,chardev=agent,name=${AGENT_PORT_NAME}`,
   ];
 }
 
 /**
- * Has both sides tell each other of every message. With event indices they leave that out while the other side is at work, which is safe
+ * Without event indices both sides tell each other of every message. With them they leave that out while the other side is at work, which is safe
  * only where the guest's memory barriers are real: QEMU emulates those of a guest with one CPU by plain instructions, though its devices
  * are other threads of the host. A message that nobody is told of would wait for the next one.
  */
-function always({ accelerator }: VmSpec): string {
+function eventIndices({ accelerator }: VmSpec): string {
   return accelerator === "tcg" ? ",event_idx=off" : "";
 }
 
