@@ -2,8 +2,8 @@ import { existsSync } from "node:fs";
 import { setTimeout } from "node:timers/promises";
 import type { Command } from "commander";
 import { CaissonError } from "../../protocol/errors.ts";
-import { connectControl } from "../control/client.ts";
 import { removeWithoutRecord } from "../control/lost-record.ts";
+import { shutDown } from "../control/shut-down.ts";
 import { formatError } from "../errors.ts";
 import { log } from "../log.ts";
 import { unfreeze } from "../sandbox/freezer.ts";
@@ -15,8 +15,6 @@ import { readFormerState, readState } from "../state/store.ts";
 import { now } from "../trace.ts";
 import { type Globals, verb } from "./command.ts";
 
-/** A daemon takes at most 10 s to end a container; past that it hangs and is killed. */
-const SHUTDOWN_LIMIT_MS = 15_000;
 const KILL_LIMIT_MS = 5000;
 const POLL_MS = 5;
 
@@ -55,16 +53,7 @@ async function deleteContainer({ root }: Globals, id: string, force: boolean): P
  */
 async function endDaemon(directory: string, daemon: ProcessIdentity): Promise<void> {
   if (isAlive(daemon)) unfreeze(daemon.pid);
-  const ended = new AbortController();
-  try {
-    using client = await connectControl(directory);
-    const late = setTimeout(SHUTDOWN_LIMIT_MS, undefined, { signal: ended.signal }).catch(() => {});
-    await Promise.race([client.request("shutdown", {}).then(() => client.closed), client.closed, late]);
-  } catch {
-    // It is ending by itself, or broken: what counts is whether it goes.
-  } finally {
-    ended.abort();
-  }
+  await shutDown(directory);
   if (await isGone(daemon, KILL_LIMIT_MS)) return;
   kill(daemon);
   if (await isGone(daemon, KILL_LIMIT_MS)) return;

@@ -12,10 +12,8 @@ import { statePaths } from "../state/paths.ts";
 import { isAlive, type ProcessIdentity, processIdentity } from "../state/process-identity.ts";
 import { removeState } from "../state/store.ts";
 import { now } from "../trace.ts";
-import { connectControl } from "./client.ts";
+import { shutDown } from "./shut-down.ts";
 
-/** A daemon takes at most 10 s to end a container; past that it hangs and is killed. */
-const SHUTDOWN_LIMIT_MS = 15_000;
 const KILL_LIMIT_MS = 5000;
 const POLL_MS = 5;
 
@@ -50,19 +48,6 @@ export async function removeWithoutRecord(root: string, id: string): Promise<voi
   log.warning(
     `container ${id} is removed without its record, which is damaged: its poststop hooks have not run, and what a killed sandbox changed in a network namespace is as it was left`,
   );
-}
-
-async function shutDown(directory: string): Promise<void> {
-  const ended = new AbortController();
-  try {
-    using client = await connectControl(directory);
-    const late = delay(SHUTDOWN_LIMIT_MS, undefined, { signal: ended.signal }).catch(() => {});
-    await Promise.race([client.request("shutdown", {}).then(() => client.closed), client.closed, late]);
-  } catch {
-    // None answers.
-  } finally {
-    ended.abort();
-  }
 }
 
 /**
