@@ -25,7 +25,7 @@ NAPI_MODULE_INIT() {
       FUNCTION("error", stream_error),           FUNCTION("connect", vsock_connect),
       FUNCTION("listen", vsock_listen),          FUNCTION("accept", vsock_accept),
       FUNCTION("socketError", vsock_socket_error), FUNCTION("localAddress", vsock_local_address),
-      FUNCTION("remoteAddress", vsock_remote_address),
+      FUNCTION("remoteAddress", vsock_remote_address), FUNCTION("isTerminal", stream_is_terminal),
   };
   napi_value object;
   if (napi_define_properties(env, exports, sizeof functions / sizeof functions[0], functions) != napi_ok ||

@@ -14,6 +14,8 @@ interface VsockAddon {
   pollerRef(keepLoopAlive: boolean): void;
   /** Makes `fd` non-blocking; the S_IFMT bits of its mode. */
   open(fd: number): number;
+  /** 1 for a terminal, else 0. */
+  isTerminal(fd: number): number;
   /** Bytes read, 0 at the end, or a negative errno. */
   read(fd: number, buffer: Uint8Array, offset: number, length: number): number;
   /** Bytes taken, or a negative errno. `offset` is that into the first chunk; `gather` joins chunks before write(2). */

@@ -59,7 +59,8 @@ function duplexOptions(options: PollStreamOptions): DuplexOptions {
  *
  * Ending it shuts a socket's sending half down; other descriptors have no such thing, and are closed when both sides
  * have ended. The reading side ends when a socket's peer ends, a pipe's last writer closes, a terminal hangs up, or the
- * host side of a virtio-serial port disconnects; a write to such a port then fails with EPIPE.
+ * host side of a virtio-serial port disconnects; a write to such a port then fails with EPIPE. An end of file that is typed
+ * at a terminal (^D) is passed over.
  *
  * Non-blocking is a property of the open file, not of the descriptor: others who share the open file (a terminal that a
  * shell uses as well) see it too.
@@ -71,6 +72,9 @@ export class PollStream extends Duplex {
   #fd: number;
   readonly #keepOpen: boolean;
   readonly #kind: number;
+  readonly #isTerminal: boolean;
+  /** Reads of nothing from a terminal that lives: with VMIN 0 (termios(3)) each one is until something is typed. */
+  #endsInARow = 0;
   readonly #slab: Slab;
   #delivering = false;
   readonly #watch: Watch;
@@ -94,6 +98,7 @@ export class PollStream extends Duplex {
     this.#keepOpen = options.keepOpen ?? false;
     this.#slab = options.transientChunks ? new Slab(1) : sharedSlab;
     this.#kind = addon.open(options.fd);
+    this.#isTerminal = this.#kind === S_IFCHR && addon.isTerminal(options.fd) === 1;
     this.#watch = watch(options.fd, (events) => this.#onEvents(events));
     // Not left to Duplex: its constructor would destroy the stream before the fields above exist.
     if (options.signal !== undefined) addAbortSignal(options.signal, this);
@@ -153,11 +158,18 @@ export class PollStream extends Duplex {
       slab.reserve();
       const count = addon.read(this.#fd, slab.buffer, slab.offset, READ_LENGTH);
       if (count > 0) {
-        // A short count means there is no more, unless this is the end, which shows in the next read only.
+        // A short count means there is no more, unless this is the end, which shows in the next read only; or an end of
+        // file that was typed, after which a terminal may have more.
         const ending = (this.#lastEvents & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) !== 0;
-        this.#canRead = count === READ_LENGTH || ending;
+        this.#canRead = count === READ_LENGTH || ending || this.#isTerminal;
+        this.#endsInARow = 0;
         this.bytesRead += count;
         this.#deliver(slab.take(count));
+        continue;
+      }
+      if (count === 0 && this.#isTerminal && (this.#lastEvents & EPOLLHUP) === 0) {
+        this.#endsInARow++;
+        this.#canRead = this.#endsInARow < READS_A_TURN;
         continue;
       }
       this.#canRead = false;

@@ -33,6 +33,13 @@ napi_value stream_open(napi_env env, napi_callback_info info) {
   return make_int(env, status.st_mode & S_IFMT);
 }
 
+napi_value stream_is_terminal(napi_env env, napi_callback_info info) {
+  napi_value argument;
+  int fd;
+  if (!read_arguments(env, info, 1, &argument) || !read_int(env, argument, &fd)) return NULL;
+  return make_int(env, isatty(fd));
+}
+
 napi_value stream_read(napi_env env, napi_callback_info info) {
   napi_value arguments[4];
   int fd;

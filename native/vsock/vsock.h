@@ -11,6 +11,7 @@ napi_value poller_ref(napi_env env, napi_callback_info info);
 
 /* stream.c */
 napi_value stream_open(napi_env env, napi_callback_info info);
+napi_value stream_is_terminal(napi_env env, napi_callback_info info);
 napi_value stream_read(napi_env env, napi_callback_info info);
 napi_value stream_write(napi_env env, napi_callback_info info);
 napi_value stream_shutdown(napi_env env, napi_callback_info info);

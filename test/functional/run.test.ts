@@ -125,6 +125,8 @@ test("run on a terminal: keys, Ctrl-C, size, exit status, and its modes afterwar
   const { screen } = terminal;
   screen.resize(33, 101);
   const modes = terminal.modes();
+  // Typed ahead it ends the first read, and nothing else.
+  screen.type("\x04");
   const child = terminal.spawn(host.root, ["run", "-b", bundle.directory, host.id()]);
   const ended = collect(child);
   await screen.shows(/# /);
