@@ -31,7 +31,7 @@ export function parseModuleIndex(files: { dep: string; softdep: string; alias: s
   for (const line of linesOf(files.dep)) {
     const [path = "", depends = ""] = line.split(":");
     index.paths.set(moduleName(path), path);
-    // modules.dep lists the nearest dependency first (modules.dep(5)).
+    // modules.dep lists the closest dependency first (modules.dep(5)).
     index.depends.set(moduleName(path), wordsOf(depends).map(moduleName).reverse());
   }
   for (const line of linesOf(files.softdep)) {

@@ -5,13 +5,13 @@
  */
 import { join } from "node:path";
 import { closeOnExecFrom } from "../native/posix/index.ts";
-import { loadCompiled } from "./compiled.ts";
 import { DAEMON_WORD } from "./control/daemon-word.ts";
-import { endInWords } from "./last-words.ts";
+import { loadCompiled } from "./process/code-cache.ts";
+import { endInWords } from "./process/last-words.ts";
 import { FORK_SERVER_WORD } from "./sandbox/fork-server/word.ts";
 import { SHIM_DAEMON_WORD, SHIM_NAME } from "./shim/daemon-word.ts";
 
-/** Verbs that need the whole. A container of such a name costs a verb a few milliseconds and changes nothing else. */
+/** Verbs that start VMs themselves. A container of such a name costs a verb a few milliseconds and changes nothing else. */
 const HEAVY = ["check", "template"];
 
 const FIRST_BESIDE_STREAMS = 3;
@@ -19,7 +19,7 @@ const FIRST_BESIDE_STREAMS = 3;
 interface Bundles {
   cli: typeof import("./cli/main.ts");
   daemon: typeof import("./control/daemon.ts");
-  whole: typeof import("./whole.ts");
+  "vm-starters": typeof import("./vm-starters.ts");
   shim: typeof import("./shim/main.ts");
   "shim-daemon": typeof import("./shim/daemon.ts");
 }
@@ -39,6 +39,6 @@ const [word = "", ...args] = process.argv.slice(2);
 if (word === SHIM_NAME) bundle("shim").main(args);
 else if (word === SHIM_DAEMON_WORD) bundle("shim-daemon").runShimDaemon(JSON.parse(args[0] ?? ""));
 else if (word === DAEMON_WORD) bundle("daemon").runDaemon(JSON.parse(args[0] ?? ""));
-else if (word === FORK_SERVER_WORD) bundle("whole").makeForkServer(JSON.parse(args[0] ?? ""));
-else if (HEAVY.some((each) => each === word || args.includes(each))) bundle("whole").main(word, args);
+else if (word === FORK_SERVER_WORD) bundle("vm-starters").makeForkServer(JSON.parse(args[0] ?? ""));
+else if (HEAVY.some((each) => each === word || args.includes(each))) bundle("vm-starters").main(word, args);
 else bundle("cli").main(word, args);

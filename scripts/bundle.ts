@@ -1,10 +1,10 @@
 /**
  * Bundles the two programs: out/agent.cjs for the guest, and for the host out/caisson.cjs, which only chooses between the
- * others. scripts/compile.sh adds the form that V8 compiles each of those to (runtime/compiled.ts).
+ * others. scripts/compile.sh adds the form that V8 compiles each of those to (runtime/process/code-cache.ts).
  */
 import { readFileSync, rmSync } from "node:fs";
 import { type BuildOptions, build, type Plugin } from "esbuild";
-import { compiledForm } from "../runtime/compiled.ts";
+import { compiledForm } from "../runtime/process/code-cache.ts";
 import { grpcClientHalf } from "./grpc-client-half.ts";
 import { grpcServerHalf } from "./grpc-server-half.ts";
 
@@ -44,11 +44,11 @@ const programs: Record<string, Record<string, Bundle>> = {
     caisson: { entry: "runtime/main.ts", plugins: [] },
     cli: {
       entry: "runtime/cli/main.ts",
-      // runtime/main.ts takes these to the whole.
-      plugins: [noSubprograms, leaveOut({ "./check.ts": "./whole.cjs", "./template.ts": "./whole.cjs" })],
+      // runtime/main.ts takes these to vm-starters.
+      plugins: [noSubprograms, leaveOut({ "./check.ts": "./vm-starters.cjs", "./template.ts": "./vm-starters.cjs" })],
     },
     daemon: { entry: "runtime/control/daemon.ts", plugins: [grpcClientHalf] },
-    whole: { entry: "runtime/whole.ts", plugins: [noSubprograms, grpcClientHalf] },
+    "vm-starters": { entry: "runtime/vm-starters.ts", plugins: [noSubprograms, grpcClientHalf] },
     shim: { entry: "runtime/shim/main.ts", plugins: [noSubprograms] },
     "shim-daemon": { entry: "runtime/shim/daemon.ts", plugins: [noSubprograms, grpcClientHalf] },
   },

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Keeps what V8 compiles of the program's bundles beside them (runtime/compiled.ts): what processes that have loaded a bundle have
+# Keeps what V8 compiles of the program's bundles beside them (runtime/process/code-cache.ts): what processes that have loaded a bundle have
 # compiled when they end, which are verbs, the shim's daemon, which nobody asks for anything, and one whose container comes as far as a VM can
 # without a kernel. A daemon needs root; without it, more is compiled anew each time.
 # It differs from run to run, so no package has it: an installation makes its own.

@@ -9,20 +9,10 @@ import { dirname, join, normalize } from "node:path";
 const LAYERS: readonly (readonly string[])[] = [
   ["protocol"],
   ["native"],
-  ["runtime/compiled.ts"],
-  [
-    "runtime/bounded-read.ts",
-    "runtime/errors.ts",
-    "runtime/last-words.ts",
-    "runtime/log.ts",
-    "runtime/stderr.ts",
-    "runtime/trace-file.ts",
-    "runtime/trace.ts",
-    "runtime/nearest.ts",
-    "runtime/signals.ts",
-  ],
+  ["runtime/text"],
+  ["runtime/process"],
   ["runtime/oci", "runtime/ttrpc"],
-  ["runtime/config.ts", "runtime/config", "runtime/state"],
+  ["runtime/config", "runtime/state"],
   ["runtime/agent-client"],
   ["runtime/vm"],
   ["runtime/network"],
@@ -30,7 +20,7 @@ const LAYERS: readonly (readonly string[])[] = [
   ["runtime/sandbox"],
   ["runtime/control"],
   ["runtime/cli", "runtime/shim"],
-  ["runtime/whole.ts"],
+  ["runtime/vm-starters.ts"],
   ["runtime/main.ts"],
 ];
 /** Trees that see only what is named: the guest's side, and the build. */

@@ -3,7 +3,7 @@ import { accessSync, constants, readdirSync } from "node:fs";
 import { delimiter, join } from "node:path";
 import { promisify } from "node:util";
 import { parse } from "smol-toml";
-import { readBounded, SMALL_FILE } from "../bounded-read.ts";
+import { readBounded, SMALL_FILE } from "../text/bounded-read.ts";
 import type { Finding } from "./check-report.ts";
 
 const SHIM = "containerd-shim-caisson-v2";

@@ -4,15 +4,15 @@ import type { Command } from "commander";
 import { CaissonError } from "../../protocol/errors.ts";
 import { removeWithoutRecord } from "../control/lost-record.ts";
 import { shutDown } from "../control/shut-down.ts";
-import { formatError } from "../errors.ts";
-import { log } from "../log.ts";
+import { now } from "../process/clock.ts";
 import { unfreeze } from "../sandbox/freezer.ts";
 import { removeStopped } from "../sandbox/remains.ts";
 import { statePaths } from "../state/paths.ts";
 import { isAlive, type ProcessIdentity } from "../state/process-identity.ts";
 import type { StateRecord } from "../state/record.ts";
 import { readFormerState, readState } from "../state/store.ts";
-import { now } from "../trace.ts";
+import { formatError } from "../text/errors.ts";
+import { log } from "../text/log.ts";
 import { type Globals, verb } from "./command.ts";
 
 const KILL_LIMIT_MS = 5000;

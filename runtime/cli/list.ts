@@ -1,8 +1,8 @@
 import type { Command } from "commander";
 import { CaissonError } from "../../protocol/errors.ts";
-import { log } from "../log.ts";
 import { ociState, runcState, type StateRecord } from "../state/record.ts";
 import { listStates } from "../state/store.ts";
+import { log } from "../text/log.ts";
 import { type Globals, verb } from "./command.ts";
 import { print } from "./output.ts";
 import { table } from "./table.ts";

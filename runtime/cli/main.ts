@@ -1,8 +1,8 @@
 import { writeSync } from "node:fs";
-import { codeOf, formatError } from "../errors.ts";
-import { endInWords } from "../last-words.ts";
-import { log } from "../log.ts";
-import { tracePhase, traceTo } from "../trace.ts";
+import { endInWords } from "../process/last-words.ts";
+import { tracePhase, traceTo } from "../process/trace.ts";
+import { codeOf, formatError } from "../text/errors.ts";
+import { log } from "../text/log.ts";
 import { KEEPER_WORD } from "./keeper-word.ts";
 import { runProgram } from "./program.ts";
 

@@ -1,7 +1,7 @@
 import { renameSync, rmSync, writeFileSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 import { CaissonError } from "../../protocol/errors.ts";
-import { systemErrorSentence } from "../errors.ts";
+import { systemErrorSentence } from "../text/errors.ts";
 
 /**
  * Writes the pid, so that a reader sees the whole of it or no file.

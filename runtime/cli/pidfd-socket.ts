@@ -2,8 +2,8 @@
 import { closeSync } from "node:fs";
 import { connectUnix, pidfdOpen, sendFds } from "../../native/posix/index.ts";
 import { CaissonError } from "../../protocol/errors.ts";
-import { systemErrorSentence } from "../errors.ts";
 import { socketAddress } from "../state/socket-address.ts";
+import { systemErrorSentence } from "../text/errors.ts";
 
 /**
  * Sends a pidfd of the process that stands for the container's on the host to whoever listens at the socket.

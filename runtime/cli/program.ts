@@ -1,8 +1,8 @@
 import { resolve } from "node:path";
 import type { Command } from "commander";
 import { CaissonError } from "../../protocol/errors.ts";
-import { log } from "../log.ts";
-import { nearest } from "../nearest.ts";
+import { closest } from "../text/closest.ts";
+import { log } from "../text/log.ts";
 import { type Globals, parse, refuse, verb } from "./command.ts";
 import { VERSION, versionText } from "./version.ts";
 
@@ -99,7 +99,7 @@ export function programCommand(): Command {
 async function load(name: string): ReturnType<Verb["load"]> {
   const found = Object.hasOwn(VERBS, name) ? VERBS[name] : undefined;
   if (found !== undefined) return await found.load();
-  const near = nearest(name, Object.keys(VERBS));
+  const near = closest(name, Object.keys(VERBS));
   throw new CaissonError("CAISSON_E_USAGE", `unknown command "${name}"`, {
     remedy: `${near === undefined ? "" : `Did you mean "${near}"? `}"caisson --help" lists the commands.`,
   });

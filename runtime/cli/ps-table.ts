@@ -1,7 +1,7 @@
 /** Process lists in the form of ps(1), whose -o columns and -f layout these are. */
 import { CaissonError } from "../../protocol/errors.ts";
 import type { ContainerProcess } from "../control/protocol.ts";
-import { nearest } from "../nearest.ts";
+import { closest } from "../text/closest.ts";
 
 /** The text for these processes; `nowMs` decides how a start time is written. */
 export type ShowProcesses = (processes: readonly ContainerProcess[], nowMs: number) => string;
@@ -126,7 +126,7 @@ function parseColumn(text: string): Column {
   const name = word.toLowerCase();
   const column = COLUMNS[ALIASES[name] ?? name];
   if (column === undefined || !Object.hasOwn(COLUMNS, ALIASES[name] ?? name)) {
-    const near = nearest(name, [...Object.keys(COLUMNS), ...Object.keys(ALIASES)]);
+    const near = closest(name, [...Object.keys(COLUMNS), ...Object.keys(ALIASES)]);
     throw new CaissonError("CAISSON_E_USAGE", `ps: there is no column "${word}"`, {
       remedy: `${near === undefined ? "" : `Did you mean "${near}"? `}Known are ${Object.keys(COLUMNS).join(", ")}.`,
     });

@@ -1,8 +1,9 @@
 import type { Command } from "commander";
-import { exitCodeOf } from "../errors.ts";
-import { log } from "../log.ts";
+import { now } from "../process/clock.ts";
+import { tracePhase } from "../process/trace.ts";
 import { removeIfOf } from "../sandbox/remains.ts";
-import { now, tracePhase } from "../trace.ts";
+import { exitCodeOf } from "../text/errors.ts";
+import { log } from "../text/log.ts";
 import type { Globals } from "./command.ts";
 import { Foreground } from "./foreground.ts";
 import { checkFlags, checkTerminal, createContainer, discard, type LaunchFlags, launchVerb } from "./launch.ts";

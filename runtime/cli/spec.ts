@@ -2,8 +2,8 @@ import { closeSync, openSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import type { Command } from "commander";
 import { CaissonError } from "../../protocol/errors.ts";
-import { systemErrorSentence } from "../errors.ts";
 import { defaultSpec } from "../oci/default-spec.ts";
+import { systemErrorSentence } from "../text/errors.ts";
 import { refuse, verb } from "./command.ts";
 
 export function command(): Command {

@@ -2,7 +2,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import type { Command } from "commander";
 import { CaissonError } from "../../protocol/errors.ts";
 import type { Spec } from "../../protocol/oci.ts";
-import { applyAnnotations, loadSettings, type Settings, sandboxSize } from "../config.ts";
+import { applyAnnotations, loadSettings, type Settings, sandboxSize } from "../config/load.ts";
 import { networkProblem } from "../network/abilities.ts";
 import { loadBundle } from "../oci/bundle.ts";
 import { defaultSpec } from "../oci/default-spec.ts";

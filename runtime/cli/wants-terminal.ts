@@ -1,6 +1,6 @@
 import { join } from "node:path";
-import { readBounded } from "../bounded-read.ts";
 import { LARGEST_DOCUMENT_BYTES } from "../oci/document.ts";
+import { readBounded } from "../text/bounded-read.ts";
 
 /**
  * Whether the bundle's process wants a terminal, which decides how the daemon is started. A bundle that cannot be read

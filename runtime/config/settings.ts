@@ -1,6 +1,6 @@
 /** What can be set for a sandbox: config.toml's keys, and `io.caisson.*` annotations of the same names. */
 import { join } from "node:path";
-import type { LogLevel } from "../log.ts";
+import type { LogLevel } from "../text/log.ts";
 
 export interface Settings {
   machine: "microvm" | "q35";

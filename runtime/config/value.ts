@@ -1,5 +1,5 @@
 /** Reads one setting's value, and says what is wrong with it and what would be right. */
-import { nearest } from "../nearest.ts";
+import { closest } from "../text/closest.ts";
 import { KEYS, type Key } from "./settings.ts";
 
 /** Follows the key's name in a message: `must be "on" or "off", not true`. */
@@ -59,7 +59,7 @@ function readKeys(value: unknown): string[] {
 
 /** `; perhaps "vcpus" is meant`, or nothing when no known key is near. */
 export function perhaps(unknown: string): string {
-  const near = nearest(unknown, KEYS.keys());
+  const near = closest(unknown, KEYS.keys());
   return near === undefined ? "" : `; perhaps "${near}" is meant`;
 }
 

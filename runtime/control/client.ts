@@ -1,7 +1,8 @@
 import { closeSync, constants, openSync } from "node:fs";
 import { connect, type Socket } from "node:net";
 import { CaissonError } from "../../protocol/errors.ts";
-import { now, tracePhase } from "../trace.ts";
+import { now } from "../process/clock.ts";
+import { tracePhase } from "../process/trace.ts";
 import { readLines, writeLine } from "./lines.ts";
 import { fromWireError, type Response, type Verb, type Verbs } from "./protocol.ts";
 

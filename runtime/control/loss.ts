@@ -1,6 +1,6 @@
-import { log } from "../log.ts";
 import type { Exit } from "../sandbox/exit.ts";
-import { printError } from "../stderr.ts";
+import { log } from "../text/log.ts";
+import { printError } from "../text/stderr.ts";
 import { diedError } from "../vm/death.ts";
 
 /**

@@ -3,7 +3,7 @@ import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { CaissonError } from "../../protocol/errors.ts";
-import { log } from "../log.ts";
+import { now } from "../process/clock.ts";
 import { cgroupMounts } from "../sandbox/cgroup.ts";
 import { readOptional, removeEmpty, subfolders } from "../sandbox/cgroup-folder.ts";
 import { unfreeze } from "../sandbox/freezer.ts";
@@ -11,7 +11,7 @@ import { mountsBelow } from "../state/mounts-below.ts";
 import { statePaths } from "../state/paths.ts";
 import { isAlive, type ProcessIdentity, processIdentity } from "../state/process-identity.ts";
 import { removeState } from "../state/store.ts";
-import { now } from "../trace.ts";
+import { log } from "../text/log.ts";
 import { shutDown } from "./shut-down.ts";
 
 const KILL_LIMIT_MS = 5000;

@@ -1,12 +1,12 @@
 import { statSync } from "node:fs";
 import { CaissonError } from "../../protocol/errors.ts";
 import type { Spec } from "../../protocol/oci.ts";
-import { log } from "../log.ts";
 import { type Bundle, loadBundle } from "../oci/bundle.ts";
 import { podDocument } from "../sandbox/pod-document.ts";
 import { podOf } from "../sandbox/pod-of.ts";
 import type { StateRecord } from "../state/record.ts";
 import { listStates } from "../state/store.ts";
+import { log } from "../text/log.ts";
 
 /** Which VM a container is for. */
 export type Placement =

@@ -1,12 +1,12 @@
 import { rmSync } from "node:fs";
 import { join } from "node:path";
-import { applyAnnotations, loadSettings } from "../config.ts";
-import { log } from "../log.ts";
+import { applyAnnotations, loadSettings } from "../config/load.ts";
 import { SharedCgroup } from "../sandbox/cgroup.ts";
 import { HostedSandbox } from "../sandbox/hosted.ts";
 import { podSize } from "../sandbox/pod-size.ts";
 import { hostSize } from "../sandbox/vm-choice.ts";
 import { makeOwnDirectory, writeState } from "../state/store.ts";
+import { log } from "../text/log.ts";
 import { diedError } from "../vm/death.ts";
 import type { Creation } from "./creation.ts";
 import type { Home } from "./members.ts";

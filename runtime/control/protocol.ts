@@ -9,8 +9,8 @@
  */
 import { CaissonError, ERROR_CODES, type ErrorCode } from "../../protocol/errors.ts";
 import type { Process, Resources, Spec } from "../../protocol/oci.ts";
-import { codeOf, explainError } from "../errors.ts";
 import type { StateRecord } from "../state/record.ts";
+import { codeOf, explainError } from "../text/errors.ts";
 
 /** The longest line either side takes, bytes. */
 export const MAX_LINE = 4 * 1024 * 1024;

@@ -2,8 +2,8 @@ import { spawn } from "node:child_process";
 import type { Socket } from "node:net";
 import { constants } from "node:os";
 import { CaissonError } from "../../protocol/errors.ts";
-import { log as logger } from "../log.ts";
 import { type ProcessIdentity, processIdentity } from "../state/process-identity.ts";
+import { log as logger } from "../text/log.ts";
 import { ControlClient } from "./client.ts";
 import { DAEMON_WORD } from "./daemon-word.ts";
 

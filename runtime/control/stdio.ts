@@ -3,10 +3,10 @@ import { isatty } from "node:tty";
 import { dup2, takeFd } from "../../native/posix/index.ts";
 import { PollStream } from "../../native/vsock/index.ts";
 import { CaissonError } from "../../protocol/errors.ts";
-import { log } from "../log.ts";
 import { openConsole } from "../sandbox/console.ts";
 import type { Container, TerminalMode } from "../sandbox/container.ts";
 import { openInput, openOutput, type ProcessIo } from "../sandbox/stdio.ts";
+import { log } from "../text/log.ts";
 import type { ClientStdio, CreateParams } from "./protocol.ts";
 
 /** The standard streams of a client, copied from its process; with a terminal there is no separate stderr. */

@@ -2,8 +2,8 @@
 import { createSocket, type Socket as Datagrams } from "node:dgram";
 import { connect, createServer, type Server, type Socket } from "node:net";
 import { CaissonError } from "../../protocol/errors.ts";
-import { systemErrorSentence } from "../errors.ts";
-import { log } from "../log.ts";
+import { systemErrorSentence } from "../text/errors.ts";
+import { log } from "../text/log.ts";
 
 /** A UDP and a TCP port. */
 export interface NamePort {

@@ -2,7 +2,7 @@
 import { closeSync, fstatSync, openSync, statSync } from "node:fs";
 import { constants, setns, unshare } from "../../native/posix/index.ts";
 import { CaissonError } from "../../protocol/errors.ts";
-import { systemErrorSentence } from "../errors.ts";
+import { systemErrorSentence } from "../text/errors.ts";
 
 const FIELD = "linux.namespaces[network].path";
 const OWN = "/proc/thread-self/ns/net";

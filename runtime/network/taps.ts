@@ -2,7 +2,7 @@
 import { closeSync, openSync } from "node:fs";
 import { openTap, type Tap } from "../../native/posix/index.ts";
 import { CaissonError } from "../../protocol/errors.ts";
-import { systemErrorSentence } from "../errors.ts";
+import { systemErrorSentence } from "../text/errors.ts";
 import type { NetworkDevice } from "../vm/spec.ts";
 import { TAP_PREFIX } from "./selection.ts";
 

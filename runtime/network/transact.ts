@@ -1,7 +1,7 @@
 import { constants } from "node:os";
 import type { NetlinkSocket, Refusal } from "../../native/posix/netlink.ts";
 import { CaissonError } from "../../protocol/errors.ts";
-import { systemErrorSentence } from "../errors.ts";
+import { systemErrorSentence } from "../text/errors.ts";
 import { encodeBatch, type Request } from "./message.ts";
 
 /**

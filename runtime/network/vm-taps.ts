@@ -1,6 +1,6 @@
 import { CaissonError } from "../../protocol/errors.ts";
-import { formatError } from "../errors.ts";
-import { log } from "../log.ts";
+import { formatError } from "../text/errors.ts";
+import { log } from "../text/log.ts";
 import type { NetworkDevice } from "../vm/spec.ts";
 import { closeDeviceTap, type DeviceTap, openDeviceTap, type TapLink } from "./taps.ts";
 

@@ -3,7 +3,7 @@ import { realpathSync, statSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { CaissonError } from "../../protocol/errors.ts";
 import type { Process, Resources, Spec } from "../../protocol/oci.ts";
-import { systemErrorSentence } from "../errors.ts";
+import { systemErrorSentence } from "../text/errors.ts";
 import { readDocument, readStdinDocument } from "./document.ts";
 import { takeModules } from "./guest-modules.ts";
 import { normalise } from "./normalise.ts";

@@ -2,8 +2,8 @@
 import { isUtf8 } from "node:buffer";
 import { CaissonError, type ErrorCode } from "../../protocol/errors.ts";
 import { parseJson } from "../../protocol/json.ts";
-import { readBounded, readStdin, TooLarge } from "../bounded-read.ts";
-import { systemErrorSentence } from "../errors.ts";
+import { readBounded, readStdin, TooLarge } from "../text/bounded-read.ts";
+import { systemErrorSentence } from "../text/errors.ts";
 import { findSyntaxProblem } from "./json-syntax.ts";
 import { isNestedDeeper } from "./nesting.ts";
 

@@ -1,6 +1,6 @@
 /** Checks a document against the JSON schema and says in our words what does not fit. */
 import type { ErrorObject, ValidateFunction } from "ajv";
-import { nearest } from "../nearest.ts";
+import { closest } from "../text/closest.ts";
 import { describeValue, fieldOf, resolvePointer } from "./field.ts";
 import { validateConfig, validateProcess, validateResources } from "./generated/validator.js";
 import type { Problem } from "./problem.ts";
@@ -50,7 +50,7 @@ function rule(error: ErrorObject, value: unknown): string {
 
 function choice(allowed: string[], value: unknown): string {
   if (allowed.length <= 9) return `one of ${allowed.map((name) => `"${name}"`).join(", ")}`;
-  const near = nearest(String(value), allowed);
+  const near = closest(String(value), allowed);
   return near === undefined ? `a name like "${allowed[0]}"` : `a known name like "${near}"`;
 }
 

@@ -1,6 +1,6 @@
 /** Everything that must hold of a configuration before it is carried out, as a list of small checks. */
 import type { Process, Resources, Spec } from "../../protocol/oci.ts";
-import { log } from "../log.ts";
+import { log } from "../text/log.ts";
 import type { Check } from "./checks/check.ts";
 import { devices } from "./checks/devices.ts";
 import { hooks } from "./checks/hooks.ts";

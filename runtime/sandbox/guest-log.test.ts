@@ -7,7 +7,7 @@ import { test } from "node:test";
 import { Server, ServerCredentials } from "@grpc/grpc-js";
 import { type AgentServer, AgentService } from "../../protocol/generated/agent.ts";
 import { Agent } from "../agent-client/client.ts";
-import { log } from "../log.ts";
+import { log } from "../text/log.ts";
 import { followGuestLog } from "./guest-log.ts";
 
 const RECORDS = 5000;

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
 import type { Hook } from "../../protocol/oci.ts";
-import { log } from "../log.ts";
+import { log } from "../text/log.ts";
 import { HostHooks, runPoststopHooks } from "./hooks.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "caisson-hooks-"));

@@ -5,10 +5,11 @@ import { constants } from "node:os";
 import type { Readable } from "node:stream";
 import { CaissonError } from "../../protocol/errors.ts";
 import { type Hook, type HookName, type Hooks, OCI_VERSION, type State } from "../../protocol/oci.ts";
-import { log } from "../log.ts";
 import { inCallersNetworkNamespace } from "../network/namespace.ts";
+import { now } from "../process/clock.ts";
+import { tracePhase } from "../process/trace.ts";
 import { inCallersMountNamespace } from "../storage/mount-namespace.ts";
-import { now, tracePhase } from "../trace.ts";
+import { log } from "../text/log.ts";
 
 type HostHookName = Extract<HookName, "prestart" | "createRuntime" | "poststart" | "poststop">;
 

@@ -3,7 +3,7 @@
  * The guest has cgroup v2, where systemd needs none of it.
  */
 import { dirname } from "node:path";
-import { log } from "../log.ts";
+import { log } from "../text/log.ts";
 import { cgroupMounts } from "./cgroup.ts";
 import { isObject } from "./host-labels.ts";
 

@@ -1,12 +1,13 @@
 import { hostname } from "node:os";
 import type { Spec } from "../../protocol/oci.ts";
+import type { Settings } from "../config/load.ts";
 import type { SandboxSize } from "../config/size.ts";
-import type { Settings } from "../config.ts";
-import { log } from "../log.ts";
 import { SandboxNetwork } from "../network/network.ts";
 import { hasNamespace } from "../oci/checks/namespaces.ts";
+import { now } from "../process/clock.ts";
+import { tracePhase } from "../process/trace.ts";
 import type { CgroupFolder, NetworkChanges } from "../state/record.ts";
-import { now, tracePhase } from "../trace.ts";
+import { log } from "../text/log.ts";
 import { canFork } from "../vm/fork-server/fork-server.ts";
 import { DeferredForkServer } from "./fork-server/deferred.ts";
 import { OwnCgroup } from "./own-cgroup.ts";

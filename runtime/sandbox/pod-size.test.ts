@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Spec } from "../../protocol/oci.ts";
-import { parseSettings } from "../config.ts";
+import { parseSettings } from "../config/load.ts";
 import { podOf } from "./pod-of.ts";
 import { podSize } from "./pod-size.ts";
 

@@ -4,8 +4,8 @@
  */
 
 import type { CpuResources, MemoryResources, Spec } from "../../protocol/oci.ts";
+import { type Settings, sandboxSize } from "../config/load.ts";
 import type { SandboxSize } from "../config/size.ts";
-import { type Settings, sandboxSize } from "../config.ts";
 import { isObject } from "./host-labels.ts";
 import { podOf } from "./pod-of.ts";
 

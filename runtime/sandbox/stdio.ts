@@ -7,8 +7,8 @@ import { PollStream } from "../../native/vsock/index.ts";
 import type { ProcessId } from "../../protocol/generated/agent.ts";
 import type { Agent } from "../agent-client/client.ts";
 import { printable } from "../agent-client/printable.ts";
-import { log } from "../log.ts";
-import { now } from "../trace.ts";
+import { now } from "../process/clock.ts";
+import { log } from "../text/log.ts";
 
 /** The host's ends of a process's standard streams; a missing one is /dev/null. */
 export interface ProcessIo {

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { DEFAULTS } from "../config/settings.ts";
-import { log } from "../log.ts";
+import { log } from "../text/log.ts";
 import { sandboxTemplates, usableFacts } from "./vm-choice.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "caisson-choice-"));

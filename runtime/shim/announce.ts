@@ -11,9 +11,9 @@ import {
   TaskResumed,
   TaskStart,
 } from "../../protocol/generated/containerd/events.ts";
-import { formatError } from "../errors.ts";
-import { log } from "../log.ts";
 import type { Exit } from "../sandbox/exit.ts";
+import { formatError } from "../text/errors.ts";
+import { log } from "../text/log.ts";
 import { timestamp } from "./any.ts";
 import type { Publisher } from "./events.ts";
 

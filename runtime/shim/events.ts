@@ -2,7 +2,7 @@ import { connect } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
 import type { BinaryWriter } from "@bufbuild/protobuf/wire";
 import { type Envelope, ForwardRequest } from "../../protocol/generated/containerd/events.ts";
-import { log } from "../log.ts";
+import { log } from "../text/log.ts";
 import { Client } from "../ttrpc/client.ts";
 import { StatusError } from "../ttrpc/status.ts";
 import { packAny, timestamp } from "./any.ts";

@@ -2,7 +2,7 @@ import { closeSync, constants, openSync } from "node:fs";
 import { setTimeout as delay } from "node:timers/promises";
 import { PollStream } from "../../native/vsock/index.ts";
 import { CaissonError } from "../../protocol/errors.ts";
-import { isSystemError, systemErrorSentence } from "../errors.ts";
+import { isSystemError, systemErrorSentence } from "../text/errors.ts";
 
 /** How long the reader of a FIFO may take to open its end. */
 const READER_LIMIT_MS = 10_000;

@@ -1,9 +1,9 @@
 /** containerd's shim: what it starts to have a container run, to clean up after one, or to learn what the runtime is. */
 import { writeSync } from "node:fs";
 import { CaissonError } from "../../protocol/errors.ts";
-import { readStdin, SMALL_FILE } from "../bounded-read.ts";
-import { formatError, isSystemError } from "../errors.ts";
-import { endInWords } from "../last-words.ts";
+import { endInWords } from "../process/last-words.ts";
+import { readStdin, SMALL_FILE } from "../text/bounded-read.ts";
+import { formatError, isSystemError } from "../text/errors.ts";
 import { SHIM_NAME } from "./daemon-word.ts";
 import { parseFlags } from "./flags.ts";
 

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { RuncOptions, RuntimeOptions } from "../../protocol/generated/containerd/options.ts";
-import { loadSettings } from "../config.ts";
+import { loadSettings } from "../config/load.ts";
 import { packAny } from "./any.ts";
 import { settingsOf } from "./options.ts";
 

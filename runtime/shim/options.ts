@@ -1,8 +1,8 @@
 import { CaissonError } from "../../protocol/errors.ts";
 import { RuncOptions, RuntimeOptions } from "../../protocol/generated/containerd/options.ts";
 import type { Any } from "../../protocol/generated/containerd/types.ts";
-import { loadSettings, parseSettings, type Settings } from "../config.ts";
-import { log } from "../log.ts";
+import { loadSettings, parseSettings, type Settings } from "../config/load.ts";
+import { log } from "../text/log.ts";
 
 /**
  * The settings that the runtime's options name (containerd: `[...runtimes.caisson.options] ConfigPath = "..."`), or the

@@ -1,5 +1,5 @@
 import { CaissonError, type ErrorCode } from "../../protocol/errors.ts";
-import { codeOf, formatError } from "../errors.ts";
+import { codeOf, formatError } from "../text/errors.ts";
 import { StatusCode, StatusError } from "../ttrpc/status.ts";
 
 /** What engines tell apart; all else is "unknown", as runc's errors are. */

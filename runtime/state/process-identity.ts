@@ -1,7 +1,7 @@
 /** Which process a pid meant when it was written down: pids are used again, and every pid is after a reboot. */
 import { readFileSync } from "node:fs";
 import { CaissonError } from "../../protocol/errors.ts";
-import { systemErrorSentence } from "../errors.ts";
+import { systemErrorSentence } from "../text/errors.ts";
 
 export interface ProcessIdentity {
   pid: number;

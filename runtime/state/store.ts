@@ -6,8 +6,8 @@ import { existsSync, linkSync, mkdirSync, readdirSync, renameSync, rmSync, write
 import { join } from "node:path";
 import { CaissonError, type ErrorCode } from "../../protocol/errors.ts";
 import { checkId } from "../../protocol/id.ts";
-import { readBounded } from "../bounded-read.ts";
-import { isSystemError, systemErrorSentence } from "../errors.ts";
+import { readBounded } from "../text/bounded-read.ts";
+import { isSystemError, systemErrorSentence } from "../text/errors.ts";
 import { mountsBelow } from "./mounts-below.ts";
 import { statePaths } from "./paths.ts";
 import { isAlive, processIdentity } from "./process-identity.ts";

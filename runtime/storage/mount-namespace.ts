@@ -2,8 +2,8 @@
 import { closeSync, openSync } from "node:fs";
 import { chroot, constants, mount, pivotRoot, setns, umount, unshare } from "../../native/posix/index.ts";
 import { CaissonError } from "../../protocol/errors.ts";
-import { systemErrorSentence } from "../errors.ts";
 import { mountsBelow } from "../state/mounts-below.ts";
+import { systemErrorSentence } from "../text/errors.ts";
 
 interface Place {
   namespace: number;

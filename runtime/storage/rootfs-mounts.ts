@@ -2,7 +2,7 @@ import { lstatSync, mkdirSync } from "node:fs";
 import { join, normalize } from "node:path";
 import { constants, mount, umount } from "../../native/posix/index.ts";
 import { CaissonError } from "../../protocol/errors.ts";
-import { systemErrorSentence } from "../errors.ts";
+import { systemErrorSentence } from "../text/errors.ts";
 import { compactOverlay, LONGEST_DATA, mountArguments } from "./mount-options.ts";
 
 /** One of the mounts that make a root file system, as a snapshotter names them. */

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { CaissonError } from "../../protocol/errors.ts";
-import { formatError, systemErrorSentence } from "../errors.ts";
-import { log } from "../log.ts";
+import { formatError, systemErrorSentence } from "../text/errors.ts";
+import { log } from "../text/log.ts";
 import { type MachineDeath, startError, startTimeoutError } from "./death.ts";
 import { type ForkedMachine, forkMachine } from "./fork-server/fork.ts";
 import type { ForkServer } from "./fork-server/fork-server.ts";

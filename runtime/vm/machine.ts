@@ -3,7 +3,7 @@ import { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
 import { CaissonError } from "../../protocol/errors.ts";
-import { log } from "../log.ts";
+import { log } from "../text/log.ts";
 import { commandLine, type Wiring } from "./command-line.ts";
 import { type MachineDeath, startError } from "./death.ts";
 import { canFork } from "./fork-server/fork-server.ts";

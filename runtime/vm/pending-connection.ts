@@ -1,8 +1,8 @@
 import { closeSync, rmSync } from "node:fs";
 import { connectUnix, listenUnix } from "../../native/posix/index.ts";
 import { CaissonError } from "../../protocol/errors.ts";
-import { systemErrorSentence } from "../errors.ts";
 import { socketAddress } from "../state/socket-address.ts";
+import { systemErrorSentence } from "../text/errors.ts";
 
 /**
  * A socket that listens with one connection to it made already, which is all that it will ever have: nothing is at its path

@@ -1,6 +1,6 @@
 import { mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { readBounded, SMALL_FILE } from "../bounded-read.ts";
+import { readBounded, SMALL_FILE } from "../text/bounded-read.ts";
 
 /** Where a fact is kept in a directory of facts; nowhere where there is no such directory. */
 export function factFile(directory: string | undefined, name: string): string | undefined {

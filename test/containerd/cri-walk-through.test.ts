@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { release } from "node:os";
 import { after, before, test } from "node:test";
-import { formatError } from "../../runtime/errors.ts";
+import { formatError } from "../../runtime/text/errors.ts";
 import { until } from "../harness/host.ts";
 import type { Cri } from "./cri.ts";
 import { Engine, options, whyNot } from "./engine.ts";

@@ -7,7 +7,7 @@ import { randomBytes } from "node:crypto";
 import { copyFileSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { constants } from "node:os";
 import { join } from "node:path";
-import { log } from "../../runtime/log.ts";
+import { log } from "../../runtime/text/log.ts";
 import { BARE_MEMORY, BARE_SHARE, BareGuest } from "./bare-guest.ts";
 import { CONTAINER_MEMORY, ContainerShell } from "./container-shell.ts";
 import { Crowd } from "./crowd.ts";

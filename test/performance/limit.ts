@@ -1,6 +1,6 @@
 /** The least that a sandbox's start can take on this machine: QEMU cloning the template, and nothing else. */
 import { join } from "node:path";
-import { sandboxSize } from "../../runtime/config.ts";
+import { sandboxSize } from "../../runtime/config/load.ts";
 import { networkProblem } from "../../runtime/network/abilities.ts";
 import { loadBundle } from "../../runtime/oci/bundle.ts";
 import { chooseVm, hostSize, templateStore } from "../../runtime/sandbox/vm-choice.ts";

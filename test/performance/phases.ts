@@ -18,7 +18,7 @@ interface TraceEvent {
 
 const MICROSECONDS = 1e6;
 
-/** The phases in a trace file (runtime/trace-file.ts). */
+/** The phases in a trace file (runtime/process/trace-file.ts). */
 export function parseTrace(text: string): Phase[] {
   const events = (JSON.parse(text) as TraceEvent[]).filter(({ ph }) => ph === "X");
   const zero = Math.min(...events.map(({ ts }) => ts));

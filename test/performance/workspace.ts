@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { loadSettings, type Settings } from "../../runtime/config.ts";
+import { loadSettings, type Settings } from "../../runtime/config/load.ts";
 import { templateStore } from "../../runtime/sandbox/vm-choice.ts";
 import { defaultTemplateDirectory } from "../../runtime/vm/template/space.ts";
 import { leftovers } from "../harness/leftovers.ts";

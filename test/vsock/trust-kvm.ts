@@ -2,7 +2,7 @@
  * Runs in the outer VM: remembers that its KVM works. That KVM is itself emulated, so a kernel takes half a minute to boot
  * under it, which is more than the probe allows a host.
  */
-import { DEFAULT_SETTINGS_FILE, loadSettings } from "../../runtime/config.ts";
+import { DEFAULT_SETTINGS_FILE, loadSettings } from "../../runtime/config/load.ts";
 import { factsDirectory } from "../../runtime/sandbox/vm-choice.ts";
 import { verdictPlace } from "../../runtime/vm/accelerator.ts";
 import { findQemu } from "../../runtime/vm/qemu.ts";

@@ -1,6 +1,6 @@
 import { closeSync } from "node:fs";
-import { formatError } from "../../errors.ts";
-import { log } from "../../log.ts";
+import { formatError } from "../../text/errors.ts";
+import { log } from "../../text/log.ts";
 import { SharedCgroup } from "../cgroup.ts";
 import { lockForkServer } from "./lock.ts";
 import { FORK_SERVER_CGROUP, type ForkServerParams, spawnMakerUnwatched } from "./spawn.ts";

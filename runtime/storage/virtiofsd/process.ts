@@ -5,7 +5,7 @@ import { dirname, join } from "node:path";
 import { stripVTControlCharacters } from "node:util";
 import { pipe, reap, spawnProgram } from "../../../native/posix/index.ts";
 import { CaissonError } from "../../../protocol/errors.ts";
-import { systemErrorSentence } from "../../errors.ts";
+import { systemErrorSentence } from "../../text/errors.ts";
 import { pendingConnection } from "../../vm/pending-connection.ts";
 import type { ShareServer } from "../../vm/share-server.ts";
 import { virtiofsdArguments } from "./command-line.ts";

@@ -2,8 +2,8 @@
 import { closeSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { connectUnix, sendFds } from "../../../native/posix/index.ts";
-import { readBounded, SMALL_FILE } from "../../bounded-read.ts";
 import { socketAddress } from "../../state/socket-address.ts";
+import { readBounded, SMALL_FILE } from "../../text/bounded-read.ts";
 import type { VmSpec } from "../spec.ts";
 
 /** In the template's folder: the socket at which it listens, and what it says of itself. */

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { type BigIntStats, createReadStream, fstatSync } from "node:fs";
 import { pipeline } from "node:stream/promises";
-import { readBounded, SMALL_FILE } from "../../bounded-read.ts";
+import { readBounded, SMALL_FILE } from "../../text/bounded-read.ts";
 import type { TemplateInputs } from "./key.ts";
 
 /** One of a template's files: its size, and its identity since it was finished. A mapping changes neither, all else does. */

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { constants, flock } from "../../../native/posix/index.ts";
 import { CaissonError } from "../../../protocol/errors.ts";
-import { isSystemError, systemErrorSentence } from "../../errors.ts";
+import { isSystemError, systemErrorSentence } from "../../text/errors.ts";
 import { endForkServer, forkServerPid } from "../fork-server/fork-server.ts";
 import { fileIdentity } from "../qemu.ts";
 import type { VmSpec } from "../spec.ts";

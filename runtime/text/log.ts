@@ -5,7 +5,7 @@
  * is needed of it is one line's format. Messages never hold environment values or other contents of the container.
  */
 import { closeSync, constants, openSync, statSync } from "node:fs";
-import { CaissonError } from "../protocol/errors.ts";
+import { CaissonError } from "../../protocol/errors.ts";
 import { systemErrorSentence } from "./errors.ts";
 import { printError, writeWhole } from "./stderr.ts";
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
-import { CaissonError } from "../protocol/errors.ts";
+import { CaissonError } from "../../protocol/errors.ts";
 import { codeOf, exitCodeOf, formatError, isSystemError, systemErrorSentence } from "./errors.ts";
 
 function missingFile(): Error {

@@ -1,5 +1,5 @@
 /** The known word that an unknown one was most likely meant to be; nothing when none is near. */
-export function nearest(word: string, known: Iterable<string>): string | undefined {
+export function closest(word: string, known: Iterable<string>): string | undefined {
   let best: string | undefined;
   // A third of the letters wrong is a typing error; more is another word.
   let bestDistance = Math.floor(Math.max(word.length, 3) / 3) + 1;

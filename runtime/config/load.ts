@@ -1,13 +1,13 @@
 /** The settings in force for a sandbox: defaults, then config.toml, then the container's annotations. */
 import { parse, TomlError } from "smol-toml";
-import { CaissonError } from "../protocol/errors.ts";
-import { readBounded, SMALL_FILE } from "./bounded-read.ts";
-import { DEFAULTS, KEYS, type Key, type Settings } from "./config/settings.ts";
-import { perhaps, readText, readValue, WrongValue } from "./config/value.ts";
-import { isSystemError, systemErrorSentence } from "./errors.ts";
+import { CaissonError } from "../../protocol/errors.ts";
+import { readBounded, SMALL_FILE } from "../text/bounded-read.ts";
+import { isSystemError, systemErrorSentence } from "../text/errors.ts";
+import { DEFAULTS, KEYS, type Key, type Settings } from "./settings.ts";
+import { perhaps, readText, readValue, WrongValue } from "./value.ts";
 
-export type { Settings } from "./config/settings.ts";
-export { type SandboxSize, sandboxSize } from "./config/size.ts";
+export type { Settings } from "./settings.ts";
+export { type SandboxSize, sandboxSize } from "./size.ts";
 
 export const DEFAULT_SETTINGS_FILE = "/etc/caisson/config.toml";
 const ANNOTATION_PREFIX = "io.caisson.";

@@ -2,7 +2,8 @@
  * What took how long: for `--trace FILE` as Chrome trace events, for `--debug` as records of the log. Without either it
  * costs two comparisons a phase.
  */
-import { log } from "./log.ts";
+import { log } from "../text/log.ts";
+import { now } from "./clock.ts";
 
 /** Adds events to the trace file (trace-file.ts); undefined without `--trace`. */
 let add: ((events: readonly string[]) => void) | undefined;
@@ -21,14 +22,6 @@ export async function traceTo(path: string | undefined, name: string, first = fa
   add = (given) => addEvents(path, given);
   label = name;
   process.once("exit", writeTrace);
-}
-
-/**
- * Milliseconds since this process started, which no change of the clock moves; the start of a phase. (Node loads its module
- * perf_hooks for the first who asks for `performance`: 2 to 3 ms.)
- */
-export function now(): number {
-  return process.uptime() * 1000;
 }
 
 /** Records that the phase lasted from `start` (a `now()`) until this moment. */

@@ -1,8 +1,8 @@
 /** The file of `--trace`: a JSON array of Chrome trace events, whole after each write, to which several processes add. */
 import { closeSync, constants, fstatSync, ftruncateSync, openSync, readSync, writeSync } from "node:fs";
-import { flock, constants as posix } from "../native/posix/index.ts";
-import { CaissonError } from "../protocol/errors.ts";
-import { systemErrorSentence } from "./errors.ts";
+import { flock, constants as posix } from "../../native/posix/index.ts";
+import { CaissonError } from "../../protocol/errors.ts";
+import { systemErrorSentence } from "../text/errors.ts";
 
 const START = "[\n";
 const SEPARATOR = ",\n";

@@ -1,6 +1,6 @@
 /** How the host shows errors: one line, with remedy and causes, and the exit status that goes with them. */
 import { getSystemErrorMessage } from "node:util";
-import { CaissonError, type ErrorCode } from "../protocol/errors.ts";
+import { CaissonError, type ErrorCode } from "../../protocol/errors.ts";
 
 /** Node's errors of system calls: `code` is the errno's name. */
 interface SystemError extends Error {
@@ -96,7 +96,7 @@ const EXHAUSTED: Readonly<Record<string, ErrorCode>> = {
 };
 
 /**
- * The permanent code of an error, its own or its nearest cause's; where none has one that of what the host lacks or has run
+ * The permanent code of an error, its own or its closest cause's; where none has one that of what the host lacks or has run
  * out of, else CAISSON_E_INTERNAL.
  */
 export function codeOf(error: unknown): ErrorCode {

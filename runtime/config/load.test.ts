@@ -4,9 +4,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import fc from "fast-check";
-import { CaissonError } from "../protocol/errors.ts";
-import { DEFAULTS, KEYS } from "./config/settings.ts";
-import { applyAnnotations, loadSettings, parseSettings } from "./config.ts";
+import { CaissonError } from "../../protocol/errors.ts";
+import { applyAnnotations, loadSettings, parseSettings } from "./load.ts";
+import { DEFAULTS, KEYS } from "./settings.ts";
 
 function refusal(run: () => unknown): CaissonError {
   try {
@@ -82,7 +82,7 @@ test("parseSettings gives the defaults for an empty file", () => {
   assert.deepEqual(parseSettings("", "config.toml"), DEFAULTS);
 });
 
-test("parseSettings refuses an unknown key with the nearest known one", () => {
+test("parseSettings refuses an unknown key with the closest known one", () => {
   assert.match(messageOf("memory_mb = 512"), /memory_mb is no setting; perhaps "memory_mib" is meant/);
   assert.match(messageOf("[sandbox]\nvcpus = 1"), /^config\.toml: sandbox is no setting/);
 });

@@ -1,7 +1,7 @@
 /** How a process of ours ends by an error that nothing handled: with one sentence and a code, never with a stack trace. */
-import { codeOf, formatError } from "./errors.ts";
-import { log } from "./log.ts";
-import { printError } from "./stderr.ts";
+import { codeOf, formatError } from "../text/errors.ts";
+import { log } from "../text/log.ts";
+import { printError } from "../text/stderr.ts";
 
 export interface LastWords {
   /** What the process ends with. */

@@ -1,5 +1,5 @@
 import { constants } from "node:os";
-import { unblockSignal } from "../native/posix/index.ts";
+import { unblockSignal } from "../../native/posix/index.ts";
 
 /** Not SIGTSTP and its kin: they stop the process that gets them, so that a shell's job control works. */
 const FORWARDED = ["SIGHUP", "SIGINT", "SIGQUIT", "SIGTERM", "SIGUSR1", "SIGUSR2", "SIGALRM"] as const;
