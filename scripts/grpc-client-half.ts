@@ -1,6 +1,6 @@
 /**
  * An esbuild plugin: only the half of @grpc/grpc-js that a client needs which brings its channel along
- * (runtime/agent-client/channel.ts). The other half is servers, and how a channel is dialled: name resolution, load balancing,
+ * (runtime/guest/agent/channel.ts). The other half is servers, and how a channel is dialled: name resolution, load balancing,
  * subchannels, proxies, protobuf reflection.
  */
 import { resolve } from "node:path";
@@ -12,7 +12,7 @@ const DIALLING_MODULES = /^\.\/(channel|resolver)$/;
 export const grpcClientHalf: Plugin = {
   name: "grpc-client-half",
   setup(build) {
-    build.onResolve({ filter: /^@grpc\/grpc-js$/ }, () => ({ path: resolve("runtime/agent-client/grpc-client.ts") }));
+    build.onResolve({ filter: /^@grpc\/grpc-js$/ }, () => ({ path: resolve("runtime/guest/agent/grpc-client.ts") }));
     build.onResolve({ filter: DIALLING_MODULES }, ({ path, importer }) =>
       importer.includes("/@grpc/grpc-js/") ? { path, namespace: "absent" } : undefined,
     );

@@ -13,10 +13,12 @@ const LAYERS: readonly (readonly string[])[] = [
   ["runtime/process"],
   ["runtime/oci", "runtime/ttrpc"],
   ["runtime/config", "runtime/state"],
-  ["runtime/agent-client"],
   ["runtime/vm"],
   ["runtime/network"],
   ["runtime/storage"],
+  ["runtime/guest/agent"],
+  ["runtime/guest/stdio"],
+  ["runtime/guest"],
   ["runtime/sandbox"],
   ["runtime/control"],
   ["runtime/cli", "runtime/shim"],
@@ -44,8 +46,11 @@ function importsOf(file: string): string[] {
   return [...found].map((match) => normalize(join(dirname(file), (match[1] ?? match[2]) as string)));
 }
 
+/** A folder may stand in another layer than the one that it is in. */
 function layerOf(file: string): number {
-  return LAYERS.findIndex((names) => names.some((name) => file === name || file.startsWith(`${name}/`)));
+  const within = LAYERS.flat().filter((name) => file === name || file.startsWith(`${name}/`));
+  const closest = within.toSorted((a, b) => b.length - a.length)[0];
+  return closest === undefined ? -1 : LAYERS.findIndex((names) => names.includes(closest));
 }
 
 const breaches: string[] = [];

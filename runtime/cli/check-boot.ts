@@ -2,8 +2,8 @@
 import { closeSync, mkdtempSync, openSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { CaissonError } from "../../protocol/errors.ts";
-import { connectAgent } from "../agent-client/connect.ts";
 import { type Settings, sandboxSize } from "../config/load.ts";
+import { connectAgent } from "../guest/agent/connect.ts";
 import { networkProblem } from "../network/abilities.ts";
 import { defaultSpec } from "../oci/default-spec.ts";
 import { chooseVm, factsDirectory, hostSize, templateStore, type VmShape } from "../sandbox/vm-choice.ts";

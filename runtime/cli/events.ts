@@ -2,7 +2,7 @@ import { setTimeout } from "node:timers/promises";
 import type { Command } from "commander";
 import { stringifyJson } from "../../protocol/json.ts";
 import type { ControlClient } from "../control/client.ts";
-import { memoryExhausted } from "../sandbox/memory-exhausted.ts";
+import { memoryExhausted } from "../guest/memory-exhausted.ts";
 import { type Globals, verb } from "./command.ts";
 import { withDaemon } from "./daemon.ts";
 import { durationMs } from "./duration.ts";

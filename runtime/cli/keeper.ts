@@ -10,7 +10,7 @@ import { connectControl } from "../control/client.ts";
 import { readLines, writeLine } from "../control/lines.ts";
 import { fromWireError, toWireError, type WireError } from "../control/protocol.ts";
 import { dropStandardStreams } from "../control/stdio.ts";
-import { openConsoleTerminal } from "../sandbox/console.ts";
+import { openConsoleTerminal } from "../guest/stdio/console.ts";
 import { begin, type Execution, ownStdio } from "./execution.ts";
 import { Foreground } from "./foreground.ts";
 import { KEEPER_WORD } from "./keeper-word.ts";

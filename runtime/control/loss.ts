@@ -1,4 +1,4 @@
-import type { Exit } from "../sandbox/exit.ts";
+import type { Exit } from "../guest/exit-status.ts";
 import { log } from "../text/log.ts";
 import { printError } from "../text/stderr.ts";
 import { diedError } from "../vm/death.ts";

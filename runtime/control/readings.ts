@@ -1,5 +1,5 @@
 import type { ProcessInfo, StatsResponse } from "../../protocol/generated/agent.ts";
-import { printable } from "../agent-client/printable.ts";
+import { printable } from "../guest/agent/printable.ts";
 import type { ContainerProcess } from "./protocol.ts";
 
 /** The guest's process list, as control messages have it. */

@@ -3,9 +3,9 @@ import { isatty } from "node:tty";
 import { dup2, takeFd } from "../../native/posix/index.ts";
 import { PollStream } from "../../native/vsock/index.ts";
 import { CaissonError } from "../../protocol/errors.ts";
-import { openConsole } from "../sandbox/console.ts";
-import type { Container, TerminalMode } from "../sandbox/container.ts";
-import { openInput, openOutput, type ProcessIo } from "../sandbox/stdio.ts";
+import type { Container, TerminalMode } from "../guest/container.ts";
+import { openConsole } from "../guest/stdio/console.ts";
+import { openInput, openOutput, type ProcessIo } from "../guest/stdio/pump.ts";
 import { log } from "../text/log.ts";
 import type { ClientStdio, CreateParams } from "./protocol.ts";
 

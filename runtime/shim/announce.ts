@@ -11,7 +11,7 @@ import {
   TaskResumed,
   TaskStart,
 } from "../../protocol/generated/containerd/events.ts";
-import type { Exit } from "../sandbox/exit.ts";
+import type { Exit } from "../guest/exit-status.ts";
 import { formatError } from "../text/errors.ts";
 import { log } from "../text/log.ts";
 import { timestamp } from "./any.ts";

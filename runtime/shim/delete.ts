@@ -6,7 +6,7 @@ import {
   ShutdownRequest,
   WaitRequest,
 } from "../../protocol/generated/containerd/task.ts";
-import { VM_DEATH_EXIT_CODE } from "../sandbox/exit.ts";
+import { VM_DEATH_EXIT_CODE } from "../guest/exit-status.ts";
 import { removeStopped } from "../sandbox/remains.ts";
 import { Client } from "../ttrpc/client.ts";
 import { timestamp } from "./any.ts";

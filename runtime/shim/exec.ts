@@ -1,8 +1,8 @@
 import { CaissonError } from "../../protocol/errors.ts";
 import type { Process } from "../../protocol/oci.ts";
-import type { Container, WindowSize } from "../sandbox/container.ts";
-import type { Exit } from "../sandbox/exit.ts";
-import type { GuestProcess } from "../sandbox/process.ts";
+import type { Container, WindowSize } from "../guest/container.ts";
+import type { Exit } from "../guest/exit-status.ts";
+import type { GuestProcess } from "../guest/process.ts";
 import { openStdio, type ShimIo, STALL_LIMIT_MS, type StdioPaths } from "./stdio.ts";
 
 /** The life of a process that Exec adds. */

@@ -7,11 +7,11 @@ import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { Server, ServerCredentials } from "@grpc/grpc-js";
 import { type AgentServer, AgentService } from "../../protocol/generated/agent.ts";
-import { Agent } from "../agent-client/client.ts";
 import { containerHandlers } from "../control/container-handlers.ts";
 import type { Creation } from "../control/creation.ts";
+import { Agent } from "../guest/agent/client.ts";
+import { Container } from "../guest/container.ts";
 import { defaultSpec } from "../oci/default-spec.ts";
-import { Container } from "../sandbox/container.ts";
 import type { TaskEvents } from "./announce.ts";
 import { Task } from "./task.ts";
 

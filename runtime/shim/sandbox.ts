@@ -5,9 +5,9 @@ import { PodSandboxConfig } from "../../protocol/generated/containerd/pod-config
 import type { CreateSandboxRequest } from "../../protocol/generated/containerd/sandbox.ts";
 import type { Any } from "../../protocol/generated/containerd/types.ts";
 import type { Spec } from "../../protocol/oci.ts";
+import type { Container } from "../guest/container.ts";
+import { type Exit, VM_DEATH_EXIT_CODE } from "../guest/exit-status.ts";
 import { readDocument } from "../oci/document.ts";
-import type { Container } from "../sandbox/container.ts";
-import { type Exit, VM_DEATH_EXIT_CODE } from "../sandbox/exit.ts";
 import type { ShimPod } from "./pod.ts";
 import { sandboxDocument } from "./sandbox-document.ts";
 import { SandboxFiles } from "./sandbox-files.ts";

@@ -1,7 +1,7 @@
 import { createWriteStream, mkdirSync } from "node:fs";
 import { dirname } from "node:path";
 import { type Readable, Writable } from "node:stream";
-import type { ProcessIo } from "../sandbox/stdio.ts";
+import type { ProcessIo } from "../guest/stdio/pump.ts";
 import { openFifoOutput } from "./fifo.ts";
 import { LateInput } from "./input.ts";
 import { startLogger } from "./logger.ts";

@@ -14,8 +14,8 @@ import type {
   WaitRequest,
   WaitResponse,
 } from "../../protocol/generated/containerd/task.ts";
+import type { Exit } from "../guest/exit-status.ts";
 import { validateProcess, validateResources } from "../oci/validate.ts";
-import type { Exit } from "../sandbox/exit.ts";
 import { TaskEvents } from "./announce.ts";
 import { packAny, timestamp, unpackOci } from "./any.ts";
 import type { Publisher } from "./events.ts";

@@ -1,7 +1,7 @@
 import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { connectAgent } from "../../runtime/agent-client/connect.ts";
+import { connectAgent } from "../../runtime/guest/agent/connect.ts";
 import { greet } from "../../runtime/sandbox/warm.ts";
 import type { Machine } from "../../runtime/vm/machine.ts";
 import { findQemu } from "../../runtime/vm/qemu.ts";

@@ -3,7 +3,7 @@ import { duplexPair, Writable } from "node:stream";
 import { type TestContext, test } from "node:test";
 import { Server, ServerCredentials } from "@grpc/grpc-js";
 import { type AgentServer, AgentService } from "../../protocol/generated/agent.ts";
-import { Agent } from "../agent-client/client.ts";
+import { Agent } from "./agent/client.ts";
 import type { GuestVm } from "./guest-vm.ts";
 import { GuestProcess } from "./process.ts";
 

@@ -1,5 +1,5 @@
 /** gRPC's length-prefixed messages (gRPC over HTTP/2, "Length-Prefixed-Message"): one flag byte, four of length, data. */
-import { CaissonError } from "../../protocol/errors.ts";
+import { CaissonError } from "../../../protocol/errors.ts";
 
 const PREFIX = 5;
 

@@ -7,10 +7,10 @@ import type { Hook, Process, Resources, Spec } from "../../protocol/oci.ts";
 import { guestProcess } from "../oci/guest-resources.ts";
 import type { SeccompFilter } from "../oci/seccomp.ts";
 import { type GuestClock, NO_CLOCK } from "./clock.ts";
-import type { Exit } from "./exit.ts";
+import type { Exit } from "./exit-status.ts";
 import type { GuestVm } from "./guest-vm.ts";
 import { GuestProcess } from "./process.ts";
-import { keepsNewlines, type ProcessIo } from "./stdio.ts";
+import { keepsNewlines, type ProcessIo } from "./stdio/pump.ts";
 
 /** Lifecycle (runtime.md): created -> running <-> paused -> stopped; created may be killed to stopped. */
 export type Lifecycle = "created" | "running" | "paused" | "stopped";

@@ -1,8 +1,8 @@
 import type { LogRecord } from "../../protocol/generated/agent.ts";
-import type { Agent } from "../agent-client/client.ts";
-import { printable } from "../agent-client/printable.ts";
 import { now } from "../process/clock.ts";
 import { log } from "../text/log.ts";
+import type { Agent } from "./agent/client.ts";
+import { printable } from "./agent/printable.ts";
 import { LogLimit } from "./log-limit.ts";
 
 /** What a guest may add to our log in a sandbox's life: an agent in order stays far below it. */

@@ -1,5 +1,5 @@
-import type { Agent } from "../agent-client/client.ts";
 import type { MachineDeath } from "../vm/death.ts";
+import type { Agent } from "./agent/client.ts";
 
 /** The VM that containers are in, as they see it. */
 export interface GuestVm {

@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { duplexPair } from "node:stream";
 import { type TestContext, test } from "node:test";
 import { Metadata, Server, ServerCredentials, status } from "@grpc/grpc-js";
-import { CaissonError } from "../../protocol/errors.ts";
-import { type AgentServer, AgentService } from "../../protocol/generated/agent.ts";
+import { CaissonError } from "../../../protocol/errors.ts";
+import { type AgentServer, AgentService } from "../../../protocol/generated/agent.ts";
 import { Agent } from "./client.ts";
 
 /** An Agent talking to a grpc-js server with these handlers over an in-memory connection. */

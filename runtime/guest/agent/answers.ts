@@ -2,7 +2,7 @@
  * What the host believes of an answer: the guest is hostile, and protobuf gives every missing field a value. Whatever
  * reads an answer may take it for what agent.proto promises.
  */
-import type * as agent from "../../protocol/generated/agent.ts";
+import type * as agent from "../../../protocol/generated/agent.ts";
 
 /** PID_MAX_LIMIT of 64-bit kernels (include/linux/threads.h). */
 const MOST_PID = 2 ** 22;

@@ -6,9 +6,9 @@ import { duplexPair } from "node:stream";
 import { test } from "node:test";
 import { Server, ServerCredentials } from "@grpc/grpc-js";
 import { type AgentServer, AgentService } from "../../protocol/generated/agent.ts";
-import { Agent } from "../agent-client/client.ts";
 import { log } from "../text/log.ts";
-import { followGuestLog } from "./guest-log.ts";
+import { Agent } from "./agent/client.ts";
+import { followGuestLog } from "./log.ts";
 
 const RECORDS = 5000;
 const LIMIT_BYTES = 300 * 1024;

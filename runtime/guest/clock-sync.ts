@@ -1,7 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { realtime } from "../../native/posix/index.ts";
-import type { Agent } from "../agent-client/client.ts";
 import { log } from "../text/log.ts";
+import type { Agent } from "./agent/client.ts";
 import { GuestClock } from "./clock.ts";
 
 /** After a start, when what the guest does for it is over: short containers have ended by then. */

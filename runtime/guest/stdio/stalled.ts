@@ -1,5 +1,5 @@
 import type { Writable } from "node:stream";
-import { now } from "../process/clock.ts";
+import { now } from "../../process/clock.ts";
 
 const POLLS_A_LIMIT = 5;
 

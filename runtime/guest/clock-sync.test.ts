@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { realtime } from "../../native/posix/index.ts";
-import type { Agent } from "../agent-client/client.ts";
-import { ClockKeeping } from "./clock-keeping.ts";
+import type { Agent } from "./agent/client.ts";
+import { ClockKeeping } from "./clock-sync.ts";
 
 test("ClockKeeping slews what the guest's clock is off, and ends with the guest", async () => {
   const aheadNs = 30_000_000n;

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { ListProcessesResponse, StatsResponse, WaitProcessResponse } from "../../protocol/generated/agent.ts";
+import { ListProcessesResponse, StatsResponse, WaitProcessResponse } from "../../../protocol/generated/agent.ts";
 import { answerProblem } from "./answers.ts";
 
 const PROCESS = {

@@ -3,8 +3,8 @@ import { duplexPair } from "node:stream";
 import { type TestContext, test } from "node:test";
 import { Server, ServerCredentials } from "@grpc/grpc-js";
 import { type AgentServer, AgentService } from "../../protocol/generated/agent.ts";
-import { Agent } from "../agent-client/client.ts";
 import { defaultSpec } from "../oci/default-spec.ts";
+import { Agent } from "./agent/client.ts";
 import { Container } from "./container.ts";
 
 const SIGTERM = 15;

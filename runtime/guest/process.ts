@@ -1,9 +1,9 @@
 import type { ProcessId, WaitProcessResponse } from "../../protocol/generated/agent.ts";
-import { type Exit, VM_DEATH_EXIT_CODE } from "./exit.ts";
+import { type Exit, VM_DEATH_EXIT_CODE } from "./exit-status.ts";
 import type { GuestVm } from "./guest-vm.ts";
 import { isOutOfMemory, memoryExhausted } from "./memory-exhausted.ts";
-import { abandonStalled } from "./stalled.ts";
-import { OutputPump, type ProcessIo, pumpInput } from "./stdio.ts";
+import { OutputPump, type ProcessIo, pumpInput } from "./stdio/pump.ts";
+import { abandonStalled } from "./stdio/stalled.ts";
 
 /** 128 + SIGKILL. */
 const KILLED_EXIT_CODE = 137;

@@ -7,9 +7,9 @@ import {
   sendFds,
   setControllingTerminal,
   type Winsize,
-} from "../../native/posix/index.ts";
-import { PollStream } from "../../native/vsock/index.ts";
-import { CaissonError } from "../../protocol/errors.ts";
+} from "../../../native/posix/index.ts";
+import { PollStream } from "../../../native/vsock/index.ts";
+import { CaissonError } from "../../../protocol/errors.ts";
 
 /** A pseudo-terminal whose master another process holds and whose slave end we copy to and from the guest's. */
 export interface Console {

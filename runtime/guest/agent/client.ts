@@ -8,14 +8,14 @@ import {
   type ServiceError,
   status,
 } from "@grpc/grpc-js";
-import { CaissonError, ERROR_CODES, type ErrorCode } from "../../protocol/errors.ts";
+import { CaissonError, ERROR_CODES, type ErrorCode } from "../../../protocol/errors.ts";
 import {
   AgentService,
   AgentClient as GeneratedClient,
   type ProcessId,
   Stream,
   type WriteStdinRequest,
-} from "../../protocol/generated/agent.ts";
+} from "../../../protocol/generated/agent.ts";
 import { answerProblem } from "./answers.ts";
 import { AgentChannel } from "./channel.ts";
 import { printable } from "./printable.ts";

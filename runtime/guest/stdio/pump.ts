@@ -2,13 +2,13 @@ import { closeSync, constants, createReadStream, createWriteStream, fstatSync, o
 import { Socket } from "node:net";
 import type { Readable, Writable } from "node:stream";
 import { isatty } from "node:tty";
-import { getOnlcr } from "../../native/posix/index.ts";
-import { PollStream } from "../../native/vsock/index.ts";
-import type { ProcessId } from "../../protocol/generated/agent.ts";
-import type { Agent } from "../agent-client/client.ts";
-import { printable } from "../agent-client/printable.ts";
-import { now } from "../process/clock.ts";
-import { log } from "../text/log.ts";
+import { getOnlcr } from "../../../native/posix/index.ts";
+import { PollStream } from "../../../native/vsock/index.ts";
+import type { ProcessId } from "../../../protocol/generated/agent.ts";
+import { now } from "../../process/clock.ts";
+import { log } from "../../text/log.ts";
+import type { Agent } from "../agent/client.ts";
+import { printable } from "../agent/printable.ts";
 
 /** The host's ends of a process's standard streams; a missing one is /dev/null. */
 export interface ProcessIo {
