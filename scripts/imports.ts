@@ -19,6 +19,8 @@ const LAYERS: readonly (readonly string[])[] = [
   ["runtime/guest/agent"],
   ["runtime/guest/stdio"],
   ["runtime/guest"],
+  ["runtime/sandbox/cgroup"],
+  ["runtime/sandbox/spec"],
   ["runtime/sandbox"],
   ["runtime/control"],
   ["runtime/cli", "runtime/shim"],

@@ -4,7 +4,7 @@ import type { Command } from "commander";
 import { CaissonError } from "../../protocol/errors.ts";
 import { DEFAULT_SETTINGS_FILE, loadSettings, type Settings } from "../config/load.ts";
 import { networkProblem, vhostNetProblem } from "../network/abilities.ts";
-import { cgroupMounts } from "../sandbox/cgroup.ts";
+import { cgroupMounts } from "../sandbox/cgroup/cgroup.ts";
 import { chooseTransport, chooseVirtiofsd, qemuUsers, templateStore, usableFacts } from "../sandbox/vm-choice.ts";
 import { readBounded, SMALL_FILE } from "../text/bounded-read.ts";
 import { formatError } from "../text/errors.ts";

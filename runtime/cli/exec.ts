@@ -5,7 +5,7 @@ import type { Process, Spec } from "../../protocol/oci.ts";
 import { loadProcess } from "../oci/bundle.ts";
 import { readDocument } from "../oci/document.ts";
 import { validateProcess } from "../oci/validate.ts";
-import { dropProcessLabels } from "../sandbox/host-labels.ts";
+import { dropProcessLabels } from "../sandbox/spec/host-labels.ts";
 import { exitCodeOf } from "../text/errors.ts";
 import { collect, type Globals, refuse, verb } from "./command.ts";
 import { withDaemon } from "./daemon.ts";

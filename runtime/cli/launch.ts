@@ -6,7 +6,7 @@ import { CaissonError } from "../../protocol/errors.ts";
 import { type Daemon, spawnDaemon } from "../control/spawn.ts";
 import { now } from "../process/clock.ts";
 import { tracePhase } from "../process/trace.ts";
-import { removeIfOf } from "../sandbox/remains.ts";
+import { removeIfOf } from "../sandbox/cleanup.ts";
 import { log } from "../text/log.ts";
 import { type Globals, refuse, verb } from "./command.ts";
 import { writePidFile } from "./pid-file.ts";

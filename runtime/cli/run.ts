@@ -1,7 +1,7 @@
 import type { Command } from "commander";
 import { now } from "../process/clock.ts";
 import { tracePhase } from "../process/trace.ts";
-import { removeIfOf } from "../sandbox/remains.ts";
+import { removeIfOf } from "../sandbox/cleanup.ts";
 import { exitCodeOf } from "../text/errors.ts";
 import { log } from "../text/log.ts";
 import type { Globals } from "./command.ts";

@@ -6,7 +6,7 @@ import { applyAnnotations, loadSettings, type Settings, sandboxSize } from "../c
 import { networkProblem } from "../network/abilities.ts";
 import { loadBundle } from "../oci/bundle.ts";
 import { defaultSpec } from "../oci/default-spec.ts";
-import { removeWithin, SharedCgroup } from "../sandbox/cgroup.ts";
+import { removeWithin, SharedCgroup } from "../sandbox/cgroup/cgroup.ts";
 import { FORK_SERVER_CGROUP, type ForkServerParams, spawnMaker } from "../sandbox/fork-server/spawn.ts";
 import { chooseVirtiofsd, chooseVm, hostSize, templateStore } from "../sandbox/vm-choice.ts";
 import { WARM_LIMIT_FACTOR, warmWith } from "../sandbox/warm.ts";

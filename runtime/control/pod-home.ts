@@ -1,9 +1,9 @@
 import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { applyAnnotations, loadSettings } from "../config/load.ts";
-import { SharedCgroup } from "../sandbox/cgroup.ts";
+import { SharedCgroup } from "../sandbox/cgroup/cgroup.ts";
 import { HostedSandbox } from "../sandbox/hosted.ts";
-import { podSize } from "../sandbox/pod-size.ts";
+import { podSize } from "../sandbox/spec/pod-size.ts";
 import { hostSize } from "../sandbox/vm-choice.ts";
 import { makeOwnDirectory, writeState } from "../state/store.ts";
 import { log } from "../text/log.ts";

@@ -17,7 +17,7 @@ export const MAX_LINE = 4 * 1024 * 1024;
 
 /**
  * Standard streams of a client process, which the daemon takes over with pidfd_getfd(2). For `exec --detach` the client is
- * a stand-in: a process that outlives the verb, whose pid engines wait for and signal, and which ends as the process does.
+ * a keeper: a process that outlives the verb, whose pid engines wait for and signal, and which ends as the process does.
  */
 export interface ClientStdio {
   pid: number;

@@ -33,7 +33,7 @@ export interface GuestRequests {
 /** Called with what must be on record before interfaces are changed. */
 export type Save = (changes: NetworkChanges) => void;
 
-/** A namespace of another container of the sandbox, as the guest has it (sandbox/pod-namespaces.ts). */
+/** A namespace of another container of the sandbox, as the guest has it (sandbox/spec/pod-namespaces.ts). */
 const GUEST_PATHS = "/run/caisson/containers/";
 
 /**

@@ -18,7 +18,7 @@ interface Refusal<Part> {
 const NO_LABELS = "the guest's kernel runs without that security module";
 const HOST_NAMESPACE =
   "a namespace of the host cannot be joined from inside a VM, and no container that lives in this one has it";
-/** Namespaces of the sandbox's other containers, which engines name by their pids (sandbox/pod-namespaces.ts). */
+/** Namespaces of the sandbox's other containers, which engines name by their pids (sandbox/spec/pod-namespaces.ts). */
 const GUEST_CONTAINERS = "/run/caisson/containers/";
 const CGROUP_V1 = "it exists only in cgroup v1, and the guest has cgroup v2";
 

@@ -9,8 +9,8 @@ import { tracePhase } from "../process/trace.ts";
 import type { CgroupFolder, NetworkChanges } from "../state/record.ts";
 import { log } from "../text/log.ts";
 import { canFork } from "../vm/fork-server/fork-server.ts";
+import { OwnCgroup } from "./cgroup/own-cgroup.ts";
 import { DeferredForkServer } from "./fork-server/deferred.ts";
-import { OwnCgroup } from "./own-cgroup.ts";
 import { Sandbox } from "./sandbox.ts";
 import { chooseVirtiofsd, chooseVm, sandboxTemplates, type VmShape } from "./vm-choice.ts";
 

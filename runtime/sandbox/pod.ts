@@ -12,17 +12,17 @@ import { mountRootfs, type RootfsMount, unmountRootfs } from "../storage/rootfs-
 import { formatError } from "../text/errors.ts";
 import { log } from "../text/log.ts";
 import { diedError } from "../vm/death.ts";
-import { hostCgroupPath } from "./cgroup.ts";
+import { hostCgroupPath } from "./cgroup/cgroup.ts";
 import { HostHooks } from "./hooks.ts";
-import { withCallersMounts } from "./host-paths.ts";
 import { HostedSandbox } from "./hosted.ts";
-import { podDocument } from "./pod-document.ts";
-import { BoundNamespaces } from "./pod-namespaces.ts";
-import { podOf } from "./pod-of.ts";
-import { podSize } from "./pod-size.ts";
+import { PlaceholderProcess } from "./placeholder-process.ts";
 import type { Sandbox } from "./sandbox.ts";
-import { takeSharedMemory } from "./shared-memory.ts";
-import { StandIn } from "./stand-in.ts";
+import { podOf } from "./spec/cri-annotations.ts";
+import { withCallersMounts } from "./spec/host-paths.ts";
+import { podDocument } from "./spec/pod-document.ts";
+import { BoundNamespaces } from "./spec/pod-namespaces.ts";
+import { podSize } from "./spec/pod-size.ts";
+import { takeSharedMemory } from "./spec/shared-memory.ts";
 import { hostSize } from "./vm-choice.ts";
 
 export interface PodOptions {
@@ -56,7 +56,7 @@ interface Member {
   rootfs: readonly RootfsMount[];
   hooks: HostHooks;
   /** Of those that are not the pod's own container, which this process stands for. */
-  standIn: StandIn | undefined;
+  placeholder: PlaceholderProcess | undefined;
 }
 
 /**
@@ -118,8 +118,8 @@ export class Pod {
       : withCallersMounts(paths, this.#options.share, createContainer));
     undo.defer(() => this.#discard(container));
     signal.throwIfAborted();
-    const standIn = id === this.#main ? undefined : new StandIn();
-    this.#members.set(id, { container, bundle, rootfs, hooks, standIn });
+    const placeholder = id === this.#main ? undefined : new PlaceholderProcess();
+    this.#members.set(id, { container, bundle, rootfs, hooks, placeholder });
     undo.move();
     this.#creating.delete(id);
     void container.init.exit.then(() => this.#endIfOver());
@@ -128,7 +128,7 @@ export class Pod {
 
   /** The pid that stands for a container on the host; each has its own. */
   pidOf(id: string): number {
-    return this.#members.get(id)?.standIn?.pid ?? process.pid;
+    return this.#members.get(id)?.placeholder?.pid ?? process.pid;
   }
 
   /** Lets a container's init go; resolves when its poststart hooks have run. Throws as Container.start and they do. */
@@ -158,7 +158,7 @@ export class Pod {
   async remove(id: string): Promise<void> {
     const member = this.#members.get(id);
     if (member === undefined) return;
-    const { container, bundle, rootfs, hooks, standIn } = member;
+    const { container, bundle, rootfs, hooks, placeholder } = member;
     const others = [...this.#members.values()].filter((other) => other !== member);
     const othersRun = this.#creating.size > 0 || others.some((other) => other.container.lifecycle !== "stopped");
     hooks.abort();
@@ -166,7 +166,7 @@ export class Pod {
     if (!othersRun) await this.end();
     else await this.#discard(container).catch((error: unknown) => log.error(formatError(error)));
     this.#members.delete(id);
-    standIn?.end();
+    placeholder?.end();
     unmountRootfs(join(bundle.bundle, "rootfs"), rootfs);
     await hooks.poststop();
   }
@@ -181,7 +181,7 @@ export class Pod {
     this.#abort.abort(new CaissonError("CAISSON_E_STATE", `the sandbox ${this.#options.id} is being ended`));
     const hosted = await this.#hosted?.catch(() => undefined);
     // They are in the sandbox's cgroup, and stand for nobody any more.
-    for (const { standIn } of this.#members.values()) standIn?.end();
+    for (const { placeholder } of this.#members.values()) placeholder?.end();
     await hosted?.end();
   }
 

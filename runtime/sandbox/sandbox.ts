@@ -34,7 +34,7 @@ import type { Machine } from "../vm/machine.ts";
 import type { VmSpec } from "../vm/spec.ts";
 import type { TemplateStore } from "../vm/template/store.ts";
 import type { Template } from "../vm/template/template.ts";
-import { giveSharedMemory } from "./shared-memory.ts";
+import { giveSharedMemory } from "./spec/shared-memory.ts";
 import { greet, WARM_LIMIT_FACTOR, warmWith } from "./warm.ts";
 
 export interface SandboxOptions {

@@ -7,7 +7,7 @@ import {
   WaitRequest,
 } from "../../protocol/generated/containerd/task.ts";
 import { VM_DEATH_EXIT_CODE } from "../guest/exit-status.ts";
-import { removeStopped } from "../sandbox/remains.ts";
+import { removeStopped } from "../sandbox/cleanup.ts";
 import { Client } from "../ttrpc/client.ts";
 import { timestamp } from "./any.ts";
 import type { ShimFlags } from "./flags.ts";

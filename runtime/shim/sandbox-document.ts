@@ -35,7 +35,7 @@ const ROOT: Root = { path: "rootfs" };
  * starts. The annotations are those that containerd gives a pause container, so that the VM is as large as with one.
  */
 export function sandboxDocument({ id, netns, config, spec, annotations }: SandboxWish): Spec {
-  if (config === undefined && spec !== undefined) return standIn(spec, netns, annotations);
+  if (config === undefined && spec !== undefined) return withoutProgram(spec, netns, annotations);
   const linux = config?.linux;
   const resources = linux?.resources;
   return {
@@ -64,7 +64,7 @@ export function sandboxDocument({ id, netns, config, spec, annotations }: Sandbo
 }
 
 /** Of a client's own configuration what is the sandbox's, and nothing of a program. */
-function standIn(spec: Spec, netns: string, annotations: Readonly<Record<string, string>>): Spec {
+function withoutProgram(spec: Spec, netns: string, annotations: Readonly<Record<string, string>>): Spec {
   const { seccomp: _filter, maskedPaths: _masked, readonlyPaths: _readonly, ...linux } = spec.linux ?? {};
   const given = Array.isArray(linux.namespaces) ? linux.namespaces : [];
   const namespaces = given.map((each) => (each.type === "network" && netns !== "" ? { ...each, path: netns } : each));

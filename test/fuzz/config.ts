@@ -19,7 +19,7 @@ import { guestResources } from "../../runtime/oci/guest-resources.ts";
 import { findSyntaxProblem } from "../../runtime/oci/json-syntax.ts";
 import { normalise } from "../../runtime/oci/normalise.ts";
 import { validateConfig } from "../../runtime/oci/validate.ts";
-import { hostCgroupPath } from "../../runtime/sandbox/cgroup.ts";
+import { hostCgroupPath } from "../../runtime/sandbox/cgroup/cgroup.ts";
 import { corpus } from "./corpus.ts";
 import { escapes } from "./escape.ts";
 import { copy, mutate, mutateText } from "./mutate.ts";

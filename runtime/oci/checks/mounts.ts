@@ -36,7 +36,7 @@ export const mounts: Check = function* ({ mounts }) {
   }
 };
 
-/** Types of mounts whose source is a path of the guest (guest-modules.ts, own-sources.ts, sandbox/shared-memory.ts). */
+/** Types of mounts whose source is a path of the guest (guest-modules.ts, own-sources.ts, sandbox/spec/shared-memory.ts). */
 const OURS = "caisson-";
 
 /** Mounted as such they would show a container what the sandbox's other containers have of the host. */

@@ -1,7 +1,7 @@
 import { closeSync } from "node:fs";
 import { formatError } from "../../text/errors.ts";
 import { log } from "../../text/log.ts";
-import { SharedCgroup } from "../cgroup.ts";
+import { SharedCgroup } from "../cgroup/cgroup.ts";
 import { lockForkServer } from "./lock.ts";
 import { FORK_SERVER_CGROUP, type ForkServerParams, spawnMakerUnwatched } from "./spawn.ts";
 

@@ -26,7 +26,7 @@ import { FutureForkServer } from "../../vm/fork-server/start.ts";
 import { rest } from "../../vm/rest.ts";
 import type { VmSpec } from "../../vm/spec.ts";
 import type { Template } from "../../vm/template/template.ts";
-import { leaveCgroups, SharedCgroup } from "../cgroup.ts";
+import { leaveCgroups, SharedCgroup } from "../cgroup/cgroup.ts";
 import { chooseVirtiofsd, chooseVm, templateStore } from "../vm-choice.ts";
 import { REHEARSED, rehearse, WARM_LIMIT_FACTOR, warmWith } from "../warm.ts";
 import { lockForkServer } from "./lock.ts";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { Namespace } from "../../protocol/oci.ts";
+import type { Namespace } from "../../../protocol/oci.ts";
 import { BoundNamespaces, isInGuest, podNamespaces } from "./pod-namespaces.ts";
 
 const containerOf = (pid: number) => (pid === 42 ? "pause" : undefined);

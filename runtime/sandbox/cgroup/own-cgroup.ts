@@ -1,12 +1,12 @@
 import { closeSync, constants, fstatSync, openSync } from "node:fs";
 import { join } from "node:path";
-import { flock, constants as posix } from "../../native/posix/index.ts";
-import { CaissonError } from "../../protocol/errors.ts";
-import type { CgroupFolder } from "../state/record.ts";
+import { flock, constants as posix } from "../../../native/posix/index.ts";
+import { CaissonError } from "../../../protocol/errors.ts";
+import type { CgroupFolder } from "../../state/record.ts";
 import { adopt, type CgroupMount, cgroupMounts, leaveCgroups, makeFolder, removeWithin } from "./cgroup.ts";
-import { inodeOf, move, processesBelow, processesIn } from "./cgroup-folder.ts";
-import { endProcesses, removeFolders } from "./cgroup-remains.ts";
+import { inodeOf, move, processesBelow, processesIn } from "./folder.ts";
 import { freezes } from "./freezer.ts";
+import { endProcesses, removeFolders } from "./remove.ts";
 import { isSystemdsOwn, joinScope } from "./systemd.ts";
 
 /** How often somebody may remove the cgroup between our making and our locking it. */

@@ -2,7 +2,7 @@
  * What engines write into every container for the security modules of the host's kernel. The guest's runs without them, so
  * what nobody has asked for is taken out; what a user has asked for stays, to be refused.
  */
-import { log } from "../text/log.ts";
+import { log } from "../../text/log.ts";
 
 /** Profiles that engines set where nobody has asked for one: containerd's, CRI-O's, Docker's and podman's. */
 const DEFAULT_PROFILE =

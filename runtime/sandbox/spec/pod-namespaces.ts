@@ -1,4 +1,4 @@
-import type { Namespace, NamespaceType } from "../../protocol/oci.ts";
+import type { Namespace, NamespaceType } from "../../../protocol/oci.ts";
 import { isObject } from "./host-labels.ts";
 
 /** Where the guest's agent finds the namespaces of the sandbox's containers (agent/namespaces.ts). */

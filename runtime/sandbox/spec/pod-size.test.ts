@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { Spec } from "../../protocol/oci.ts";
-import { parseSettings } from "../config/load.ts";
-import { podOf } from "./pod-of.ts";
+import type { Spec } from "../../../protocol/oci.ts";
+import { parseSettings } from "../../config/load.ts";
+import { podOf } from "./cri-annotations.ts";
 import { podSize } from "./pod-size.ts";
 
 const settings = parseSettings("", "none");

@@ -3,11 +3,11 @@
  * io.kubernetes.cri-o.*.
  */
 
-import type { CpuResources, MemoryResources, Spec } from "../../protocol/oci.ts";
-import { type Settings, sandboxSize } from "../config/load.ts";
-import type { SandboxSize } from "../config/size.ts";
+import type { CpuResources, MemoryResources, Spec } from "../../../protocol/oci.ts";
+import { type Settings, sandboxSize } from "../../config/load.ts";
+import type { SandboxSize } from "../../config/size.ts";
+import { podOf } from "./cri-annotations.ts";
 import { isObject } from "./host-labels.ts";
-import { podOf } from "./pod-of.ts";
 
 /**
  * The VM's size for a pod: from the limits of all its containers, which the engine sums up in the sandbox container's

@@ -1,7 +1,7 @@
 import { statfsSync, statSync } from "node:fs";
 import { dirname } from "node:path";
-import type { Mount, Spec } from "../../protocol/oci.ts";
-import { isBindMount } from "../oci/checks/mounts.ts";
+import type { Mount, Spec } from "../../../protocol/oci.ts";
+import { isBindMount } from "../../oci/checks/mounts.ts";
 
 /** Where the guest has the memories that its containers share (agent/shared-memory.ts). */
 const GUEST_SHARED_MEMORY = "/run/caisson/shm";

@@ -2,7 +2,7 @@
 import { writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { type CgroupMount, cgroupMounts } from "./cgroup.ts";
-import { readOptional } from "./cgroup-folder.ts";
+import { readOptional } from "./folder.ts";
 
 /** Whether what is moved into the cgroup at `folder`, which may be made only then, is frozen at once. */
 export function freezes({ kind, directory }: CgroupMount, folder: string): boolean {

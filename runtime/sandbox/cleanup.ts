@@ -4,7 +4,7 @@ import { restoreNetwork } from "../network/restore.ts";
 import type { ProcessIdentity } from "../state/process-identity.ts";
 import type { StateRecord } from "../state/record.ts";
 import { readState, removeState } from "../state/store.ts";
-import { removeCgroup } from "./cgroup-remains.ts";
+import { removeCgroup } from "./cgroup/remove.ts";
 
 /**
  * Removes the cgroup, with whatever a killed daemon left running in it, what the VM's network needed in the container's

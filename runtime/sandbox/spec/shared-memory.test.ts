@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { mkdtempSync, rmdirSync, statSync } from "node:fs";
 import { after, test } from "node:test";
-import type { Spec } from "../../protocol/oci.ts";
+import type { Spec } from "../../../protocol/oci.ts";
 import { giveSharedMemory, takeSharedMemory } from "./shared-memory.ts";
 
 function withShm(source: string, options = ["rbind", "nosuid", "ro"]): Spec {

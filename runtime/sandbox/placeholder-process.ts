@@ -4,7 +4,7 @@ import type { ChildProcess } from "node:child_process";
  * A process of the host that stands for a container: engines tell containers apart by their pids, and name the namespaces of
  * one by it. It is in the sandbox's cgroup and network namespace, does nothing, and ends with this process at the latest.
  */
-export class StandIn {
+export class PlaceholderProcess {
   readonly #child: ChildProcess;
 
   constructor() {

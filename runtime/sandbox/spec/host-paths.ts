@@ -1,10 +1,10 @@
 import { realpathSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
-import type { Spec } from "../../protocol/oci.ts";
-import { isBindMount } from "../oci/checks/mounts.ts";
-import { inCallersMountNamespace } from "../storage/mount-namespace.ts";
-import { callersMountTree, withMountTree } from "../storage/mount-tree.ts";
-import { isOverlay, withOverlayPaths } from "../storage/overlay.ts";
+import type { Spec } from "../../../protocol/oci.ts";
+import { isBindMount } from "../../oci/checks/mounts.ts";
+import { inCallersMountNamespace } from "../../storage/mount-namespace.ts";
+import { callersMountTree, withMountTree } from "../../storage/mount-tree.ts";
+import { isOverlay, withOverlayPaths } from "../../storage/overlay.ts";
 
 /** The configuration with every path of the host, but for the root file system's, changed. */
 export function withSources(config: Spec, change: (path: string) => string): Spec {

@@ -1,9 +1,9 @@
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join, posix } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import { CaissonError } from "../../protocol/errors.ts";
-import { now } from "../process/clock.ts";
-import { readOptional, removeEmpty } from "./cgroup-folder.ts";
+import { CaissonError } from "../../../protocol/errors.ts";
+import { now } from "../../process/clock.ts";
+import { readOptional, removeEmpty } from "./folder.ts";
 import { isSystemdForm, scopePath } from "./systemd.ts";
 
 const REMOVE_POLL_MS = 5;
