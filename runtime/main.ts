@@ -6,9 +6,9 @@
 import { join } from "node:path";
 import { closeOnExecFrom } from "../native/posix/index.ts";
 import { DAEMON_WORD } from "./control/daemon-word.ts";
+import { FORK_SERVER_WORD } from "./factory/fork-server/word.ts";
 import { loadCompiled } from "./process/code-cache.ts";
 import { endInWords } from "./process/last-words.ts";
-import { FORK_SERVER_WORD } from "./sandbox/fork-server/word.ts";
 import { SHIM_DAEMON_WORD, SHIM_NAME } from "./shim/daemon-word.ts";
 
 /** Verbs that start VMs themselves. A container of such a name costs a verb a few milliseconds and changes nothing else. */

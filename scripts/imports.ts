@@ -20,6 +20,7 @@ const LAYERS: readonly (readonly string[])[] = [
   ["runtime/guest/stdio"],
   ["runtime/guest"],
   ["runtime/sandbox/cgroup"],
+  ["runtime/factory"],
   ["runtime/sandbox/spec"],
   ["runtime/sandbox"],
   ["runtime/control"],

@@ -3,17 +3,17 @@ import type { Command } from "commander";
 import { CaissonError } from "../../protocol/errors.ts";
 import type { Spec } from "../../protocol/oci.ts";
 import { applyAnnotations, loadSettings, type Settings, sandboxSize } from "../config/load.ts";
+import { forkServerPid } from "../factory/fork-server/fork-server.ts";
+import { FORK_SERVER_CGROUP, type ForkServerParams, spawnMaker } from "../factory/fork-server/spawn.ts";
+import type { StoredTemplate } from "../factory/template/store.ts";
+import { chooseVirtiofsd, chooseVm, hostSize, templateStore } from "../factory/vm-config.ts";
+import { WARM_UP_LIMIT_FACTOR, warmUpWith } from "../factory/warm-up/warm-up.ts";
 import { networkProblem } from "../network/abilities.ts";
 import { loadBundle } from "../oci/bundle.ts";
 import { defaultSpec } from "../oci/default-spec.ts";
 import { removeWithin, SharedCgroup } from "../sandbox/cgroup/cgroup.ts";
-import { FORK_SERVER_CGROUP, type ForkServerParams, spawnMaker } from "../sandbox/fork-server/spawn.ts";
-import { chooseVirtiofsd, chooseVm, hostSize, templateStore } from "../sandbox/vm-choice.ts";
-import { WARM_LIMIT_FACTOR, warmWith } from "../sandbox/warm.ts";
 import { enterPrivateMountNamespace } from "../storage/mount-namespace.ts";
-import { canFork, forkServerPid } from "../vm/fork-server/fork-server.ts";
-import { ANY_TAP } from "../vm/spec.ts";
-import type { StoredTemplate } from "../vm/template/store.ts";
+import { ANY_TAP, canFork } from "../vm/spec.ts";
 import { type Globals, verb } from "./command.ts";
 import { Foreground } from "./foreground.ts";
 import { print } from "./output.ts";
@@ -64,8 +64,8 @@ async function build({ config }: Globals, bundle: string | undefined): Promise<s
   // What a container with one interface uses, or with none (runtime/network/network.ts).
   const networks = networkProblem() === undefined ? [ANY_TAP] : [];
   const vm = { ...shape, networks, consoleLog: "" };
-  const limitMs = settings.bootTimeoutSeconds * 1000 * WARM_LIMIT_FACTOR;
-  using template = await templateStore(settings).prepare(vm, warmWith(await chooseVirtiofsd(settings)), {
+  const limitMs = settings.bootTimeoutSeconds * 1000 * WARM_UP_LIMIT_FACTOR;
+  using template = await templateStore(settings).prepare(vm, warmUpWith(await chooseVirtiofsd(settings)), {
     signal,
     limitMs,
   });

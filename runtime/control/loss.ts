@@ -1,7 +1,7 @@
 import type { Exit } from "../guest/exit-status.ts";
 import { log } from "../text/log.ts";
 import { printError } from "../text/stderr.ts";
-import { diedError } from "../vm/death.ts";
+import { diedError } from "../vm/exit-reason.ts";
 
 /**
  * Why a process has ended as it has, where the exit code alone does not tell; a VM that was ended as asked needs no word.

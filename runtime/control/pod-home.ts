@@ -1,13 +1,13 @@
 import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { applyAnnotations, loadSettings } from "../config/load.ts";
+import { hostSize } from "../factory/vm-config.ts";
 import { SharedCgroup } from "../sandbox/cgroup/cgroup.ts";
 import { HostedSandbox } from "../sandbox/hosted.ts";
 import { podSize } from "../sandbox/spec/pod-size.ts";
-import { hostSize } from "../sandbox/vm-choice.ts";
 import { makeOwnDirectory, writeState } from "../state/store.ts";
 import { log } from "../text/log.ts";
-import { diedError } from "../vm/death.ts";
+import { diedError } from "../vm/exit-reason.ts";
 import type { Creation } from "./creation.ts";
 import type { Home } from "./members.ts";
 import type { JoinParams } from "./protocol.ts";

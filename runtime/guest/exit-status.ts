@@ -1,4 +1,4 @@
-import type { MachineDeath } from "../vm/death.ts";
+import type { ExitReason } from "../vm/exit-reason.ts";
 
 /** How a process ended. */
 export interface Exit {
@@ -10,7 +10,7 @@ export interface Exit {
   /** The guest's kernel killed because the VM's memory was exhausted; then this says how large it is, and what raises it. */
   memoryExhausted?: string | undefined;
   /** Only where the VM died under it. */
-  death?: MachineDeath | undefined;
+  death?: ExitReason | undefined;
 }
 
 /** The exit code reported for a process whose VM died: there was no exit, and it must not look like success. */

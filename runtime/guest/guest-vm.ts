@@ -1,4 +1,4 @@
-import type { MachineDeath } from "../vm/death.ts";
+import type { ExitReason } from "../vm/exit-reason.ts";
 import type { Agent } from "./agent/client.ts";
 
 /** The VM that containers are in, as they see it. */
@@ -11,10 +11,10 @@ export interface GuestVm {
    * @param why ends the sentence "the VM was given up: ...".
    * @returns how the VM ended, once it has.
    */
-  giveUp(why: string): Promise<MachineDeath>;
+  giveUp(why: string): Promise<ExitReason>;
   /**
    * Finds out why a call failed that only the VM's end can make fail. A VM that lives on is given up.
    * @returns how the VM ended, once it has.
    */
-  lost(error: unknown): Promise<MachineDeath>;
+  lost(error: unknown): Promise<ExitReason>;
 }

@@ -1,10 +1,10 @@
-import type { MachineDeath } from "../vm/death.ts";
+import type { ExitReason } from "../vm/exit-reason.ts";
 
 /** What Linux says when it has no memory left and nobody whom it may kill for it, and for whom it has killed (mm/oom_kill.c). */
 const OUT_OF_MEMORY = /deadlocked on memory|Out of memory/;
 
 /** Whether the guest's kernel complained of that before it ended. Its word is shown, and nothing else depends on it. */
-export function isOutOfMemory({ reason, consoleLines }: MachineDeath): boolean {
+export function isOutOfMemory({ reason, consoleLines }: ExitReason): boolean {
   return reason !== "killed" && consoleLines.some((line) => OUT_OF_MEMORY.test(line));
 }
 

@@ -2,17 +2,17 @@ import { hostname } from "node:os";
 import type { Spec } from "../../protocol/oci.ts";
 import type { Settings } from "../config/load.ts";
 import type { SandboxSize } from "../config/size.ts";
+import { DeferredForkServer } from "../factory/fork-server/deferred.ts";
+import { chooseVirtiofsd, chooseVm, sandboxTemplates, type VmShape } from "../factory/vm-config.ts";
 import { SandboxNetwork } from "../network/network.ts";
 import { hasNamespace } from "../oci/checks/namespaces.ts";
 import { now } from "../process/clock.ts";
 import { tracePhase } from "../process/trace.ts";
 import type { CgroupFolder, NetworkChanges } from "../state/record.ts";
 import { log } from "../text/log.ts";
-import { canFork } from "../vm/fork-server/fork-server.ts";
+import { canFork } from "../vm/spec.ts";
 import { OwnCgroup } from "./cgroup/own-cgroup.ts";
-import { DeferredForkServer } from "./fork-server/deferred.ts";
 import { Sandbox } from "./sandbox.ts";
-import { chooseVirtiofsd, chooseVm, sandboxTemplates, type VmShape } from "./vm-choice.ts";
 
 /** A process that a hook has left in it keeps it. */
 const CGROUP_LIMIT_MS = 500;

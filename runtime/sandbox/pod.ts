@@ -3,6 +3,7 @@ import { CaissonError } from "../../protocol/errors.ts";
 import type { Event } from "../../protocol/generated/agent.ts";
 import type { Resources, Spec } from "../../protocol/oci.ts";
 import { applyAnnotations, type Settings } from "../config/load.ts";
+import { hostSize } from "../factory/vm-config.ts";
 import type { Container, WindowSize } from "../guest/container.ts";
 import { memoryExhausted } from "../guest/memory-exhausted.ts";
 import type { ProcessIo } from "../guest/stdio/pump.ts";
@@ -11,7 +12,7 @@ import type { StateRecord } from "../state/record.ts";
 import { mountRootfs, type RootfsMount, unmountRootfs } from "../storage/rootfs-mounts.ts";
 import { formatError } from "../text/errors.ts";
 import { log } from "../text/log.ts";
-import { diedError } from "../vm/death.ts";
+import { diedError } from "../vm/exit-reason.ts";
 import { hostCgroupPath } from "./cgroup/cgroup.ts";
 import { HostHooks } from "./hooks.ts";
 import { HostedSandbox } from "./hosted.ts";
@@ -23,7 +24,6 @@ import { podDocument } from "./spec/pod-document.ts";
 import { BoundNamespaces } from "./spec/pod-namespaces.ts";
 import { podSize } from "./spec/pod-size.ts";
 import { takeSharedMemory } from "./spec/shared-memory.ts";
-import { hostSize } from "./vm-choice.ts";
 
 export interface PodOptions {
   id: string;

@@ -2,6 +2,12 @@ import { setTimeout as delay } from "node:timers/promises";
 import { realtime } from "../../native/posix/index.ts";
 import { CaissonError } from "../../protocol/errors.ts";
 import type { Resources, Spec } from "../../protocol/oci.ts";
+import { type Booted, bootMachine } from "../factory/boot.ts";
+import { ForkedMachine } from "../factory/fork-server/fork.ts";
+import { ForkServer } from "../factory/fork-server/fork-server.ts";
+import type { TemplateStore } from "../factory/template/store.ts";
+import type { Template } from "../factory/template/template.ts";
+import { greet, WARM_UP_LIMIT_FACTOR, warmUpWith } from "../factory/warm-up/warm-up.ts";
 import type { Agent } from "../guest/agent/client.ts";
 import { connectAgent } from "../guest/agent/connect.ts";
 import { GuestClock } from "../guest/clock.ts";
@@ -26,16 +32,10 @@ import type { Virtiofsd } from "../storage/virtiofsd/find.ts";
 import { startVirtiofsd } from "../storage/virtiofsd/process.ts";
 import { explainError, formatError } from "../text/errors.ts";
 import { type LogFields, log } from "../text/log.ts";
-import { type Booted, bootMachine } from "../vm/boot.ts";
-import type { MachineDeath } from "../vm/death.ts";
-import { ForkedMachine } from "../vm/fork-server/fork.ts";
-import { ForkServer } from "../vm/fork-server/fork-server.ts";
+import type { ExitReason } from "../vm/exit-reason.ts";
 import type { Machine } from "../vm/machine.ts";
 import type { VmSpec } from "../vm/spec.ts";
-import type { TemplateStore } from "../vm/template/store.ts";
-import type { Template } from "../vm/template/template.ts";
 import { giveSharedMemory } from "./spec/shared-memory.ts";
-import { greet, WARM_LIMIT_FACTOR, warmWith } from "./warm.ts";
 
 export interface SandboxOptions {
   id: string;
@@ -172,7 +172,7 @@ export class Sandbox implements GuestVm {
   }
 
   /** Resolves when the VM is gone; the containers' processes then end with VM_DEATH_EXIT_CODE. */
-  get died(): Promise<MachineDeath> {
+  get died(): Promise<ExitReason> {
     return this.machine.died;
   }
 
@@ -245,12 +245,12 @@ export class Sandbox implements GuestVm {
     this.#network?.lendLoopback();
   }
 
-  async giveUp(why: string): Promise<MachineDeath> {
+  async giveUp(why: string): Promise<ExitReason> {
     this.machine.giveUp(why);
     return await this.machine.died;
   }
 
-  async lost(error: unknown): Promise<MachineDeath> {
+  async lost(error: unknown): Promise<ExitReason> {
     // The connection of a VM that ends is a moment ahead of it.
     const death = await Promise.race([this.machine.died, delay(DEATH_FOLLOWS_MS, undefined, { ref: false })]);
     return death ?? (await this.giveUp(explainError(error)));
@@ -307,7 +307,7 @@ async function openTemplate({
     const built = templates.open(vm);
     if (built !== undefined) return built;
     await ready;
-    return await templates.prepare(vm, warmWith(virtiofsd), { signal, limitMs: bootLimitMs * WARM_LIMIT_FACTOR });
+    return await templates.prepare(vm, warmUpWith(virtiofsd), { signal, limitMs: bootLimitMs * WARM_UP_LIMIT_FACTOR });
   } catch (error) {
     if (!(error instanceof CaissonError) || error.code !== "CAISSON_E_TEMPLATE") throw error;
     log.warning(`the sandbox boots, since there is no template for it: ${formatError(error)}`);

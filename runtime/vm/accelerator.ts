@@ -4,11 +4,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { CaissonError } from "../../protocol/errors.ts";
 import { MICROVM_FIRMWARE } from "./command-line.ts";
-import { Inheritance } from "./inheritance.ts";
+import { bootId, factFile, recall, remember } from "./host-cache.ts";
+import { InheritedFds } from "./inherited-fds.ts";
 import type { UidRange } from "./jail/uids.ts";
 import { fileIdentity, type Qemu } from "./qemu.ts";
 import { QemuProcess } from "./qemu-process.ts";
-import { bootId, factFile, recall, remember } from "./remembered.ts";
 import type { Accelerator } from "./spec.ts";
 
 const KVM = "/dev/kvm";
@@ -95,7 +95,7 @@ async function probe({ qemu, kernel, users, signal }: ProbeOptions): Promise<Kvm
   const { spawnQemu } = await import("./spawn.ts");
   signal.throwIfAborted();
   const folder = mkdtempSync(join(tmpdir(), "caisson-probe-"));
-  const inheritance = new Inheritance();
+  const inheritance = new InheritedFds();
   let machine: QemuProcess | undefined;
   const giveUp = () => void machine?.kill();
   const silence = setTimeout(() => machine?.lastConsoleLines().length === 0 && giveUp(), SILENCE_LIMIT_MS);

@@ -5,16 +5,15 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { CaissonError } from "../../protocol/errors.ts";
 import { log } from "../text/log.ts";
 import { commandLine, type Wiring } from "./command-line.ts";
-import { type MachineDeath, startError } from "./death.ts";
-import { canFork } from "./fork-server/fork-server.ts";
-import { Inheritance } from "./inheritance.ts";
+import { type ExitReason, startError } from "./exit-reason.ts";
+import { InheritedFds } from "./inherited-fds.ts";
 import { QemuProcess } from "./qemu-process.ts";
 import type { QmpClient } from "./qmp.ts";
 import { plugShare, unplugShare } from "./share-device.ts";
 import { ShareLink } from "./share-link.ts";
 import type { ShareServer } from "./share-server.ts";
 import type { QemuChild, QemuStart } from "./spawn.ts";
-import type { MachineType, Trace, VmSpec } from "./spec.ts";
+import { canFork, type MachineType, type Trace, type VmSpec } from "./spec.ts";
 import { connectToGuest, randomCid, VHOST_VSOCK } from "./vsock.ts";
 
 /** A VM that runs, or did. */
@@ -28,7 +27,7 @@ export interface Machine {
   readonly agent: Duplex;
   readonly qmp: QmpClient;
   /** Resolves, never rejects, when the VM is gone, whatever ended it. */
-  readonly died: Promise<MachineDeath>;
+  readonly died: Promise<ExitReason>;
   /** The last printable lines of the guest's console. */
   lastConsoleLines(): string[];
   /** Ends a VM that is of no use any more; `why` ends the sentence "the VM was given up: ...". Does not wait for it. */
@@ -92,7 +91,7 @@ export async function startMachine(spec: VmSpec, options: StartOptions): Promise
 }
 
 function startOverSerial(spec: VmSpec, options: StartOptions, spawn: Spawn): Machine {
-  const inheritance = new Inheritance();
+  const inheritance = new InheritedFds();
   try {
     const { child, ours } = inheritance.connect();
     const agent = new Socket({ fd: ours, readable: true, writable: true, allowHalfOpen: false });
@@ -114,7 +113,7 @@ function startOverSerial(spec: VmSpec, options: StartOptions, spawn: Spawn): Mac
 /** Returns undefined when the random cid was another VM's: QEMU alone can tell, by trying. */
 async function startOverVsock(spec: VmSpec, options: StartOptions, spawn: Spawn): Promise<Machine | undefined> {
   const cid = randomCid();
-  const inheritance = new Inheritance();
+  const inheritance = new InheritedFds();
   let parts: MachineParts;
   try {
     const vhostFd = inheritance.give(open(VHOST_VSOCK, "r+"));
@@ -167,7 +166,7 @@ export interface Launched {
 export function launch(
   spec: VmSpec,
   options: StartOptions,
-  inheritance: Inheritance,
+  inheritance: InheritedFds,
   agent: Wiring["agent"],
   spawn: Spawn,
 ): Launched {
@@ -231,7 +230,11 @@ export function launch(
   }
 }
 
-function memoryOf(clone: number | undefined, template: number | undefined, inheritance: Inheritance): Wiring["memory"] {
+function memoryOf(
+  clone: number | undefined,
+  template: number | undefined,
+  inheritance: InheritedFds,
+): Wiring["memory"] {
   if (clone !== undefined) return { kind: "clone", fd: inheritance.lend(clone) };
   if (template !== undefined) return { kind: "template", fd: inheritance.lend(template) };
   return { kind: "anonymous" };
@@ -310,7 +313,7 @@ export class RunningMachine implements Machine {
     return this.#parts.qemu.qmp;
   }
 
-  get died(): Promise<MachineDeath> {
+  get died(): Promise<ExitReason> {
     return this.#parts.qemu.died;
   }
 

@@ -1,7 +1,7 @@
 import type { Readable } from "node:stream";
 import { stripVTControlCharacters } from "node:util";
 import { ConsoleLog } from "./console.ts";
-import { explainDeath, type MachineDeath } from "./death.ts";
+import { type ExitReason, explainDeath } from "./exit-reason.ts";
 import { QmpClient, QmpError, type QmpEvent } from "./qmp.ts";
 import type { QemuChild } from "./spawn.ts";
 
@@ -24,7 +24,7 @@ export interface QemuConnections {
 export class QemuProcess {
   readonly qmp: QmpClient;
   /** Resolves, never rejects, once the process is gone. */
-  readonly died: Promise<MachineDeath>;
+  readonly died: Promise<ExitReason>;
   readonly #console: ConsoleLog;
   readonly #child: QemuChild;
   #exited = false;
@@ -92,7 +92,7 @@ export class QemuProcess {
     if (this.#failure !== undefined) this.#end();
   }
 
-  async #watch(stderr: () => string): Promise<MachineDeath> {
+  async #watch(stderr: () => string): Promise<ExitReason> {
     const { exitCode, signal, problem } = await this.#child.ended;
     this.#exited = true;
     await this.#console.ended();

@@ -1,8 +1,8 @@
 import { accessSync, type BigIntStats, constants, realpathSync, statSync } from "node:fs";
 import { delimiter, join } from "node:path";
 import { CaissonError } from "../../protocol/errors.ts";
+import { factFile, recall, remember } from "./host-cache.ts";
 import { jailFiles } from "./jail/files.ts";
-import { factFile, recall, remember } from "./remembered.ts";
 
 const BINARY = "qemu-system-x86_64";
 /** The oldest that has all the command line uses. */

@@ -2,7 +2,7 @@ import { closeSync, openSync } from "node:fs";
 import type { Readable } from "node:stream";
 import { execa } from "execa";
 import { builtFile } from "../../native/addon.ts";
-import { FIRST_INHERITED } from "./inheritance.ts";
+import { FIRST_INHERITED } from "./inherited-fds.ts";
 import { jailCommand } from "./jail/command.ts";
 import { inNewPidNamespace } from "./jail/pid-namespace.ts";
 import { takeUid, type UidRange } from "./jail/uids.ts";

@@ -59,3 +59,11 @@ export const HOTPLUG_ID = "slots";
 export const SHARE_SLOT_ADDRESS = 0xfeb00200;
 /** AF_VSOCK port of the agent. */
 export const AGENT_VSOCK_PORT = 1024;
+
+/**
+ * Whether such a VM can be forked. What the host's kernel has a part in (KVM, vhost) belongs to one process for good; and only
+ * where code is translated is there much to be had.
+ */
+export function canFork({ accelerator, transport }: Pick<VmSpec, "accelerator" | "transport">): boolean {
+  return accelerator === "tcg" && transport === "virtio-serial";
+}

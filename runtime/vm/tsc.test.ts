@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
-import { bootId } from "./remembered.ts";
+import { bootId } from "./host-cache.ts";
 import { tscKhz } from "./tsc.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "caisson-tsc-"));

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { readTsc } from "../../native/posix/index.ts";
-import { bootId, factFile, recall, remember } from "./remembered.ts";
+import { bootId, factFile, recall, remember } from "./host-cache.ts";
 
 const WINDOW_MS = 100;
 const READINGS = 16;

@@ -1,9 +1,9 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { install, makeSkeleton, packErofs } from "../../guest-image/tree.ts";
-import { chooseVirtiofsd } from "../../runtime/sandbox/vm-choice.ts";
+import { bootMachine } from "../../runtime/factory/boot.ts";
+import { chooseVirtiofsd } from "../../runtime/factory/vm-config.ts";
 import { startVirtiofsd } from "../../runtime/storage/virtiofsd/process.ts";
-import { bootMachine } from "../../runtime/vm/boot.ts";
 import type { Machine } from "../../runtime/vm/machine.ts";
 import { AGENT_PORT_NAME, type NetworkDevice, SHARE_TAG, type VmSpec } from "../../runtime/vm/spec.ts";
 import { Shell } from "./shell.ts";

@@ -1,12 +1,12 @@
 /** The least that a sandbox's start can take on this machine: QEMU cloning the template, and nothing else. */
 import { join } from "node:path";
 import { sandboxSize } from "../../runtime/config/load.ts";
+import { ScratchTaps } from "../../runtime/factory/template/scratch-taps.ts";
+import { chooseVm, hostSize, templateStore } from "../../runtime/factory/vm-config.ts";
 import { networkProblem } from "../../runtime/network/abilities.ts";
 import { loadBundle } from "../../runtime/oci/bundle.ts";
-import { chooseVm, hostSize, templateStore } from "../../runtime/sandbox/vm-choice.ts";
 import { startMachine } from "../../runtime/vm/machine.ts";
 import { ANY_TAP, type VmSpec } from "../../runtime/vm/spec.ts";
-import { ScratchTaps } from "../../runtime/vm/template/scratch-taps.ts";
 import type { Workspace } from "./workspace.ts";
 
 const LIMIT_MS = 30_000;

@@ -3,8 +3,8 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { loadSettings, type Settings } from "../../runtime/config/load.ts";
-import { templateStore } from "../../runtime/sandbox/vm-choice.ts";
-import { defaultTemplateDirectory } from "../../runtime/vm/template/space.ts";
+import { defaultTemplateDirectory } from "../../runtime/factory/template/space.ts";
+import { templateStore } from "../../runtime/factory/vm-config.ts";
 import { leftovers } from "../harness/leftovers.ts";
 import { Commands } from "./command.ts";
 

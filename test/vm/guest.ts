@@ -1,12 +1,12 @@
 import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { TemplateStore } from "../../runtime/factory/template/store.ts";
+import { greet } from "../../runtime/factory/warm-up/warm-up.ts";
 import { connectAgent } from "../../runtime/guest/agent/connect.ts";
-import { greet } from "../../runtime/sandbox/warm.ts";
 import type { Machine } from "../../runtime/vm/machine.ts";
 import { findQemu } from "../../runtime/vm/qemu.ts";
 import type { MachineType, VmSpec } from "../../runtime/vm/spec.ts";
-import { TemplateStore } from "../../runtime/vm/template/store.ts";
 import { tscKhz } from "../../runtime/vm/tsc.ts";
 
 const IMAGE = join(import.meta.dirname, "..", "..", "out", "image");

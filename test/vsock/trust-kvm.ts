@@ -3,11 +3,11 @@
  * under it, which is more than the probe allows a host.
  */
 import { DEFAULT_SETTINGS_FILE, loadSettings } from "../../runtime/config/load.ts";
-import { factsDirectory } from "../../runtime/sandbox/vm-choice.ts";
+import { makePrivateFolder } from "../../runtime/factory/template/space.ts";
+import { factsDirectory } from "../../runtime/factory/vm-config.ts";
 import { verdictPlace } from "../../runtime/vm/accelerator.ts";
+import { remember } from "../../runtime/vm/host-cache.ts";
 import { findQemu } from "../../runtime/vm/qemu.ts";
-import { remember } from "../../runtime/vm/remembered.ts";
-import { makePrivateFolder } from "../../runtime/vm/template/space.ts";
 
 const [file = DEFAULT_SETTINGS_FILE] = process.argv.slice(2);
 const settings = loadSettings(file);

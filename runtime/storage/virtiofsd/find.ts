@@ -1,7 +1,7 @@
 import { accessSync, constants, realpathSync } from "node:fs";
 import { CaissonError } from "../../../protocol/errors.ts";
+import { factFile, recall, remember } from "../../vm/host-cache.ts";
 import { fileIdentity } from "../../vm/qemu.ts";
-import { factFile, recall, remember } from "../../vm/remembered.ts";
 
 /** Where distributions put it: Debian's Rust one, Debian 12's in C, Fedora's and Arch's, Alpine's. */
 const PLACES = ["/usr/libexec/virtiofsd", "/usr/lib/qemu/virtiofsd", "/usr/lib/virtiofsd"];

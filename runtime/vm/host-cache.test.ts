@@ -3,7 +3,7 @@ import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
-import { bootId, recall, remember } from "./remembered.ts";
+import { bootId, recall, remember } from "./host-cache.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "caisson-remembered-"));
 after(() => rmSync(folder, { recursive: true }));

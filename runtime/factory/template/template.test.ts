@@ -19,7 +19,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { VmSpec } from "../spec.ts";
+import type { VmSpec } from "../../vm/spec.ts";
 import { templateInputs, templateKey } from "./key.ts";
 import { type Manifest, seal } from "./manifest.ts";
 import { TemplateStore } from "./store.ts";

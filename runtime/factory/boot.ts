@@ -2,11 +2,11 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { CaissonError } from "../../protocol/errors.ts";
 import { formatError, systemErrorSentence } from "../text/errors.ts";
 import { log } from "../text/log.ts";
-import { type MachineDeath, startError, startTimeoutError } from "./death.ts";
+import { type ExitReason, startError, startTimeoutError } from "../vm/exit-reason.ts";
+import { type Machine, type StartOptions, startMachine } from "../vm/machine.ts";
+import type { VmSpec } from "../vm/spec.ts";
 import { type ForkedMachine, forkMachine } from "./fork-server/fork.ts";
 import type { ForkServer } from "./fork-server/fork-server.ts";
-import { type Machine, type StartOptions, startMachine } from "./machine.ts";
-import type { VmSpec } from "./spec.ts";
 
 export interface BootOptions extends StartOptions {
   /** How long one attempt may take until `ready` has returned. */
@@ -100,7 +100,7 @@ async function attemptBoot<T>(
 }
 
 /** What the work returns, unless the VM dies or the time is up first; a death is the better explanation of a failure. */
-async function orDeath<T>(work: Promise<T>, died: Promise<MachineDeath>, signal: AbortSignal): Promise<T> {
+async function orDeath<T>(work: Promise<T>, died: Promise<ExitReason>, signal: AbortSignal): Promise<T> {
   let giveUp: (() => void) | undefined;
   const aborted = new Promise<never>((_, reject) => {
     giveUp = () => reject(signal.reason as Error);

@@ -5,7 +5,7 @@ import { socketpair } from "../../native/posix/index.ts";
 export const FIRST_INHERITED = 3;
 
 /** The descriptors a child inherits: each is added under the number that the child will know it by. */
-export class Inheritance {
+export class InheritedFds {
   readonly #descriptors: number[] = [];
   readonly #owned: number[] = [];
 

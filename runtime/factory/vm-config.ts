@@ -11,10 +11,10 @@ import { type AcceleratorChoice, chooseAccelerator } from "../vm/accelerator.ts"
 import type { UidRange } from "../vm/jail/uids.ts";
 import { findQemu } from "../vm/qemu.ts";
 import type { Accelerator, Transport, VmSpec } from "../vm/spec.ts";
-import { defaultTemplateDirectory, makePrivateFolder } from "../vm/template/space.ts";
-import { TemplateStore } from "../vm/template/store.ts";
 import { tscKhz } from "../vm/tsc.ts";
 import { vsockProblem } from "../vm/vsock.ts";
+import { defaultTemplateDirectory, makePrivateFolder } from "./template/space.ts";
+import { TemplateStore } from "./template/store.ts";
 
 /** What does not depend on one sandbox: the host's abilities matched with the settings. */
 export type VmShape = Omit<VmSpec, "consoleLog">;

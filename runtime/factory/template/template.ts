@@ -1,7 +1,7 @@
 import { closeSync, constants, openSync, utimesSync } from "node:fs";
 import { join } from "node:path";
-import type { CloneSource } from "../machine.ts";
-import type { VmSpec } from "../spec.ts";
+import type { CloneSource } from "../../vm/machine.ts";
+import type { VmSpec } from "../../vm/spec.ts";
 import { templateInputs, templateKey } from "./key.ts";
 import { type Manifest, readManifest, sealHolds } from "./manifest.ts";
 

@@ -5,12 +5,12 @@ import { createInterface } from "node:readline";
 import { connectUnix, listenUnix, sendFds } from "../../../native/posix/index.ts";
 import { CaissonError } from "../../../protocol/errors.ts";
 import { socketAddress } from "../../state/socket-address.ts";
-import { Inheritance } from "../inheritance.ts";
-import { type CloneSource, launch, type MachineParts } from "../machine.ts";
-import { plugShare, unplugShare } from "../share-device.ts";
-import type { ShareServer } from "../share-server.ts";
-import { spawnForkServer } from "../spawn.ts";
-import type { VmSpec } from "../spec.ts";
+import { InheritedFds } from "../../vm/inherited-fds.ts";
+import { type CloneSource, launch, type MachineParts } from "../../vm/machine.ts";
+import { plugShare, unplugShare } from "../../vm/share-device.ts";
+import type { ShareServer } from "../../vm/share-server.ts";
+import { spawnForkServer } from "../../vm/spawn.ts";
+import type { VmSpec } from "../../vm/spec.ts";
 import { DESCRIPTION_FILE, type Description, type Roles, SOCKET_FILE } from "./fork-server.ts";
 
 const READY = "ready";
@@ -46,7 +46,7 @@ export class FutureForkServer implements AsyncDisposable {
    * @throws as startMachine() does.
    */
   static async start(spec: VmSpec, clone: CloneSource, folder: string, signal: AbortSignal): Promise<FutureForkServer> {
-    const inheritance = new Inheritance();
+    const inheritance = new InheritedFds();
     const { child, ours: maker } = inheritance.connect();
     try {
       const listener = inheritance.give(listen(join(folder, SOCKET_FILE)));

@@ -1,6 +1,6 @@
 import { Socket } from "node:net";
 import { constants } from "node:os";
-import type { QemuChild, QemuEnd } from "../spawn.ts";
+import type { QemuChild, QemuEnd } from "../../vm/spawn.ts";
 
 const LINE_LIMIT = 512;
 

@@ -6,7 +6,7 @@ import { CaissonError } from "../../protocol/errors.ts";
  */
 export type DeathReason = "killed" | "guest-panic" | "guest-reset" | "guest-shutdown" | "vm-error" | "qemu-exit";
 
-export interface MachineDeath {
+export interface ExitReason {
   reason: DeathReason;
   /** How it came about, as the end of a sentence that begins with "the VM": "was killed". */
   description: string;
@@ -34,9 +34,9 @@ export interface DeathFacts {
 }
 
 /** The cause behind the facts; a guest's own end is one only when nothing else explains it. */
-export function explainDeath(facts: DeathFacts): MachineDeath {
+export function explainDeath(facts: DeathFacts): ExitReason {
   const { consoleLines, qemuMessage } = facts;
-  const death = (reason: DeathReason, description: string): MachineDeath => ({
+  const death = (reason: DeathReason, description: string): ExitReason => ({
     reason,
     description,
     consoleLines,
@@ -57,12 +57,12 @@ export function explainDeath(facts: DeathFacts): MachineDeath {
 }
 
 /** The error for a VM that ended when it should not have: CAISSON_E_VM_DIED. */
-export function diedError(doing: string, death: MachineDeath): CaissonError {
+export function diedError(doing: string, death: ExitReason): CaissonError {
   return new CaissonError("CAISSON_E_VM_DIED", `${doing}: the VM ${death.description}.${evidence(death)}`);
 }
 
 /** The error for a VM that ended before it was ready: CAISSON_E_VM_START. */
-export function startError(death: MachineDeath): CaissonError {
+export function startError(death: ExitReason): CaissonError {
   return new CaissonError(
     "CAISSON_E_VM_START",
     `Cannot start the VM: it ${death.description} before its agent answered.${evidence(death)}`,
@@ -81,7 +81,7 @@ export function startTimeoutError(limitMs: number, consoleLines: readonly string
   );
 }
 
-function evidence({ consoleLines, qemuMessage }: Pick<MachineDeath, "consoleLines" | "qemuMessage">): string {
+function evidence({ consoleLines, qemuMessage }: Pick<ExitReason, "consoleLines" | "qemuMessage">): string {
   const qemu = qemuMessage === "" ? "" : ` QEMU said: ${qemuMessage}`;
   if (consoleLines.length === 0) return `${qemu} Its console is empty.`;
   return `${qemu} Last lines of its console:\n${consoleLines.map((line) => `  ${line}`).join("\n")}`;

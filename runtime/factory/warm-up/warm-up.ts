@@ -1,38 +1,38 @@
 import { join } from "node:path";
 import { type Duplex, Readable, Writable } from "node:stream";
-import { CaissonError } from "../../protocol/errors.ts";
-import type { NetworkDevice } from "../../protocol/generated/agent.ts";
-import type { Process, Spec } from "../../protocol/oci.ts";
-import type { Agent } from "../guest/agent/client.ts";
-import { connectAgent, PROTOCOL_MAJOR } from "../guest/agent/connect.ts";
-import { GuestClock } from "../guest/clock.ts";
-import { Container } from "../guest/container.ts";
-import { sandboxRequest } from "../guest/create-sandbox-request.ts";
-import type { GuestVm } from "../guest/guest-vm.ts";
-import { updateNetwork } from "../guest/network.ts";
-import type { ProcessIo } from "../guest/stdio/pump.ts";
-import { FIRST_GUEST_INDEX } from "../network/guest.ts";
-import { encodeBatch } from "../network/message.ts";
-import { defaultSpec } from "../oci/default-spec.ts";
-import { Share } from "../storage/share.ts";
-import type { Virtiofsd } from "../storage/virtiofsd/find.ts";
-import { startVirtiofsd } from "../storage/virtiofsd/process.ts";
-import { initialMac, type VmSpec } from "../vm/spec.ts";
-import type { Warm } from "../vm/template/build.ts";
-import { WARM_NETWORK, WARM_NETWORK_UNDONE } from "./warm-network.ts";
+import { CaissonError } from "../../../protocol/errors.ts";
+import type { NetworkDevice } from "../../../protocol/generated/agent.ts";
+import type { Process, Spec } from "../../../protocol/oci.ts";
+import type { Agent } from "../../guest/agent/client.ts";
+import { connectAgent, PROTOCOL_MAJOR } from "../../guest/agent/connect.ts";
+import { GuestClock } from "../../guest/clock.ts";
+import { Container } from "../../guest/container.ts";
+import { sandboxRequest } from "../../guest/create-sandbox-request.ts";
+import type { GuestVm } from "../../guest/guest-vm.ts";
+import { updateNetwork } from "../../guest/network.ts";
+import type { ProcessIo } from "../../guest/stdio/pump.ts";
+import { FIRST_GUEST_INDEX } from "../../network/guest.ts";
+import { encodeBatch } from "../../network/message.ts";
+import { defaultSpec } from "../../oci/default-spec.ts";
+import { Share } from "../../storage/share.ts";
+import type { Virtiofsd } from "../../storage/virtiofsd/find.ts";
+import { startVirtiofsd } from "../../storage/virtiofsd/process.ts";
+import { initialMac, type VmSpec } from "../../vm/spec.ts";
+import type { Warm } from "../template/build.ts";
+import { WARM_NETWORK, WARM_NETWORK_UNDONE } from "./network.ts";
 
 /** A root file system in the guest image with busybox in /bin. */
 const WARM_ROOTFS = "/usr/lib/caisson/warm";
 const WARM_ID = "warm";
-/** In /bin of the rehearsed container's root: any static program that ends at once. Containers have theirs looked for, too. */
-export const REHEARSED = "rehearsed";
+/** In /bin of the root of the container that warms up a fork server: any static program that ends at once. Containers have theirs looked for, too. */
+export const WARM_UP_PROGRAM = "warm-up";
 /**
  * The memory that is free next has had programs in it, which QEMU has translated: each page would have to be told apart from
  * its translations in every fork, when it is written to. So that is done once.
  */
 const OVERWRITING = ["dd", "if=/dev/zero", "of=/dev/shm/overwritten", "bs=64k", "count=320"];
 /** A VM is booted and then warmed within this many times the limit of a boot. */
-export const WARM_LIMIT_FACTOR = 2;
+export const WARM_UP_LIMIT_FACTOR = 2;
 /** Enough for V8 to have compiled, and mostly optimised, what a container's start runs through. */
 const ROUNDS = 6;
 
@@ -71,7 +71,7 @@ function checkNumber({ index, mac }: NetworkDevice): void {
  * clones run compiled code from memory that has been touched. It then ends its own connection, since a clone brings a new one, and the VM
  * is without the directory's device again. Needs a private mount namespace (storage/share.ts).
  */
-export function warmWith(virtiofsd: Virtiofsd): Warm {
+export function warmUpWith(virtiofsd: Virtiofsd): Warm {
   return async (machine, signal, folder) => {
     using undo = new DisposableStack();
     const share = undo.adopt(new Share(join(folder, "share")), (each) => each.close());
@@ -84,8 +84,8 @@ export function warmWith(virtiofsd: Virtiofsd): Warm {
   };
 }
 
-/** As warmWith(), for a QEMU that is to be forked: with a container whose files are the host's, as the sandboxes' are. */
-export async function rehearse(
+/** As warmUpWith(), for a QEMU that is to be forked: with a container whose files are the host's, as the sandboxes' are. */
+export async function warmUpForked(
   vm: Pick<VmSpec, "machine">,
   connection: Duplex,
   share: Share,
@@ -93,7 +93,7 @@ export async function rehearse(
   signal: AbortSignal,
 ): Promise<void> {
   await exercise(vm, connection, signal, { rounds: 1 }, async (agent) => {
-    const own = { ...defaultSpec(), process: processOf([REHEARSED]), root: { path: rootfs } };
+    const own = { ...defaultSpec(), process: processOf([WARM_UP_PROGRAM]), root: { path: rootfs } };
     try {
       await live(agent, share.addContainer(WARM_ID, own, rootfs, rootfs));
     } finally {

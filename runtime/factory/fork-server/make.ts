@@ -16,25 +16,25 @@ import { builtFile } from "../../../native/addon.ts";
 import { enterNetworkNamespace } from "../../network/namespace.ts";
 import { VmTaps } from "../../network/vm-taps.ts";
 import { endInWords } from "../../process/last-words.ts";
+import { leaveCgroups, SharedCgroup } from "../../sandbox/cgroup/cgroup.ts";
 import { dropMounts, enterPrivateMountNamespace } from "../../storage/mount-namespace.ts";
 import { Share } from "../../storage/share.ts";
 import type { Virtiofsd } from "../../storage/virtiofsd/find.ts";
 import { startVirtiofsd } from "../../storage/virtiofsd/process.ts";
 import { formatError } from "../../text/errors.ts";
 import { log } from "../../text/log.ts";
-import { FutureForkServer } from "../../vm/fork-server/start.ts";
-import { rest } from "../../vm/rest.ts";
+import { idle } from "../../vm/idle.ts";
 import type { VmSpec } from "../../vm/spec.ts";
-import type { Template } from "../../vm/template/template.ts";
-import { leaveCgroups, SharedCgroup } from "../cgroup/cgroup.ts";
-import { chooseVirtiofsd, chooseVm, templateStore } from "../vm-choice.ts";
-import { REHEARSED, rehearse, WARM_LIMIT_FACTOR, warmWith } from "../warm.ts";
+import type { Template } from "../template/template.ts";
+import { chooseVirtiofsd, chooseVm, templateStore } from "../vm-config.ts";
+import { WARM_UP_LIMIT_FACTOR, WARM_UP_PROGRAM, warmUpForked, warmUpWith } from "../warm-up/warm-up.ts";
 import { lockForkServer } from "./lock.ts";
 import { DONE, FORK_SERVER_CGROUP, type ForkServerParams } from "./spawn.ts";
+import { FutureForkServer } from "./start.ts";
 
 const STARTER_FD = 3;
 /** Each over a connection of its own, as the sandboxes' will be; after so many hardly anything is left to be translated. */
-const REHEARSALS = 4;
+const WARM_UPS = 4;
 const OWN_FOLDER = "maker-";
 /** Each has memory of its own, and few shapes of VMs are in use at a time: beside a new one so many stay, the last used. */
 const FORK_SERVERS = 3;
@@ -62,7 +62,7 @@ export async function makeForkServer(params: ForkServerParams): Promise<never> {
 }
 
 async function make({ settings, size, devices }: ForkServerParams): Promise<void> {
-  const limitMs = settings.bootTimeoutSeconds * 1000 * WARM_LIMIT_FACTOR;
+  const limitMs = settings.bootTimeoutSeconds * 1000 * WARM_UP_LIMIT_FACTOR;
   const signal = AbortSignal.timeout(limitMs);
   // QEMU stays in it, and so do its copies: their taps are in the sandboxes'.
   enterNetworkNamespace(undefined);
@@ -72,7 +72,7 @@ async function make({ settings, size, devices }: ForkServerParams): Promise<void
   const virtiofsd = await chooseVirtiofsd(settings);
   const spec = { ...shape, networks: taps.devices, consoleLog: "" };
   const templates = templateStore(settings);
-  using template = await templates.prepare(spec, warmWith(virtiofsd), { signal, limitMs });
+  using template = await templates.prepare(spec, warmUpWith(virtiofsd), { signal, limitMs });
   const lock = lockForkServer(template.folder);
   if (lock === undefined) return;
   for (const name of readdirSync(template.folder)) {
@@ -104,7 +104,7 @@ async function makeIn(
   const spec = { ...devices, consoleLog: join(folder, "console.log") };
   const rootfs = join(folder, "rootfs");
   for (const name of ["bin", "etc"]) mkdirSync(join(rootfs, name), { recursive: true });
-  copyFileSync(builtFile("container-init"), join(rootfs, "bin", REHEARSED));
+  copyFileSync(builtFile("container-init"), join(rootfs, "bin", WARM_UP_PROGRAM));
   writeFileSync(join(rootfs, "etc", "passwd"), "root:x:0:0:root:/root:/bin/sh\n");
   using undo = new DisposableStack();
   const share = undo.adopt(new Share(join(folder, "share")), (each) => each.close());
@@ -112,11 +112,11 @@ async function makeIn(
   await using ends = new AsyncDisposableStack();
   const files = ends.adopt(startVirtiofsd(virtiofsd, share.served), (each) => each.kill());
   await server.addShare(files, signal);
-  for (let round = 0; round < REHEARSALS; round++) {
-    await rehearse(spec, server.connect(), share, rootfs, signal);
-    await rest(server.pid, signal);
+  for (let round = 0; round < WARM_UPS; round++) {
+    await warmUpForked(spec, server.connect(), share, rootfs, signal);
+    await idle(server.pid, signal);
   }
   await server.removeShare(signal);
-  await rest(server.pid, signal);
+  await idle(server.pid, signal);
   await server.serve(template.folder, signal);
 }

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { DEFAULTS } from "../config/settings.ts";
 import { log } from "../text/log.ts";
-import { sandboxTemplates, usableFacts } from "./vm-choice.ts";
+import { sandboxTemplates, usableFacts } from "./vm-config.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "caisson-choice-"));
 const inFolder = (name: string) => join(folder, name);

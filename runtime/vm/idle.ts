@@ -14,7 +14,7 @@ const REST_LIMIT_MS = 10_000;
  * Waits until the guest sits idle after its agent lost the connection: a clone begins exactly where it was saved, and
  * should begin by waiting for us.
  */
-export async function rest(pid: number, signal: AbortSignal): Promise<void> {
+export async function idle(pid: number, signal: AbortSignal): Promise<void> {
   const limit = performance.now() + REST_LIMIT_MS;
   let before = wantedSeconds(pid);
   for (let quiet = 0; quiet < REST_WINDOWS && performance.now() < limit; ) {

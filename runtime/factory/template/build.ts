@@ -2,11 +2,11 @@ import { closeSync, mkdirSync, openSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { CaissonError } from "../../../protocol/errors.ts";
+import { diedError } from "../../vm/exit-reason.ts";
+import { idle } from "../../vm/idle.ts";
+import type { Machine } from "../../vm/machine.ts";
+import type { Trace, VmSpec } from "../../vm/spec.ts";
 import { bootMachine } from "../boot.ts";
-import { diedError } from "../death.ts";
-import type { Machine } from "../machine.ts";
-import { rest } from "../rest.ts";
-import type { Trace, VmSpec } from "../spec.ts";
 import { templateInputs, templateKey } from "./key.ts";
 import { type Manifest, seal } from "./manifest.ts";
 import { ScratchTaps } from "./scratch-taps.ts";
@@ -80,7 +80,7 @@ export async function buildTemplate(folder: string, spec: VmSpec, warm: Warm, op
 /** @throws CAISSON_E_VM_DIED when that is why it failed; else CAISSON_E_TEMPLATE or the signal's reason. */
 async function settleAndSave(machine: Machine, stateFd: number, signal: AbortSignal): Promise<void> {
   try {
-    await rest(machine.pid, signal);
+    await idle(machine.pid, signal);
     await save(machine, stateFd, signal);
   } catch (error) {
     signal.throwIfAborted();

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { type DeathFacts, diedError, explainDeath, startError, startTimeoutError } from "./death.ts";
+import { type DeathFacts, diedError, explainDeath, startError, startTimeoutError } from "./exit-reason.ts";
 
 const FACTS: DeathFacts = { killed: false, panicked: false, exitCode: 0, consoleLines: [], qemuMessage: "" };
 

@@ -1,8 +1,8 @@
 import { createHash } from "node:crypto";
 import { fstatSync } from "node:fs";
-import { commandLine } from "../command-line.ts";
-import { fileIdentity, identityOf } from "../qemu.ts";
-import type { VmSpec } from "../spec.ts";
+import { commandLine } from "../../vm/command-line.ts";
+import { fileIdentity, identityOf } from "../../vm/qemu.ts";
+import type { VmSpec } from "../../vm/spec.ts";
 
 /** Raised when what a template's folder holds, or how a guest is warmed, changes. */
 const FORMAT = 2;

@@ -1,6 +1,6 @@
 import { closeSync, openSync } from "node:fs";
 import { constants, openTap, setns, unshare } from "../../../native/posix/index.ts";
-import type { NetworkDevice } from "../spec.ts";
+import type { NetworkDevice } from "../../vm/spec.ts";
 
 /**
  * As many taps in a network namespace that nobody else is in, for a template to be made with: the guest's driver settles on

@@ -4,7 +4,6 @@ import { join } from "node:path";
 import { connectUnix, sendFds } from "../../../native/posix/index.ts";
 import { socketAddress } from "../../state/socket-address.ts";
 import { readBounded, SMALL_FILE } from "../../text/bounded-read.ts";
-import type { VmSpec } from "../spec.ts";
 
 /** In the template's folder: the socket at which it listens, and what it says of itself. */
 export const SOCKET_FILE = "fork-server.sock";
@@ -30,14 +29,6 @@ export interface Description {
 
 /** What asks a server to end, in place of a user. */
 const END = -1;
-
-/**
- * Whether such a VM can be forked. What the host's kernel has a part in (KVM, vhost) belongs to one process for good; and only
- * where code is translated is there much to be had.
- */
-export function canFork({ accelerator, transport }: Pick<VmSpec, "accelerator" | "transport">): boolean {
-  return accelerator === "tcg" && transport === "virtio-serial";
-}
 
 /** A connection to the fork server of a template; whoever does not ask it for a copy disposes of it. */
 export class ForkServer implements Disposable {

@@ -1,10 +1,10 @@
 /** A network for a guest's first device that leads nowhere, put up and taken down again while a template is warmed. */
-import { number } from "../network/attributes.ts";
-import { contentRequests, FIRST_GUEST_INDEX, linkRequests } from "../network/guest.ts";
-import { IFF_UP, ifinfomsg, RTM_NEWLINK } from "../network/link.ts";
-import type { Request } from "../network/message.ts";
-import type { Link, Survey } from "../network/survey.ts";
-import { initialMac } from "../vm/spec.ts";
+import { number } from "../../network/attributes.ts";
+import { contentRequests, FIRST_GUEST_INDEX, linkRequests } from "../../network/guest.ts";
+import { IFF_UP, ifinfomsg, RTM_NEWLINK } from "../../network/link.ts";
+import type { Request } from "../../network/message.ts";
+import type { Link, Survey } from "../../network/survey.ts";
+import { initialMac } from "../../vm/spec.ts";
 
 const ARPHRD_ETHER = 1;
 const AF_INET = 2;
