@@ -8,7 +8,7 @@ import { templateInputs, templateKey } from "../factory/template/key.ts";
 import { chooseVm, factsDirectory, hostSize, templateStore, type VmShape } from "../factory/vm-config.ts";
 import { greet } from "../factory/warm-up/warm-up.ts";
 import { connectAgent } from "../guest/agent/connect.ts";
-import { networkProblem } from "../network/abilities.ts";
+import { networkProblem } from "../network/kernel-features.ts";
 import { defaultSpec } from "../oci/default-spec.ts";
 import { bootId, recall, remember } from "../vm/host-cache.ts";
 import type { Machine } from "../vm/machine.ts";

@@ -5,7 +5,7 @@ import { CaissonError } from "../../protocol/errors.ts";
 import { DEFAULT_SETTINGS_FILE, loadSettings, type Settings } from "../config/load.ts";
 import { templateBytes } from "../factory/template/space.ts";
 import { chooseTransport, chooseVirtiofsd, qemuUsers, templateStore, usableFacts } from "../factory/vm-config.ts";
-import { networkProblem, vhostNetProblem } from "../network/abilities.ts";
+import { networkProblem, vhostNetProblem } from "../network/kernel-features.ts";
 import { cgroupMounts } from "../sandbox/cgroup/cgroup.ts";
 import { readBounded, SMALL_FILE } from "../text/bounded-read.ts";
 import { formatError } from "../text/errors.ts";

@@ -9,9 +9,9 @@ import { dropProcessLabels } from "../sandbox/spec/host-labels.ts";
 import { exitCodeOf } from "../text/errors.ts";
 import { collect, type Globals, refuse, verb } from "./command.ts";
 import { withDaemon } from "./daemon.ts";
+import { startExecMonitor } from "./exec-monitor.ts";
 import { applyFlags, commandProcess, type ProcessFlags } from "./exec-process.ts";
 import { type Execution, execDetached, execInForeground } from "./execution.ts";
-import { startKeeper } from "./keeper.ts";
 import { announcePid, checkTerminal, refusePreservedFds } from "./launch.ts";
 
 interface ExecFlags extends Omit<ProcessFlags, "noNewPrivs"> {
@@ -87,7 +87,7 @@ async function exec(globals: Globals, id: string, args: readonly string[], flags
     // Nobody waits for the process's end or changes its terminal's size: the daemon alone will do.
     const unnamed = [flags.pidFile, flags.pidfdSocket, flags.consoleSocket].every((flag) => flag === undefined);
     if (unnamed) await execDetached(client, execution);
-    else await startKeeper({ directory, execution }, (pid) => announcePid(flags, pid));
+    else await startExecMonitor({ directory, execution }, (pid) => announcePid(flags, pid));
     return 0;
   });
 }

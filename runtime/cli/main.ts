@@ -3,7 +3,7 @@ import { endInWords } from "../process/last-words.ts";
 import { tracePhase, traceTo } from "../process/trace.ts";
 import { codeOf, formatError } from "../text/errors.ts";
 import { log } from "../text/log.ts";
-import { KEEPER_WORD } from "./keeper-word.ts";
+import { EXEC_MONITOR_WORD } from "./exec-monitor-word.ts";
 import { runProgram } from "./program.ts";
 
 const STDERR = 2;
@@ -12,9 +12,9 @@ const STDERR = 2;
 export async function main(word: string, args: readonly string[]): Promise<void> {
   endInWords({ exitCode: 1 });
   try {
-    if (word === KEEPER_WORD) {
-      const { runKeeper } = await import("./keeper.ts");
-      process.exitCode = await runKeeper(JSON.parse(args[0] ?? ""));
+    if (word === EXEC_MONITOR_WORD) {
+      const { runExecMonitor } = await import("./exec-monitor.ts");
+      process.exitCode = await runExecMonitor(JSON.parse(args[0] ?? ""));
       return;
     }
     await runProgram(args, async (globals) => {

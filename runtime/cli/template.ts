@@ -8,7 +8,7 @@ import { FORK_SERVER_CGROUP, type ForkServerParams, spawnMaker } from "../factor
 import type { StoredTemplate } from "../factory/template/store.ts";
 import { chooseVirtiofsd, chooseVm, hostSize, templateStore } from "../factory/vm-config.ts";
 import { WARM_UP_LIMIT_FACTOR, warmUpWith } from "../factory/warm-up/warm-up.ts";
-import { networkProblem } from "../network/abilities.ts";
+import { networkProblem } from "../network/kernel-features.ts";
 import { loadBundle } from "../oci/bundle.ts";
 import { defaultSpec } from "../oci/default-spec.ts";
 import { removeWithin, SharedCgroup } from "../sandbox/cgroup/cgroup.ts";

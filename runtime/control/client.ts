@@ -3,7 +3,7 @@ import { connect, type Socket } from "node:net";
 import { CaissonError } from "../../protocol/errors.ts";
 import { now } from "../process/clock.ts";
 import { tracePhase } from "../process/trace.ts";
-import { readLines, writeLine } from "./lines.ts";
+import { readLines, writeLine } from "./ndjson.ts";
 import { fromWireError, type Response, type Verb, type Verbs } from "./protocol.ts";
 
 interface Pending {

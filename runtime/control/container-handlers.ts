@@ -4,12 +4,12 @@ import { setTimeout as delay } from "node:timers/promises";
 import { CaissonError } from "../../protocol/errors.ts";
 import type { Exit } from "../guest/exit-status.ts";
 import type { GuestProcess } from "../guest/process.ts";
+import { clientIo } from "./client-io.ts";
 import type { Creation } from "./creation.ts";
 import { endReason } from "./loss.ts";
 import type { ExecParams, ExitStatus } from "./protocol.ts";
-import { toContainerProcesses, toStats } from "./readings.ts";
 import type { ContainerHandlers } from "./server.ts";
-import { clientIo } from "./stdio.ts";
+import { toContainerProcesses, toStats } from "./stats.ts";
 
 const SIGKILL = constants.signals.SIGKILL;
 /** How long a container that is shut down may take to end and flush its files, before it is removed under it. */

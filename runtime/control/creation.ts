@@ -21,8 +21,8 @@ import type { NetworkChanges, StateRecord } from "../state/record.ts";
 import { removeState, reserveState, writeState } from "../state/store.ts";
 import { formatError } from "../text/errors.ts";
 import { log } from "../text/log.ts";
+import { openInitIo } from "./client-io.ts";
 import type { CreateParams } from "./protocol.ts";
-import { openInitIo } from "./stdio.ts";
 
 /** How long the end of a container may wait to be told for its output to be delivered. */
 const DELIVERY_LIMIT_MS = 500;

@@ -12,18 +12,18 @@ import { tracePhase, traceTo, writeTrace } from "../process/trace.ts";
 import { enterPrivateMountNamespace } from "../storage/mount-namespace.ts";
 import { formatError } from "../text/errors.ts";
 import { log } from "../text/log.ts";
+import { dropStandardStreams } from "./client-io.ts";
 import { containerHandlers, shutDown } from "./container-handlers.ts";
 import { type Creation, createFromBundle } from "./creation.ts";
-import { Front } from "./front.ts";
-import type { Keeping } from "./keeping.ts";
+import { ControlListener } from "./listener.ts";
 import { endReason, tellLoss } from "./loss.ts";
 import { type Home, Members } from "./members.ts";
+import type { Monitor } from "./monitor.ts";
 import { readPlaced } from "./placement.ts";
 import type { PodHome } from "./pod-home.ts";
 import type { CreateParams, JoinParams } from "./protocol.ts";
 import { type ContainerHandlers, type Handlers, serveControl } from "./server.ts";
 import type { DaemonLog } from "./spawn.ts";
-import { dropStandardStreams } from "./stdio.ts";
 
 /** Where the daemon finds the connection to the CLI that started it. */
 const INHERITED_FD = 3;
@@ -69,14 +69,14 @@ type Life =
   /** The container is created, running, paused or just ended: it knows which. */
   | { phase: "alive"; creation: Creation }
   /** The container is in the VM of another daemon. */
-  | { phase: "keeping"; keeping: Keeping }
+  | { phase: "monitoring"; monitor: Monitor }
   /** All containers of the VM are members. */
   | { phase: "pod"; home: Promise<PodHome> };
 
 const PLACES = { own: "its own", pod: "a new one, for its pod" };
 
 class Daemon {
-  readonly #front = new Front(() => ({ ...this.#own, ...this.#container() }));
+  readonly #listener = new ControlListener(() => ({ ...this.#own, ...this.#container() }));
   readonly #members = new Members(
     (params, signal) => this.#home(params, signal),
     () => this.#membersChanged(),
@@ -89,7 +89,7 @@ class Daemon {
   /** The connection of the process that started us: unless it says `detach`, the container's life hangs on it. */
   constructor(inherited: Socket, logging: DaemonLog) {
     this.#logging = logging;
-    this.#front.serve(inherited);
+    this.#listener.serve(inherited);
     inherited.once("close", () => {
       if (!this.#detached) this.#abandon();
     });
@@ -109,7 +109,7 @@ class Daemon {
       this.#detached = true;
       if (this.#life.phase === "alive") this.#life.creation.letGo();
       // Those of a container in another daemon's VM are taken.
-      else if (this.#life.phase === "keeping") dropStandardStreams(0, 1, 2);
+      else if (this.#life.phase === "monitoring") dropStandardStreams(0, 1, 2);
       return {};
     },
   };
@@ -117,7 +117,7 @@ class Daemon {
   readonly #alone = containerHandlers(() => this.#alive());
 
   #container(): ContainerHandlers {
-    return this.#life.phase === "keeping" ? this.#life.keeping.handlers : this.#alone;
+    return this.#life.phase === "monitoring" ? this.#life.monitor.handlers : this.#alone;
   }
 
   #alive(): Creation {
@@ -143,13 +143,13 @@ class Daemon {
       if (placed.placement.kind === "own") {
         const creation = await createFromBundle(params, placed, abort.signal);
         this.#life = { phase: "alive", creation };
-        await this.#front.listen(creation.controlSocket);
+        await this.#listener.listen(creation.controlSocket);
         void this.#follow(creation);
       } else {
-        const { Keeping: Keeper } = await import("./keeping.ts");
-        const keeping = await Keeper.begin(params, placed, this.#logging, abort.signal);
-        this.#life = { phase: "keeping", keeping };
-        void keeping.exit().then((exitCode) => this.#leave(exitCode));
+        const { Monitor } = await import("./monitor.ts");
+        const monitor = await Monitor.begin(params, placed, this.#logging, abort.signal);
+        this.#life = { phase: "monitoring", monitor };
+        void monitor.exit().then((exitCode) => this.#leave(exitCode));
       }
       return { pid: process.pid };
     } catch (error) {
@@ -176,7 +176,7 @@ class Daemon {
     const home = await this.#life.home.catch(() => undefined);
     if (!this.#members.isEmpty) return home?.moveInto(this.#members.cgroups);
     await home?.end();
-    // The last keeper is told that the end has come by ours.
+    // The last monitor is told that the end has come by ours.
     setImmediate(() => void this.#leave(home === undefined ? 1 : 0));
   }
 
@@ -198,7 +198,7 @@ class Daemon {
   #signalled(signal: number): void {
     const life = this.#life;
     if (life.phase === "alive") void life.creation.container.kill(signal).catch(() => {});
-    else if (life.phase === "keeping") life.keeping.kill(signal);
+    else if (life.phase === "monitoring") life.monitor.kill(signal);
     // A pod's daemon is nobody's OCI pid.
     else if (life.phase !== "pod" && signal !== constants.signals.SIGHUP) this.#abandon();
   }
@@ -208,13 +208,13 @@ class Daemon {
     const life = this.#life;
     if (life.phase === "idle") void this.#leave(1);
     else if (life.phase === "creating") life.abort.abort(new CaissonError("CAISSON_E_USAGE", "the caller went away"));
-    else if (life.phase === "keeping") life.keeping.abandon();
+    else if (life.phase === "monitoring") life.monitor.abandon();
     else if (life.phase === "alive") void shutDown(life.creation).catch((error) => log.error(formatError(error)));
   }
 
   /** Lets the last answers out, then ends. */
   async #leave(exitCode: number): Promise<void> {
-    await this.#front.close();
+    await this.#listener.close();
     this.#ended.resolve(exitCode);
   }
 }

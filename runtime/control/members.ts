@@ -8,11 +8,11 @@ import { withSources } from "../sandbox/spec/host-paths.ts";
 import { withMountTree } from "../storage/mount-tree.ts";
 import { formatError } from "../text/errors.ts";
 import { log } from "../text/log.ts";
+import { clientIo } from "./client-io.ts";
 import { containerHandlers, shutDown } from "./container-handlers.ts";
 import { Creation } from "./creation.ts";
-import { Front } from "./front.ts";
+import { ControlListener } from "./listener.ts";
 import type { JoinParams } from "./protocol.ts";
-import { clientIo } from "./stdio.ts";
 
 /** Where members are created. */
 export interface Home {
@@ -29,14 +29,14 @@ interface Member {
   over: Promise<void>;
 }
 
-/** Containers in this daemon's VM whose OCI pids are other processes: their keepers, which hold a connection each. */
+/** Containers in this daemon's VM whose OCI pids are other processes: their monitors, which hold a connection each. */
 export class Members {
   readonly #home: (params: JoinParams, signal: AbortSignal) => Promise<Home>;
   readonly #changed: () => Promise<void>;
   readonly #members = new Map<string, Member>();
   #joining = 0;
 
-  /** @param changed is waited for when one has gone, before its keeper ends, and called when one has not come to be. */
+  /** @param changed is waited for when one has gone, before its monitor ends, and called when one has not come to be. */
   constructor(home: (params: JoinParams, signal: AbortSignal) => Promise<Home>, changed: () => Promise<void>) {
     this.#home = home;
     this.#changed = changed;
@@ -61,7 +61,7 @@ export class Members {
     const { id, cgroup } = params.record;
     this.#joining += 1;
     const abort = new AbortController();
-    const gone = () => abort.abort(new CaissonError("CAISSON_E_STATE", `the keeper of container ${id} has gone`));
+    const gone = () => abort.abort(new CaissonError("CAISSON_E_STATE", `the monitor of container ${id} has gone`));
     connection.once("close", gone);
     try {
       // Engines start a container again as soon as the process that stood for it has ended.
@@ -70,15 +70,15 @@ export class Members {
       const home = await this.#home(params, abort.signal);
       const creation = await create(home, params, abort.signal);
       home.created?.(creation);
-      const front = new Front(() => ({
+      const listener = new ControlListener(() => ({
         ...containerHandlers(() => creation),
         create: refused,
         detach: refused,
         join: (other, from) => this.join(other, from),
       }));
-      const over = this.#follow(creation, front, connection);
+      const over = this.#follow(creation, listener, connection);
       this.#members.set(id, { cgroup, over });
-      await front.listen(creation.controlSocket);
+      await listener.listen(creation.controlSocket);
       if (connection.destroyed) throw abort.signal.reason;
       connection.once("close", () => void shutDown(creation).catch((error: unknown) => log.error(formatError(error))));
       return {};
@@ -90,15 +90,15 @@ export class Members {
     }
   }
 
-  async #follow(creation: Creation, front: Front, connection: Socket): Promise<void> {
+  async #follow(creation: Creation, listener: ControlListener, connection: Socket): Promise<void> {
     const { container } = creation;
     await creation.ended();
     await creation.end();
     this.#members.delete(container.id);
     await this.#changed();
-    // Its keeper waits with it for whoever reads the last output.
+    // Its monitor waits with it for whoever reads the last output.
     await container.wait();
-    await front.close();
+    await listener.close();
     connection.end();
   }
 }

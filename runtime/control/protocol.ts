@@ -17,7 +17,7 @@ export const MAX_LINE = 4 * 1024 * 1024;
 
 /**
  * Standard streams of a client process, which the daemon takes over with pidfd_getfd(2). For `exec --detach` the client is
- * a keeper: a process that outlives the verb, whose pid engines wait for and signal, and which ends as the process does.
+ * a monitor: a process that outlives the verb, whose pid engines wait for and signal, and which ends as the process does.
  */
 export interface ClientStdio {
   pid: number;
@@ -53,11 +53,11 @@ export interface CreateParams {
   systemdCgroup?: boolean | undefined;
 }
 
-/** A container for a VM that has others, or is to have. Who asks is its keeper: the process whose pid is the OCI pid. */
+/** A container for a VM that has others, or is to have. Who asks is its monitor: the process whose pid is the OCI pid. */
 export interface JoinParams {
   /** Runtime root, absolute. */
   root: string;
-  /** As the keeper has written it. */
+  /** As the monitor has written it. */
   record: StateRecord;
   /** The bundle's directory without symbolic links. */
   directory: string;
@@ -65,11 +65,11 @@ export interface JoinParams {
   config: Spec;
   /** As takeSharedMemory() has it. */
   sharedMemoryBytes: number;
-  /** The keeper's, or a terminal that it has opened. */
+  /** The monitor's, or a terminal that it has opened. */
   stdio: ClientStdio;
   /** The terminal's mode. */
   window?: TerminalMode | undefined;
-  /** A descriptor of the keeper's: what it sees mounted (storage/mount-tree.ts). */
+  /** A descriptor of the monitor's: what it sees mounted (storage/mount-tree.ts). */
   mounts: number;
   /** Settings file for the VM that a first container starts, absolute; the default one when missing. */
   settings?: string | undefined;

@@ -1,6 +1,6 @@
 import type { Socket } from "node:net";
 import { CaissonError } from "../../protocol/errors.ts";
-import { readLines, writeLine } from "./lines.ts";
+import { readLines, writeLine } from "./ndjson.ts";
 import { type Request, toWireError, type Verb, type Verbs } from "./protocol.ts";
 
 export type Handlers = {

@@ -2,9 +2,9 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { realtime } from "../../native/posix/index.ts";
 import type { Agent } from "./agent/client.ts";
-import { ClockKeeping } from "./clock-sync.ts";
+import { ClockSync } from "./clock-sync.ts";
 
-test("ClockKeeping slews what the guest's clock is off, and ends with the guest", async () => {
+test("ClockSync slews what the guest's clock is off, and ends with the guest", async () => {
   const aheadNs = 30_000_000n;
   const { promise, resolve } = Promise.withResolvers<bigint>();
   let calls = 0;
@@ -15,8 +15,8 @@ test("ClockKeeping slews what the guest's clock is off, and ends with the guest"
     const receivedNs = realtime() + aheadNs;
     return { receivedNs, answeredNs: receivedNs };
   };
-  const keeping = new ClockKeeping({ call } as unknown as Agent);
-  const running = keeping.run();
+  const sync = new ClockSync({ call } as unknown as Agent);
+  const running = sync.run();
   const hold = setInterval(() => {}, 1000);
   const slewNs = await promise;
   clearInterval(hold);
@@ -24,9 +24,9 @@ test("ClockKeeping slews what the guest's clock is off, and ends with the guest"
   await running;
 });
 
-test("ClockKeeping.end() ends it", async () => {
-  const keeping = new ClockKeeping({ call: () => assert.fail() } as unknown as Agent);
-  const running = keeping.run();
-  keeping.end();
+test("ClockSync.end() ends it", async () => {
+  const sync = new ClockSync({ call: () => assert.fail() } as unknown as Agent);
+  const running = sync.run();
+  sync.end();
   await running;
 });

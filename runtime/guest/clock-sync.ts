@@ -16,7 +16,7 @@ const CALL_LIMIT_MS = 5000;
 const TOLERANCE_NS = 200_000n;
 
 /** Keeps a guest's clock at this host's, by slewing it. */
-export class ClockKeeping {
+export class ClockSync {
   readonly #agent: Agent;
   readonly #stop = new AbortController();
 

@@ -1,4 +1,4 @@
-import type { Link } from "./survey.ts";
+import type { Link } from "./dump.ts";
 
 /**
  * Which network device each interface has, by the interface's index. One that has a device keeps it. Interfaces whose name

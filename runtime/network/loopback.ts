@@ -4,6 +4,7 @@
  * (Documentation/networking/ip-sysctl.rst, route_localnet), and the guest takes it for its own.
  */
 import { nested, number, text } from "./attributes.ts";
+import type { Link } from "./dump.ts";
 import { IFLA, ifinfomsg, RTM_NEWLINK } from "./link.ts";
 import { NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE, type Request } from "./message.ts";
 import {
@@ -15,8 +16,7 @@ import {
   TCA_OPTIONS,
   TCA_U32,
   tcmsg,
-} from "./redirection.ts";
-import type { Link } from "./survey.ts";
+} from "./tc-requests.ts";
 
 /** Between the host's end and the guest alone; link-local, so that nobody routes it. */
 const HOST_ADDRESS = Buffer.from([169, 254, 203, 1]);

@@ -4,8 +4,8 @@ import type { Spec } from "../../protocol/oci.ts";
 import type { ConnectedInterface, NetworkChanges } from "../state/record.ts";
 import type { NetworkDevice } from "../vm/spec.ts";
 import { assignDevices } from "./assignment.ts";
-import { connect, disconnect, planConnections } from "./connection.ts";
-import { contentRequests, FIRST_GUEST_INDEX, linkRequests, moveRequests } from "./guest.ts";
+import { type Dump, type Link, readLinks, readNamespace } from "./dump.ts";
+import { contentRequests, FIRST_GUEST_INDEX, linkRequests, moveRequests } from "./guest-requests.ts";
 import {
   GUEST_ADDRESS,
   guestAccessRequests,
@@ -19,7 +19,7 @@ import { encodeBatch, type Request } from "./message.ts";
 import { hasNameServer, NAME_SERVER } from "./name-server.ts";
 import { currentNamespaceInode, enterNetworkNamespace, isCurrentNamespace } from "./namespace.ts";
 import { selectLinks } from "./selection.ts";
-import { type Link, readLinks, readNamespace, type Survey } from "./survey.ts";
+import { connect, disconnect, planConnections } from "./tc-redirect.ts";
 import { transact } from "./transact.ts";
 import { VmTaps } from "./vm-taps.ts";
 
@@ -89,13 +89,13 @@ export class SandboxNetwork {
       this.#taps.addSpare(isTemporary);
       return [];
     }
-    const survey = readNamespace(this.#socket);
-    const links = selectLinks(survey.links);
+    const dump = readNamespace(this.#socket);
+    const links = selectLinks(dump.links);
     for (const _ of links) this.#taps.add(isTemporary);
     if (links.length === 0) this.#taps.addSpare(isTemporary);
     this.#shared = this.#path !== undefined || (links.length > 0 && !this.#hasUserNamespace);
-    this.#connect(survey, links);
-    return this.#shared ? this.#tell(survey, 0).flatMap(({ requests }) => requests) : [];
+    this.#connect(dump, links);
+    return this.#shared ? this.#tell(dump, 0).flatMap(({ requests }) => requests) : [];
   }
 
   /** How many network devices the VM has. */
@@ -127,12 +127,12 @@ export class SandboxNetwork {
    */
   refresh(pid: number): GuestRequests[] {
     if (this.#isBare()) return [];
-    const survey = readNamespace(this.#socket);
-    const links = selectLinks(survey.links);
+    const dump = readNamespace(this.#socket);
+    const links = selectLinks(dump.links);
     const late = links.filter(({ index }) => !this.#devices.has(index));
     this.#requireDevices(late);
-    this.#connect(survey, late);
-    return this.#tell(survey, this.#shared ? 0 : pid);
+    this.#connect(dump, late);
+    return this.#tell(dump, this.#shared ? 0 : pid);
   }
 
   /**
@@ -249,19 +249,19 @@ export class SandboxNetwork {
     );
   }
 
-  #connect(survey: Survey, links: readonly Link[]): void {
+  #connect(dump: Dump, links: readonly Link[]): void {
     if (links.length === 0) return;
     this.#connected.push(...planConnections(this.#socket, links));
     if (this.#path !== undefined) this.#save(this.#changes(this.#path));
     this.#devices = assignDevices(links, this.#devices, this.#taps.count);
     for (const link of links) {
-      connect(this.#socket, link, this.#taps.at(this.#devices.get(link.index) ?? -1), survey.links);
+      connect(this.#socket, link, this.#taps.at(this.#devices.get(link.index) ?? -1), dump.links);
     }
   }
 
   /** What the guest does not know yet, in the network namespace of that process (0: the guest's own). */
-  #tell(survey: Survey, pid: number): GuestRequests[] {
-    const present = survey.links.filter(({ index }) => this.#devices.has(index));
+  #tell(dump: Dump, pid: number): GuestRequests[] {
+    const present = dump.links.filter(({ index }) => this.#devices.has(index));
     const toMove = pid === 0 ? [] : present.filter(({ index }) => !this.#moved.has(index));
     for (const link of toMove) {
       this.#moved.add(link.index);
@@ -272,15 +272,15 @@ export class SandboxNetwork {
       {
         pid: 0,
         requests: [
-          ...this.#untold(linkRequests({ ...survey, links: toMove }, this.#devices)),
+          ...this.#untold(linkRequests({ ...dump, links: toMove }, this.#devices)),
           ...moveRequests(toMove, this.#devices, pid),
         ],
       },
       {
         pid,
         requests: this.#untold([
-          ...linkRequests({ ...survey, links: staying }, this.#devices),
-          ...contentRequests(survey, this.#devices),
+          ...linkRequests({ ...dump, links: staying }, this.#devices),
+          ...contentRequests(dump, this.#devices),
         ]),
       },
     ];

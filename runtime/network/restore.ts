@@ -1,9 +1,9 @@
 import { statfsSync, statSync } from "node:fs";
 import { NetlinkSocket } from "../../native/posix/netlink.ts";
 import type { NetworkChanges } from "../state/record.ts";
-import { disconnect } from "./connection.ts";
 import { ownLoopback } from "./loopback.ts";
 import { inNetworkNamespace } from "./namespace.ts";
+import { disconnect } from "./tc-redirect.ts";
 import { transact } from "./transact.ts";
 
 /** linux/magic.h */

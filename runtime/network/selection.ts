@@ -1,7 +1,7 @@
 /** Which interfaces of a network namespace the VM gets. */
 import { CaissonError } from "../../protocol/errors.ts";
+import type { Link } from "./dump.ts";
 import { IFF_LOOPBACK, IFF_UP } from "./link.ts";
-import type { Link } from "./survey.ts";
 
 const ARPHRD_ETHER = 1;
 /** The names of our taps begin with it, and no other interface's should. */

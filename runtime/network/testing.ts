@@ -2,9 +2,9 @@
 import { execFileSync } from "node:child_process";
 import { closeSync, openSync } from "node:fs";
 import { NetlinkSocket } from "../../native/posix/netlink.ts";
+import type { Link } from "./dump.ts";
 import { IFF_UP, IN6_ADDR_GEN_MODE_EUI64 } from "./link.ts";
 import { inNetworkNamespace } from "./namespace.ts";
-import type { Link } from "./survey.ts";
 
 /** A veth that is up, but for what is given. */
 export function link(given: Partial<Link> = {}): Link {

@@ -11,7 +11,7 @@ import { greet, WARM_UP_LIMIT_FACTOR, warmUpWith } from "../factory/warm-up/warm
 import type { Agent } from "../guest/agent/client.ts";
 import { connectAgent } from "../guest/agent/connect.ts";
 import { GuestClock } from "../guest/clock.ts";
-import { ClockKeeping } from "../guest/clock-sync.ts";
+import { ClockSync } from "../guest/clock-sync.ts";
 import { Container, type TerminalMode } from "../guest/container.ts";
 import { sandboxRequest } from "../guest/create-sandbox-request.ts";
 import type { GuestVm } from "../guest/guest-vm.ts";
@@ -91,7 +91,7 @@ export class Sandbox implements GuestVm {
   #hasContainer = false;
   /** Set right for the first container: programs that run already would see it step. */
   #clock: GuestClock | undefined;
-  readonly #clockKeeping: ClockKeeping;
+  readonly #clockSync: ClockSync;
 
   private constructor(
     { machine, value: agent }: Booted<Agent>,
@@ -107,7 +107,7 @@ export class Sandbox implements GuestVm {
     this.share = share;
     this.machine = machine;
     this.agent = agent;
-    this.#clockKeeping = new ClockKeeping(agent);
+    this.#clockSync = new ClockSync(agent);
   }
 
   /**
@@ -199,7 +199,7 @@ export class Sandbox implements GuestVm {
       if (isFirst) {
         container.beforeStart = async () => {
           await this.#refreshNetwork(container.init.pid);
-          void this.#clockKeeping.run();
+          void this.#clockSync.run();
         };
       }
       this.#hasContainer = true;
@@ -258,7 +258,7 @@ export class Sandbox implements GuestVm {
 
   /** Ends the VM at once and releases what it held on the host. May be called again. */
   async kill(): Promise<void> {
-    this.#clockKeeping.end();
+    this.#clockSync.end();
     this.agent.close();
     await this.machine.kill();
     this.#network?.close();

@@ -5,7 +5,7 @@ export const SHIM_DAEMON_WORD = "shim-daemon";
 export const SHIM_NAME = "containerd-shim-caisson-v2";
 
 export interface ShimDaemonParams {
-  /** containerd's own socket, its namespace, and the pod or container: what the places are made of. */
+  /** containerd's own socket, its namespace, and the pod or container: what the paths are made of. */
   address: string;
   namespace: string;
   group: string;

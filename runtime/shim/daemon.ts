@@ -11,9 +11,9 @@ import { formatError } from "../text/errors.ts";
 import { log } from "../text/log.ts";
 import { serve } from "../ttrpc/server.ts";
 import type { ShimDaemonParams } from "./daemon-word.ts";
-import { Publisher } from "./events.ts";
-import { ENGINE, SHIM_ROOT, shimPlaces } from "./places.ts";
+import { ENGINE, SHIM_ROOT, shimPaths } from "./paths.ts";
 import { ShimPod } from "./pod.ts";
+import { Publisher } from "./publisher.ts";
 import { ShimSandbox } from "./sandbox.ts";
 import { sandboxServices } from "./sandbox-service.ts";
 import { taskServices } from "./service.ts";
@@ -55,7 +55,7 @@ export async function runShimDaemon(params: ShimDaemonParams): Promise<never> {
 }
 
 class ShimDaemon {
-  readonly #places: ReturnType<typeof shimPlaces>;
+  readonly #paths: ReturnType<typeof shimPaths>;
   readonly #publisher: Publisher;
   readonly #sandbox: ShimSandbox;
   readonly #tasks: Tasks;
@@ -67,19 +67,19 @@ class ShimDaemon {
   #lastHeard = performance.now();
 
   constructor({ address, namespace, group, ttrpcAddress, bundle, options }: ShimDaemonParams) {
-    this.#places = shimPlaces(address, namespace, group);
+    this.#paths = shimPaths(address, namespace, group);
     this.#publisher = new Publisher(ttrpcAddress, namespace);
-    this.#record = newRecord(this.#places.key, bundle, {
+    this.#record = newRecord(this.#paths.key, bundle, {
       [ENGINE]: address,
       "io.caisson.shim.namespace": namespace,
       "io.caisson.shim.group": group,
     });
-    const pod = new ShimPod(this.#places, (changes) => {
+    const pod = new ShimPod(this.#paths, (changes) => {
       this.#record = { ...this.#record, ...changes };
       writeState(SHIM_ROOT, this.#record);
     });
     const given = options === "" ? undefined : Any.decode(Buffer.from(options, "base64"));
-    this.#sandbox = new ShimSandbox(pod, given, this.#places.sandbox);
+    this.#sandbox = new ShimSandbox(pod, given, this.#paths.sandbox);
     this.#tasks = new Tasks({ pod, sandbox: this.#sandbox, namespace, publisher: this.#publisher });
   }
 
@@ -112,7 +112,7 @@ class ShimDaemon {
     this.#server = server;
     const listening = Promise.withResolvers<void>();
     server.once("error", listening.reject);
-    server.listen(this.#places.socket, listening.resolve);
+    server.listen(this.#paths.socket, listening.resolve);
     await listening.promise;
     for (const signal of ["SIGTERM", "SIGINT"] as const) process.on(signal, () => void this.#leave());
     setInterval(() => this.#leaveIfForgotten(), FORGOTTEN_AFTER_MS / 4).unref();
@@ -135,7 +135,7 @@ class ShimDaemon {
       await this.#publisher.close(FAREWELL_LIMIT_MS);
       this.#server?.close();
       for (const connection of this.#connections) connection.end();
-      removeState(SHIM_ROOT, this.#places.key);
+      removeState(SHIM_ROOT, this.#paths.key);
     } catch (error) {
       log.error(formatError(error));
     }

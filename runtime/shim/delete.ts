@@ -11,7 +11,7 @@ import { removeStopped } from "../sandbox/cleanup.ts";
 import { Client } from "../ttrpc/client.ts";
 import { timestamp } from "./any.ts";
 import type { ShimFlags } from "./flags.ts";
-import { SHIM_ROOT, shimPlaces } from "./places.ts";
+import { SHIM_ROOT, shimPaths } from "./paths.ts";
 import { TASK_SERVICES } from "./service-names.ts";
 import { answers, groupOf, stateOf } from "./start.ts";
 
@@ -26,7 +26,7 @@ const CALL_LIMIT_MS = 3000;
 export async function deleteContainer(flags: ShimFlags): Promise<Uint8Array> {
   const { id, address, namespace } = flags;
   const group = bundleGroup(flags.bundle || process.cwd()) ?? id;
-  const { key, socket } = shimPlaces(address, namespace, group);
+  const { key, socket } = shimPaths(address, namespace, group);
   const state = stateOf(key);
   if (state !== undefined) {
     if (state.status === "stopped") await removeStopped(SHIM_ROOT, state);

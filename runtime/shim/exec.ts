@@ -3,7 +3,7 @@ import type { Process } from "../../protocol/oci.ts";
 import type { Container, WindowSize } from "../guest/container.ts";
 import type { Exit } from "../guest/exit-status.ts";
 import type { GuestProcess } from "../guest/process.ts";
-import { openStdio, type ShimIo, STALL_LIMIT_MS, type StdioPaths } from "./stdio.ts";
+import { openStdio, type ShimIo, STALL_LIMIT_MS, type StdioPaths } from "./task-io.ts";
 
 /** The life of a process that Exec adds. */
 type Phase =

@@ -12,8 +12,8 @@ import type { Creation } from "../control/creation.ts";
 import { Agent } from "../guest/agent/client.ts";
 import { Container } from "../guest/container.ts";
 import { defaultSpec } from "../oci/default-spec.ts";
-import type { TaskEvents } from "./announce.ts";
 import { Task } from "./task.ts";
+import type { TaskEvents } from "./task-events.ts";
 
 const EXECS = 3000;
 /** The first ones fill caches that keep their size. */

@@ -15,7 +15,7 @@ import { listStates, readFormerState, readState } from "../state/store.ts";
 import { formatStartAnswer, readStartInput } from "./bootstrap.ts";
 import { SHIM_DAEMON_WORD, type ShimDaemonParams } from "./daemon-word.ts";
 import type { ShimFlags } from "./flags.ts";
-import { ENGINE, SHIM_ROOT, shimPlaces } from "./places.ts";
+import { ENGINE, SHIM_ROOT, shimPaths } from "./paths.ts";
 
 /** How long two starts of one pod's daemon may take to agree which one is it. */
 const START_LIMIT_MS = 10_000;
@@ -33,13 +33,13 @@ export async function start(flags: ShimFlags, input: Uint8Array): Promise<string
   const { version, options: given } = readStartInput(input, flags, process.env["MAX_SHIM_VERSION"]);
   const group = groupOf(bundle) ?? flags.id;
   const { address, namespace, debug } = flags;
-  const places = shimPlaces(address, namespace, group);
+  const paths = shimPaths(address, namespace, group);
   const ttrpcAddress = process.env["TTRPC_ADDRESS"] ?? "";
   const options = given === undefined ? "" : Buffer.from(Any.encode(given).finish()).toString("base64");
   const params = { address, namespace, group, ttrpcAddress, bundle, options, log: logFifo(bundle), debug };
   if (address === "") await removeAbandoned();
-  await ensureDaemon(places.socket, places.key, params);
-  const socket = `unix://${places.socket}`;
+  await ensureDaemon(paths.socket, paths.key, params);
+  const socket = `unix://${paths.socket}`;
   // containerd 1.6 finds the daemon by it after a restart; later ones write their own.
   writeFileSync(join(bundle, "address"), socket);
   // CRI-O has no address of its own, and took whatever is printed for ours up to 1.36.

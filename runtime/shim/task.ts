@@ -4,9 +4,9 @@ import { Status } from "../../protocol/generated/containerd/types.ts";
 import type { Process } from "../../protocol/oci.ts";
 import type { Container, WindowSize } from "../guest/container.ts";
 import type { Exit } from "../guest/exit-status.ts";
-import type { TaskEvents } from "./announce.ts";
 import { ExecEntry } from "./exec.ts";
-import { type ShimIo, STALL_LIMIT_MS, type StdioPaths } from "./stdio.ts";
+import type { TaskEvents } from "./task-events.ts";
+import { type ShimIo, STALL_LIMIT_MS, type StdioPaths } from "./task-io.ts";
 
 /** How long the end of a container waits for the ends of its other processes to be told first. */
 const EXECS_LIMIT_MS = 2000;

@@ -16,15 +16,15 @@ import type {
 } from "../../protocol/generated/containerd/task.ts";
 import type { Exit } from "../guest/exit-status.ts";
 import { validateProcess, validateResources } from "../oci/validate.ts";
-import { TaskEvents } from "./announce.ts";
 import { packAny, timestamp, unpackOci } from "./any.ts";
-import type { Publisher } from "./events.ts";
 import { toMetrics } from "./metrics.ts";
 import { sumMetrics } from "./metrics-sum.ts";
 import type { ShimPod } from "./pod.ts";
+import type { Publisher } from "./publisher.ts";
 import type { ShimSandbox } from "./sandbox.ts";
-import { openStdio } from "./stdio.ts";
 import { Task } from "./task.ts";
+import { TaskEvents } from "./task-events.ts";
+import { openStdio } from "./task-io.ts";
 
 export interface TasksOptions {
   pod: ShimPod;

@@ -119,15 +119,15 @@ test("the VM of a container of its own ends with it, and takes those along that 
   assert.deepEqual(await host.remains(), []);
 });
 
-for (const whose of ["keeper", "daemon"] as const) {
+for (const whose of ["monitor", "daemon"] as const) {
   test(`kill -9 of a ${whose} leaves nothing of its containers`, async () => {
     using first = podBundle();
     const pod = await host.start(first);
     using second = joining(await pidOf(pod), OF_PODS, "sleep", "1000");
     const member = await host.start(second);
-    const keepers = [await pidOf(pod), await pidOf(member)];
-    if (whose === "keeper") {
-      process.kill(keepers[1] as number, "SIGKILL");
+    const monitors = [await pidOf(pod), await pidOf(member)];
+    if (whose === "monitor") {
+      process.kill(monitors[1] as number, "SIGKILL");
       await until(async () => (await host.status(member)) === "stopped");
       await host.ok(["delete", member]);
       assert.equal(await host.ok(["exec", pod, "echo", "still there"]), "still there\n");
@@ -136,7 +136,7 @@ for (const whose of ["keeper", "daemon"] as const) {
       await host.ok(["delete", "--force", member]);
     } else {
       const all = host.leftovers().map((line) => Number(/^process (\d+): .*sandbox-daemon/.exec(line)?.[1] ?? 0));
-      const daemon = all.find((pid) => pid > 0 && !keepers.includes(pid)) ?? 0;
+      const daemon = all.find((pid) => pid > 0 && !monitors.includes(pid)) ?? 0;
       assert.equal(daemons(), 3);
       process.kill(daemon, "SIGKILL");
       await until(async () => (await host.status(member)) === "stopped" && (await host.status(pod)) === "stopped");
@@ -196,7 +196,7 @@ test("a container that joins another's user and pid namespaces is known by a pid
   assert.deepEqual(await host.remains(), []);
 });
 
-test("delete of a member whose keeper was killed leaves the VM, which is in its cgroup, to the others", async () => {
+test("delete of a member whose monitor was killed leaves the VM, which is in its cgroup, to the others", async () => {
   using first = podBundle();
   const pod = await host.start(first);
   using one = joining(await pidOf(pod), OF_PODS, "sleep", "1000");

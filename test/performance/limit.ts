@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { sandboxSize } from "../../runtime/config/load.ts";
 import { ScratchTaps } from "../../runtime/factory/template/scratch-taps.ts";
 import { chooseVm, hostSize, templateStore } from "../../runtime/factory/vm-config.ts";
-import { networkProblem } from "../../runtime/network/abilities.ts";
+import { networkProblem } from "../../runtime/network/kernel-features.ts";
 import { loadBundle } from "../../runtime/oci/bundle.ts";
 import { startMachine } from "../../runtime/vm/machine.ts";
 import { ANY_TAP, type VmSpec } from "../../runtime/vm/spec.ts";

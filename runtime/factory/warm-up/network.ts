@@ -1,9 +1,9 @@
 /** A network for a guest's first device that leads nowhere, put up and taken down again while a template is warmed. */
 import { number } from "../../network/attributes.ts";
-import { contentRequests, FIRST_GUEST_INDEX, linkRequests } from "../../network/guest.ts";
+import type { Dump, Link } from "../../network/dump.ts";
+import { contentRequests, FIRST_GUEST_INDEX, linkRequests } from "../../network/guest-requests.ts";
 import { IFF_UP, ifinfomsg, RTM_NEWLINK } from "../../network/link.ts";
 import type { Request } from "../../network/message.ts";
-import type { Link, Survey } from "../../network/survey.ts";
 import { initialMac } from "../../vm/spec.ts";
 
 const ARPHRD_ETHER = 1;
@@ -34,7 +34,7 @@ const LINK: Link = {
   lower: undefined,
 };
 
-const SURVEY: Survey = {
+const DUMP: Dump = {
   links: [LINK],
   addresses: [{ header: ifaddrmsg(LINK.index), attributes: [{ type: IFA_LOCAL, value: ADDRESS }] }],
   routes: [
@@ -48,7 +48,7 @@ const SURVEY: Survey = {
 };
 const DEVICES = new Map([[LINK.index, 0]]);
 
-export const WARM_NETWORK: readonly Request[] = [...linkRequests(SURVEY, DEVICES), ...contentRequests(SURVEY, DEVICES)];
+export const WARM_NETWORK: readonly Request[] = [...linkRequests(DUMP, DEVICES), ...contentRequests(DUMP, DEVICES)];
 
 export const WARM_NETWORK_UNDONE: readonly Request[] = [
   {

@@ -11,7 +11,7 @@ import { sandboxRequest } from "../../guest/create-sandbox-request.ts";
 import type { GuestVm } from "../../guest/guest-vm.ts";
 import { updateNetwork } from "../../guest/network.ts";
 import type { ProcessIo } from "../../guest/stdio/pump.ts";
-import { FIRST_GUEST_INDEX } from "../../network/guest.ts";
+import { FIRST_GUEST_INDEX } from "../../network/guest-requests.ts";
 import { encodeBatch } from "../../network/message.ts";
 import { defaultSpec } from "../../oci/default-spec.ts";
 import { Share } from "../../storage/share.ts";

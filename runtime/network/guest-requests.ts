@@ -1,6 +1,7 @@
 /** The requests that give the guest's interfaces what those of the network namespace have. A pure function. */
 import { CaissonError } from "../../protocol/errors.ts";
 import { number, text } from "./attributes.ts";
+import type { Dump, Link } from "./dump.ts";
 import {
   addressMode,
   IFF_NOARP,
@@ -12,9 +13,8 @@ import {
   RTM_NEWLINK,
 } from "./link.ts";
 import type { Request } from "./message.ts";
-import { guestAddress, guestNeighbour, guestRoutes, guestRule, isLinkLocal } from "./objects.ts";
 import { isLoopback, isUp } from "./selection.ts";
-import type { Link, Survey } from "./survey.ts";
+import { guestAddress, guestNeighbour, guestRoutes, guestRule, isLinkLocal } from "./to-guest.ts";
 
 /**
  * The guest numbers its interfaces by the order of their devices, after loopback (1). The agent tells when that is not so
@@ -30,7 +30,7 @@ export type Devices = ReadonlyMap<number, number>;
  * The links themselves: address, MTU and name. They are down before and after. Their link-local addresses are among those that
  * are copied; a link that has none yet, since it has only just come up, makes the same in the guest by itself.
  */
-export function linkRequests({ links, addresses }: Pick<Survey, "links" | "addresses">, devices: Devices): Request[] {
+export function linkRequests({ links, addresses }: Pick<Dump, "links" | "addresses">, devices: Devices): Request[] {
   const known = new Set(addresses.filter(isLinkLocal).map(({ header }) => header.readUInt32LE(4)));
   return connected(links, devices).map(({ link, index }) => ({
     type: RTM_NEWLINK,
@@ -61,15 +61,15 @@ export function moveRequests(links: readonly Link[], devices: Devices, pid: numb
 }
 
 /** What the links carry: that they are up, addresses, routes, rules and static neighbours, in an order that works. */
-export function contentRequests(survey: Survey, devices: Devices): Request[] {
-  const links = connected(survey.links, devices);
+export function contentRequests(dump: Dump, devices: Devices): Request[] {
+  const links = connected(dump.links, devices);
   const indexes = new Map(links.map(({ link, index }) => [link.index, index]));
-  for (const link of survey.links) if (isLoopback(link)) indexes.set(link.index, LOOPBACK_INDEX);
+  for (const link of dump.links) if (isLoopback(link)) indexes.set(link.index, LOOPBACK_INDEX);
   const guestIndex = (index: number): number | undefined => indexes.get(index);
   const throughIndex = (index: number, what: string): number => {
     const found = indexes.get(index);
     if (found !== undefined) return found;
-    const name = survey.links.find((link) => link.index === index)?.name ?? `interface ${index}`;
+    const name = dump.links.find((link) => link.index === index)?.name ?? `interface ${index}`;
     throw new CaissonError(
       "CAISSON_E_NETWORK",
       `cannot copy ${what} into the VM: it leads through ${name}, which the VM does not get`,
@@ -77,10 +77,10 @@ export function contentRequests(survey: Survey, devices: Devices): Request[] {
   };
   return [
     ...links.filter(({ link }) => isUp(link)).map(({ link, index }) => upRequest(link, index)),
-    ...survey.addresses.flatMap((entry) => guestAddress(entry, guestIndex)),
-    ...guestRoutes(survey.routes, throughIndex),
-    ...survey.rules.flatMap(guestRule),
-    ...survey.neighbours.flatMap((entry) => guestNeighbour(entry, guestIndex)),
+    ...dump.addresses.flatMap((entry) => guestAddress(entry, guestIndex)),
+    ...guestRoutes(dump.routes, throughIndex),
+    ...dump.rules.flatMap(guestRule),
+    ...dump.neighbours.flatMap((entry) => guestNeighbour(entry, guestIndex)),
   ];
 }
 

@@ -30,7 +30,7 @@ export interface Link {
   lower: number | undefined;
 }
 
-export interface Survey {
+export interface Dump {
   links: readonly Link[];
   addresses: readonly Entry[];
   routes: readonly Entry[];
@@ -51,7 +51,7 @@ const IFLA_INET6_CONF = 2;
 const DISABLE_IPV6 = 26;
 
 /** Reads the namespace that the socket is in. A few system calls. */
-export function readNamespace(socket: NetlinkSocket): Survey {
+export function readNamespace(socket: NetlinkSocket): Dump {
   return {
     links: readLinks(socket),
     addresses: list(socket, RTM_GETADDR, HEADER_BYTES.address),

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { isIPv6 } from "node:net";
 import { test } from "node:test";
 import fc from "fast-check";
-import { addressText } from "./text.ts";
+import { addressText } from "./address-text.ts";
 
 const groups = (...numbers: number[]) => Buffer.from(Uint16Array.from(numbers).buffer).swap16();
 

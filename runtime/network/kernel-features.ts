@@ -2,10 +2,10 @@
 import { closeSync, openSync } from "node:fs";
 import { NetlinkSocket } from "../../native/posix/netlink.ts";
 import { CaissonError } from "../../protocol/errors.ts";
-import { connect } from "./connection.ts";
+import { type Link, readLinks } from "./dump.ts";
 import { inNetworkNamespace } from "./namespace.ts";
-import { type Link, readLinks } from "./survey.ts";
 import { closeDeviceTap, openDeviceTap, VHOST_NET } from "./taps.ts";
+import { connect } from "./tc-redirect.ts";
 import { ASK_CHECK } from "./transact.ts";
 
 /** Why something cannot be used, and what to do. */

@@ -33,7 +33,7 @@ const CGROUP_LIMIT_MS = 500;
  * This process as the one that stands for a container in another daemon's VM: its pid is the OCI pid, the container has its
  * standard streams, and it ends as the container does. Its end is the container's, and the daemon's is both's.
  */
-export class Keeping {
+export class Monitor {
   readonly #id: string;
   /** The container lives as long as this connection. */
   readonly #life: ControlClient;
@@ -58,7 +58,7 @@ export class Keeping {
     placed: PlacedBundle,
     logging: DaemonLog,
     signal: AbortSignal,
-  ): Promise<Keeping> {
+  ): Promise<Monitor> {
     const { root, id } = params;
     const { placement, bundle, rootfs } = placed;
     const { config, bytes: sharedMemoryBytes } = takeSharedMemory(placed.config);
@@ -109,11 +109,11 @@ export class Keeping {
       await life.request("join", join);
       if (cgroup === undefined) new SharedCgroup(cgroupPath).adopt([process.pid]);
       const verbs = await connectControl(statePaths(root, id).directory);
-      const keeping = new Keeping(id, life, verbs, cgroup);
-      if (params.consoleSocket !== undefined) keeping.#follow(join.stdio.stdin);
+      const monitor = new Monitor(id, life, verbs, cgroup);
+      if (params.consoleSocket !== undefined) monitor.#follow(join.stdio.stdin);
       standForContainer(id, rootfs, config);
       undo.move();
-      return keeping;
+      return monitor;
     } catch (error) {
       throw signal.aborted ? signal.reason : error;
     }

@@ -9,7 +9,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { ForwardRequest, TaskOOM } from "../../protocol/generated/containerd/events.ts";
 import { serve } from "../ttrpc/server.ts";
 import { StatusCode, StatusError } from "../ttrpc/status.ts";
-import { Publisher } from "./events.ts";
+import { Publisher } from "./publisher.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "caisson-events-"));
 after(() => rmSync(folder, { recursive: true }));

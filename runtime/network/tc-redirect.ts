@@ -4,12 +4,12 @@ import type { NetlinkSocket } from "../../native/posix/netlink.ts";
 import { CaissonError } from "../../protocol/errors.ts";
 import type { ConnectedInterface } from "../state/record.ts";
 import { number } from "./attributes.ts";
+import { type Link, readLinks } from "./dump.ts";
 import { addressMode, IFF_UP, IFLA, IN6_ADDR_GEN_MODE_NONE, ifinfomsg, RTM_NEWLINK } from "./link.ts";
 import { encodeBatch, type Request } from "./message.ts";
-import { addIngress, readFilters, readIngress, redirect, removeIngress, removeRedirect } from "./redirection.ts";
 import { isTap } from "./selection.ts";
-import { type Link, readLinks } from "./survey.ts";
 import type { TapLink } from "./taps.ts";
+import { addIngress, readFilters, readIngress, redirect, removeIngress, removeRedirect } from "./tc-requests.ts";
 import { transact } from "./transact.ts";
 
 /** What connecting an interface will change of it. Changes nothing itself. */

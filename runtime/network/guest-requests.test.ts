@@ -3,15 +3,15 @@ import { spawn } from "node:child_process";
 import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { assignDevices } from "./assignment.ts";
-import { contentRequests, FIRST_GUEST_INDEX, linkRequests, moveRequests } from "./guest.ts";
+import { type Dump, readNamespace } from "./dump.ts";
+import { contentRequests, FIRST_GUEST_INDEX, linkRequests, moveRequests } from "./guest-requests.ts";
 import { IN6_ADDR_GEN_MODE_EUI64, IN6_ADDR_GEN_MODE_NONE } from "./link.ts";
 import { selectLinks } from "./selection.ts";
-import { readNamespace, type Survey } from "./survey.ts";
 import { link, ScratchNamespace } from "./testing.ts";
 import { transact } from "./transact.ts";
 
 const options = process.getuid?.() === 0 ? {} : { skip: "needs root" };
-const EMPTY: Survey = { links: [], addresses: [], routes: [], rules: [], neighbours: [] };
+const EMPTY: Dump = { links: [], addresses: [], routes: [], rules: [], neighbours: [] };
 
 /** Like the guest's: interfaces numbered from FIRST_GUEST_INDEX, down, with other addresses. */
 function guestLike(count: number, outside: ScratchNamespace): ScratchNamespace {
@@ -45,12 +45,12 @@ function shown(namespace: ScratchNamespace, devices: string): string {
 /** Copies a namespace as the host does it for a guest, and compares. */
 async function copies(source: ScratchNamespace, outside: ScratchNamespace, names: string): Promise<void> {
   using from = source.socket();
-  const survey = readNamespace(from);
-  const links = selectLinks(survey.links);
+  const dump = readNamespace(from);
+  const links = selectLinks(dump.links);
   const devices = assignDevices(links, new Map(), links.length);
   using guest = guestLike(links.length, outside);
   using to = guest.socket();
-  transact(to, [...linkRequests({ ...survey, links }, devices), ...contentRequests(survey, devices)]);
+  transact(to, [...linkRequests({ ...dump, links }, devices), ...contentRequests(dump, devices)]);
   // Carriers, and addresses that links make themselves, come some time later.
   for (const end = performance.now() + 30_000; performance.now() < end; await sleep(100)) {
     if (shown(guest, names) === shown(source, names)) return;
@@ -149,20 +149,20 @@ test("contentRequests brings nothing for what the guest has by itself, or what i
     header: Buffer.of(2, 0, 0, 0, table, protocol, 0, type, 0, 0, 0, 0),
     attributes: [],
   });
-  const survey = {
+  const dump = {
     ...EMPTY,
     addresses: [loopback],
     routes: [route(255, 3, 1), route(254, 2, 1), route(254, 9, 1), route(254, 3, 2)],
   };
-  assert.deepEqual(contentRequests(survey, new Map()), []);
+  assert.deepEqual(contentRequests(dump, new Map()), []);
 });
 
 test("contentRequests names the route through an interface that the guest does not get", () => {
   const oif = { type: 4, value: Buffer.of(7, 0, 0, 0) };
   const destination = { type: 1, value: Buffer.of(10, 0, 0, 0) };
   const route = { header: Buffer.of(2, 24, 0, 0, 254, 3, 0, 1, 0, 0, 0, 0), attributes: [destination, oif] };
-  const survey = { ...EMPTY, links: [link({ index: 7, name: "wg0" })], routes: [route] };
-  assert.throws(() => contentRequests(survey, new Map()), {
+  const dump = { ...EMPTY, links: [link({ index: 7, name: "wg0" })], routes: [route] };
+  assert.throws(() => contentRequests(dump, new Map()), {
     code: "CAISSON_E_NETWORK",
     message: "cannot copy the route to 10.0.0.0/24 into the VM: it leads through wg0, which the VM does not get",
   });

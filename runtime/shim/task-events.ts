@@ -15,7 +15,7 @@ import type { Exit } from "../guest/exit-status.ts";
 import { formatError } from "../text/errors.ts";
 import { log } from "../text/log.ts";
 import { timestamp } from "./any.ts";
-import type { Publisher } from "./events.ts";
+import type { Publisher } from "./publisher.ts";
 
 /** What happens to tasks, as containerd's events. */
 export class TaskEvents {

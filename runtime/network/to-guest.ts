@@ -1,9 +1,9 @@
 /** Addresses, routes, rules and neighbours of a network namespace as requests to the guest's kernel. */
 import { CaissonError } from "../../protocol/errors.ts";
+import { addressText } from "./address-text.ts";
 import { type Attribute, bytesOf, encodeAttributes, number, numberOf, parseAttributes } from "./attributes.ts";
+import type { Entry } from "./dump.ts";
 import { NLM_F_CREATE, NLM_F_REPLACE, type Request } from "./message.ts";
-import type { Entry } from "./survey.ts";
-import { addressText } from "./text.ts";
 
 /** The guest's index of an interface, if it has that one. */
 export type GuestIndex = (index: number) => number | undefined;

@@ -8,7 +8,7 @@ export const SHIM_ROOT = "/run/caisson-shim";
 /** The annotation of a state that has the socket of the engine; CRI-O has none. */
 export const ENGINE = "io.caisson.shim.address";
 
-export interface ShimPlaces {
+export interface ShimPaths {
   /** Names the sandbox among all that shims have: its state's id. */
   key: string;
   /** The Task service's socket. */
@@ -20,10 +20,10 @@ export interface ShimPlaces {
 }
 
 /**
- * The places of the sandbox `group` in a containerd's namespace. The same for every call, so that shims of one pod find
+ * The paths of the sandbox `group` in a containerd's namespace. The same for every call, so that shims of one pod find
  * each other; another's for another containerd (`address`).
  */
-export function shimPlaces(address: string, namespace: string, group: string): ShimPlaces {
+export function shimPaths(address: string, namespace: string, group: string): ShimPaths {
   const key = createHash("sha256").update([address, namespace, group].join("\0")).digest("hex").slice(0, 32);
   const { directory, share, consoleLog } = statePaths(SHIM_ROOT, key);
   return { key, socket: join(directory, "shim.sock"), share, consoleLog, sandbox: join(directory, "sandbox") };

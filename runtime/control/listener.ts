@@ -7,7 +7,7 @@ import { type Handlers, serveControl } from "./server.ts";
 const FAREWELL_LIMIT_MS = 200;
 
 /** Where the verbs about one container come in. */
-export class Front {
+export class ControlListener {
   readonly #handlers: () => Handlers;
   readonly #connections = new Set<Socket>();
   #server: Server | undefined;

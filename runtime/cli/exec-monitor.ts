@@ -7,15 +7,15 @@ import { Socket } from "node:net";
 import { getWinsize } from "../../native/posix/index.ts";
 import { CaissonError } from "../../protocol/errors.ts";
 import { connectControl } from "../control/client.ts";
-import { readLines, writeLine } from "../control/lines.ts";
+import { dropStandardStreams } from "../control/client-io.ts";
+import { readLines, writeLine } from "../control/ndjson.ts";
 import { fromWireError, toWireError, type WireError } from "../control/protocol.ts";
-import { dropStandardStreams } from "../control/stdio.ts";
 import { openConsoleTerminal } from "../guest/stdio/console.ts";
+import { EXEC_MONITOR_WORD } from "./exec-monitor-word.ts";
 import { begin, type Execution, ownStdio } from "./execution.ts";
 import { Foreground } from "./foreground.ts";
-import { KEEPER_WORD } from "./keeper-word.ts";
 
-export interface KeeperTask {
+export interface ExecMonitorTask {
   /** State directory of the container. */
   directory: string;
   execution: Execution;
@@ -25,11 +25,11 @@ const REPORT_FD = 3;
 
 type Report = { started: true } | { error: WireError };
 
-/** Starts a keeper, with our standard streams; returns when the process runs and its pid is told, and leaves it. */
-export async function startKeeper(task: KeeperTask, announce: (pid: number) => Promise<void>): Promise<void> {
+/** Starts a monitor, with our standard streams; returns when the process runs and its pid is told, and leaves it. */
+export async function startExecMonitor(task: ExecMonitorTask, announce: (pid: number) => Promise<void>): Promise<void> {
   const script = process.argv[1];
   if (script === undefined) throw new CaissonError("CAISSON_E_INTERNAL", "the program's own file is unknown");
-  const child = spawn(process.execPath, [...process.execArgv, script, KEEPER_WORD, JSON.stringify(task)], {
+  const child = spawn(process.execPath, [...process.execArgv, script, EXEC_MONITOR_WORD, JSON.stringify(task)], {
     stdio: ["inherit", "inherit", "inherit", "pipe"],
     detached: true,
     cwd: "/",
@@ -38,7 +38,7 @@ export async function startKeeper(task: KeeperTask, announce: (pid: number) => P
   const report = await new Promise<Report>((resolve, reject) => {
     readLines(reports, (value) => resolve(value as Report));
     const failed = (cause?: Error) =>
-      reject(new CaissonError("CAISSON_E_HOST", "the keeper of the process ended before the process ran", { cause }));
+      reject(new CaissonError("CAISSON_E_HOST", "the monitor of the process ended before the process ran", { cause }));
     reports.once("close", () => failed());
     child.once("error", failed);
   });
@@ -54,8 +54,8 @@ export async function startKeeper(task: KeeperTask, announce: (pid: number) => P
   child.unref();
 }
 
-/** The keeper's own life, which ends with the process's exit code. */
-export async function runKeeper({ directory, execution }: KeeperTask): Promise<number> {
+/** The monitor's own life, which ends with the process's exit code. */
+export async function runExecMonitor({ directory, execution }: ExecMonitorTask): Promise<number> {
   using foreground = new Foreground();
   const starter = new Socket({ fd: REPORT_FD });
   // It may have been killed meanwhile.

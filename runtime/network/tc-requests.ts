@@ -4,8 +4,8 @@
  */
 import type { NetlinkSocket } from "../../native/posix/netlink.ts";
 import { type Attribute, bytesOf, nested, parseAttributes, text, textOf } from "./attributes.ts";
+import { list } from "./dump.ts";
 import { NLM_F_CREATE, NLM_F_EXCL, type Request } from "./message.ts";
-import { list } from "./survey.ts";
 
 const RTM_NEWQDISC = 36;
 const RTM_DELQDISC = 37;
