@@ -1,12 +1,12 @@
 import { writeSync } from "node:fs";
 import type { LogRecord } from "../protocol/generated/agent.ts";
-import { Feed } from "./feed.ts";
+import { Broadcast } from "./broadcast.ts";
 
 const LEVELS = ["error", "warning", "info", "debug"] as const;
 export type LogLevel = (typeof LEVELS)[number];
 
 /** What WatchLog streams. */
-export const logFeed = new Feed<LogRecord>();
+export const logBroadcast = new Broadcast<LogRecord>();
 
 let limit = LEVELS.indexOf("info");
 
@@ -24,7 +24,7 @@ export function setLogLevel(level: LogLevel): void {
 export function log(level: LogLevel, message: string): void {
   if (LEVELS.indexOf(level) > limit) return;
   if (level === "error") printError(message);
-  logFeed.publish({ level, message, realtimeNs: BigInt(Date.now()) * 1_000_000n, dropped: 0n });
+  logBroadcast.publish({ level, message, realtimeNs: BigInt(Date.now()) * 1_000_000n, dropped: 0n });
 }
 
 function printError(message: string): void {

@@ -1,14 +1,14 @@
-import "./engine.ts";
+import "./sandbox/v8-flags.ts";
 import { closeRootDisk } from "./cgroups/root-disk.ts";
 import { tellUnhandled } from "./last-words.ts";
-import { serveUnix, serveVirtioPort, serveVsock } from "./listen.ts";
 import { log } from "./log.ts";
-import type { Places } from "./places.ts";
-import { Sandbox } from "./sandbox.ts";
-import { createServer } from "./server.ts";
+import type { AgentPaths } from "./paths.ts";
+import { Sandbox } from "./sandbox/sandbox.ts";
+import { serveUnix, serveVirtioPort, serveVsock } from "./server/listen.ts";
+import { createServer } from "./server/server.ts";
 
-/** The guest image's places; tests override them, and listen on a Unix socket instead of the VM's devices. */
-const options: Places & { listen: string } = {
+/** The guest image's paths; tests override them, and listen on a Unix socket instead of the VM's devices. */
+const options: AgentPaths & { listen: string } = {
   cgroupRoot: "/sys/fs/cgroup",
   runDirectory: "/run/caisson",
   containerInit: "/usr/lib/caisson/container-init",
@@ -25,7 +25,7 @@ for (const argument of process.argv.slice(2)) {
 
 const sandbox = new Sandbox(options);
 const server = createServer(sandbox);
-sandbox.reserve.fill();
+sandbox.pool.fill();
 if (options.listen !== "") serveUnix(server, options.listen);
 else {
   closeRootDisk(options.cgroupRoot);

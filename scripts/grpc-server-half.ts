@@ -11,7 +11,7 @@ const CLIENT_MODULES = /^(\.\/(admin|make-client|channel-credentials|subchannel-
 export const grpcServerHalf: Plugin = {
   name: "grpc-server-half",
   setup(build) {
-    build.onResolve({ filter: /^@grpc\/grpc-js$/ }, () => ({ path: resolve("agent/grpc-server.ts") }));
+    build.onResolve({ filter: /^@grpc\/grpc-js$/ }, () => ({ path: resolve("agent/server/grpc-server.ts") }));
     build.onResolve({ filter: CLIENT_MODULES }, ({ path, importer }) =>
       importer.includes("/@grpc/grpc-js/") ? { path, namespace: "absent" } : undefined,
     );

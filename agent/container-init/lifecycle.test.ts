@@ -4,8 +4,18 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
-import { compileCreate, describeFailure } from "../plan.ts";
-import { configOf, createInput, exec, NEEDS_ROOT, Rootfs, run, started, Trial } from "./trial.ts";
+import {
+  configOf,
+  createInput,
+  exec,
+  NEEDS_ROOT,
+  Rootfs,
+  run,
+  started,
+  Trial,
+} from "../../test/harness/agent/trial.ts";
+import { compileCreate } from "../plan/plan.ts";
+import { describeFailure } from "./step-error.ts";
 
 const options = { skip: NEEDS_ROOT };
 const FOREVER = configOf("", { process: { args: ["sleep", "1000"] } });

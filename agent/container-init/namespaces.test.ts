@@ -3,7 +3,7 @@ import { chownSync, existsSync, mkdirSync, readFileSync, readlinkSync, rmdirSync
 import { join } from "node:path";
 import { test } from "node:test";
 import type { NamespaceType } from "../../protocol/oci.ts";
-import { configOf, DEVPTS, exec, lines, NEEDS_ROOT, Rootfs, run, started } from "./trial.ts";
+import { configOf, DEVPTS, exec, lines, NEEDS_ROOT, Rootfs, run, started } from "../../test/harness/agent/trial.ts";
 
 const FILES = { pid: "pid", network: "net", ipc: "ipc", uts: "uts", mount: "mnt", cgroup: "cgroup" };
 const FOREVER = { process: { args: ["sleep", "1000"] } };

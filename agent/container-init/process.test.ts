@@ -3,7 +3,7 @@ import { chmodSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import type { Capabilities, NamespaceType } from "../../protocol/oci.ts";
-import { configOf, exec, failure, lines, NEEDS_ROOT, Rootfs, run, started } from "./trial.ts";
+import { configOf, exec, failure, lines, NEEDS_ROOT, Rootfs, run, started } from "../../test/harness/agent/trial.ts";
 
 const options = { skip: NEEDS_ROOT };
 const namespaces = (["pid", "mount", "ipc", "uts"] as NamespaceType[]).map((type) => ({ type }));

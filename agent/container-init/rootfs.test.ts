@@ -14,7 +14,7 @@ import { release } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import type { Mount, NamespaceType } from "../../protocol/oci.ts";
-import { configOf, DEV, failure, lines, NEEDS_ROOT, PROC, Rootfs, run } from "./trial.ts";
+import { configOf, DEV, failure, lines, NEEDS_ROOT, PROC, Rootfs, run } from "../../test/harness/agent/trial.ts";
 
 const options = { skip: NEEDS_ROOT };
 /** linux/magic.h */

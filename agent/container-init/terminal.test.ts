@@ -4,8 +4,18 @@ import { test } from "node:test";
 import { recvFd, socketpair } from "../../native/posix/index.ts";
 import { PollStream } from "../../native/vsock/index.ts";
 import type { Spec } from "../../protocol/oci.ts";
-import { compileCreate, compileExec, type Plan } from "../plan.ts";
-import { configOf, createInput, DEVPTS, failure, NEEDS_ROOT, Rootfs, started, Trial } from "./trial.ts";
+import {
+  configOf,
+  createInput,
+  DEVPTS,
+  failure,
+  NEEDS_ROOT,
+  Rootfs,
+  started,
+  Trial,
+} from "../../test/harness/agent/trial.ts";
+import { compileCreate, compileExec } from "../plan/plan.ts";
+import type { Plan } from "./steps.ts";
 
 const options = { skip: NEEDS_ROOT };
 

@@ -1,7 +1,7 @@
 import { CAPABILITIES } from "../../protocol/capabilities.ts";
 import type { Capabilities } from "../../protocol/oci.ts";
-import type { Step } from "../steps.ts";
-import { unsupported } from "./refusal.ts";
+import type { Step } from "../container-init/steps.ts";
+import { unsupported } from "./unsupported.ts";
 
 const NUMBERS = new Map<string, bigint>(CAPABILITIES.map((name, number) => [name, BigInt(number)]));
 

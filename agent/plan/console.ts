@@ -1,5 +1,5 @@
 import type { Process } from "../../protocol/oci.ts";
-import type { Step } from "../steps.ts";
+import type { Step } from "../container-init/steps.ts";
 
 /** How a terminal starts. */
 export interface TerminalInput {

@@ -1,7 +1,7 @@
 import type { Device, Spec } from "../../protocol/oci.ts";
-import type { Step } from "../steps.ts";
+import type { Step } from "../container-init/steps.ts";
 import { containerPath } from "./paths.ts";
-import { invalid } from "./refusal.ts";
+import { invalid } from "./unsupported.ts";
 import { guestId } from "./user.ts";
 
 /** config-linux.md, "Default Devices"; mem(4), null(4), random(4), tty(4). */

@@ -1,4 +1,4 @@
-import { invalid } from "./refusal.ts";
+import { invalid } from "./unsupported.ts";
 
 /** Where a program is looked for when the environment has no PATH. */
 const DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";

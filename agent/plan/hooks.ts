@@ -1,5 +1,5 @@
 import type { Spec } from "../../protocol/oci.ts";
-import type { Barrier, Step } from "../steps.ts";
+import type { Barrier, Step } from "../container-init/steps.ts";
 import { parseEnvironment } from "./environment.ts";
 
 /** config.md, CreateContainer Hooks: in the container's namespaces, once its mounts are there and before pivot_root. */

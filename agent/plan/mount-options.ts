@@ -1,5 +1,5 @@
 import type { Mount } from "../../protocol/oci.ts";
-import { unsupported } from "./refusal.ts";
+import { unsupported } from "./unsupported.ts";
 
 /** linux/mount.h, MOUNT_ATTR_*: what belongs to a mount, not to its file system. */
 export const ATTRIBUTE = {

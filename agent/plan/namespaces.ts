@@ -1,6 +1,6 @@
 import type { NamespaceType, Spec, TimeOffset } from "../../protocol/oci.ts";
-import type { Step } from "../steps.ts";
-import { invalid, unsupported } from "./refusal.ts";
+import type { Step } from "../container-init/steps.ts";
+import { invalid, unsupported } from "./unsupported.ts";
 import { BECOME_ROOT, idMapText } from "./user.ts";
 
 /** linux/sched.h */

@@ -1,12 +1,12 @@
 import type { Process, Spec } from "../../protocol/oci.ts";
-import type { Step } from "../steps.ts";
+import type { Step } from "../container-init/steps.ts";
 import { capabilitySteps } from "./capabilities.ts";
 import { parseEnvironment } from "./environment.ts";
 import { startContainerSteps } from "./hooks.ts";
-import { invalid } from "./refusal.ts";
 import { rlimitSteps } from "./rlimits.ts";
 import { schedulingSteps } from "./scheduling.ts";
 import { type SeccompFilter, seccompSteps } from "./seccomp.ts";
+import { invalid } from "./unsupported.ts";
 import { identityStep, stdioOwnerSteps, umaskStep } from "./user.ts";
 
 export interface ProgramInput {

@@ -1,6 +1,6 @@
 import type { Rlimit } from "../../protocol/oci.ts";
-import type { Step } from "../steps.ts";
-import { invalid } from "./refusal.ts";
+import type { Step } from "../container-init/steps.ts";
+import { invalid } from "./unsupported.ts";
 
 /** asm-generic/resource.h: the position in the list is the number. */
 const NAMES = [

@@ -1,12 +1,12 @@
 import type { Spec } from "../../protocol/oci.ts";
-import { mountSteps, readonlyStep } from "../mounts.ts";
-import type { Step } from "../steps.ts";
+import type { Step } from "../container-init/steps.ts";
 import { consoleStep, type TerminalInput } from "./console.ts";
 import { deviceSteps } from "./devices.ts";
 import { createContainerSteps } from "./hooks.ts";
 import { own, PROPAGATION } from "./mount-options.ts";
+import { mountSteps, readonlyStep } from "./mounts.ts";
 import { containerPath } from "./paths.ts";
-import { invalid } from "./refusal.ts";
+import { invalid } from "./unsupported.ts";
 
 /** A folder of the guest that everyone may enter, and that nobody sees again after the root has changed. */
 const ANYWHERE = "/tmp";

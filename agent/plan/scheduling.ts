@@ -1,6 +1,6 @@
 import type { Linux, Process } from "../../protocol/oci.ts";
-import type { Step } from "../steps.ts";
-import { invalid } from "./refusal.ts";
+import type { Step } from "../container-init/steps.ts";
+import { invalid } from "./unsupported.ts";
 
 /** linux/sched.h */
 const POLICIES = new Map([

@@ -1,6 +1,6 @@
 import type { Spec } from "../../protocol/oci.ts";
-import type { Step } from "../steps.ts";
-import { invalid, unsupported } from "./refusal.ts";
+import type { Step } from "../container-init/steps.ts";
+import { invalid, unsupported } from "./unsupported.ts";
 
 /** A filter that the host has compiled. */
 export interface SeccompFilter {

@@ -1,6 +1,6 @@
 import type { IdMapping, Process, Spec, User } from "../../protocol/oci.ts";
-import type { Step } from "../steps.ts";
-import { invalid } from "./refusal.ts";
+import type { Step } from "../container-init/steps.ts";
+import { invalid } from "./unsupported.ts";
 
 /** What runc leaves a process with when `process.user.umask` is absent. */
 const DEFAULT_UMASK = 0o022;

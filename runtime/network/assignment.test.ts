@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
+import { link } from "../../test/harness/namespaces.ts";
 import { assignDevices } from "./assignment.ts";
-import { link } from "./testing.ts";
 
 const assigned = (names: readonly string[], before = new Map<number, number>(), count = names.length) => {
   const links = names.map((name, position) => link({ index: position + 10, name }));

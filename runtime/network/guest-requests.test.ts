@@ -2,12 +2,12 @@ import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
+import { link, ScratchNamespace } from "../../test/harness/namespaces.ts";
 import { assignDevices } from "./assignment.ts";
 import { type Dump, readNamespace } from "./dump.ts";
 import { contentRequests, FIRST_GUEST_INDEX, linkRequests, moveRequests } from "./guest-requests.ts";
 import { IN6_ADDR_GEN_MODE_EUI64, IN6_ADDR_GEN_MODE_NONE } from "./link.ts";
 import { selectLinks } from "./selection.ts";
-import { link, ScratchNamespace } from "./testing.ts";
 import { transact } from "./transact.ts";
 
 const options = process.getuid?.() === 0 ? {} : { skip: "needs root" };

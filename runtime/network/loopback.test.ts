@@ -3,11 +3,11 @@ import { closeSync, readSync, writeSync } from "node:fs";
 import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { openTap, type Tap } from "../../native/posix/index.ts";
+import { ScratchNamespace } from "../../test/harness/namespaces.ts";
 import { type Link, readLinks } from "./dump.ts";
 import { hostLoopbackRequests, ownLoopback, shieldLoopback } from "./loopback.ts";
 import { restoreNetwork } from "./restore.ts";
 import { connect } from "./tc-redirect.ts";
-import { ScratchNamespace } from "./testing.ts";
 import { transact } from "./transact.ts";
 
 const options = process.getuid?.() === 0 ? {} : { skip: "needs root" };

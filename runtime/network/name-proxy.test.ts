@@ -3,9 +3,9 @@ import { createSocket } from "node:dgram";
 import { once } from "node:events";
 import { connect, createServer } from "node:net";
 import { test } from "node:test";
+import { ScratchNamespace } from "../../test/harness/namespaces.ts";
 import { NameProxy } from "./name-proxy.ts";
 import { hasNameServer } from "./name-server.ts";
-import { ScratchNamespace } from "./testing.ts";
 
 const CLIENT = "127.0.0.1";
 

@@ -3,8 +3,8 @@ import { mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
+import { ScratchNamespace } from "../../test/harness/namespaces.ts";
 import { restoreNetwork } from "./restore.ts";
-import { ScratchNamespace } from "./testing.ts";
 
 const options = process.getuid?.() === 0 ? {} : { skip: "needs root" };
 

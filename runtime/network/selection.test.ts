@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { link } from "../../test/harness/namespaces.ts";
 import { IFF_LOOPBACK, IFF_UP } from "./link.ts";
 import { selectLinks } from "./selection.ts";
-import { link } from "./testing.ts";
 
 const LOOPBACK = link({ index: 1, name: "lo", type: 772, flags: IFF_UP | IFF_LOOPBACK, kind: undefined });
 const names = (...links: Parameters<typeof selectLinks>[0]) => selectLinks(links).map(({ name }) => name);

@@ -4,9 +4,9 @@ import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { openTap, type Tap } from "../../native/posix/index.ts";
 import type { NetlinkSocket } from "../../native/posix/netlink.ts";
+import { ScratchNamespace } from "../../test/harness/namespaces.ts";
 import { type Link, readLinks } from "./dump.ts";
 import { connect, disconnect, planConnections } from "./tc-redirect.ts";
-import { ScratchNamespace } from "./testing.ts";
 
 const options = process.getuid?.() === 0 ? {} : { skip: "needs root" };
 

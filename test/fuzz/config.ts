@@ -6,9 +6,9 @@
 import { deviceFilter } from "../../agent/cgroups/devices.ts";
 import { cgroupPath } from "../../agent/cgroups/path.ts";
 import { resourceSettings } from "../../agent/cgroups/resources.ts";
-import { resolveNamespaces } from "../../agent/namespaces.ts";
-import { compileCreate } from "../../agent/plan.ts";
-import { encodePlan } from "../../agent/wire.ts";
+import { resolveNamespaces } from "../../agent/container/namespaces.ts";
+import { encodePlan } from "../../agent/container-init/codec.ts";
+import { compileCreate } from "../../agent/plan/plan.ts";
 import { CaissonError } from "../../protocol/errors.ts";
 import { parseJson, stringifyJson } from "../../protocol/json.ts";
 import type { Spec } from "../../protocol/oci.ts";

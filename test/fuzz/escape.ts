@@ -1,5 +1,5 @@
 /** What in a plan would reach beyond the container it is for. */
-import type { Step } from "../../agent/steps.ts";
+import type { Step } from "../../agent/container-init/steps.ts";
 
 /** The guest's own devices that containers without a /dev of their own get. */
 const GUEST_DEVICE = /^\/dev\/(null|zero|full|random|urandom|tty|caisson\/[0-7]+-\d+-\d+-\d+-\d+)$/;

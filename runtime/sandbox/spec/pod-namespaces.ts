@@ -1,7 +1,7 @@
 import type { Namespace, NamespaceType } from "../../../protocol/oci.ts";
 import { isObject } from "./host-labels.ts";
 
-/** Where the guest's agent finds the namespaces of the sandbox's containers (agent/namespaces.ts). */
+/** Where the guest's agent finds the namespaces of the sandbox's containers (agent/container/namespaces.ts). */
 const GUEST_CONTAINERS = "/run/caisson/containers";
 
 /** The names of /proc/PID/ns (namespaces(7)). */

@@ -3,7 +3,7 @@ import { dirname } from "node:path";
 import type { Mount, Spec } from "../../../protocol/oci.ts";
 import { isBindMount } from "../../oci/checks/mounts.ts";
 
-/** Where the guest has the memories that its containers share (agent/shared-memory.ts). */
+/** Where the guest has the memories that its containers share (agent/sandbox/shared-memory.ts). */
 const GUEST_SHARED_MEMORY = "/run/caisson/shm";
 /** Of a mount that has been taken from the host's file system and is not yet the guest's; its source is the memory's name. */
 const TYPE = "caisson-shm";

@@ -1,0 +1,364 @@
+import { closeSync, type FSWatcher, openSync, readFileSync } from "node:fs";
+import { dirname } from "node:path";
+import { CaissonError } from "../../protocol/errors.ts";
+import type {
+  CreateContainerRequest,
+  Event,
+  ExecProcessRequest,
+  ExecProcessResponse,
+  ProcessInfo,
+  SeccompFilter,
+  SignalProcessRequest,
+  StatsResponse,
+  WaitProcessResponse,
+} from "../../protocol/generated/agent.ts";
+import { checkId } from "../../protocol/id.ts";
+import { parseJson } from "../../protocol/json.ts";
+import type { ContainerStatus, Process as ProcessConfig, Resources, Spec, State } from "../../protocol/oci.ts";
+import type { Broadcast } from "../broadcast.ts";
+import { Cgroup } from "../cgroups/cgroup.ts";
+import { type OomKills, oomKills, watchFile } from "../cgroups/events.ts";
+import { freeze, thaw } from "../cgroups/freezer.ts";
+import { cgroupPath } from "../cgroups/path.ts";
+import { resourceSettings } from "../cgroups/resources.ts";
+import { readStats } from "../cgroups/stats.ts";
+import { log } from "../log.ts";
+import type { AgentPaths } from "../paths.ts";
+import { compileCreate, compileExec } from "../plan/plan.ts";
+import type { Pool } from "../pool/pool.ts";
+import { inCgroup } from "./exec-cgroup.ts";
+import { Execs } from "./execs.ts";
+import { type LivePids, resolveNamespaces } from "./namespaces.ts";
+import { Process } from "./process.ts";
+import { bootTimeNs, describeProcess } from "./process-info.ts";
+
+const SIGKILL = 9;
+const MAX_SIGNAL = 64;
+
+type Lifecycle =
+  /** CreateContainer is being carried out. */
+  | { status: "creating" }
+  /** The init process waits to be started. */
+  | { status: "created"; init: Process }
+  | { status: "running"; init: Process }
+  /** Its processes are frozen. */
+  | { status: "paused"; init: Process }
+  /** The init process has ended, and with it all the others; or it never came to be. */
+  | { status: "stopped"; init: Process | undefined };
+
+/** What a container needs of the sandbox that it is in. */
+export interface ContainerHost extends LivePids {
+  readonly id: string;
+  readonly paths: AgentPaths;
+  readonly pool: Pool;
+  readonly events: Broadcast<Event>;
+  /** Makes the memory that containers share be there, unless it is of no bytes. Throws CAISSON_E_STORAGE. */
+  provideSharedMemory(config: Spec, bytes: bigint): void;
+}
+
+/** One container: its cgroup, its init process and those that exec added. */
+export class Container {
+  readonly id: string;
+  readonly #sandbox: ContainerHost;
+  readonly #execs = new Execs();
+  /** Settles when CreateContainer is done, either way. */
+  readonly #creation = Promise.withResolvers<void>();
+  #lifecycle: Lifecycle = { status: "creating" };
+  #config: Spec = { ociVersion: "" };
+  /** On the host. */
+  #bundle = "";
+  /** For the processes that exec adds, too. */
+  #seccomp: SeccompFilter | undefined;
+  #cgroup: Cgroup | undefined;
+  #oomWatch: FSWatcher | undefined;
+  #oomKills: OomKills = { count: 0, ofGuest: false };
+  /**
+   * Keeps the network namespace until the container is removed: the kernel takes long to dismantle one, and would do so
+   * just when the host waits to hear of the container's end.
+   */
+  #network: number | undefined;
+  #exit: Promise<WaitProcessResponse> | undefined;
+
+  constructor(id: string, sandbox: ContainerHost) {
+    this.id = id;
+    this.#sandbox = sandbox;
+  }
+
+  /** The pid of its init, while that lives. */
+  get livePid(): number | undefined {
+    const lifecycle = this.#lifecycle;
+    if (lifecycle.status === "creating" || lifecycle.status === "stopped") return undefined;
+    return lifecycle.init.exit === undefined ? lifecycle.init.pid : undefined;
+  }
+
+  /** What of the guest's files it is made of: its root file system, and what its mounts show. */
+  get sources(): string[] {
+    const { root, mounts = [] } = this.#config;
+    return [root?.path, ...mounts.map(({ source }) => source)].filter((path) => path !== undefined);
+  }
+
+  /** Sets it up as far as OCI "created"; answers with the init's pid. On failure nothing of it is left. */
+  async create(request: CreateContainerRequest): Promise<number> {
+    const { configJson, rows, columns, keepNewlines, seccomp, bundle, sharedMemoryBytes, noStdin } = request;
+    try {
+      const config = parse(configJson, "The container's configuration") as Spec;
+      const { linux, process, root } = config;
+      if (linux?.namespaces !== undefined) {
+        config.linux = { ...linux, namespaces: resolveNamespaces(linux.namespaces, this.#sandbox) };
+      }
+      this.#network = this.#sandbox.pool.network.give(config);
+      this.#sandbox.provideSharedMemory(config, sharedMemoryBytes);
+      this.#config = config;
+      this.#seccomp = seccomp;
+      this.#bundle = bundle;
+      const cgroup = this.#createCgroup(config);
+      const plan = compileCreate({
+        config,
+        rootfs: root?.path ?? "",
+        cgroupPath: cgroup.path,
+        rows,
+        columns,
+        keepNewlines,
+        seccomp,
+      });
+      const terminal = process?.terminal === true;
+      const hooks = (config.hooks?.createContainer ?? []).length > 0;
+      const state = hooks ? (pid: number) => this.#stateJson("creating", pid, dirname(root?.path ?? "/")) : undefined;
+      const client = this.#sandbox.pool.take();
+      const init = await Process.launch(`container ${this.id}`, client, plan, terminal, state);
+      if (noStdin) init.input.end();
+      this.#lifecycle = { status: "created", init };
+      this.#network ??= openNetwork(init.pid);
+      this.#exit = this.#finish(init, cgroup);
+      this.#watchOom(cgroup);
+      return init.pid;
+    } catch (error) {
+      this.#lifecycle = { status: "stopped", init: undefined };
+      // What is left of the process may still be on its way out, and a cgroup with processes cannot be removed.
+      await this.#cgroup?.kill();
+      this.#letGo();
+      throw error;
+    } finally {
+      this.#creation.resolve();
+    }
+  }
+
+  /** Lets the init go; throws CAISSON_E_STATE unless created, and the failed step's error when it cannot run. */
+  async start(): Promise<void> {
+    const { init } = this.#require("started", ["created"]);
+    this.#lifecycle = { status: "running", init };
+    const hooks = (this.#config.hooks?.startContainer ?? []).length > 0;
+    await init.proceed(hooks ? this.#stateJson("created", init.pid, this.#bundle) : "");
+  }
+
+  /** Adds a process; answers once its program runs. */
+  async exec(request: ExecProcessRequest): Promise<ExecProcessResponse> {
+    const { process: id, processJson, rows, columns, keepNewlines, noStdin } = request;
+    const execId = id?.execId ?? "";
+    checkId("process", execId);
+    const { init } = this.#require("joined by a process", ["created", "running", "paused"]);
+    const process = parse(processJson, "The process") as ProcessConfig;
+    const name = `process ${execId} of container ${this.id}`;
+    const { cgroupRoot: root } = this.#sandbox.paths;
+    const joined = { cgroup: this.#cgroup, root, told: request.cgroup, initPid: init.pid };
+    const launch = (cgroupPath: string) => {
+      const from = { process, config: this.#config, initPid: init.pid, cgroupPath, rows, columns, keepNewlines };
+      const plan = compileExec({ ...from, seccomp: this.#seccomp });
+      return Process.launch(name, this.#sandbox.pool.take(), plan, process.terminal === true);
+    };
+    const added = await this.#execs.add(execId, name, () => inCgroup(joined, launch));
+    if (noStdin) added.input.end();
+    return { pid: added.pid };
+  }
+
+  /** The init for an empty id, else a process that exec added. Throws CAISSON_E_NOT_FOUND. */
+  process(execId: string): Process {
+    const { init } = this.#lifecycle as { init?: Process };
+    const process = execId === "" ? init : this.#execs.get(execId);
+    if (process === undefined) {
+      throw new CaissonError("CAISSON_E_NOT_FOUND", `Container ${this.id} has no process ${JSON.stringify(execId)}.`);
+    }
+    return process;
+  }
+
+  /** Sends a signal to one process, or to all of them. Throws CAISSON_E_STATE when the addressee has ended. */
+  async signal({ process: id, signal, all }: SignalProcessRequest): Promise<void> {
+    if (signal > MAX_SIGNAL) {
+      throw new CaissonError("CAISSON_E_USAGE", `There is no signal ${signal}; they go from 1 to ${MAX_SIGNAL}.`);
+    }
+    if (!all) {
+      this.process(id?.execId ?? "").signal(signal);
+      return;
+    }
+    const cgroup = this.#requireCgroup("signalled");
+    if (signal === SIGKILL) {
+      await cgroup.kill();
+      return;
+    }
+    // Frozen, no process can fork away from under the loop.
+    const frozenBefore = this.#lifecycle.status === "paused";
+    if (!frozenBefore) await freeze(cgroup);
+    try {
+      for (const pid of cgroup.processes()) process.kill(pid, signal);
+    } finally {
+      if (!frozenBefore) await thaw(cgroup);
+    }
+  }
+
+  /** Answers when the process has ended; for the init, when everything of the container has. */
+  async wait(execId: string): Promise<WaitProcessResponse> {
+    if (execId === "" && this.#exit !== undefined) return this.#exit;
+    const process = this.process(execId);
+    const { exitCode, signal } = await process.exited;
+    const { endedAtNs } = process;
+    return { exitCode, signal, exitedAtNs: endedAtNs, ...oomAnswer(this.#readOomKills()) };
+  }
+
+  async pause(): Promise<void> {
+    const { init } = this.#require("paused", ["running"]);
+    await freeze(this.#requireCgroup("paused"));
+    this.#lifecycle = init.exit === undefined ? { status: "paused", init } : { status: "stopped", init };
+  }
+
+  async resume(): Promise<void> {
+    const { init } = this.#require("resumed", ["paused"]);
+    await thaw(this.#requireCgroup("resumed"));
+    this.#lifecycle = init.exit === undefined ? { status: "running", init } : { status: "stopped", init };
+  }
+
+  /** Changes limits; what the resources do not name stays. */
+  update(resourcesJson: Uint8Array): void {
+    const cgroup = this.#requireCgroup("updated");
+    this.#require("updated", ["created", "running", "paused"]);
+    const resources = parse(resourcesJson, "The resources") as Resources;
+    cgroup.apply(resourceSettings(resources, (file) => cgroup.read(file)));
+    if (resources.devices !== undefined) cgroup.restrictDevices(resources.devices);
+  }
+
+  processes(): ProcessInfo[] {
+    const cgroup = this.#requireCgroup("listed");
+    const bootNs = bootTimeNs();
+    return cgroup.processes().flatMap((pid) => describeProcess(pid, bootNs) ?? []);
+  }
+
+  stats(): StatsResponse {
+    return readStats(this.#requireCgroup("measured"));
+  }
+
+  /** Removes what is left of it; with `force` kills it first. Throws CAISSON_E_STATE while it lives and without force. */
+  async delete(force: boolean): Promise<void> {
+    if (force) {
+      await this.#creation.promise;
+      await this.#cgroup?.kill();
+      await this.#exit;
+    } else {
+      this.#require("deleted", ["stopped"]);
+    }
+    this.#execs.close();
+    (this.#lifecycle as { init?: Process }).init?.close();
+    this.#letGo();
+  }
+
+  #createCgroup(config: Spec): Cgroup {
+    const { cgroupsPath, resources = {} } = config.linux ?? {};
+    const { id, paths, pool } = this.#sandbox;
+    const path = cgroupPath(cgroupsPath, id, this.id);
+    const cgroup = pool.cgroup.take(config) ?? Cgroup.create(paths.cgroupRoot, path);
+    this.#cgroup = cgroup;
+    cgroup.apply(resourceSettings(resources, (file) => cgroup.read(file)));
+    cgroup.restrictDevices(resources.devices ?? []);
+    return cgroup;
+  }
+
+  #letGo(): void {
+    if (this.#network !== undefined) closeSync(this.#network);
+    this.#network = undefined;
+    this.#oomWatch?.close();
+    this.#oomWatch = undefined;
+    this.#cgroup?.remove(this.#sandbox.paths.cgroupRoot);
+    this.#cgroup = undefined;
+  }
+
+  /** What WaitProcess answers for the init, after everything it promises has been done. */
+  async #finish(init: Process, cgroup: Cgroup): Promise<WaitProcessResponse> {
+    const { exitCode, signal } = await init.exited;
+    // Without a pid namespace of its own the container's other processes outlive the init.
+    await cgroup.kill();
+    this.#lifecycle = { status: "stopped", init };
+    init.release();
+    this.#reportOom();
+    return { exitCode, signal, exitedAtNs: init.endedAtNs, ...oomAnswer(this.#oomKills) };
+  }
+
+  #watchOom(cgroup: Cgroup): void {
+    this.#oomWatch = watchFile(`${cgroup.path}/memory.events`, () => this.#reportOom());
+  }
+
+  #reportOom(): void {
+    const kills = this.#readOomKills();
+    if (kills.count <= this.#oomKills.count) return;
+    this.#oomKills = kills;
+    const what = kills.ofGuest ? "the guest" : `container ${this.id}`;
+    log("warning", `${what} is out of memory: the kernel has killed ${kills.count} processes of container ${this.id}`);
+    const value = { containerId: this.id, guestMemoryExhausted: kills.ofGuest };
+    this.#sandbox.events.publish({ event: { $case: "oom", value } });
+  }
+
+  /** Those of a cgroup that is gone are what they last were. */
+  #readOomKills(): OomKills {
+    const kills = oomKills(this.#cgroup?.read("memory.events"));
+    return kills.count > this.#oomKills.count ? kills : this.#oomKills;
+  }
+
+  #require<S extends Lifecycle["status"]>(what: string, statuses: readonly S[]): Extract<Lifecycle, { status: S }> {
+    const lifecycle = this.#lifecycle;
+    if ((statuses as readonly string[]).includes(lifecycle.status)) {
+      return lifecycle as Extract<Lifecycle, { status: S }>;
+    }
+    const must = statuses.join(" or ");
+    throw new CaissonError(
+      "CAISSON_E_STATE",
+      `Container ${this.id} cannot be ${what}: it is ${lifecycle.status}, and must be ${must}.`,
+    );
+  }
+
+  #requireCgroup(what: string): Cgroup {
+    if (this.#cgroup !== undefined && this.#lifecycle.status !== "creating") return this.#cgroup;
+    throw new CaissonError("CAISSON_E_STATE", `Container ${this.id} cannot be ${what}: it is not set up.`);
+  }
+
+  /** The OCI state (runtime.md, State) as hooks in the container get it; the pid is the one that they see. */
+  #stateJson(status: ContainerStatus, pid: number, bundle: string): string {
+    const { annotations = {}, ociVersion } = this.#config;
+    const state: State = { ociVersion, id: this.id, status, pid: ownPid(pid), bundle, annotations };
+    return JSON.stringify(state);
+  }
+}
+
+function oomAnswer({ count, ofGuest }: OomKills): Pick<WaitProcessResponse, "oomKilled" | "guestMemoryExhausted"> {
+  return { oomKilled: count > 0, guestMemoryExhausted: ofGuest };
+}
+
+/** Throws CAISSON_E_PROCESS_SETUP when the process is not there any more. */
+function openNetwork(pid: number): number {
+  try {
+    return openSync(`/proc/${pid}/ns/net`, "r");
+  } catch (cause) {
+    const message = "The process ended while it waited to be started: a system call filter that kills may be why.";
+    throw new CaissonError("CAISSON_E_PROCESS_SETUP", message, { cause });
+  }
+}
+
+/** A process's pid in its own pid namespace (proc(5), NSpid). */
+function ownPid(pid: number): number {
+  const pids = /^NSpid:(.*)$/m.exec(readFileSync(`/proc/${pid}/status`, "latin1"))?.[1] ?? "";
+  return Number(pids.trim().split("\t").at(-1));
+}
+
+function parse(json: Uint8Array, what: string): unknown {
+  try {
+    return parseJson(Buffer.from(json.buffer, json.byteOffset, json.byteLength).toString("utf8"));
+  } catch (cause) {
+    throw new CaissonError("CAISSON_E_CONFIG_INVALID", `${what} is no JSON: ${(cause as Error).message}`, { cause });
+  }
+}

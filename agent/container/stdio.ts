@@ -1,0 +1,121 @@
+import type { Readable, Writable } from "node:stream";
+import { CaissonError } from "../../protocol/errors.ts";
+
+/** Where output goes: the writing end of a call. */
+export interface OutputSink {
+  /** Takes a chunk; false when the next one should wait for `drain`. */
+  write(data: Buffer): boolean;
+  onDrain(listener: () => void): void;
+  end(): void;
+  /** Ends it early. */
+  fail(error: CaissonError): void;
+}
+
+/**
+ * One output stream of a process. It is read only while a reader wants more, so what nobody reads stays in the pipe and
+ * stops the writer.
+ */
+export class Output {
+  readonly #source: Readable;
+  readonly #name: string;
+  #sink: OutputSink | undefined;
+  #ended = false;
+
+  constructor(source: Readable, name: string) {
+    this.#source = source;
+    this.#name = name;
+    source.on("data", (chunk: Buffer) => this.#take(chunk));
+    source.pause();
+    source.once("close", () => this.#finish());
+    // A terminal's master reports EIO once the last process has closed it (pty(7)); like any other error it is the end.
+    source.on("error", () => source.destroy());
+  }
+
+  /** Whether all there was to read has been handed to readers. */
+  get ended(): boolean {
+    return this.#ended;
+  }
+
+  /**
+   * Sends what comes from now on to the sink, until the stream ends or detach(). A reader before it fails: the host may
+   * have lost that one's connection already while the guest has not noticed yet.
+   */
+  attach(sink: OutputSink): void {
+    if (this.#ended) {
+      sink.end();
+      return;
+    }
+    this.#sink?.fail(new CaissonError("CAISSON_E_STATE", `${this.#name} is read by another call from now on.`));
+    this.#sink = sink;
+    this.#source.resume();
+  }
+
+  /** Ends a reader's part; the stream waits for the next one. */
+  detach(sink: OutputSink): void {
+    if (this.#sink !== sink) return;
+    this.#sink = undefined;
+    this.#source.pause();
+  }
+
+  /** Drops what nobody read. */
+  close(): void {
+    this.#source.destroy();
+  }
+
+  #take(chunk: Buffer): void {
+    const sink = this.#sink;
+    if (sink === undefined || sink.write(chunk)) return;
+    this.#source.pause();
+    sink.onDrain(() => {
+      if (this.#sink === sink) this.#source.resume();
+    });
+  }
+
+  #finish(): void {
+    this.#ended = true;
+    this.#sink?.end();
+    this.#sink = undefined;
+  }
+}
+
+/** A process's stdin. */
+export class Input {
+  readonly #target: Writable;
+  readonly #endable: boolean;
+  #broken = false;
+
+  constructor(target: Writable, { endable = true }: { endable?: boolean } = {}) {
+    this.#target = target;
+    this.#endable = endable;
+    // EPIPE: the process has closed its stdin, so nobody will miss the rest.
+    target.on("error", () => {
+      this.#broken = true;
+    });
+    target.once("close", () => {
+      this.#broken = true;
+    });
+  }
+
+  /** Whether bytes still reach the process. */
+  get open(): boolean {
+    return !this.#broken && this.#target.writable;
+  }
+
+  /** Calls back once the pipe took the bytes, with false when the process does not take any more. */
+  write(data: Uint8Array, taken: (open: boolean) => void): void {
+    if (!this.open) {
+      taken(false);
+      return;
+    }
+    this.#target.write(data, (error) => taken(!error));
+  }
+
+  /** Ends the stream after what was written; where there is no such end, as on a terminal, it does nothing. */
+  end(): void {
+    if (this.#endable && this.open) this.#target.end();
+  }
+
+  close(): void {
+    this.#target.destroy();
+  }
+}

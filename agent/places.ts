@@ -1,8 +1,0 @@
-/** Where the agent finds and puts things; the guest's own places, or a test's. */
-export interface Places {
-  /** The mount point of the cgroup v2 hierarchy. */
-  cgroupRoot: string;
-  /** Holds `share`. */
-  runDirectory: string;
-  containerInit: string;
-}

@@ -1,0 +1,136 @@
+import { writeFileSync } from "node:fs";
+import { addEntropy, clockSettime } from "../../native/posix/index.ts";
+import { CaissonError } from "../../protocol/errors.ts";
+import type {
+  CreateContainerRequest,
+  CreateContainerResponse,
+  CreateSandboxRequest,
+  Event,
+} from "../../protocol/generated/agent.ts";
+import { checkId } from "../../protocol/id.ts";
+import type { Spec } from "../../protocol/oci.ts";
+import { Broadcast } from "../broadcast.ts";
+import { Container, type ContainerHost } from "../container/container.ts";
+import { isLogLevel, log, setLogLevel } from "../log.ts";
+import type { AgentPaths } from "../paths.ts";
+import { Pool } from "../pool/pool.ts";
+import { applyNetwork } from "./network.ts";
+import { MountedShare } from "./share.ts";
+import { SharedMemory } from "./shared-memory.ts";
+import { collectGarbage } from "./v8-flags.ts";
+
+/** What this guest's containers are part of before the host has said so: warm-up containers of a template. */
+const UNNAMED = "caisson";
+
+type Lifecycle =
+  /** Booted, cloned or destroyed; nothing of a sandbox is set. Containers can run, without a share. */
+  { status: "blank" } | { status: "created"; id: string };
+
+/** What this guest is: its identity, its share and its containers. */
+export class Sandbox implements ContainerHost {
+  readonly events = new Broadcast<Event>();
+  readonly paths: AgentPaths;
+  readonly pool: Pool;
+  readonly #containers = new Map<string, Container>();
+  #lifecycle: Lifecycle = { status: "blank" };
+  readonly #share: MountedShare;
+  readonly #sharedMemory: SharedMemory;
+
+  constructor(paths: AgentPaths) {
+    this.paths = paths;
+    this.pool = new Pool(paths);
+    this.#share = new MountedShare(`${paths.runDirectory}/share`);
+    this.#sharedMemory = new SharedMemory(`${paths.runDirectory}/shm`);
+  }
+
+  get id(): string {
+    return this.#lifecycle.status === "created" ? this.#lifecycle.id : UNNAMED;
+  }
+
+  /** Makes the guest this sandbox. Throws CAISSON_E_STATE the second time, CAISSON_E_STORAGE. */
+  async create(request: CreateSandboxRequest): Promise<void> {
+    if (this.#lifecycle.status !== "blank") {
+      throw new CaissonError(
+        "CAISSON_E_STATE",
+        `The sandbox cannot be created: it is ${this.#lifecycle.status} already.`,
+      );
+    }
+    checkId("sandbox", request.sandboxId);
+    // Random numbers first: until then every clone of a template draws the same ones.
+    if (request.entropy.length > 0) addEntropy(request.entropy);
+    if (request.realtimeNs > 0n) clockSettime(request.realtimeNs);
+    if (isLogLevel(request.logLevel)) setLogLevel(request.logLevel);
+    if (request.hostname !== "") writeFileSync("/proc/sys/kernel/hostname", request.hostname);
+    if (request.share !== undefined) await this.#share.mount(request.share);
+    if (request.networkRequests.length > 0) applyNetwork(request.networkRequests, 0);
+    this.#lifecycle = { status: "created", id: request.sandboxId };
+    log("info", `this is sandbox ${request.sandboxId}`);
+  }
+
+  /**
+   * Kills and removes every container, and unmounts the share. Idempotent. The guest is blank again then,
+   * with nothing left to do for itself: this is how a template is left.
+   */
+  async destroy(): Promise<void> {
+    await Promise.all([...this.#containers.keys()].map((id) => this.deleteContainer(id, true)));
+    this.#share.unmount();
+    this.#sharedMemory.remove();
+    this.#lifecycle = { status: "blank" };
+    await this.pool.prepare();
+    collectGarbage();
+  }
+
+  async createContainer(request: CreateContainerRequest): Promise<Pick<CreateContainerResponse, "pid">> {
+    const { containerId: id } = request;
+    checkId("container", id);
+    if (this.#containers.has(id)) {
+      throw new CaissonError(
+        "CAISSON_E_ID_IN_USE",
+        `The container ${id} cannot be created: there is one with that id.`,
+      );
+    }
+    const container = new Container(id, this);
+    this.#containers.set(id, container);
+    try {
+      return { pid: await container.create(request) };
+    } catch (error) {
+      this.#containers.delete(id);
+      throw error;
+    }
+  }
+
+  /** Throws CAISSON_E_NOT_FOUND. */
+  container(id: string): Container {
+    const container = this.#containers.get(id);
+    if (container === undefined) {
+      throw new CaissonError("CAISSON_E_NOT_FOUND", `There is no container ${JSON.stringify(id)} in this sandbox.`);
+    }
+    return container;
+  }
+
+  /** Removes a container; one that does not exist is removed already. Throws CAISSON_E_STATE as Container.delete(). */
+  async deleteContainer(id: string, force: boolean): Promise<void> {
+    const container = this.#containers.get(id);
+    if (container === undefined) return;
+    await container.delete(force);
+    this.#containers.delete(id);
+    this.#share.release([...this.#containers.values()].flatMap(({ sources }) => sources));
+    // Whoever warms a template up saves it next, and its clones want a container-init that runs already.
+    if (this.#lifecycle.status === "blank") this.pool.fill();
+  }
+
+  /** The init's pid of a container whose init lives. */
+  ofContainer(id: string): number | undefined {
+    return this.#containers.get(id)?.livePid;
+  }
+
+  /** Whether the pid is some living container's init. */
+  isInit(pid: number): boolean {
+    return [...this.#containers.values()].some((container) => container.livePid === pid);
+  }
+
+  /** Makes the memory that a container shares with others be there. Throws as SharedMemory.provide(). */
+  provideSharedMemory({ mounts = [] }: Spec, bytes: bigint): void {
+    if (bytes > 0n) this.#sharedMemory.provide(mounts, bytes);
+  }
+}

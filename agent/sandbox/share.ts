@@ -1,0 +1,94 @@
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { setTimeout as sleep } from "node:timers/promises";
+import { mount, constants as posix, umount } from "../../native/posix/index.ts";
+import { CaissonError } from "../../protocol/errors.ts";
+import type { Share } from "../../protocol/generated/agent.ts";
+
+const DRIVER = "/sys/bus/platform/drivers/virtio-mmio";
+/** A device that the kernel finds by itself is there a moment after the guest runs. */
+const APPEARS_WITHIN_MS = 10_000;
+const POLL_MS = 5;
+
+/** The directory that the host shares with this guest (virtio-fs). */
+export class MountedShare {
+  readonly path: string;
+  #mounted = false;
+  /** Slots' devices by their addresses: a template has found them out for its clones. */
+  readonly #devices = new Map<bigint, string>();
+  /** The one that is bound. */
+  #bound: string | undefined;
+
+  constructor(path: string) {
+    this.path = path;
+  }
+
+  /** Does nothing when it is mounted. Throws CAISSON_E_STORAGE. */
+  async mount({ tag, slotAddress }: Share): Promise<void> {
+    if (this.#mounted) return;
+    try {
+      if (slotAddress !== 0n) this.#bind(slotAddress);
+      mkdirSync(this.path, { recursive: true, mode: 0o711 });
+      for (let waitedMs = 0; !this.#mounted; waitedMs += POLL_MS) {
+        try {
+          mount(tag, this.path, "virtiofs", posix.MS_NODEV, null);
+          this.#mounted = true;
+        } catch (error) {
+          // EINVAL: no device has this tag.
+          if ((error as NodeJS.ErrnoException).code !== "EINVAL" || slotAddress !== 0n) throw error;
+          if (waitedMs >= APPEARS_WITHIN_MS) throw error;
+          await sleep(POLL_MS);
+        }
+      }
+    } catch (cause) {
+      throw new CaissonError(
+        "CAISSON_E_STORAGE",
+        `The share ${JSON.stringify(tag)} could not be mounted: ${(cause as Error).message}`,
+        { cause },
+      );
+    }
+  }
+
+  /**
+   * Lets go of the host's file systems below it of which nothing is in use: the host keeps descriptors of their files until then.
+   * @param used paths of what is.
+   */
+  release(used: readonly string[]): void {
+    if (!this.#mounted) return;
+    for (const line of readFileSync("/proc/self/mountinfo", "utf8").split("\n").reverse()) {
+      // proc(5): white space and backslashes are written as octal numbers.
+      const path = line
+        .split(" ")[4]
+        ?.replaceAll(/\\([0-7]{3})/g, (_, code) => String.fromCharCode(Number.parseInt(code, 8)));
+      if (path === undefined || !path.startsWith(`${this.path}/`)) continue;
+      const isUsed = used.some((each) => `${each}/`.startsWith(`${path}/`) || path.startsWith(`${each}/`));
+      if (!isUsed) umount(path, posix.MNT_DETACH);
+    }
+  }
+
+  /** The device may be taken away then. */
+  unmount(): void {
+    if (this.#mounted) umount(this.path, posix.MNT_DETACH);
+    this.#mounted = false;
+    if (this.#bound !== undefined) writeFileSync(`${DRIVER}/unbind`, this.#bound);
+    this.#bound = undefined;
+  }
+
+  /** Nothing tells a running kernel that a device has come to a slot of virtio-mmio. */
+  #bind(address: bigint): void {
+    const device = this.#devices.get(address) ?? findDevice(address);
+    this.#devices.set(address, device);
+    // A device that was there when the guest booted has its driver already.
+    if (!existsSync(`${DRIVER}/${device}`)) writeFileSync(`${DRIVER}/bind`, device);
+    this.#bound = device;
+  }
+}
+
+/** Throws an Error when no device has this address. */
+function findDevice(address: bigint): string {
+  const line = readFileSync("/proc/iomem", "latin1")
+    .split("\n")
+    .find((each) => BigInt(`0x${/^\s*([0-9a-f]+)-/.exec(each)?.[1] ?? "0"}`) === address);
+  const device = line?.split(" : ")[1];
+  if (device === undefined) throw new Error(`there is no device at the address ${address.toString(16)}`);
+  return device;
+}

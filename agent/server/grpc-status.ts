@@ -1,0 +1,50 @@
+import { Metadata, type ServerErrorResponse, type StatusObject, status } from "@grpc/grpc-js";
+import { CaissonError, type ErrorCode } from "../../protocol/errors.ts";
+import { log } from "../log.ts";
+
+const STATUS: Partial<Record<ErrorCode, status>> = {
+  CAISSON_E_CONFIG_INVALID: status.INVALID_ARGUMENT,
+  CAISSON_E_CONFIG_UNSUPPORTED: status.INVALID_ARGUMENT,
+  CAISSON_E_ID_INVALID: status.INVALID_ARGUMENT,
+  CAISSON_E_ID_IN_USE: status.ALREADY_EXISTS,
+  CAISSON_E_NOT_FOUND: status.NOT_FOUND,
+  CAISSON_E_INTERNAL: status.INTERNAL,
+};
+
+/** Keeps the trailers well below the 64 KiB of headers that an HTTP/2 peer takes by default. */
+const MESSAGE_LIMIT = 2048;
+const FIELD_LIMIT = 512;
+
+/**
+ * What a failed call ends with, as agent.proto describes it: the sentence, `caisson-code`, `caisson-field`. A code that
+ * has no status of its own is FAILED_PRECONDITION; an error that is no CaissonError is a defect of the agent and logged
+ * with its stack.
+ */
+export function toStatus(error: unknown): ServerErrorResponse & Partial<StatusObject> {
+  const failure = asCaissonError(error);
+  const metadata = new Metadata();
+  metadata.set("caisson-code", failure.code);
+  if (failure.field !== undefined) metadata.set("caisson-field", printable(failure.field).slice(0, FIELD_LIMIT));
+  const message = failure.remedy === undefined ? failure.message : `${failure.message} ${failure.remedy}`;
+  // Half a surrogate pair cannot be percent-encoded, and a whole one may have been cut.
+  const details = message.slice(0, MESSAGE_LIMIT).toWellFormed();
+  return {
+    name: failure.name,
+    message: details,
+    code: STATUS[failure.code] ?? status.FAILED_PRECONDITION,
+    details,
+    metadata,
+  };
+}
+
+function asCaissonError(error: unknown): CaissonError {
+  if (error instanceof CaissonError) return error;
+  const text = error instanceof Error ? error.message : String(error);
+  log("error", `unexpected: ${error instanceof Error ? error.stack : text}`);
+  return new CaissonError("CAISSON_E_INTERNAL", `The agent failed unexpectedly: ${text}`, { cause: error });
+}
+
+/** gRPC metadata holds printable ASCII only. */
+function printable(text: string): string {
+  return text.replace(/[^\x20-\x7e]/g, "?");
+}

@@ -1,0 +1,103 @@
+import { closeSync, constants, openSync, readdirSync, readFileSync } from "node:fs";
+import { createServer as createUnixServer } from "node:net";
+import type { Duplex } from "node:stream";
+import { setTimeout as delay } from "node:timers/promises";
+import { createServer, discardUntilHungUp, PollStream, VMADDR_CID_HOST } from "../../native/vsock/index.ts";
+import { log } from "../log.ts";
+import type { Injector } from "./server.ts";
+
+export const VSOCK_PORT = 1024;
+export const VIRTIO_PORT_NAME = "org.caisson.agent.0";
+
+/** A port's name follows its device node by a control message, so it may be there some milliseconds later. */
+const PORT_TRIES = 100;
+const PORT_RETRY_MS = 20;
+
+/** Serves on AF_VSOCK; false when the kernel has none. Only the host is answered: a container can reach the port, too. */
+export function serveVsock(injector: Injector): boolean {
+  let current: Duplex | undefined;
+  const server = createServer((socket) => {
+    if (socket.remoteAddress.cid !== VMADDR_CID_HOST) {
+      log("warning", `refused a vsock connection from cid ${socket.remoteAddress.cid}, which is not the host`);
+      socket.destroy();
+      return;
+    }
+    // The host has one connection; a second one means that it has given the first up.
+    current?.destroy();
+    current = socket;
+    inject(injector, socket);
+  });
+  server.on("error", (error) => log("error", `vsock port ${VSOCK_PORT}: ${error.message}`));
+  try {
+    server.listen({ port: VSOCK_PORT, transientChunks: true });
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "EAFNOSUPPORT") return false;
+    throw error;
+  }
+}
+
+/** Serves on the VM's virtio-serial port, one connection after another for ever; false when the VM has no such port. */
+export async function serveVirtioPort(injector: Injector): Promise<boolean> {
+  const device = await findVirtioPort();
+  if (device === undefined) return false;
+  const fd = openSync(device, constants.O_RDWR | constants.O_NONBLOCK);
+  serveConnections(fd, injector).catch((error: Error) => {
+    log("error", `virtio-serial port ${device}: ${error.message}`);
+    closeSync(fd);
+  });
+  return true;
+}
+
+async function serveConnections(fd: number, injector: Injector): Promise<never> {
+  for (let first = true; ; first = false) {
+    if (!first) await discardUntilHungUp(fd);
+    // The next connection's session is there before the host is: a clone finds it made.
+    const stream = new PollStream({ fd, keepOpen: true, transientChunks: true, awaitHost: true });
+    const closed = new Promise((resolve) => stream.once("close", resolve));
+    inject(injector, stream);
+    await closed;
+  }
+}
+
+async function findVirtioPort(): Promise<string | undefined> {
+  for (let tries = 0; tries < PORT_TRIES; tries += 1) {
+    const port = namedPort();
+    if (port !== undefined) return `/dev/${port}`;
+    await delay(PORT_RETRY_MS);
+  }
+  return undefined;
+}
+
+function namedPort(): string | undefined {
+  const folder = "/sys/class/virtio-ports";
+  try {
+    return readdirSync(folder).find((port) => nameOf(`${folder}/${port}/name`) === VIRTIO_PORT_NAME);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+    throw error;
+  }
+}
+
+function nameOf(file: string): string | undefined {
+  try {
+    return readFileSync(file, "latin1").trimEnd();
+  } catch {
+    return undefined;
+  }
+}
+
+/** Serves on a Unix socket, for tests that run the agent without a VM. */
+export function serveUnix(injector: Injector, path: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    createUnixServer((socket) => inject(injector, socket))
+      .once("error", reject)
+      .listen(path, resolve);
+  });
+}
+
+function inject(injector: Injector, connection: Duplex): void {
+  // The end of the connection reaches every call on it by itself.
+  connection.on("error", (error) => log("info", `the host's connection broke: ${error.message}`));
+  injector.injectConnection(connection);
+}

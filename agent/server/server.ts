@@ -1,0 +1,200 @@
+import { release } from "node:os";
+import {
+  type handleServerStreamingCall,
+  type handleUnaryCall,
+  Server,
+  ServerCredentials,
+  type ServerWritableStream,
+} from "@grpc/grpc-js";
+import { realtime, slewRealtime } from "../../native/posix/index.ts";
+import { CaissonError } from "../../protocol/errors.ts";
+import { type AgentServer, AgentService, type ProcessId, Stream } from "../../protocol/generated/agent.ts";
+import type { Process } from "../container/process.ts";
+import { logBroadcast } from "../log.ts";
+import { setClockRight } from "../sandbox/clock.ts";
+import { applyNetwork, networkDevices } from "../sandbox/network.ts";
+import type { Sandbox } from "../sandbox/sandbox.ts";
+import { toStatus } from "./grpc-status.ts";
+import { decodeWriteStdin, encodeOutputChunk } from "./stdio-codec.ts";
+
+declare const CAISSON_VERSION: string;
+
+const PROTOCOL = { major: 1, minor: 0 };
+/** As agent.proto promises. */
+const MESSAGE_LIMIT_BYTES = 4 * 1024 * 1024;
+const STREAM_LIMIT = 1024;
+
+const SERVICE: typeof AgentService = {
+  ...AgentService,
+  readOutput: { ...AgentService.readOutput, responseSerialize: encodeOutputChunk },
+  writeStdin: { ...AgentService.writeStdin, requestDeserialize: decodeWriteStdin },
+};
+
+export interface Injector {
+  injectConnection(connection: import("node:stream").Duplex): void;
+}
+
+/**
+ * The gRPC server over a sandbox, not bound to anything: connections are injected.
+ *
+ * Its HTTP/2 windows stay at the protocol's 64 KiB (RFC 9113, 6.9.2), however wide the host's are: Node does not read
+ * from a connection while a write to it is unfinished (Http2Session::MaybeStopReading), so two ends that both fill the
+ * transport would wait for each other for ever. 64 KiB always fit into it.
+ */
+export function createServer(sandbox: Sandbox): Injector {
+  const server = new Server({
+    "grpc.max_receive_message_length": MESSAGE_LIMIT_BYTES,
+    "grpc.max_concurrent_streams": STREAM_LIMIT,
+    "grpc.enable_channelz": 0,
+  });
+  server.addService(SERVICE, handlers(sandbox));
+  return server.createConnectionInjector(ServerCredentials.createInsecure());
+}
+
+function handlers(sandbox: Sandbox): AgentServer {
+  const process = (id: ProcessId | undefined): Process =>
+    sandbox.container(id?.containerId ?? "").process(id?.execId ?? "");
+  return {
+    check: unary(() => ({
+      protocolMajor: PROTOCOL.major,
+      protocolMinor: PROTOCOL.minor,
+      agentVersion: typeof CAISSON_VERSION === "string" ? CAISSON_VERSION : "unbundled",
+      kernelRelease: release(),
+      networkDevices: networkDevices(),
+    })),
+
+    createSandbox: unary(async (request) => {
+      await sandbox.create(request);
+      return { answeredNs: realtime() };
+    }),
+    destroySandbox: action(() => sandbox.destroy()),
+    updateNetwork: action(({ requests, pid }) => applyNetwork(requests, pid)),
+
+    adjustClock: unary(({ slewNs }) => {
+      const receivedNs = realtime();
+      if (slewNs !== 0n) slewRealtime(slewNs);
+      return { receivedNs, answeredNs: realtime() };
+    }),
+
+    createContainer: unary(async (request) => {
+      const receivedNs = realtime();
+      const created = await sandbox.createContainer(request);
+      return { ...created, receivedNs, answeredNs: realtime() };
+    }),
+    startContainer: action((request) => {
+      const container = sandbox.container(request.containerId);
+      setClockRight(request);
+      return container.start();
+    }),
+    deleteContainer: action(({ containerId, force }) => sandbox.deleteContainer(containerId, force)),
+    pauseContainer: action(({ containerId }) => sandbox.container(containerId).pause()),
+    resumeContainer: action(({ containerId }) => sandbox.container(containerId).resume()),
+    updateContainer: action((request) => sandbox.container(request.containerId).update(request.resourcesJson)),
+
+    execProcess: unary((request) => sandbox.container(request.process?.containerId ?? "").exec(request)),
+    signalProcess: action((request) => sandbox.container(request.process?.containerId ?? "").signal(request)),
+    waitProcess: unary(({ process: id }) => sandbox.container(id?.containerId ?? "").wait(id?.execId ?? "")),
+
+    closeStdin: action(({ process: id }) => process(id).input.end()),
+    setTtyNewlines: action(({ process: id, keepNewlines }) => process(id).keepNewlines(keepNewlines)),
+    hangUpTty: action(({ process: id }) => process(id).hangUp()),
+    resizeTty: action(({ process: id, rows, columns }) => process(id).resize(rows, columns)),
+    writeStdin(call, callback) {
+      let target: Process | undefined;
+      let answered = false;
+      const answer = (error?: unknown): void => {
+        if (answered) return;
+        answered = true;
+        if (error === undefined) callback(null, {});
+        else callback(toStatus(error));
+      };
+      call.on("data", ({ process: id, data }) => {
+        if (answered) return;
+        try {
+          target ??= process(id);
+        } catch (error) {
+          answer(error);
+          return;
+        }
+        if (data.length === 0) return;
+        call.pause();
+        target.input.write(data, (open) => {
+          if (!open) answer();
+          call.resume();
+        });
+      });
+      call.on("end", () => {
+        // Node reports the end of the stream also when the host resets it, just before it reports that; a lost
+        // connection is no end of stdin, which stays open for the next call.
+        setImmediate(() => {
+          if (call.cancelled) return;
+          target?.input.end();
+          answer(target === undefined ? unnamed() : undefined);
+        });
+      });
+      call.on("error", () => {});
+    },
+    readOutput: streaming((call) => {
+      const { process: id, stream } = call.request;
+      const output = process(id).output(stream === Stream.STREAM_STDERR ? "stderr" : "stdout");
+      const sink = {
+        write: (data: Buffer): boolean => call.write({ data }),
+        onDrain: (listener: () => void): void => void call.once("drain", listener),
+        end: (): void => void call.end(),
+        fail: (error: CaissonError): void => void call.emit("error", toStatus(error)),
+      };
+      output.attach(sink);
+      return () => output.detach(sink);
+    }),
+
+    listProcesses: unary(({ containerId }) => ({ processes: sandbox.container(containerId).processes() })),
+    stats: unary(({ containerId }) => sandbox.container(containerId).stats()),
+
+    watchLog: streaming((call) =>
+      logBroadcast.subscribe(call, (record, dropped) => ({ ...record, dropped: BigInt(dropped) })),
+    ),
+    watchEvents: streaming((call) => sandbox.events.subscribe(call)),
+  };
+}
+
+/** A handler from a function of the request. */
+function unary<Request, Response>(
+  handle: (request: Request) => Response | Promise<Response>,
+): handleUnaryCall<Request, Response> {
+  return (call, callback) => {
+    const fail = (error: unknown): void => callback(toStatus(error));
+    try {
+      const result = handle(call.request);
+      if (result instanceof Promise) result.then((response) => callback(null, response), fail);
+      else callback(null, result);
+    } catch (error) {
+      fail(error);
+    }
+  };
+}
+
+/** A handler whose answer has no fields. */
+function action<Request>(handle: (request: Request) => void | Promise<void>): handleUnaryCall<Request, object> {
+  return unary((request: Request) => {
+    const result = handle(request);
+    return result instanceof Promise ? result.then(() => ({})) : {};
+  });
+}
+
+/** A handler from a function that starts the stream and returns what stops it when the host goes away. */
+function streaming<Request, Response>(
+  start: (call: ServerWritableStream<Request, Response>) => () => void,
+): handleServerStreamingCall<Request, Response> {
+  return (call) => {
+    try {
+      const stop = start(call);
+      call.once("cancelled", stop);
+    } catch (error) {
+      call.emit("error", toStatus(error));
+    }
+  };
+}
+
+function unnamed(): CaissonError {
+  return new CaissonError("CAISSON_E_NOT_FOUND", "The first message of WriteStdin must name a process.");
+}
