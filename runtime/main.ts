@@ -6,7 +6,7 @@
 import { join } from "node:path";
 import { closeOnExecFrom } from "../native/posix/index.ts";
 import { DAEMON_WORD } from "./control/daemon-word.ts";
-import { FORK_SERVER_WORD } from "./factory/fork-server/word.ts";
+import { FORK_SERVER_WORD } from "./factory/fork-server/maker/word.ts";
 import { loadCompiled } from "./process/code-cache.ts";
 import { endInWords } from "./process/last-words.ts";
 import { SHIM_DAEMON_WORD, SHIM_NAME } from "./shim/daemon-word.ts";

@@ -1,6 +1,6 @@
 /**
- * Checks that imports run only downward (docs/design.md, section 2) and never in a circle, types included. Prints each
- * breach as `file: imports file: reason` and exits 1 if there is one.
+ * Checks that imports run only downward (docs/design.md, section 2) and never in a circle, of files or of
+ * folders, types included. Prints each breach as `file: imports file: reason` and exits 1 if there is one.
  */
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, join, normalize } from "node:path";
@@ -74,18 +74,40 @@ for (const file of CHECKED.flatMap(sources)) {
   }
 }
 
-/** Depth-first search; a file met again on the current path closes a circle. */
-const done = new Set<string>();
-function visit(file: string, path: string[]): void {
-  if (path.includes(file)) {
-    breaches.push(`circle: ${[...path.slice(path.indexOf(file)), file].join(" -> ")}`);
-    return;
-  }
-  if (done.has(file)) return;
-  for (const target of graph.get(file) ?? []) visit(target, [...path, file]);
-  done.add(file);
+/** The starting points of programs: what they import of their own folder does not make a circle with what imports that. */
+const ENTRIES = ["runtime/main.ts", "runtime/vm-starters.ts", "agent/main.ts"];
+
+function folderOf(file: string): string {
+  return ENTRIES.includes(file) ? file : dirname(file);
 }
-for (const file of graph.keys()) visit(file, []);
+
+function folders(files: ReadonlyMap<string, readonly string[]>): Map<string, Set<string>> {
+  const found = new Map<string, Set<string>>();
+  for (const [file, imports] of files) {
+    const folder = folderOf(file);
+    const others = found.get(folder) ?? new Set();
+    for (const target of imports.map(folderOf)) if (target !== folder) others.add(target);
+    found.set(folder, others);
+  }
+  return found;
+}
+
+/** Depth-first search; a node met again on the current path closes a circle. */
+function addCircles(graph: ReadonlyMap<string, Iterable<string>>): void {
+  const done = new Set<string>();
+  const visit = (node: string, path: string[]): void => {
+    if (path.includes(node)) {
+      breaches.push(`circle: ${[...path.slice(path.indexOf(node)), node].join(" -> ")}`);
+      return;
+    }
+    if (done.has(node)) return;
+    for (const target of graph.get(node) ?? []) visit(target, [...path, node]);
+    done.add(node);
+  };
+  for (const node of graph.keys()) visit(node, []);
+}
+addCircles(graph);
+addCircles(folders(graph));
 
 for (const breach of breaches) console.error(breach);
 console.log(`imports: ${graph.size} files, ${breaches.length} breaches`);

@@ -3,7 +3,7 @@ import { closeSync, mkdtempSync, openSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { CaissonError } from "../../protocol/errors.ts";
 import { type Settings, sandboxSize } from "../config/load.ts";
-import { bootMachine } from "../factory/boot.ts";
+import { bootMachine } from "../factory/boot/boot.ts";
 import { templateInputs, templateKey } from "../factory/template/key.ts";
 import { chooseVm, factsDirectory, hostSize, templateStore, type VmShape } from "../factory/vm-config.ts";
 import { greet } from "../factory/warm-up/warm-up.ts";

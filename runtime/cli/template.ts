@@ -4,7 +4,7 @@ import { CaissonError } from "../../protocol/errors.ts";
 import type { Spec } from "../../protocol/oci.ts";
 import { applyAnnotations, loadSettings, type Settings, sandboxSize } from "../config/load.ts";
 import { forkServerPid } from "../factory/fork-server/fork-server.ts";
-import { FORK_SERVER_CGROUP, type ForkServerParams, spawnMaker } from "../factory/fork-server/spawn.ts";
+import { FORK_SERVER_CGROUP, type ForkServerParams, spawnMaker } from "../factory/fork-server/maker/spawn.ts";
 import type { StoredTemplate } from "../factory/template/store.ts";
 import { chooseVirtiofsd, chooseVm, hostSize, templateStore } from "../factory/vm-config.ts";
 import { WARM_UP_LIMIT_FACTOR, warmUpWith } from "../factory/warm-up/warm-up.ts";

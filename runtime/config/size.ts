@@ -5,7 +5,7 @@
  */
 import { CaissonError } from "../../protocol/errors.ts";
 import type { CpuResources, Int64, Spec } from "../../protocol/oci.ts";
-import { parseCpuList } from "../oci/cpu-list.ts";
+import { parseCpuList } from "../oci/checks/cpu-list.ts";
 import type { Settings } from "./settings.ts";
 
 export interface SandboxSize {

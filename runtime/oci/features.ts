@@ -1,7 +1,7 @@
 import { CAPABILITIES } from "../../protocol/capabilities.ts";
 import type { HookName, NamespaceType, Spec } from "../../protocol/oci.ts";
 import { OCI_VERSION } from "../../protocol/oci.ts";
-import { MOUNT_OPTIONS } from "./mount-options.ts";
+import { MOUNT_OPTIONS } from "./checks/mount-options.ts";
 import { SECCOMP_ACTIONS, SECCOMP_ARCHITECTURES, SECCOMP_FLAGS, SECCOMP_OPERATORS } from "./seccomp/actions.ts";
 import { refuseUnsupported } from "./unsupported.ts";
 

@@ -1,6 +1,6 @@
 /** A container's resources in the guest's own terms: its CPUs and memory nodes have other numbers than the host's. */
 import type { Process, Resources } from "../../protocol/oci.ts";
-import { parseCpuList } from "./cpu-list.ts";
+import { parseCpuList } from "./checks/cpu-list.ts";
 
 /**
  * The resources with a cpuset that exists in a guest of `vcpus` CPUs and one memory node. A list of CPUs that the guest has

@@ -1,9 +1,9 @@
 /** Checks a document against the JSON schema and says in our words what does not fit. */
 import type { ErrorObject, ValidateFunction } from "ajv";
 import { closest } from "../text/closest.ts";
-import { describeValue, fieldOf, resolvePointer } from "./field.ts";
+import { describeValue, fieldOf, resolvePointer } from "./checks/field.ts";
+import type { Problem } from "./checks/problem.ts";
 import { validateConfig, validateProcess, validateResources } from "./generated/validator.js";
-import type { Problem } from "./problem.ts";
 
 export type DocumentKind = "config" | "process" | "resources";
 

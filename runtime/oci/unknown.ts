@@ -2,7 +2,7 @@
  * Properties that the specification does not know: ignored, as config.md (Extensibility) demands. They are taken out, so
  * that behind the host's edge a property that nobody carries out can be refused without looking for its origin.
  */
-import { fieldOf } from "./field.ts";
+import { fieldOf } from "./checks/field.ts";
 import { sections } from "./schema/config.ts";
 import type { Schema } from "./schema/parts.ts";
 import type { DocumentKind } from "./structure.ts";

@@ -1,6 +1,6 @@
 /** config.md, Specification version: `ociVersion` is a semantic version (semver.org 2.0.0); we carry out major 1. */
-import { describeValue } from "./field.ts";
-import type { Problem } from "./problem.ts";
+import { describeValue } from "./checks/field.ts";
+import type { Problem } from "./checks/problem.ts";
 
 const SEMVER = /^(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)(-[0-9A-Za-z.-]+)?(\+[0-9A-Za-z.-]+)?$/;
 

@@ -2,7 +2,7 @@ import { hostname } from "node:os";
 import type { Spec } from "../../protocol/oci.ts";
 import type { Settings } from "../config/load.ts";
 import type { SandboxSize } from "../config/size.ts";
-import { DeferredForkServer } from "../factory/fork-server/deferred.ts";
+import { DeferredForkServer } from "../factory/fork-server/maker/deferred.ts";
 import { chooseVirtiofsd, chooseVm, sandboxTemplates, type VmShape } from "../factory/vm-config.ts";
 import { SandboxNetwork } from "../network/network.ts";
 import { hasNamespace } from "../oci/checks/namespaces.ts";

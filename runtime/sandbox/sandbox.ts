@@ -2,7 +2,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { realtime } from "../../native/posix/index.ts";
 import { CaissonError } from "../../protocol/errors.ts";
 import type { Resources, Spec } from "../../protocol/oci.ts";
-import { type Booted, bootMachine } from "../factory/boot.ts";
+import { type Booted, bootMachine } from "../factory/boot/boot.ts";
 import { ForkedMachine } from "../factory/fork-server/fork.ts";
 import { ForkServer } from "../factory/fork-server/fork-server.ts";
 import type { TemplateStore } from "../factory/template/store.ts";

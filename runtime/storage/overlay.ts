@@ -1,8 +1,8 @@
 import { mkdirSync } from "node:fs";
 import { join, resolve } from "node:path";
 import type { Mount } from "../../protocol/oci.ts";
+import { fileSystemOptions } from "../oci/checks/mount-options.ts";
 import { isBindMount } from "../oci/checks/mounts.ts";
-import { fileSystemOptions } from "../oci/mount-options.ts";
 import { mountOne } from "./rootfs-mounts.ts";
 
 /** Whether it is an overlay, whose directories are the host's: the host mounts it, and the guest has what it shows. */

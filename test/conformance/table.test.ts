@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import { MOUNT_OPTIONS } from "../../runtime/oci/mount-options.ts";
+import { MOUNT_OPTIONS } from "../../runtime/oci/checks/mount-options.ts";
 import { sections } from "../../runtime/oci/schema/config.ts";
 import type { Schema } from "../../runtime/oci/schema/parts.ts";
 import { DIFFERENCES } from "./differences.ts";

@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { install, makeSkeleton, packErofs } from "../../guest-image/tree.ts";
-import { bootMachine } from "../../runtime/factory/boot.ts";
+import { bootMachine } from "../../runtime/factory/boot/boot.ts";
 import { chooseVirtiofsd } from "../../runtime/factory/vm-config.ts";
 import { startVirtiofsd } from "../../runtime/storage/virtiofsd/process.ts";
 import type { Machine } from "../../runtime/vm/machine.ts";

@@ -6,7 +6,7 @@ import { diedError } from "../../vm/exit-reason.ts";
 import { idle } from "../../vm/idle.ts";
 import type { Machine } from "../../vm/machine.ts";
 import type { Trace, VmSpec } from "../../vm/spec.ts";
-import { bootMachine } from "../boot.ts";
+import { bootMachine } from "../boot/boot.ts";
 import { templateInputs, templateKey } from "./key.ts";
 import { type Manifest, seal } from "./manifest.ts";
 import { ScratchTaps } from "./scratch-taps.ts";

@@ -1,6 +1,6 @@
 /** A check of one subject: yields what is wrong with it. Structure (types, required fields) is already checked. */
 import type { Spec } from "../../../protocol/oci.ts";
-import type { Problem } from "../problem.ts";
+import type { Problem } from "./problem.ts";
 
 export type Check = (config: Spec) => Iterable<Problem>;
 

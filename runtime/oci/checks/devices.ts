@@ -1,7 +1,7 @@
 /** config-linux.md: Devices, Allowed Device list. */
 import type { DeviceRule } from "../../../protocol/oci.ts";
-import type { Problem } from "../problem.ts";
 import { absolutePath, type Check } from "./check.ts";
+import type { Problem } from "./problem.ts";
 
 /** makedev(3) on Linux: 12 bits for the major number, 20 for the minor. */
 const HIGHEST = { major: 0xfff, minor: 0xfffff };

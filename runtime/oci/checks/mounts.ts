@@ -1,9 +1,9 @@
 /** config.md: Mounts, POSIX-platform Mounts. */
 import type { Mount } from "../../../protocol/oci.ts";
-import { fileSystemOptions } from "../mount-options.ts";
-import type { Problem } from "../problem.ts";
 import { type Check, noNulByte } from "./check.ts";
+import { fileSystemOptions } from "./mount-options.ts";
 import { mappings } from "./namespaces.ts";
+import type { Problem } from "./problem.ts";
 
 /**
  * Whether it shows a file or folder of the host. As runc reads it: an option says so, or the type that tools write for it.

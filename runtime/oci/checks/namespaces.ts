@@ -1,7 +1,7 @@
 /** config-linux.md: Namespaces, User namespace mappings, Offset for Time Namespace. */
 import type { IdMapping, NamespaceType, Spec } from "../../../protocol/oci.ts";
-import type { Problem } from "../problem.ts";
 import { absolutePath, type Check } from "./check.ts";
+import type { Problem } from "./problem.ts";
 
 export function hasNamespace({ linux }: Spec, type: NamespaceType): boolean {
   return linux?.namespaces?.some((namespace) => namespace.type === type) ?? false;

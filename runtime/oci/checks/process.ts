@@ -1,8 +1,8 @@
 /** config.md: Process. Also for the process that `exec --process` adds. */
 import type { Process, Rlimit } from "../../../protocol/oci.ts";
-import { parseCpuList } from "../cpu-list.ts";
-import type { Problem } from "../problem.ts";
 import { absolutePath, type Check, noNulByte } from "./check.ts";
+import { parseCpuList } from "./cpu-list.ts";
+import type { Problem } from "./problem.ts";
 
 export const process: Check = function* (config) {
   if (config.process === undefined) yield { field: "process", message: "is required to create a container" };

@@ -1,10 +1,10 @@
 /** config-linux.md: Control groups; the ranges are those of the kernel's cgroup-v2.rst where the specification has none. */
 import type { BlockIoResources, CpuResources, Int64, MemoryResources, Resources } from "../../../protocol/oci.ts";
-import { parseCpuList } from "../cpu-list.ts";
-import { fieldOf } from "../field.ts";
-import type { Problem } from "../problem.ts";
 import type { Check } from "./check.ts";
+import { parseCpuList } from "./cpu-list.ts";
 import { deviceNumber, deviceRules } from "./devices.ts";
+import { fieldOf } from "./field.ts";
+import type { Problem } from "./problem.ts";
 
 export const resources: Check = function* ({ linux }) {
   yield* resourceProblems(linux?.resources ?? {}, "linux.resources");

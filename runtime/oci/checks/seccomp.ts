@@ -1,7 +1,7 @@
 /** config-linux.md: Seccomp. */
 import type { Seccomp, SeccompAction } from "../../../protocol/oci.ts";
-import type { Problem } from "../problem.ts";
 import { type Check, noNulByte } from "./check.ts";
+import type { Problem } from "./problem.ts";
 
 export const seccomp: Check = function* ({ linux }) {
   if (linux?.seccomp !== undefined) yield* filter(linux.seccomp, "linux.seccomp");

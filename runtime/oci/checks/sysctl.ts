@@ -3,8 +3,8 @@
  * (libcontainer/configs/validate). In a VM the others would change the sandbox's kernel under its other containers.
  */
 import type { NamespaceType } from "../../../protocol/oci.ts";
-import { fieldOf } from "../field.ts";
 import { type Check, noNulByte } from "./check.ts";
+import { fieldOf } from "./field.ts";
 import { hasNamespace } from "./namespaces.ts";
 
 const IPC_KEYS = new Set([

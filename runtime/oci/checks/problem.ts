@@ -1,5 +1,5 @@
 /** What is wrong with a configuration, field by field; a check yields any number of them. */
-import { CaissonError } from "../../protocol/errors.ts";
+import { CaissonError } from "../../../protocol/errors.ts";
 
 export interface Problem {
   field: string;

@@ -1,7 +1,7 @@
 import { closeSync } from "node:fs";
-import { SharedCgroup } from "../../sandbox/cgroup/cgroup.ts";
-import { formatError } from "../../text/errors.ts";
-import { log } from "../../text/log.ts";
+import { SharedCgroup } from "../../../sandbox/cgroup/cgroup.ts";
+import { formatError } from "../../../text/errors.ts";
+import { log } from "../../../text/log.ts";
 import { lockForkServer } from "./lock.ts";
 import { FORK_SERVER_CGROUP, type ForkServerParams, spawnMakerUnwatched } from "./spawn.ts";
 

@@ -1,8 +1,8 @@
 import { closeSync, openSync } from "node:fs";
 import { join } from "node:path";
-import { constants, flock } from "../../../native/posix/index.ts";
-import { MANIFEST_FILE } from "../template/template.ts";
-import { forkServerPid } from "./fork-server.ts";
+import { constants, flock } from "../../../../native/posix/index.ts";
+import { MANIFEST_FILE } from "../../template/template.ts";
+import { forkServerPid } from "../fork-server.ts";
 
 /**
  * The right to make the fork server of a template, for as long as the descriptor is open.

@@ -1,12 +1,12 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { CaissonError } from "../../protocol/errors.ts";
-import { formatError, systemErrorSentence } from "../text/errors.ts";
-import { log } from "../text/log.ts";
-import { type ExitReason, startError, startTimeoutError } from "../vm/exit-reason.ts";
-import { type Machine, type StartOptions, startMachine } from "../vm/machine.ts";
-import type { VmSpec } from "../vm/spec.ts";
-import { type ForkedMachine, forkMachine } from "./fork-server/fork.ts";
-import type { ForkServer } from "./fork-server/fork-server.ts";
+import { CaissonError } from "../../../protocol/errors.ts";
+import { formatError, systemErrorSentence } from "../../text/errors.ts";
+import { log } from "../../text/log.ts";
+import { type ExitReason, startError, startTimeoutError } from "../../vm/exit-reason.ts";
+import { type Machine, type StartOptions, startMachine } from "../../vm/machine.ts";
+import type { VmSpec } from "../../vm/spec.ts";
+import { type ForkedMachine, forkMachine } from "../fork-server/fork.ts";
+import type { ForkServer } from "../fork-server/fork-server.ts";
 
 export interface BootOptions extends StartOptions {
   /** How long one attempt may take until `ready` has returned. */

@@ -1,12 +1,12 @@
 import type { ChildProcess } from "node:child_process";
 import type { Socket } from "node:net";
 import { text } from "node:stream/consumers";
-import { CaissonError } from "../../../protocol/errors.ts";
-import type { Settings } from "../../config/load.ts";
-import type { SandboxSize } from "../../config/size.ts";
-import { inCallersNetworkNamespace } from "../../network/namespace.ts";
-import { SharedCgroup } from "../../sandbox/cgroup/cgroup.ts";
-import { inCallersMountNamespace } from "../../storage/mount-namespace.ts";
+import { CaissonError } from "../../../../protocol/errors.ts";
+import type { Settings } from "../../../config/load.ts";
+import type { SandboxSize } from "../../../config/size.ts";
+import { inCallersNetworkNamespace } from "../../../network/namespace.ts";
+import { SharedCgroup } from "../../../sandbox/cgroup/cgroup.ts";
+import { inCallersMountNamespace } from "../../../storage/mount-namespace.ts";
 import { FORK_SERVER_WORD } from "./word.ts";
 
 /** Of the fork servers, and of the processes that make them. */
