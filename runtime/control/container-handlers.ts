@@ -50,13 +50,13 @@ export function containerHandlers(get: () => Creation): ContainerHandlers {
       return {};
     },
     update: async ({ resources }) => {
-      const { sandbox, container } = get();
-      await sandbox.update(container, resources);
+      const { guest, container } = get();
+      await guest.update(container, resources);
       return {};
     },
     stats: async () => {
-      const { container, sandbox } = get();
-      return { stats: toStats(await container.stats()), vmMemoryMib: sandbox.memoryMib };
+      const { container, guest } = get();
+      return { stats: toStats(await container.stats()), vmMemoryMib: guest.memoryMib };
     },
     shutdown: async () => {
       await shutDown(get());

@@ -11,9 +11,9 @@ import type { Bundle } from "../oci/bundle.ts";
 import { now } from "../process/clock.ts";
 import { tracePhase } from "../process/trace.ts";
 import { hostCgroupPath } from "../sandbox/cgroup/cgroup.ts";
+import { compileFilter, type Guest } from "../sandbox/guest.ts";
 import { HostHooks } from "../sandbox/hooks.ts";
-import { HostedSandbox } from "../sandbox/hosted.ts";
-import { compileFilter, type Sandbox } from "../sandbox/sandbox.ts";
+import { Sandbox } from "../sandbox/hosted.ts";
 import { takeSharedMemory } from "../sandbox/spec/shared-memory.ts";
 import { statePaths } from "../state/paths.ts";
 import { processIdentity } from "../state/process-identity.ts";
@@ -31,7 +31,7 @@ const COLLECT_LIMIT_MS = 10_000;
 
 /** What a creation is made of. */
 export interface CreationParts {
-  sandbox: Sandbox;
+  guest: Guest;
   container: Container;
   hooks: HostHooks;
   /** InitIo.letGo; of a container whose streams were taken from another process nothing but copies is here. */
@@ -43,7 +43,7 @@ export interface CreationParts {
 /** A created container and all that is its on the host. */
 export class Creation {
   readonly container: Container;
-  readonly sandbox: Sandbox;
+  readonly guest: Guest;
   readonly controlSocket: string;
   readonly #root: string;
   readonly #hooks: HostHooks;
@@ -54,13 +54,13 @@ export class Creation {
   #starting: Promise<void> | undefined;
   #ended: Promise<void> | undefined;
 
-  constructor(root: string, record: StateRecord, { sandbox, container, hooks, letGo = () => {}, end }: CreationParts) {
+  constructor(root: string, record: StateRecord, { guest, container, hooks, letGo = () => {}, end }: CreationParts) {
     this.#root = root;
     this.#hooks = hooks;
     this.#record = record;
     this.letGo = letGo;
     this.#end = end;
-    this.sandbox = sandbox;
+    this.guest = guest;
     this.container = container;
     this.controlSocket = statePaths(root, record.id).controlSocket;
   }
@@ -170,7 +170,7 @@ export async function createFromBundle(params: CreateParams, placed: Bundle, sig
   const undo = new AsyncDisposableStack();
   try {
     let seccomp: ReturnType<typeof compileFilter> | undefined;
-    const hosted = await HostedSandbox.start({
+    const sandbox = await Sandbox.start({
       id,
       config,
       settings,
@@ -196,17 +196,17 @@ export async function createFromBundle(params: CreateParams, placed: Bundle, sig
       },
       signal,
     });
-    undo.defer(() => hosted.end());
-    const { sandbox } = hosted;
+    undo.defer(() => sandbox.end());
+    const { guest } = sandbox;
     const creating = now();
     const { io, window, follow, letGo } = openInitIo(params, config.process?.terminal === true);
     const { config: spec, bytes: sharedMemoryBytes } = takeSharedMemory(config);
     const parts = { spec, sharedMemoryBytes, directory: bundle, rootfs, ...(seccomp && { seccomp }) };
-    const container = await sandbox.createContainer(id, parts, io, window);
+    const container = await guest.createContainer(id, parts, io, window);
     signal.throwIfAborted();
     follow(container);
     try {
-      sandbox.share.standFor(id);
+      guest.share.standFor(id);
     } catch (error) {
       log.warning(`container ${id} runs, but engines cannot reach its files by its pid: ${(error as Error).message}`);
     }
@@ -215,11 +215,11 @@ export async function createFromBundle(params: CreateParams, placed: Bundle, sig
       root,
       { ...record, guestPid: container.init.pid },
       {
-        sandbox,
+        guest,
         container,
         hooks,
         letGo,
-        end: () => hosted.endInPlace(),
+        end: () => sandbox.endInPlace(),
       },
     );
     creation.record("created");

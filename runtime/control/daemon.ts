@@ -162,8 +162,8 @@ class Daemon {
   async #home(params: JoinParams, signal: AbortSignal): Promise<Home> {
     if (this.#life.phase === "idle") this.#life = { phase: "pod", home: this.#startPod(params, signal) };
     if (this.#life.phase === "pod") return await this.#life.home;
-    const { sandbox } = this.#alive();
-    return { sandbox, directory: dirname(sandbox.share.directory) };
+    const { guest } = this.#alive();
+    return { guest, directory: dirname(guest.share.directory) };
   }
 
   async #startPod(params: JoinParams, signal: AbortSignal): Promise<PodHome> {

@@ -2,8 +2,8 @@ import type { Socket } from "node:net";
 import { join } from "node:path";
 import { takeFd } from "../../native/posix/index.ts";
 import { CaissonError } from "../../protocol/errors.ts";
+import type { ContainerBundle, Guest } from "../sandbox/guest.ts";
 import { HostHooks } from "../sandbox/hooks.ts";
-import type { ContainerBundle, Sandbox } from "../sandbox/sandbox.ts";
 import { withSources } from "../sandbox/spec/host-paths.ts";
 import { withMountTree } from "../storage/mount-tree.ts";
 import { formatError } from "../text/errors.ts";
@@ -16,7 +16,7 @@ import type { JoinParams } from "./protocol.ts";
 
 /** Where members are created. */
 export interface Home {
-  sandbox: Sandbox;
+  guest: Guest;
   /** An existing directory of the daemon's own, which nobody else mounts anything in. */
   directory: string;
   /** Called with each that has been created. */
@@ -107,8 +107,8 @@ async function refused(): Promise<never> {
   throw new CaissonError("CAISSON_E_STATE", "the container is created already");
 }
 
-/** @throws CaissonError as Sandbox.createContainer does, or the signal's reason; nothing of the container is left then. */
-async function create({ sandbox, directory }: Home, params: JoinParams, signal: AbortSignal): Promise<Creation> {
+/** @throws CaissonError as Guest.createContainer does, or the signal's reason; nothing of the container is left then. */
+async function create({ guest, directory }: Home, params: JoinParams, signal: AbortSignal): Promise<Creation> {
   const { root, record, config, sharedMemoryBytes, stdio, window, mounts } = params;
   const { id, bundle, rootfs } = record;
   const tree = takeFd(stdio.pid, mounts);
@@ -124,22 +124,18 @@ async function create({ sandbox, directory }: Home, params: JoinParams, signal: 
         foundAt: join(seen, params.directory),
         rootfs: join(seen, rootfs),
       };
-      return sandbox.createContainer(id, parts, io, window);
+      return guest.createContainer(id, parts, io, window);
     });
     const end = async (): Promise<void> => {
       await container.delete().catch((error: unknown) => log.debug(formatError(error)));
-      sandbox.share.removeContainer(id);
+      guest.share.removeContainer(id);
     };
     if (signal.aborted) {
       await end();
       throw signal.reason;
     }
     const hooks = new HostHooks(config.hooks, record, record.daemon.pid);
-    const creation = new Creation(
-      root,
-      { ...record, guestPid: container.init.pid },
-      { sandbox, container, hooks, end },
-    );
+    const creation = new Creation(root, { ...record, guestPid: container.init.pid }, { guest, container, hooks, end });
     try {
       creation.record("created");
     } catch (error) {

@@ -3,7 +3,8 @@ import { join } from "node:path";
 import { applyAnnotations, loadSettings } from "../config/load.ts";
 import { hostSize } from "../factory/vm-config.ts";
 import { SharedCgroup } from "../sandbox/cgroup/cgroup.ts";
-import { HostedSandbox } from "../sandbox/hosted.ts";
+import type { Guest } from "../sandbox/guest.ts";
+import { Sandbox } from "../sandbox/hosted.ts";
 import { podSize } from "../sandbox/spec/pod-size.ts";
 import { makeOwnDirectory, writeState } from "../state/store.ts";
 import { log } from "../text/log.ts";
@@ -15,15 +16,15 @@ import type { JoinParams } from "./protocol.ts";
 /** A VM whose containers all are members: it is nobody's own, and outlives the one that it was started for. */
 export class PodHome implements Home {
   readonly directory: string;
-  readonly #hosted: HostedSandbox;
+  readonly #sandbox: Sandbox;
   readonly #first: { creation: Creation | undefined };
   /** Path of the cgroup that it is in. */
   #cgroup: string;
 
-  private constructor(directory: string, hosted: HostedSandbox, first: { creation: Creation | undefined }) {
+  private constructor(directory: string, sandbox: Sandbox, first: { creation: Creation | undefined }) {
     this.directory = directory;
-    this.#hosted = hosted;
-    this.#cgroup = hosted.cgroup.path;
+    this.#sandbox = sandbox;
+    this.#cgroup = sandbox.cgroup.path;
     this.#first = first;
   }
 
@@ -35,7 +36,7 @@ export class PodHome implements Home {
     const directory = makeOwnDirectory(root);
     const first: { creation: Creation | undefined } = { creation: undefined };
     try {
-      const hosted = await HostedSandbox.start({
+      const sandbox = await Sandbox.start({
         id: record.id,
         config,
         settings,
@@ -54,18 +55,18 @@ export class PodHome implements Home {
         },
         signal,
       });
-      void hosted.sandbox.died.then((death) => {
+      void sandbox.guest.died.then((death) => {
         if (death.reason !== "killed") log.error(diedError(`The sandbox of ${record.id} is lost`, death).message);
       });
-      return new PodHome(directory, hosted, first);
+      return new PodHome(directory, sandbox, first);
     } catch (error) {
       rmSync(directory, { recursive: true, force: true });
       throw error;
     }
   }
 
-  get sandbox(): HostedSandbox["sandbox"] {
-    return this.#hosted.sandbox;
+  get guest(): Guest {
+    return this.#sandbox.guest;
   }
 
   created(creation: Creation): void {
@@ -77,13 +78,13 @@ export class PodHome implements Home {
     const [other] = cgroups;
     if (other === undefined || cgroups.includes(this.#cgroup)) return;
     // What a hook of the first container has left stays in its cgroup, and goes with it.
-    new SharedCgroup(other).adopt([process.pid, ...this.sandbox.machine.pids()]);
-    this.#hosted.cgroup.giveUp();
+    new SharedCgroup(other).adopt([process.pid, ...this.guest.machine.pids()]);
+    this.#sandbox.cgroup.giveUp();
     this.#cgroup = other;
   }
 
   async end(): Promise<void> {
-    await this.#hosted.end();
+    await this.#sandbox.end();
     rmSync(this.directory, { recursive: true, force: true });
   }
 }

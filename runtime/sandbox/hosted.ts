@@ -12,12 +12,12 @@ import type { CgroupFolder, NetworkChanges } from "../state/record.ts";
 import { log } from "../text/log.ts";
 import { canFork } from "../vm/spec.ts";
 import { OwnCgroup } from "./cgroup/own-cgroup.ts";
-import { Sandbox } from "./sandbox.ts";
+import { Guest } from "./guest.ts";
 
 /** A process that a hook has left in it keeps it. */
 const CGROUP_LIMIT_MS = 500;
 
-export interface HostedOptions {
+export interface SandboxOptions {
   id: string;
   /** Of the first container, whose network namespace the VM gets. */
   config: Spec;
@@ -38,19 +38,19 @@ export interface HostedOptions {
 }
 
 /** A sandbox with what is its own on the host: this process and QEMU are in its cgroup and its network namespace. */
-export class HostedSandbox {
-  readonly sandbox: Sandbox;
+export class Sandbox {
+  readonly guest: Guest;
   readonly cgroup: OwnCgroup;
   readonly #forkServer: DeferredForkServer | undefined;
 
-  private constructor(sandbox: Sandbox, cgroup: OwnCgroup, forkServer: DeferredForkServer | undefined) {
-    this.sandbox = sandbox;
+  private constructor(guest: Guest, cgroup: OwnCgroup, forkServer: DeferredForkServer | undefined) {
+    this.guest = guest;
     this.cgroup = cgroup;
     this.#forkServer = forkServer;
   }
 
-  /** @throws CaissonError as OwnCgroup, SandboxNetwork, chooseVm and Sandbox.start do; nothing is left then. */
-  static async start(options: HostedOptions): Promise<HostedSandbox> {
+  /** @throws CaissonError as OwnCgroup, SandboxNetwork, chooseVm and Guest.start do; nothing is left then. */
+  static async start(options: SandboxOptions): Promise<Sandbox> {
     const { id, config, settings, size, share, consoleLog, signal } = options;
     await using undo = new AsyncDisposableStack();
     const cgroup = OwnCgroup.claim(options.cgroup, options.onCgroup);
@@ -75,7 +75,7 @@ export class HostedSandbox {
     const vm = { ...shape, consoleLog };
     const templates = sandboxTemplates(settings);
     const forks = templates !== undefined && settings.forkServer === "on" && canFork(vm);
-    const sandbox = await Sandbox.start({
+    const guest = await Guest.start({
       id,
       vm,
       shareDirectory: share,
@@ -97,18 +97,18 @@ export class HostedSandbox {
       network,
       signal,
     });
-    undo.defer(() => sandbox.kill());
+    undo.defer(() => guest.kill());
     await joined;
     undo.move();
     const params = { settings, size, devices: network.deviceCount };
-    const { clonedFrom } = sandbox;
+    const { clonedFrom } = guest;
     const deferred = forks && clonedFrom !== undefined ? new DeferredForkServer(params, clonedFrom) : undefined;
-    return new HostedSandbox(sandbox, cgroup, deferred);
+    return new Sandbox(guest, cgroup, deferred);
   }
 
   /** Ends the VM and leaves the host as it was. May be called again. */
   async end(): Promise<void> {
-    const killed = this.sandbox.kill();
+    const killed = this.guest.kill();
     // The kernel takes as long to move a process as QEMU takes to end.
     this.cgroup.leave();
     await killed;
@@ -118,7 +118,7 @@ export class HostedSandbox {
 
   /** As end(), for a process that ends with it: its cgroup, which it would leave in 15 ms, is removed with its record. */
   async endInPlace(): Promise<void> {
-    await this.sandbox.kill();
+    await this.guest.kill();
     this.#forkServer?.now();
   }
 }

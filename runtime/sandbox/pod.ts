@@ -14,10 +14,10 @@ import { formatError } from "../text/errors.ts";
 import { log } from "../text/log.ts";
 import { diedError } from "../vm/exit-reason.ts";
 import { hostCgroupPath } from "./cgroup/cgroup.ts";
+import type { Guest } from "./guest.ts";
 import { HostHooks } from "./hooks.ts";
-import { HostedSandbox } from "./hosted.ts";
+import { Sandbox } from "./hosted.ts";
 import { PlaceholderProcess } from "./placeholder-process.ts";
-import type { Sandbox } from "./sandbox.ts";
 import { podOf } from "./spec/cri-annotations.ts";
 import { withCallersMounts } from "./spec/host-paths.ts";
 import { podDocument } from "./spec/pod-document.ts";
@@ -70,7 +70,7 @@ export class Pod {
   readonly #creating = new Set<string>();
   readonly #bound = new BoundNamespaces();
   readonly #abort = new AbortController();
-  #hosted: Promise<HostedSandbox> | undefined;
+  #sandbox: Promise<Sandbox> | undefined;
   #main: string | undefined;
   #ended: Promise<void> | undefined;
 
@@ -100,17 +100,17 @@ export class Pod {
     if (this.#main === undefined) {
       this.#main = id;
       undo.defer(() => this.end());
-      this.#hosted = this.#start(config, () => hooks.create(AbortSignal.any([signal, this.#abort.signal])), signal);
+      this.#sandbox = this.#start(config, () => hooks.create(AbortSignal.any([signal, this.#abort.signal])), signal);
     } else {
       await hooks.create(signal);
     }
-    const hosted = await this.#hosted;
-    if (hosted === undefined)
+    const sandbox = await this.#sandbox;
+    if (sandbox === undefined)
       throw new CaissonError("CAISSON_E_STATE", `the sandbox of container ${id} has not started`);
     const { config: spec, bytes: sharedMemoryBytes } = takeSharedMemory(config);
     const createContainer = (found: Spec, foundRootfs: string) => {
       const parts = { spec: found, sharedMemoryBytes, directory: bundle.bundle, rootfs: foundRootfs };
-      return hosted.sandbox.createContainer(id, parts, io, window);
+      return sandbox.guest.createContainer(id, parts, io, window);
     };
     const paths = { spec, rootfs: bundle.rootfs, ownRootfs: rootfs.length > 0, directory };
     const container = await (id === this.#main
@@ -142,16 +142,16 @@ export class Pod {
 
   /** The network is there: engines may connect to what listens on its loopback. A pod without that is still a pod. */
   async ready(): Promise<void> {
-    const hosted = await this.#hosted;
-    await hosted?.sandbox.lendLoopback().catch((error: unknown) => {
+    const sandbox = await this.#sandbox;
+    await sandbox?.guest.lendLoopback().catch((error: unknown) => {
       if (this.#ended === undefined) log.warning(`ports cannot be forwarded: ${formatError(error)}`);
     });
   }
 
   /** Changes a container's limits; what is not named stays. */
   async update(container: Container, resources: Resources): Promise<void> {
-    const hosted = await this.#hosted;
-    await hosted?.sandbox.update(container, resources);
+    const sandbox = await this.#sandbox;
+    await sandbox?.guest.update(container, resources);
   }
 
   /** Removes a container, killing what is left of it. Does nothing for one that is not there. */
@@ -179,24 +179,24 @@ export class Pod {
 
   async #end(): Promise<void> {
     this.#abort.abort(new CaissonError("CAISSON_E_STATE", `the sandbox ${this.#options.id} is being ended`));
-    const hosted = await this.#hosted?.catch(() => undefined);
+    const sandbox = await this.#sandbox?.catch(() => undefined);
     // They are in the sandbox's cgroup, and stand for nobody any more.
     for (const { placeholder } of this.#members.values()) placeholder?.end();
-    await hosted?.end();
+    await sandbox?.end();
   }
 
   async #discard(container: Container): Promise<void> {
     await container.delete();
-    const hosted = await this.#hosted;
-    hosted?.sandbox.share.removeContainer(container.id);
+    const sandbox = await this.#sandbox;
+    sandbox?.guest.share.removeContainer(container.id);
   }
 
-  async #start(config: Spec, prepare: () => Promise<void>, creation: AbortSignal): Promise<HostedSandbox> {
+  async #start(config: Spec, prepare: () => Promise<void>, creation: AbortSignal): Promise<Sandbox> {
     const { id, share, consoleLog, record } = this.#options;
     const settings = applyAnnotations(this.#options.settings, config.annotations);
     const cgroup = hostCgroupPath(id, config.linux?.cgroupsPath);
     const size = podSize(config, settings, hostSize());
-    const hosted = await HostedSandbox.start({
+    const sandbox = await Sandbox.start({
       id,
       config,
       settings,
@@ -209,11 +209,11 @@ export class Pod {
       prepare,
       signal: AbortSignal.any([creation, this.#abort.signal]),
     });
-    this.#follow(hosted.sandbox);
-    return hosted;
+    this.#follow(sandbox.guest);
+    return sandbox;
   }
 
-  #follow({ agent, died, memoryMib }: Sandbox): void {
+  #follow({ agent, died, memoryMib }: Guest): void {
     const events = agent.watchEvents();
     events.on("error", () => {});
     events.on("data", ({ event }: Event) => {

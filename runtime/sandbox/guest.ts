@@ -37,7 +37,7 @@ import type { Machine } from "../vm/machine.ts";
 import type { VmSpec } from "../vm/spec.ts";
 import { giveSharedMemory } from "./spec/shared-memory.ts";
 
-export interface SandboxOptions {
+export interface GuestOptions {
   id: string;
   /** But for its network devices. */
   vm: VmSpec;
@@ -78,7 +78,7 @@ export interface ContainerBundle {
 }
 
 /** One microVM with its agent, and the containers in it. Needs a private mount namespace (storage/share.ts). */
-export class Sandbox implements GuestVm {
+export class Guest implements GuestVm {
   readonly id: string;
   readonly share: Share;
   readonly machine: Machine;
@@ -96,7 +96,7 @@ export class Sandbox implements GuestVm {
   private constructor(
     { machine, value: agent }: Booted<Agent>,
     share: Share,
-    options: SandboxOptions,
+    options: GuestOptions,
     template: Template | undefined,
   ) {
     this.vcpus = options.vm.vcpus;
@@ -114,7 +114,7 @@ export class Sandbox implements GuestVm {
    * Starts the VM, as a clone if a template is wanted and can be had, and makes its guest this sandbox.
    * @throws CaissonError CAISSON_E_VM_START with the console's last lines when it does not come up. Nothing is left then.
    */
-  static async start(given: SandboxOptions): Promise<Sandbox> {
+  static async start(given: GuestOptions): Promise<Guest> {
     using undo = new DisposableStack();
     const { network } = given;
     undo.defer(() => network?.close());
@@ -128,18 +128,18 @@ export class Sandbox implements GuestVm {
     using forkServer = given.forks && template !== undefined ? ForkServer.connect(template.folder) : undefined;
     log.debug("how the VM starts", startFacts(options, template, forkServer));
     if (forkServer === undefined) await given.ready;
-    const sandbox = await Sandbox.#boot(options, share, { template, forkServer }, requests);
+    const guest = await Guest.#boot(options, share, { template, forkServer }, requests);
     network?.release();
     undo.move();
-    return sandbox;
+    return guest;
   }
 
   static async #boot(
-    options: SandboxOptions,
+    options: GuestOptions,
     share: Share,
     { template, forkServer }: { template: Template | undefined; forkServer: ForkServer | undefined },
     network: readonly Request[],
-  ): Promise<Sandbox> {
+  ): Promise<Guest> {
     const { vm, signal } = options;
     const starting = now();
     const trace = (phase: string) => tracePhase(`VM: ${phase}`, starting);
@@ -166,9 +166,9 @@ export class Sandbox implements GuestVm {
     );
     tracePhase("VM ready", starting);
     followGuestLog(booted.value);
-    const sandbox = new Sandbox(booted, share, options, template);
-    sandbox.#clock = clock;
-    return sandbox;
+    const guest = new Guest(booted, share, options, template);
+    guest.#clock = clock;
+    return guest;
   }
 
   /** Resolves when the VM is gone; the containers' processes then end with VM_DEATH_EXIT_CODE. */
@@ -272,7 +272,7 @@ function bindsOf({ mounts = [] }: Spec): string[] {
 
 /** Forked, cloned or booted, and why not what would be sooner. */
 function startFacts(
-  { templates, forks }: SandboxOptions,
+  { templates, forks }: GuestOptions,
   template: Template | undefined,
   forkServer: ForkServer | undefined,
 ): LogFields {
@@ -300,7 +300,7 @@ async function openTemplate({
   ready,
   signal,
   bootLimitMs,
-}: SandboxOptions): Promise<Template | undefined> {
+}: GuestOptions): Promise<Template | undefined> {
   if (templates === undefined) return undefined;
   const start = now();
   try {
@@ -320,7 +320,7 @@ async function openTemplate({
 /** Resolves with the guest's time of its answer, nanoseconds since the epoch. */
 async function createSandbox(
   agent: Agent,
-  options: SandboxOptions,
+  options: GuestOptions,
   network: readonly Request[],
   signal: AbortSignal,
 ): Promise<bigint> {
