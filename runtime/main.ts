@@ -1,15 +1,13 @@
 /**
- * The one program: `node caisson.cjs <name it was called by> arguments...` (scripts/launcher.sh), or the word of a daemon.
+ * The one program: `node caisson.cjs <name it was called by> arguments...` (scripts/launcher.sh), or a role (process/roles.ts).
  * It only chooses which bundle to load, so that a plain verb does not pay for what starts VMs; V8's compiled form of them is
  * kept beside them (scripts/compile.sh makes it).
  */
 import { join } from "node:path";
 import { closeOnExecFrom } from "../native/posix/index.ts";
-import { DAEMON_WORD } from "./control/daemon-word.ts";
-import { FORK_SERVER_WORD } from "./factory/fork-server/maker/word.ts";
 import { loadCompiled } from "./process/code-cache.ts";
 import { endInWords } from "./process/last-words.ts";
-import { SHIM_DAEMON_WORD, SHIM_NAME } from "./shim/daemon-word.ts";
+import { roleOf, SHIM_NAME } from "./process/roles.ts";
 
 /** Verbs that start VMs themselves. A container of such a name costs a verb a few milliseconds and changes nothing else. */
 const HEAVY = ["check", "template"];
@@ -36,9 +34,21 @@ endInWords({ exitCode: 1 });
 closeOnExecFrom(FIRST_BESIDE_STREAMS);
 
 const [word = "", ...args] = process.argv.slice(2);
-if (word === SHIM_NAME) bundle("shim").main(args);
-else if (word === SHIM_DAEMON_WORD) bundle("shim-daemon").runShimDaemon(JSON.parse(args[0] ?? ""));
-else if (word === DAEMON_WORD) bundle("daemon").runDaemon(JSON.parse(args[0] ?? ""));
-else if (word === FORK_SERVER_WORD) bundle("vm-starters").makeForkServer(JSON.parse(args[0] ?? ""));
-else if (HEAVY.some((each) => each === word || args.includes(each))) bundle("vm-starters").main(word, args);
-else bundle("cli").main(word, args);
+const parameters = () => JSON.parse(args[0] ?? "");
+switch (roleOf(word)) {
+  case "sandbox-daemon":
+    bundle("daemon").runDaemon(parameters());
+    break;
+  case "shim-daemon":
+    bundle("shim-daemon").runShimDaemon(parameters());
+    break;
+  case "exec-monitor":
+    bundle("cli").runExecMonitor(parameters());
+    break;
+  case "make-fork-server":
+    bundle("vm-starters").makeForkServer(parameters());
+    break;
+  case undefined:
+    if (word === SHIM_NAME) bundle("shim").main(args);
+    else bundle(HEAVY.some((each) => args.includes(each)) ? "vm-starters" : "cli").main(args);
+}

@@ -2,7 +2,6 @@
  * A process on the host that stands for a detached exec in the guest: engines wait for the pid in `--pid-file`, read
  * the exit status from it and send it signals. It also holds the terminal that went over `--console-socket`.
  */
-import { spawn } from "node:child_process";
 import { Socket } from "node:net";
 import { getWinsize } from "../../native/posix/index.ts";
 import { CaissonError } from "../../protocol/errors.ts";
@@ -11,7 +10,7 @@ import { dropStandardStreams } from "../control/client-io.ts";
 import { readLines, writeLine } from "../control/ndjson.ts";
 import { fromWireError, toWireError, type WireError } from "../control/protocol.ts";
 import { openConsoleTerminal } from "../guest/stdio/console.ts";
-import { EXEC_MONITOR_WORD } from "./exec-monitor-word.ts";
+import { STARTER_FD, spawnSelf } from "../process/spawn-self.ts";
 import { begin, type Execution, ownStdio } from "./execution.ts";
 import { Foreground } from "./foreground.ts";
 
@@ -21,20 +20,11 @@ export interface ExecMonitorTask {
   execution: Execution;
 }
 
-const REPORT_FD = 3;
-
 type Report = { started: true } | { error: WireError };
 
 /** Starts a monitor, with our standard streams; returns when the process runs and its pid is told, and leaves it. */
 export async function startExecMonitor(task: ExecMonitorTask, announce: (pid: number) => Promise<void>): Promise<void> {
-  const script = process.argv[1];
-  if (script === undefined) throw new CaissonError("CAISSON_E_INTERNAL", "the program's own file is unknown");
-  const child = spawn(process.execPath, [...process.execArgv, script, EXEC_MONITOR_WORD, JSON.stringify(task)], {
-    stdio: ["inherit", "inherit", "inherit", "pipe"],
-    detached: true,
-    cwd: "/",
-  });
-  const reports = child.stdio[REPORT_FD] as Socket;
+  const { child, connection: reports } = spawnSelf("exec-monitor", task, "inherit");
   const report = await new Promise<Report>((resolve, reject) => {
     readLines(reports, (value) => resolve(value as Report));
     const failed = (cause?: Error) =>
@@ -55,9 +45,9 @@ export async function startExecMonitor(task: ExecMonitorTask, announce: (pid: nu
 }
 
 /** The monitor's own life, which ends with the process's exit code. */
-export async function runExecMonitor({ directory, execution }: ExecMonitorTask): Promise<number> {
+export async function followExec({ directory, execution }: ExecMonitorTask): Promise<number> {
   using foreground = new Foreground();
-  const starter = new Socket({ fd: REPORT_FD });
+  const starter = new Socket({ fd: STARTER_FD });
   // It may have been killed meanwhile.
   starter.on("error", () => {});
   try {

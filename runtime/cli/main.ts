@@ -3,25 +3,34 @@ import { endInWords } from "../process/last-words.ts";
 import { tracePhase, traceTo } from "../process/trace.ts";
 import { codeOf, formatError } from "../text/errors.ts";
 import { log } from "../text/log.ts";
-import { EXEC_MONITOR_WORD } from "./exec-monitor-word.ts";
+import type { ExecMonitorTask } from "./exec-monitor.ts";
 import { runProgram } from "./program.ts";
 
 const STDERR = 2;
 
-/** Runs what the command line asks for and sets this process's exit code; `word` is the name it was called by. */
-export async function main(word: string, args: readonly string[]): Promise<void> {
-  endInWords({ exitCode: 1 });
-  try {
-    if (word === EXEC_MONITOR_WORD) {
-      const { runExecMonitor } = await import("./exec-monitor.ts");
-      process.exitCode = await runExecMonitor(JSON.parse(args[0] ?? ""));
-      return;
-    }
-    await runProgram(args, async (globals) => {
+/** Runs what the command line asks for and sets this process's exit code. */
+export async function main(args: readonly string[]): Promise<void> {
+  await reporting(() =>
+    runProgram(args, async (globals) => {
       log.start(globals);
       await traceTo(globals.trace, "caisson", true);
       tracePhase("caisson: load", 0);
-    });
+    }),
+  );
+}
+
+/** This process's part as the monitor of an exec; it ends as the process does. */
+export async function runExecMonitor(task: ExecMonitorTask): Promise<void> {
+  await reporting(async () => {
+    const { followExec } = await import("./exec-monitor.ts");
+    process.exitCode = await followExec(task);
+  });
+}
+
+async function reporting(run: () => Promise<void>): Promise<void> {
+  endInWords({ exitCode: 1 });
+  try {
+    await run();
   } catch (error) {
     report(error);
     process.exitCode ??= 1;

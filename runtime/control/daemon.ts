@@ -8,6 +8,7 @@ import { VM_DEATH_EXIT_CODE } from "../guest/exit-status.ts";
 import { now } from "../process/clock.ts";
 import { onForwardedSignals } from "../process/forwarded-signals.ts";
 import { endInWords } from "../process/last-words.ts";
+import { STARTER_FD } from "../process/spawn-self.ts";
 import { tracePhase, traceTo, writeTrace } from "../process/trace.ts";
 import { enterPrivateMountNamespace } from "../storage/mount-namespace.ts";
 import { formatError } from "../text/errors.ts";
@@ -25,8 +26,6 @@ import type { CreateParams, JoinParams } from "./protocol.ts";
 import { type ContainerHandlers, type Handlers, serveControl } from "./server.ts";
 import type { DaemonLog } from "./spawn.ts";
 
-/** Where the daemon finds the connection to the CLI that started it. */
-const INHERITED_FD = 3;
 /** How long containers whose VM has gone may take to tell. */
 const MEMBERS_LIMIT_MS = 2000;
 
@@ -36,7 +35,7 @@ const MEMBERS_LIMIT_MS = 2000;
  */
 export async function runDaemon(logging: DaemonLog): Promise<never> {
   endInWords({ exitCode: VM_DEATH_EXIT_CODE });
-  const inherited = new Socket({ fd: INHERITED_FD });
+  const inherited = new Socket({ fd: STARTER_FD });
   try {
     enterPrivateMountNamespace();
     log.start(logging);

@@ -1,11 +1,9 @@
-import { spawn } from "node:child_process";
-import type { Socket } from "node:net";
 import { constants } from "node:os";
 import { CaissonError } from "../../protocol/errors.ts";
+import { spawnSelf } from "../process/spawn-self.ts";
 import { type ProcessIdentity, processIdentity } from "../state/process-identity.ts";
 import { log as logger } from "../text/log.ts";
 import { ControlClient } from "./client.ts";
-import { DAEMON_WORD } from "./daemon-word.ts";
 
 /** How the daemon logs; the CLI's own flags, handed on. */
 export interface DaemonLog {
@@ -34,13 +32,7 @@ export interface Daemon {
  * @throws CaissonError CAISSON_E_HOST when it cannot be started.
  */
 export function spawnDaemon(log: DaemonLog, stdio: "inherit" | "ignore"): Daemon {
-  const script = process.argv[1];
-  if (script === undefined) throw new CaissonError("CAISSON_E_INTERNAL", "the program's own file is unknown");
-  const child = spawn(process.execPath, [...process.execArgv, script, DAEMON_WORD, JSON.stringify(log)], {
-    stdio: [stdio, stdio, stdio, "pipe"],
-    detached: true,
-    cwd: "/",
-  });
+  const { child, connection } = spawnSelf("sandbox-daemon", log, stdio);
   logger.debug("started the sandbox daemon", { pid: child.pid ?? 0 });
   const { promise: exited, resolve, reject } = Promise.withResolvers<number>();
   child.once("exit", (code, signal) => resolve(code ?? 128 + (signal === null ? 0 : constants.signals[signal])));
@@ -51,7 +43,7 @@ export function spawnDaemon(log: DaemonLog, stdio: "inherit" | "ignore"): Daemon
   return {
     pid: child.pid ?? 0,
     identity: child.pid === undefined ? undefined : processIdentity(child.pid),
-    client: new ControlClient(child.stdio[3] as Socket),
+    client: new ControlClient(connection),
     exited,
     unref: () => child.unref(),
   };

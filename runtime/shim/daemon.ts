@@ -3,6 +3,7 @@ import { userInfo } from "node:os";
 import { CaissonError } from "../../protocol/errors.ts";
 import { Any } from "../../protocol/generated/containerd/types.ts";
 import { endInWords } from "../process/last-words.ts";
+import { STARTER_FD } from "../process/spawn-self.ts";
 import { processIdentity } from "../state/process-identity.ts";
 import type { StateRecord } from "../state/record.ts";
 import { removeState, reserveState, writeState } from "../state/store.ts";
@@ -10,7 +11,6 @@ import { enterPrivateMountNamespace } from "../storage/mount-namespace.ts";
 import { formatError } from "../text/errors.ts";
 import { log } from "../text/log.ts";
 import { serve } from "../ttrpc/server.ts";
-import type { ShimDaemonParams } from "./daemon-word.ts";
 import { ENGINE, SHIM_ROOT, shimPaths } from "./paths.ts";
 import { ShimPod } from "./pod.ts";
 import { Publisher } from "./publisher.ts";
@@ -19,8 +19,22 @@ import { sandboxServices } from "./sandbox-service.ts";
 import { taskServices } from "./service.ts";
 import { Tasks } from "./tasks.ts";
 
-/** Where the daemon tells who started it that it serves, or why not. */
-const READY_FD = 3;
+export interface ShimDaemonParams {
+  /** containerd's own socket, its namespace, and the pod or container: what the paths are made of. */
+  address: string;
+  namespace: string;
+  group: string;
+  /** containerd's ttrpc socket, for events. */
+  ttrpcAddress: string;
+  /** The bundle of the container that the daemon was started for. */
+  bundle: string;
+  /** The runtime's options as containerd gave them: an Any in base64; empty for none. */
+  options: string;
+  /** The file that containerd reads shims' logs from; standard error when missing. */
+  log: string | undefined;
+  debug: boolean;
+}
+
 /** How long the last events may take to reach containerd. */
 const FAREWELL_LIMIT_MS = 5000;
 /**
@@ -37,7 +51,7 @@ const NEEDLESS_AFTER_MS = 10_000;
 /** Runs a pod for containerd until it is shut down, and ends this process. */
 export async function runShimDaemon(params: ShimDaemonParams): Promise<never> {
   endInWords({ exitCode: 1 });
-  const starter = new Socket({ fd: READY_FD });
+  const starter = new Socket({ fd: STARTER_FD });
   starter.on("error", () => {});
   try {
     enterPrivateMountNamespace();

@@ -2,9 +2,9 @@
 import { writeSync } from "node:fs";
 import { CaissonError } from "../../protocol/errors.ts";
 import { endInWords } from "../process/last-words.ts";
+import { SHIM_NAME } from "../process/roles.ts";
 import { readStdin, SMALL_FILE } from "../text/bounded-read.ts";
 import { formatError, isSystemError } from "../text/errors.ts";
-import { SHIM_NAME } from "./daemon-word.ts";
 import { parseFlags } from "./flags.ts";
 
 const STDOUT = 1;

@@ -15,9 +15,9 @@ import {
   WaitSandboxRequest,
   WaitSandboxResponse,
 } from "../../protocol/generated/containerd/sandbox.ts";
+import { SHIM_NAME } from "../process/roles.ts";
 import type { Services } from "../ttrpc/server.ts";
 import { packAny, timestamp } from "./any.ts";
-import { SHIM_NAME } from "./daemon-word.ts";
 import { action, method } from "./method.ts";
 import type { ShimSandbox } from "./sandbox.ts";
 import { SANDBOX_SERVICE } from "./service-names.ts";

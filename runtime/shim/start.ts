@@ -1,19 +1,19 @@
-import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { statSync, writeFileSync } from "node:fs";
-import { connect, type Socket } from "node:net";
+import { connect } from "node:net";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { setTimeout as delay } from "node:timers/promises";
 import { CaissonError } from "../../protocol/errors.ts";
 import { Any } from "../../protocol/generated/containerd/types.ts";
 import { readDocument } from "../oci/document.ts";
+import { spawnSelf } from "../process/spawn-self.ts";
 import { removeStopped } from "../sandbox/cleanup.ts";
 import { podOf } from "../sandbox/spec/cri-annotations.ts";
 import type { StateRecord } from "../state/record.ts";
 import { listStates, readFormerState, readState } from "../state/store.ts";
 import { formatStartAnswer, readStartInput } from "./bootstrap.ts";
-import { SHIM_DAEMON_WORD, type ShimDaemonParams } from "./daemon-word.ts";
+import type { ShimDaemonParams } from "./daemon.ts";
 import type { ShimFlags } from "./flags.ts";
 import { ENGINE, SHIM_ROOT, shimPaths } from "./paths.ts";
 
@@ -104,13 +104,7 @@ export async function answers(socket: string): Promise<boolean> {
 
 /** @returns "ready", or why not. */
 async function spawnDaemon(params: ShimDaemonParams): Promise<string> {
-  const script = process.argv[1];
-  if (script === undefined) throw new CaissonError("CAISSON_E_INTERNAL", "the program's own file is unknown");
-  const child = spawn(process.execPath, [...process.execArgv, script, SHIM_DAEMON_WORD, JSON.stringify(params)], {
-    stdio: ["ignore", "ignore", "ignore", "pipe"],
-    detached: true,
-    cwd: "/",
-  });
+  const { child, connection } = spawnSelf("shim-daemon", params, "ignore");
   child.unref();
   const failed = once(child, "error").then(([cause]) => {
     throw new CaissonError("CAISSON_E_HOST", "the pod's daemon could not be started", { cause });
@@ -119,7 +113,7 @@ async function spawnDaemon(params: ShimDaemonParams): Promise<string> {
   // It serves before it starts a VM.
   const limit = setTimeout(() => child.kill("SIGKILL"), READY_LIMIT_MS);
   try {
-    const answer = (await Promise.race([text(child.stdio[3] as Socket), failed])).trim();
+    const answer = (await Promise.race([text(connection), failed])).trim();
     return answer === "" ? "it has ended without a word, or took too long" : answer;
   } finally {
     clearTimeout(limit);

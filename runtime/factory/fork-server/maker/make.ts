@@ -16,6 +16,7 @@ import { builtFile } from "../../../../native/addon.ts";
 import { enterNetworkNamespace } from "../../../network/namespace.ts";
 import { VmTaps } from "../../../network/vm-taps.ts";
 import { endInWords } from "../../../process/last-words.ts";
+import { STARTER_FD } from "../../../process/spawn-self.ts";
 import { leaveCgroups, SharedCgroup } from "../../../sandbox/cgroup/cgroup.ts";
 import { dropMounts, enterPrivateMountNamespace } from "../../../storage/mount-namespace.ts";
 import { Share } from "../../../storage/share.ts";
@@ -32,7 +33,6 @@ import { FutureForkServer } from "../start.ts";
 import { lockForkServer } from "./lock.ts";
 import { DONE, FORK_SERVER_CGROUP, type ForkServerParams } from "./spawn.ts";
 
-const STARTER_FD = 3;
 /** Each over a connection of its own, as the sandboxes' will be; after so many hardly anything is left to be translated. */
 const WARM_UPS = 4;
 const OWN_FOLDER = "maker-";

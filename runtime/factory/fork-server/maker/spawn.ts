@@ -5,9 +5,9 @@ import { CaissonError } from "../../../../protocol/errors.ts";
 import type { Settings } from "../../../config/load.ts";
 import type { SandboxSize } from "../../../config/size.ts";
 import { inCallersNetworkNamespace } from "../../../network/namespace.ts";
+import { spawnSelf } from "../../../process/spawn-self.ts";
 import { SharedCgroup } from "../../../sandbox/cgroup/cgroup.ts";
 import { inCallersMountNamespace } from "../../../storage/mount-namespace.ts";
-import { FORK_SERVER_WORD } from "./word.ts";
 
 /** Of the fork servers, and of the processes that make them. */
 export const FORK_SERVER_CGROUP = "/caisson-fork-server";
@@ -61,16 +61,9 @@ export function spawnMakerUnwatched(params: ForkServerParams, cgroup: SharedCgro
 }
 
 function start(params: ForkServerParams, cgroup: SharedCgroup): { child: ChildProcess; line: Socket } {
-  const script = process.argv[1];
-  if (script === undefined) throw new CaissonError("CAISSON_E_INTERNAL", "the program's own file is unknown");
-  const words = [...process.execArgv, script, FORK_SERVER_WORD, JSON.stringify(params)];
-  const { spawn } = process.getBuiltinModule("node:child_process");
-  const child = inCallersMountNamespace(() =>
-    inCallersNetworkNamespace(() =>
-      spawn(process.execPath, words, { stdio: ["ignore", "ignore", "ignore", "pipe"], detached: true, cwd: "/" }),
-    ),
+  const { child, connection: line } = inCallersMountNamespace(() =>
+    inCallersNetworkNamespace(() => spawnSelf("make-fork-server", params, "ignore")),
   );
-  const line = child.stdio[3] as Socket;
   line.on("error", () => {});
   child.once("error", () => line.destroy());
   child.unref();

@@ -1,0 +1,23 @@
+/** What the one program is started as, by its first argument (main.ts); any other word is the command line's. */
+
+/** The name that containerd starts shims by: runtime `io.containerd.caisson.v2`. */
+export const SHIM_NAME = "containerd-shim-caisson-v2";
+
+/** What the program starts itself as (spawn-self.ts); the role's parameters follow as JSON. */
+export const ROLES = [
+  /** One sandbox, for the CLI's verbs (control/daemon.ts). */
+  "sandbox-daemon",
+  /** A pod, for containerd or CRI-O (shim/daemon.ts). */
+  "shim-daemon",
+  /** What stands on the host for a detached exec (cli/exec-monitor.ts). */
+  "exec-monitor",
+  /** The process that makes a fork server (factory/fork-server/maker). */
+  "make-fork-server",
+] as const;
+
+export type Role = (typeof ROLES)[number];
+
+/** @returns the role of that word, if it is one. */
+export function roleOf(word: string): Role | undefined {
+  return ROLES.find((role) => role === word);
+}
