@@ -1,4 +1,5 @@
 import "./sandbox/v8-flags.ts";
+import { GUEST_RUN } from "../protocol/guest-contract.ts";
 import { closeRootDisk } from "./cgroups/root-disk.ts";
 import { tellUnhandled } from "./last-words.ts";
 import { log } from "./log.ts";
@@ -10,7 +11,7 @@ import { createServer } from "./server/server.ts";
 /** The guest image's paths; tests override them, and listen on a Unix socket instead of the VM's devices. */
 const options: AgentPaths & { listen: string } = {
   cgroupRoot: "/sys/fs/cgroup",
-  runDirectory: "/run/caisson",
+  runDirectory: GUEST_RUN,
   containerInit: "/usr/lib/caisson/container-init",
   listen: "",
 };

@@ -1,4 +1,5 @@
 import { CaissonError } from "../../protocol/errors.ts";
+import { parseGuestNamespacePath } from "../../protocol/guest-contract.ts";
 import type { Namespace, NamespaceType } from "../../protocol/oci.ts";
 
 /** The names of /proc/PID/ns (namespaces(7)). */
@@ -13,8 +14,6 @@ const FILES: Record<NamespaceType, string> = {
   time: "time",
 };
 
-/** How the host names a namespace of another container of the sandbox: <run>/containers/<id>/ns/<type>. */
-const BY_CONTAINER = /^\/run\/caisson\/containers\/([^/]+)\/ns\/([a-z]+)$/;
 const BY_PID = /^\/proc\/(\d+)\/ns\/([a-z_]+)$/;
 
 /** Which containers live, for a namespace to be joined. */
@@ -38,11 +37,11 @@ export function resolveNamespaces(namespaces: readonly Namespace[], live: LivePi
     const wrong = (why: string): CaissonError =>
       new CaissonError("CAISSON_E_CONFIG_INVALID", `${field} ${JSON.stringify(path)} ${why}.`, { field });
     const [, pidText, pidFile] = BY_PID.exec(path) ?? [];
-    const [, container, file] = BY_CONTAINER.exec(path) ?? [];
-    const given = pidFile ?? file;
+    const inGuest = parseGuestNamespacePath(path);
+    const given = pidFile ?? inGuest?.file;
     if (given === undefined) throw wrong("names no namespace of a container in this sandbox");
     if (given !== type && given !== FILES[type]) throw wrong(`is not a namespace of the type ${type}`);
-    const pid = pidText === undefined ? live.ofContainer(container ?? "") : Number(pidText);
+    const pid = pidText === undefined ? live.ofContainer(inGuest?.container ?? "") : Number(pidText);
     if (pid === undefined || !live.isInit(pid)) {
       throw new CaissonError("CAISSON_E_STATE", `${field} ${JSON.stringify(path)}: no container with it is alive.`, {
         field,

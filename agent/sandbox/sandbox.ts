@@ -7,6 +7,7 @@ import type {
   CreateSandboxRequest,
   Event,
 } from "../../protocol/generated/agent.ts";
+import { RUN_FOLDERS } from "../../protocol/guest-contract.ts";
 import { checkId } from "../../protocol/id.ts";
 import type { Spec } from "../../protocol/oci.ts";
 import { Broadcast } from "../broadcast.ts";
@@ -39,8 +40,8 @@ export class Sandbox implements ContainerHost {
   constructor(paths: AgentPaths) {
     this.paths = paths;
     this.pool = new Pool(paths);
-    this.#share = new MountedShare(`${paths.runDirectory}/share`);
-    this.#sharedMemory = new SharedMemory(`${paths.runDirectory}/shm`);
+    this.#share = new MountedShare(`${paths.runDirectory}/${RUN_FOLDERS.share}`);
+    this.#sharedMemory = new SharedMemory(`${paths.runDirectory}/${RUN_FOLDERS.sharedMemory}`);
   }
 
   get id(): string {

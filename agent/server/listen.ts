@@ -3,11 +3,9 @@ import { createServer as createUnixServer } from "node:net";
 import type { Duplex } from "node:stream";
 import { setTimeout as delay } from "node:timers/promises";
 import { createServer, discardUntilHungUp, PollStream, VMADDR_CID_HOST } from "../../native/vsock/index.ts";
+import { AGENT_PORT_NAME, AGENT_VSOCK_PORT } from "../../protocol/guest-contract.ts";
 import { log } from "../log.ts";
 import type { Injector } from "./server.ts";
-
-export const VSOCK_PORT = 1024;
-export const VIRTIO_PORT_NAME = "org.caisson.agent.0";
 
 /** A port's name follows its device node by a control message, so it may be there some milliseconds later. */
 const PORT_TRIES = 100;
@@ -27,9 +25,9 @@ export function serveVsock(injector: Injector): boolean {
     current = socket;
     inject(injector, socket);
   });
-  server.on("error", (error) => log("error", `vsock port ${VSOCK_PORT}: ${error.message}`));
+  server.on("error", (error) => log("error", `vsock port ${AGENT_VSOCK_PORT}: ${error.message}`));
   try {
-    server.listen({ port: VSOCK_PORT, transientChunks: true });
+    server.listen({ port: AGENT_VSOCK_PORT, transientChunks: true });
     return true;
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === "EAFNOSUPPORT") return false;
@@ -72,7 +70,7 @@ async function findVirtioPort(): Promise<string | undefined> {
 function namedPort(): string | undefined {
   const folder = "/sys/class/virtio-ports";
   try {
-    return readdirSync(folder).find((port) => nameOf(`${folder}/${port}/name`) === VIRTIO_PORT_NAME);
+    return readdirSync(folder).find((port) => nameOf(`${folder}/${port}/name`) === AGENT_PORT_NAME);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
     throw error;

@@ -9,6 +9,7 @@ import {
 import { realtime, slewRealtime } from "../../native/posix/index.ts";
 import { CaissonError } from "../../protocol/errors.ts";
 import { type AgentServer, AgentService, type ProcessId, Stream } from "../../protocol/generated/agent.ts";
+import { LONGEST_MESSAGE, PROTOCOL } from "../../protocol/guest-contract.ts";
 import type { Process } from "../container/process.ts";
 import { logBroadcast } from "../log.ts";
 import { setClockRight } from "../sandbox/clock.ts";
@@ -19,9 +20,6 @@ import { decodeWriteStdin, encodeOutputChunk } from "./stdio-codec.ts";
 
 declare const CAISSON_VERSION: string;
 
-const PROTOCOL = { major: 1, minor: 0 };
-/** As agent.proto promises. */
-const MESSAGE_LIMIT_BYTES = 4 * 1024 * 1024;
 const STREAM_LIMIT = 1024;
 
 const SERVICE: typeof AgentService = {
@@ -43,7 +41,7 @@ export interface Injector {
  */
 export function createServer(sandbox: Sandbox): Injector {
   const server = new Server({
-    "grpc.max_receive_message_length": MESSAGE_LIMIT_BYTES,
+    "grpc.max_receive_message_length": LONGEST_MESSAGE,
     "grpc.max_concurrent_streams": STREAM_LIMIT,
     "grpc.enable_channelz": 0,
   });

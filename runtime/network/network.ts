@@ -1,5 +1,6 @@
 import { NetlinkSocket } from "../../native/posix/netlink.ts";
 import { CaissonError } from "../../protocol/errors.ts";
+import { isInGuest } from "../../protocol/guest-contract.ts";
 import type { Spec } from "../../protocol/oci.ts";
 import type { ConnectedInterface, NetworkChanges } from "../state/record.ts";
 import type { NetworkDevice } from "../vm/spec.ts";
@@ -32,9 +33,6 @@ export interface GuestRequests {
 
 /** Called with what must be on record before interfaces are changed. */
 export type Save = (changes: NetworkChanges) => void;
-
-/** A namespace of another container of the sandbox, as the guest has it (sandbox/spec/pod-namespaces.ts). */
-const GUEST_PATHS = "/run/caisson/containers/";
 
 /**
  * A sandbox's network: the namespace that the engine made, whose interfaces the VM gets. The main thread is in it from
@@ -198,7 +196,7 @@ export class SandboxNetwork {
   inGuest(spec: Spec, isFirst: boolean): Spec {
     const namespaces = spec.linux?.namespaces ?? [];
     const path = networkPath(spec);
-    if (path?.startsWith(GUEST_PATHS) === true) return spec;
+    if (path !== undefined && isInGuest(path)) return spec;
     if (path !== undefined && !isCurrentNamespace(path)) {
       throw new CaissonError(
         "CAISSON_E_CONFIG_UNSUPPORTED",

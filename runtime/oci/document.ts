@@ -1,14 +1,15 @@
 /** Reads the JSON documents that callers hand us as files: config.json, process.json, resources.json. */
 import { isUtf8 } from "node:buffer";
 import { CaissonError, type ErrorCode } from "../../protocol/errors.ts";
+import { LONGEST_MESSAGE } from "../../protocol/guest-contract.ts";
 import { parseJson } from "../../protocol/json.ts";
 import { readBounded, readStdin, TooLarge } from "../text/bounded-read.ts";
 import { systemErrorSentence } from "../text/errors.ts";
 import { findSyntaxProblem } from "./json-syntax.ts";
 import { isNestedDeeper } from "./nesting.ts";
 
-/** The agent takes messages of at most 4 MiB (protocol/agent.proto); the rest of the message needs room, too. */
-export const LARGEST_DOCUMENT_BYTES = 4 * 1024 * 1024 - 64 * 1024;
+/** A document goes to the agent in one message, the rest of which needs room, too. */
+export const LARGEST_DOCUMENT_BYTES = LONGEST_MESSAGE - 64 * 1024;
 
 /** Arrays and objects within each other. The specification's own go eight deep; functions that recurse need an end. */
 export const DEEPEST_NESTING = 200;

@@ -3,6 +3,7 @@
  * A field that comes to be carried out loses its line here.
  */
 import { CaissonError } from "../../protocol/errors.ts";
+import { isInGuest } from "../../protocol/guest-contract.ts";
 import type { Process, Resources, Spec } from "../../protocol/oci.ts";
 
 interface Refusal<Part> {
@@ -18,8 +19,6 @@ interface Refusal<Part> {
 const NO_LABELS = "the guest's kernel runs without that security module";
 const HOST_NAMESPACE =
   "a namespace of the host cannot be joined from inside a VM, and no container that lives in this one has it";
-/** Namespaces of the sandbox's other containers, which engines name by their pids (sandbox/spec/pod-namespaces.ts). */
-const GUEST_CONTAINERS = "/run/caisson/containers/";
 const CGROUP_V1 = "it exists only in cgroup v1, and the guest has cgroup v2";
 
 const CONFIG: readonly Refusal<Spec>[] = [
@@ -156,9 +155,8 @@ function joined(type: string, reason: string): Refusal<Spec> {
     field: `linux.namespaces[${type}].path`,
     reason,
     asked: ({ linux }) =>
-      linux?.namespaces?.some(
-        ({ type: other, path = "" }) => other === type && path !== "" && !path.startsWith(GUEST_CONTAINERS),
-      ) ?? false,
+      linux?.namespaces?.some(({ type: other, path = "" }) => other === type && path !== "" && !isInGuest(path)) ??
+      false,
   };
 }
 

@@ -2,6 +2,7 @@ import { closeSync, mkdirSync, openSync, realpathSync, rmSync, statSync } from "
 import { basename, join, relative, resolve } from "node:path";
 import { constants, mount, umount } from "../../native/posix/index.ts";
 import { CaissonError, type ErrorCode } from "../../protocol/errors.ts";
+import { GUEST_SHARE } from "../../protocol/guest-contract.ts";
 import type { Hooks, Mount, Spec } from "../../protocol/oci.ts";
 import { isBindMount } from "../oci/checks/mounts.ts";
 import { mountsBelow } from "../state/mounts-below.ts";
@@ -13,9 +14,6 @@ import { Volumes } from "./volumes.ts";
 
 /** Not in any container's id. */
 const VOLUMES = "~volumes";
-
-/** Where the guest's agent mounts the shared directory. */
-export const GUEST_SHARE = "/run/caisson/share";
 
 /**
  * Room for the share's own directories and mount points: all that a hostile guest could write beside the volumes. Whoever

@@ -1,5 +1,6 @@
+import { AGENT_PORT_NAME } from "../../protocol/guest-contract.ts";
 import { compareVersions, type QemuVersion } from "./qemu.ts";
-import { AGENT_PORT_NAME, HOTPLUG_ID, initialMac, type MachineType, type NetworkDevice, type VmSpec } from "./spec.ts";
+import { HOTPLUG_ID, initialMac, type MachineType, type NetworkDevice, type VmSpec } from "./spec.ts";
 
 /**
  * QEMU's buffer for translated code, which takes memory only as it fills: its default of 1 GiB would let one busy sandbox

@@ -50,15 +50,12 @@ export interface VmSpec {
 /** Called at the end of each phase of a start with its name; `--trace` is built on it. */
 export type Trace = (phase: string) => void;
 
-/** The serial port's name in the guest (/sys/class/virtio-ports/<port>/name) and the tag of the shared directory. */
-export const AGENT_PORT_NAME = "org.caisson.agent.0";
+/** The virtio-fs tag of the shared directory. */
 export const SHARE_TAG = "caisson-share";
 /** QEMU's name of the device that lets others be added later. */
 export const HOTPLUG_ID = "slots";
 /** Where in the guest's memory a microvm has the slot of the shared directory's device (guest-image/slot-table.ts). */
 export const SHARE_SLOT_ADDRESS = 0xfeb00200;
-/** AF_VSOCK port of the agent. */
-export const AGENT_VSOCK_PORT = 1024;
 
 /**
  * Whether such a VM can be forked. What the host's kernel has a part in (KVM, vhost) belongs to one process for good; and only

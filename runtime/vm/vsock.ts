@@ -3,7 +3,7 @@ import { closeSync, openSync } from "node:fs";
 import type { Duplex } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
 import { connect } from "../../native/vsock/index.ts";
-import { AGENT_VSOCK_PORT } from "./spec.ts";
+import { AGENT_VSOCK_PORT } from "../../protocol/guest-contract.ts";
 
 export const VHOST_VSOCK = "/dev/vhost-vsock";
 

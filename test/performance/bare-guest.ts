@@ -1,11 +1,12 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { install, makeSkeleton, packErofs } from "../../guest-image/tree.ts";
+import { AGENT_PORT_NAME } from "../../protocol/guest-contract.ts";
 import { bootMachine } from "../../runtime/factory/boot/boot.ts";
 import { chooseVirtiofsd } from "../../runtime/factory/vm-config.ts";
 import { startVirtiofsd } from "../../runtime/storage/virtiofsd/process.ts";
 import type { Machine } from "../../runtime/vm/machine.ts";
-import { AGENT_PORT_NAME, type NetworkDevice, SHARE_TAG, type VmSpec } from "../../runtime/vm/spec.ts";
+import { type NetworkDevice, SHARE_TAG, type VmSpec } from "../../runtime/vm/spec.ts";
 import { Shell } from "./shell.ts";
 import type { Workspace } from "./workspace.ts";
 

@@ -2,9 +2,10 @@ import { join } from "node:path";
 import { type Duplex, Readable, Writable } from "node:stream";
 import { CaissonError } from "../../../protocol/errors.ts";
 import type { NetworkDevice } from "../../../protocol/generated/agent.ts";
+import { PROTOCOL } from "../../../protocol/guest-contract.ts";
 import type { Process, Spec } from "../../../protocol/oci.ts";
 import type { Agent } from "../../guest/agent/client.ts";
-import { connectAgent, PROTOCOL_MAJOR } from "../../guest/agent/connect.ts";
+import { connectAgent } from "../../guest/agent/connect.ts";
 import { GuestClock } from "../../guest/clock.ts";
 import { Container } from "../../guest/container.ts";
 import { sandboxRequest } from "../../guest/create-sandbox-request.ts";
@@ -43,13 +44,13 @@ const ROUNDS = 6;
  */
 export async function greet(agent: Agent, signal: AbortSignal): Promise<number> {
   const { protocolMajor, agentVersion, networkDevices } = await agent.call("check", {}, { signal });
-  if (protocolMajor === PROTOCOL_MAJOR) {
+  if (protocolMajor === PROTOCOL.major) {
     for (const device of networkDevices) checkNumber(device);
     return networkDevices.length;
   }
   throw new CaissonError(
     "CAISSON_E_AGENT",
-    `the guest's agent ${agentVersion} speaks protocol ${protocolMajor}, and this host speaks ${PROTOCOL_MAJOR}`,
+    `the guest's agent ${agentVersion} speaks protocol ${protocolMajor}, and this host speaks ${PROTOCOL.major}`,
     { remedy: "Use the guest image that was built with this version." },
   );
 }

@@ -1,9 +1,6 @@
 import type { Duplex } from "node:stream";
 import type { Agent } from "./client.ts";
 
-/** The protocol version this host speaks (protocol/agent.proto, CheckResponse). */
-export const PROTOCOL_MAJOR = 1;
-
 /** A client for the agent at the other end. It takes gRPC, which is loaded for the first one: QEMU starts meanwhile. */
 export async function connectAgent(connection: Duplex): Promise<Agent> {
   const client = await import("./client.ts");

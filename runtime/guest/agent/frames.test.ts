@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { encodeFrame, FrameReader, MAX_MESSAGE } from "./frames.ts";
+import { LONGEST_MESSAGE } from "../../../protocol/guest-contract.ts";
+import { encodeFrame, FrameReader } from "./frames.ts";
 
 test("FrameReader gives back what encodeFrame wrote, however the bytes are cut", () => {
   fc.assert(
@@ -32,7 +33,7 @@ test("FrameReader gives back what encodeFrame wrote, however the bytes are cut",
 test("FrameReader refuses a message over the limit before it has arrived", () => {
   const reader = new FrameReader();
   const prefix = Buffer.alloc(5);
-  prefix.writeUInt32BE(MAX_MESSAGE + 1, 1);
+  prefix.writeUInt32BE(LONGEST_MESSAGE + 1, 1);
   reader.push(prefix);
   assert.throws(() => reader.next(), /the limit is/);
 });

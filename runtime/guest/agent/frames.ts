@@ -1,10 +1,8 @@
 /** gRPC's length-prefixed messages (gRPC over HTTP/2, "Length-Prefixed-Message"): one flag byte, four of length, data. */
 import { CaissonError } from "../../../protocol/errors.ts";
+import { LONGEST_MESSAGE } from "../../../protocol/guest-contract.ts";
 
 const PREFIX = 5;
-
-/** The longest message taken from the other side, in bytes; a longer one ends the call. */
-export const MAX_MESSAGE = 4 * 1024 * 1024;
 
 /** One message as it goes on the wire. */
 export function encodeFrame(message: Uint8Array): Buffer {
@@ -37,10 +35,10 @@ export class FrameReader {
       throw new CaissonError("CAISSON_E_AGENT", "the agent sent a compressed message, which was never agreed on");
     }
     const length = prefix.readUInt32BE(1);
-    if (length > MAX_MESSAGE) {
+    if (length > LONGEST_MESSAGE) {
       throw new CaissonError(
         "CAISSON_E_AGENT",
-        `the agent announced a message of ${length} bytes; the limit is ${MAX_MESSAGE}`,
+        `the agent announced a message of ${length} bytes; the limit is ${LONGEST_MESSAGE}`,
       );
     }
     if (this.#buffered < PREFIX + length) return undefined;

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { isInGuest } from "../../../protocol/guest-contract.ts";
 import type { Namespace } from "../../../protocol/oci.ts";
-import { BoundNamespaces, isInGuest, podNamespaces } from "./pod-namespaces.ts";
+import { BoundNamespaces, podNamespaces } from "./pod-namespaces.ts";
 
 const containerOf = (pid: number) => (pid === 42 ? "pause" : undefined);
 

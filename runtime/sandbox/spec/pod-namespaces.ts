@@ -1,8 +1,6 @@
+import { guestNamespacePath } from "../../../protocol/guest-contract.ts";
 import type { Namespace, NamespaceType } from "../../../protocol/oci.ts";
 import { isObject } from "./host-labels.ts";
-
-/** Where the guest's agent finds the namespaces of the sandbox's containers (agent/container/namespaces.ts). */
-const GUEST_CONTAINERS = "/run/caisson/containers";
 
 /** The names of /proc/PID/ns (namespaces(7)). */
 const TYPES: Readonly<Record<string, NamespaceType>> = {
@@ -28,7 +26,7 @@ export function podNamespaces(
     const [, pid = "", file = ""] = /^\/proc\/(\d+)\/ns\/([a-z]+)$/.exec(namespace.path ?? "") ?? [];
     const container = pid === "" ? undefined : containerOf(Number(pid));
     if (container === undefined || TYPES[file] !== namespace.type) return namespace;
-    return { ...namespace, path: guestPath(container, namespace.type) };
+    return { ...namespace, path: guestNamespacePath(container, namespace.type) };
   });
 }
 
@@ -55,18 +53,9 @@ export class BoundNamespaces {
       const { type, path = "" } = namespace;
       if (!BOUND.has(type) || path === "" || path.startsWith("/proc/")) return namespace;
       const holder = this.#holders.get(path);
-      if (holder !== undefined) return { ...namespace, path: guestPath(holder, type) };
+      if (holder !== undefined) return { ...namespace, path: guestNamespacePath(holder, type) };
       this.#holders.set(path, id);
       return { type };
     });
   }
-}
-
-function guestPath(container: string, type: NamespaceType): string {
-  return `${GUEST_CONTAINERS}/${container}/ns/${type}`;
-}
-
-/** Whether the path is one that podNamespaces() gives. */
-export function isInGuest(path: string): boolean {
-  return path.startsWith(`${GUEST_CONTAINERS}/`);
 }

@@ -1,10 +1,9 @@
 import { statfsSync, statSync } from "node:fs";
 import { dirname } from "node:path";
+import { GUEST_SHARED_MEMORY } from "../../../protocol/guest-contract.ts";
 import type { Mount, Spec } from "../../../protocol/oci.ts";
 import { isBindMount } from "../../oci/checks/mounts.ts";
 
-/** Where the guest has the memories that its containers share (agent/sandbox/shared-memory.ts). */
-const GUEST_SHARED_MEMORY = "/run/caisson/shm";
 /** Of a mount that has been taken from the host's file system and is not yet the guest's; its source is the memory's name. */
 const TYPE = "caisson-shm";
 /** statfs(2), f_type */
