@@ -130,7 +130,7 @@ function programOf(packages: string, name: string): string {
   const program = [`usr/bin/${name}`, `bin/${name}`]
     .map((path) => join(packages, path))
     .find((path) => statSync(path, { throwIfNoEntry: false }));
-  if (program === undefined) throw new Error(`None of the unpacked packages has the program ${name}.`);
+  if (program === undefined) throw new Error(`none of the unpacked packages has the program ${name}`);
   return program;
 }
 

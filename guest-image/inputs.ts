@@ -38,12 +38,12 @@ export function findInputs(): Inputs {
   const isKernel = (name: string) => name.startsWith("linux-image-") && name !== KERNEL_PACKAGE;
   const packages = [...lookUp([KERNEL_PACKAGE, ...PROGRAM_PACKAGES], isKernel).values()];
   const kernelPackage = packages.find(({ name }) => isKernel(name));
-  if (kernelPackage === undefined) throw new Error(`The package ${KERNEL_PACKAGE} does not depend on a kernel.`);
+  if (kernelPackage === undefined) throw new Error(`the package ${KERNEL_PACKAGE} does not depend on a kernel`);
   const programPackages = packages.filter(({ name }) => !name.startsWith("linux-image-"));
 
   const missing = [NODE, INIT, ...OWN_FILES.map(({ source }) => source)].filter((file) => !existsSync(file));
   if (missing.length > 0)
-    throw new Error(`Not built yet: ${missing.join(", ")}. Run make guest-image, which builds them.`);
+    throw new Error(`not built yet: ${missing.join(", ")}. Run make guest-image, which builds them`);
   const version = versionOf("package.json");
   const list = [
     ...[kernelPackage, ...programPackages].map((each) => ({

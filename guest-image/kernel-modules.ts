@@ -27,7 +27,7 @@ export function readKernelModules(unpacked: string): KernelModules {
   const releases = readdirSync(join(unpacked, "lib/modules"));
   const [release] = releases;
   if (release === undefined || releases.length > 1) {
-    throw new Error(`The kernel package has the modules of ${releases.length} kernels (${releases}) in place of one.`);
+    throw new Error(`the kernel package has the modules of ${releases.length} kernels (${releases}) in place of one`);
   }
   const folder = join(unpacked, "lib/modules", release);
   run("depmod", ["--basedir", unpacked, release]);
@@ -55,7 +55,7 @@ export function selectModules(index: ModuleIndex, text: string): { selected: str
 /** Path of a module in the root, from `/`; it is kept there uncompressed, for PID 1 has no decompressor. */
 export function pathInRoot({ release, index }: KernelModules, name: string): string {
   const path = index.paths.get(name);
-  if (path === undefined) throw new Error(`The kernel has no module ${name}.`);
+  if (path === undefined) throw new Error(`the kernel has no module ${name}`);
   return `/usr/lib/modules/${release}/${path.replace(/\.ko\.\w+$/, ".ko")}`;
 }
 

@@ -11,14 +11,14 @@ const SECTOR = 512;
  */
 export function extractKernel(bzImage: Buffer): Buffer {
   if (bzImage.length < 0x250 || bzImage.readUInt32LE(0x202) !== BOOT_MAGIC || bzImage.readUInt16LE(0x206) < 0x208) {
-    throw new Error("The kernel is not a bzImage of boot protocol 2.08 or later.");
+    throw new Error("the kernel is not a bzImage of boot protocol 2.08 or later");
   }
   const setupSectors = bzImage[0x1f1] || 4;
   const start = (setupSectors + 1) * SECTOR + bzImage.readUInt32LE(0x248);
   const payload = bzImage.subarray(start, start + bzImage.readUInt32LE(0x24c));
   const elf = trimElf(decompress(payload));
   if (!elf.includes(PVH_NOTE))
-    throw new Error("The kernel has no PVH entry (CONFIG_PVH), so QEMU cannot start it as ELF.");
+    throw new Error("the kernel has no PVH entry (CONFIG_PVH), so QEMU cannot start it as ELF");
   return elf;
 }
 
@@ -31,7 +31,7 @@ function decompress(payload: Buffer): Buffer {
   if (magic === "fd377a585a00") return pipeThrough("xz", payload.subarray(0, -4));
   if (magic.startsWith("1f8b")) return gunzipSync(payload);
   if (magic.startsWith("28b52ffd")) return zstdDecompressSync(payload.subarray(0, -4));
-  throw new Error(`The kernel is compressed in a format that is not known here (it begins with ${magic}).`);
+  throw new Error(`the kernel is compressed in a format that is not known here (it begins with ${magic})`);
 }
 
 function pipeThrough(program: string, input: Buffer): Buffer {
@@ -40,7 +40,7 @@ function pipeThrough(program: string, input: Buffer): Buffer {
 
 /** Cuts off what follows the section headers: the relocations that only the decompressor's KASLR uses. */
 function trimElf(image: Buffer): Buffer {
-  if (image.readUInt32BE(0) !== 0x7f454c46) throw new Error("The kernel's payload is not an ELF file.");
+  if (image.readUInt32BE(0) !== 0x7f454c46) throw new Error("the kernel's payload is not an ELF file");
   const end = Number(image.readBigUInt64LE(0x28)) + image.readUInt16LE(0x3a) * image.readUInt16LE(0x3c);
   return image.subarray(0, end);
 }

@@ -10,6 +10,6 @@ export function withoutSignature(module: Buffer): Buffer {
   const trailer = module.length - MAGIC.length - TRAILER_BYTES;
   if (trailer < 0 || !module.subarray(-MAGIC.length).equals(MAGIC)) return module;
   const end = trailer - module.readUInt32BE(trailer + TRAILER_BYTES - 4);
-  if (end < 0) throw new Error("A kernel module has a signature that is longer than the module.");
+  if (end < 0) throw new Error("A kernel module has a signature that is longer than the module");
   return module.subarray(0, end);
 }

@@ -59,7 +59,7 @@ export function loadOrder(index: ModuleIndex, names: string[]): string[] {
   const visiting = new Set<string>();
   const visit = (name: string): void => {
     if (order.includes(name) || visiting.has(name) || index.builtIn.has(name)) return;
-    if (!index.paths.has(name)) throw new Error(`The kernel has no module ${name}, neither loadable nor built in.`);
+    if (!index.paths.has(name)) throw new Error(`the kernel has no module ${name}, neither loadable nor built in`);
     // A soft dependency may be circular; the module that is reached first then loads last.
     visiting.add(name);
     for (const soft of index.softDepends.get(name) ?? []) {
@@ -91,9 +91,9 @@ export interface LoadRule {
 export function parseLoadRules(text: string): LoadRule[] {
   return linesOf(text).map((line) => {
     const [condition = "", ...modules] = wordsOf(line);
-    if (modules.length === 0) throw new Error(`load.txt: "${line}" is not "CONDITION MODULE...".`);
+    if (modules.length === 0) throw new Error(`load.txt: "${line}" is not "CONDITION MODULE..."`);
     if (!/^(always|path:\/\S+|virtio:\d+)$/.test(condition)) {
-      throw new Error(`load.txt: the condition "${condition}" is none of always, path:FOLDER, virtio:ID.`);
+      throw new Error(`load.txt: the condition "${condition}" is none of always, path:FOLDER, virtio:ID`);
     }
     return { condition, modules };
   });

@@ -31,7 +31,7 @@ export function parsePackages(text: string): Package[] {
       const field = (name: string) => record.match(new RegExp(`^${name}: (.*)$`, "m"))?.[1];
       const required = (name: string) => {
         const value = field(name);
-        if (value === undefined) throw new Error(`apt-cache show printed a record without the field ${name}.`);
+        if (value === undefined) throw new Error(`apt-cache show printed a record without the field ${name}`);
         return value;
       };
       const depends = [field("Pre-Depends"), field("Depends")].filter((list) => list !== undefined).join(", ");
@@ -69,7 +69,7 @@ export function lookUp(names: string[], isLeaf: (name: string) => boolean): Map<
     for (const each of found) known.set(each.name, each);
     const absent = [...wanted].filter((name) => !known.has(name));
     if (absent.length > 0)
-      throw new Error(`apt knows no package ${absent}; look at its sources and run apt-get update.`);
+      throw new Error(`apt knows no package ${absent}; look at its sources and run apt-get update`);
     const depends = found.filter(({ name }) => !isLeaf(name)).flatMap((each) => each.depends);
     wanted = new Set(depends.filter((name) => !known.has(name) && !NOT_NEEDED.has(name)));
   }
@@ -88,9 +88,9 @@ export function download({ name, version, sha256 }: Package): string {
   try {
     apt(["download", "--quiet", `${name}=${version}`], folder);
     const [fetched] = readdirSync(folder);
-    if (fetched === undefined) throw new Error(`apt-get download left no file for ${name} ${version}.`);
+    if (fetched === undefined) throw new Error(`apt-get download left no file for ${name} ${version}`);
     const actual = sha256Of(join(folder, fetched));
-    if (actual !== sha256) throw new Error(`${fetched} has sha256 ${actual}, but apt's lists say ${sha256}.`);
+    if (actual !== sha256) throw new Error(`${fetched} has sha256 ${actual}, but apt's lists say ${sha256}`);
     renameSync(join(folder, fetched), file);
   } finally {
     rmSync(folder, { recursive: true });

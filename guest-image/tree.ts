@@ -83,7 +83,7 @@ export function installLibraries(root: string, files: string[], packages: string
             LIBRARY_FOLDERS.map((each) => join(each, library)),
           );
       if (source === undefined) {
-        throw new Error(`${basename(file)} needs ${library}, which none of the unpacked packages has.`);
+        throw new Error(`${basename(file)} needs ${library}, which none of the unpacked packages has`);
       }
       const path = isLoader ? `usr/lib64/${library}` : join(LIBRARIES_IN_ROOT, library);
       install(source, root, path, { executable: isLoader });

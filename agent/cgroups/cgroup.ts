@@ -44,7 +44,7 @@ export class Cgroup {
         makeDirectory(path, last);
       }
     } catch (cause) {
-      throw new CaissonError("CAISSON_E_CGROUP", `The cgroup ${relative} could not be made: ${reason(cause)}`, {
+      throw new CaissonError("CAISSON_E_CGROUP", `the cgroup ${relative} could not be made: ${reason(cause)}`, {
         cause,
         field: "linux.cgroupsPath",
       });
@@ -155,10 +155,7 @@ export class Cgroup {
     const path = [this.path, ...names].join("/");
     const isThere = !names.includes("..") && statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
     if (isThere) return path;
-    throw new CaissonError(
-      "CAISSON_E_CGROUP",
-      `The container has no cgroup ${JSON.stringify(relative)} below its own.`,
-    );
+    throw new CaissonError("CAISSON_E_CGROUP", `the container has no cgroup ${JSON.stringify(relative)} below its own`);
   }
 
   /** The path of the cgroup that a process is in, if it is this one or one below it; `root` is the hierarchy's. */

@@ -15,7 +15,7 @@ export function cgroupPath(cgroupsPath: string | undefined, sandboxId: string, c
   const bad = names.find((name) => name === ".." || name.includes("\0") || name.length > 255);
   if (names.length === 0 || bad !== undefined) {
     const why = names.length === 0 ? "names the root of the hierarchy" : `has a part that is no folder's name: ${bad}`;
-    throw new CaissonError("CAISSON_E_CONFIG_INVALID", `${FIELD} ${JSON.stringify(given)} ${why}.`, { field: FIELD });
+    throw new CaissonError("CAISSON_E_CONFIG_INVALID", `${FIELD} ${JSON.stringify(given)} ${why}`, { field: FIELD });
   }
   return names.join("/");
 }

@@ -115,7 +115,7 @@ export class ContainerInitClient {
   #send(message: Buffer): Promise<number> {
     return new Promise((resolve, reject) => {
       if (this.#ended) {
-        reject(new CaissonError("CAISSON_E_PROCESS_SETUP", "The process ended before it could be told to go on."));
+        reject(new CaissonError("CAISSON_E_PROCESS_SETUP", "the process ended before it could be told to go on"));
         return;
       }
       this.#waiter = { resolve, reject };
@@ -177,7 +177,7 @@ export class ContainerInitClient {
       this.#end(KILLED);
     }
     this.#answer((waiter) =>
-      waiter.reject(new CaissonError("CAISSON_E_PROCESS_SETUP", "container-init ended without a report.")),
+      waiter.reject(new CaissonError("CAISSON_E_PROCESS_SETUP", "container-init ended without a report")),
     );
   }
 }

@@ -59,7 +59,7 @@ export function encodePlan(steps: readonly Step[]): Buffer {
   if (bytes.length > MAX_PLAN_BYTES) {
     throw new CaissonError(
       "CAISSON_E_CONFIG_INVALID",
-      `The container's configuration makes a plan of ${bytes.length} bytes; at most ${MAX_PLAN_BYTES} are possible.`,
+      `the container's configuration makes a plan of ${bytes.length} bytes; at most ${MAX_PLAN_BYTES} are possible`,
     );
   }
   return bytes;
@@ -71,7 +71,7 @@ export function encodeContinue(state = ""): Buffer {
   if (text.length > MAX_STATE_BYTES) {
     throw new CaissonError(
       "CAISSON_E_INTERNAL",
-      `The container's state has ${text.length} bytes; hooks get at most ${MAX_STATE_BYTES}.`,
+      `the container's state has ${text.length} bytes; hooks get at most ${MAX_STATE_BYTES}`,
     );
   }
   writer.begin(MESSAGE_CONTINUE);
@@ -113,7 +113,7 @@ export function decodeReport(bytes: Buffer): { report: Report; length: number } 
 }
 
 function badReport(what: string): CaissonError {
-  return new CaissonError("CAISSON_E_INTERNAL", `container-init sent something that is no report: ${what}.`);
+  return new CaissonError("CAISSON_E_INTERNAL", `container-init sent something that is no report: ${what}`);
 }
 
 interface Layout {
@@ -187,7 +187,7 @@ class MessageWriter {
   /** With a NUL behind it that its length does not count: C uses it where it lies. */
   string(text: string, step: Step): void {
     if (text.includes("\0")) {
-      throw new CaissonError("CAISSON_E_CONFIG_INVALID", `${step.field}: must not contain a NUL byte.`, {
+      throw new CaissonError("CAISSON_E_CONFIG_INVALID", `${step.field}: must not contain a NUL byte`, {
         field: step.field,
       });
     }

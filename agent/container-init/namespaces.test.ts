@@ -296,6 +296,6 @@ test("exec into a container that has ended fails and says so", options, async ()
   const { error } = await exec(config, pid, { args: ["true"] });
   assert.equal(
     error?.message,
-    `linux.namespaces "pid ${pid}": joining the container's namespaces failed: no such process (ESRCH).`,
+    `linux.namespaces "pid ${pid}": joining the container's namespaces failed: no such process (ESRCH)`,
   );
 });

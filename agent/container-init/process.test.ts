@@ -102,15 +102,12 @@ test("a program is looked for in the container's PATH, as the user", options, as
   assert.equal((await tool("", "/second/tool")).stdout, "second /second/tool\n");
   const denied = await tool("/nowhere:/first");
   assert.equal(denied.error?.code, "CAISSON_E_COMMAND_NOT_EXECUTABLE");
-  assert.equal(
-    denied.error?.message,
-    `process.args[0] "tool": finding the program failed: permission denied (EACCES).`,
-  );
+  assert.equal(denied.error?.message, `process.args[0] "tool": finding the program failed: permission denied (EACCES)`);
   const missing = await tool("/bin", "absent");
   assert.equal(missing.error?.code, "CAISSON_E_COMMAND_NOT_FOUND");
   assert.equal(
     missing.error?.message,
-    `process.args[0] "absent": finding the program failed: no such file or directory (ENOENT).`,
+    `process.args[0] "absent": finding the program failed: no such file or directory (ENOENT)`,
   );
   assert.match(await failure(rootfs, { process: { args: ["/absent/tool"] } }), /^CAISSON_E_COMMAND_NOT_FOUND/);
   assert.match(await failure(rootfs, { process: { args: ["/third"] } }), /^CAISSON_E_COMMAND_NOT_EXECUTABLE/);
@@ -122,7 +119,7 @@ test("a file that is no program fails at the start", options, async () => {
   rootfs.file("bin/orphan", "#!/absent/interpreter\n", 0o755);
   assert.equal(
     await failure(rootfs, { process: { args: ["text"] } }),
-    `CAISSON_E_COMMAND_NOT_EXECUTABLE process.args[0] "text": executing the program failed: exec format error (ENOEXEC).`,
+    `CAISSON_E_COMMAND_NOT_EXECUTABLE process.args[0] "text": executing the program failed: exec format error (ENOEXEC)`,
   );
   assert.match(
     await failure(rootfs, { process: { args: ["orphan"] } }),
@@ -211,7 +208,7 @@ test("a filter that the kernel refuses is an error, and nothing runs", options, 
   using rootfs = new Rootfs();
   const seccomp = { program: Buffer.alloc(8), flags: 0 };
   for (const [noNewPrivileges, message] of [
-    [false, "linux.seccomp: loading the system call filter failed: invalid argument (EINVAL)."],
+    [false, "linux.seccomp: loading the system call filter failed: invalid argument (EINVAL)"],
     [true, /executing the program failed: invalid argument \(EINVAL\): loading the system call filter/],
   ] as const) {
     const { error, stdout } = await run(rootfs, configOf("echo ran", { process: { noNewPrivileges } }), { seccomp });

@@ -17,7 +17,7 @@ export function describeFailure(
   if (step === undefined) {
     return new CaissonError(
       "CAISSON_E_INTERNAL",
-      `container-init failed before its first step: ${reason(failure.errno, failure.detail)}.`,
+      `container-init failed before its first step: ${reason(failure.errno, failure.detail)}`,
     );
   }
   const subject = step.subject === undefined ? "" : ` ${JSON.stringify(step.subject)}`;
@@ -26,7 +26,7 @@ export function describeFailure(
       ? "the directory lies outside the container"
       : reason(failure.errno, failure.detail);
   const what = step.op === "hook" ? step.task : `${step.task} failed`;
-  return new CaissonError(codeOf(step, failure.errno), `${step.field}${subject}: ${what}: ${why}.`, {
+  return new CaissonError(codeOf(step, failure.errno), `${step.field}${subject}: ${what}: ${why}`, {
     field: step.field,
   });
 }

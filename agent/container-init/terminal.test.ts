@@ -79,7 +79,7 @@ test("a terminal without devpts is a failure that says so", options, async () =>
   using rootfs = new Rootfs();
   assert.equal(
     await failure(rootfs, { process: { terminal: true } }),
-    `CAISSON_E_PROCESS_SETUP process.terminal "/dev/pts/ptmx": opening the terminal failed: no such file or directory (ENOENT).`,
+    `CAISSON_E_PROCESS_SETUP process.terminal "/dev/pts/ptmx": opening the terminal failed: no such file or directory (ENOENT)`,
   );
   rootfs.file("fake/ptmx", "");
   const mounts = [{ destination: "/dev/pts", type: "bind", source: `${rootfs.path}/fake`, options: ["rbind"] }];

@@ -176,7 +176,7 @@ export class Container {
     const { init } = this.#lifecycle as { init?: Process };
     const process = execId === "" ? init : this.#execs.get(execId);
     if (process === undefined) {
-      throw new CaissonError("CAISSON_E_NOT_FOUND", `Container ${this.id} has no process ${JSON.stringify(execId)}.`);
+      throw new CaissonError("CAISSON_E_NOT_FOUND", `container ${this.id} has no process ${JSON.stringify(execId)}`);
     }
     return process;
   }
@@ -184,7 +184,7 @@ export class Container {
   /** Sends a signal to one process, or to all of them. Throws CAISSON_E_STATE when the addressee has ended. */
   async signal({ process: id, signal, all }: SignalProcessRequest): Promise<void> {
     if (signal > MAX_SIGNAL) {
-      throw new CaissonError("CAISSON_E_USAGE", `There is no signal ${signal}; they go from 1 to ${MAX_SIGNAL}.`);
+      throw new CaissonError("CAISSON_E_USAGE", `there is no signal ${signal}; they go from 1 to ${MAX_SIGNAL}`);
     }
     if (!all) {
       this.process(id?.execId ?? "").signal(signal);
@@ -318,13 +318,13 @@ export class Container {
     const must = statuses.join(" or ");
     throw new CaissonError(
       "CAISSON_E_STATE",
-      `Container ${this.id} cannot be ${what}: it is ${lifecycle.status}, and must be ${must}.`,
+      `container ${this.id} cannot be ${what}: it is ${lifecycle.status}, and must be ${must}`,
     );
   }
 
   #requireCgroup(what: string): Cgroup {
     if (this.#cgroup !== undefined && this.#lifecycle.status !== "creating") return this.#cgroup;
-    throw new CaissonError("CAISSON_E_STATE", `Container ${this.id} cannot be ${what}: it is not set up.`);
+    throw new CaissonError("CAISSON_E_STATE", `container ${this.id} cannot be ${what}: it is not set up`);
   }
 
   /** The OCI state (runtime.md, State) as hooks in the container get it; the pid is the one that they see. */

@@ -14,7 +14,7 @@ export class Execs {
   async add(id: string, name: string, launch: () => Promise<Process>): Promise<Process> {
     const previous = this.#processes.get(id);
     if (this.#starting.has(id) || (previous !== undefined && previous.exit === undefined)) {
-      throw new CaissonError("CAISSON_E_ID_IN_USE", `There is a ${name} already.`);
+      throw new CaissonError("CAISSON_E_ID_IN_USE", `there is a ${name} already`);
     }
     previous?.close();
     this.#processes.delete(id);

@@ -35,7 +35,7 @@ export function resolveNamespaces(namespaces: readonly Namespace[], live: LivePi
     if (path === undefined || path === "") return { type };
     const field = `linux.namespaces[${index}].path`;
     const wrong = (why: string): CaissonError =>
-      new CaissonError("CAISSON_E_CONFIG_INVALID", `${field} ${JSON.stringify(path)} ${why}.`, { field });
+      new CaissonError("CAISSON_E_CONFIG_INVALID", `${field} ${JSON.stringify(path)} ${why}`, { field });
     const [, pidText, pidFile] = BY_PID.exec(path) ?? [];
     const inGuest = parseGuestNamespacePath(path);
     const given = pidFile ?? inGuest?.file;
@@ -43,7 +43,7 @@ export function resolveNamespaces(namespaces: readonly Namespace[], live: LivePi
     if (given !== type && given !== FILES[type]) throw wrong(`is not a namespace of the type ${type}`);
     const pid = pidText === undefined ? live.ofContainer(inGuest?.container ?? "") : Number(pidText);
     if (pid === undefined || !live.isInit(pid)) {
-      throw new CaissonError("CAISSON_E_STATE", `${field} ${JSON.stringify(path)}: no container with it is alive.`, {
+      throw new CaissonError("CAISSON_E_STATE", `${field} ${JSON.stringify(path)}: no container with it is alive`, {
         field,
       });
     }

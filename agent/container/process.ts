@@ -93,14 +93,14 @@ export class Process {
         if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
       }
     }
-    throw new CaissonError("CAISSON_E_STATE", `The signal ${signal} cannot be sent: ${this.name} has ended.`);
+    throw new CaissonError("CAISSON_E_STATE", `the signal ${signal} cannot be sent: ${this.name} has ended`);
   }
 
   /** Throws CAISSON_E_NOT_FOUND for the stderr of a process with a terminal, which has none of its own. */
   output(stream: "stdout" | "stderr"): Output {
     const output = this.#outputs[stream];
     if (output === undefined) {
-      throw new CaissonError("CAISSON_E_NOT_FOUND", `${this.name} has a terminal, so it has no ${stream} of its own.`);
+      throw new CaissonError("CAISSON_E_NOT_FOUND", `${this.name} has a terminal, so it has no ${stream} of its own`);
     }
     return output;
   }
@@ -124,7 +124,7 @@ export class Process {
 
   #requireTerminal(problem: string): PollStream {
     if (this.#terminal !== undefined) return this.#terminal;
-    throw new CaissonError("CAISSON_E_STATE", `${problem}: ${this.name} has no terminal.`);
+    throw new CaissonError("CAISSON_E_STATE", `${problem}: ${this.name} has no terminal`);
   }
 
   /** Lets the kernel forget the ended process; its output can still be read. */

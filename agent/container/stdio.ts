@@ -45,7 +45,7 @@ export class Output {
       sink.end();
       return;
     }
-    this.#sink?.fail(new CaissonError("CAISSON_E_STATE", `${this.#name} is read by another call from now on.`));
+    this.#sink?.fail(new CaissonError("CAISSON_E_STATE", `${this.#name} is read by another call from now on`));
     this.#sink = sink;
     this.#source.resume();
   }

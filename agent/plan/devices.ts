@@ -93,7 +93,7 @@ function madeDevice(device: Device, field: string): Extract<Step, { op: "makeDev
   if (fileType === undefined)
     throw invalid(`${field}.type`, `must be one of "c", "u", "b", "p", not "${device.type}".`);
   if (device.type !== "p" && (device.major === undefined || device.minor === undefined)) {
-    throw invalid(field, "a device needs its major and minor number.");
+    throw invalid(field, "a device needs its major and minor number");
   }
   return {
     op: "makeDevice",

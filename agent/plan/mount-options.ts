@@ -123,7 +123,7 @@ function parseOption(option: string, parsed: MountOptions, field: string): void 
   else if (option === "remount") parsed.remount = true;
   else if (option === "tmpcopyup") parsed.copyUp = true;
   else if (option === "idmap" || option === "ridmap") parsed.idMap = option;
-  else if (IMPOSSIBLE.includes(option)) throw unsupported(field, `the mount option "${option}" is not supported.`);
+  else if (IMPOSSIBLE.includes(option)) throw unsupported(field, `the mount option "${option}" is not supported`);
   else if (SUPERBLOCK.includes(option)) {
     if (!parsed.bind) parsed.data.push(option);
   } else if (!WITHOUT_EFFECT.includes(option)) parsed.data.push(option);

@@ -33,7 +33,7 @@ export class Namespaces {
     config.linux?.namespaces?.forEach(({ type, path }, index) => {
       const field = `linux.namespaces[${index}]`;
       if (!(type in CLONE_FLAGS)) throw invalid(`${field}.type`, `there is no namespace "${type}".`);
-      if (this.#wanted.has(type)) throw invalid(field, `the namespace "${type}" is listed twice.`);
+      if (this.#wanted.has(type)) throw invalid(field, `the namespace "${type}" is listed twice`);
       this.#wanted.set(type, { field, path: path ?? "" });
     });
   }
@@ -184,7 +184,7 @@ function timeSteps(config: Spec, namespaces: Namespaces): Step[] {
   const field = "linux.timeOffsets";
   if (!namespaces.makes("time")) {
     if (Object.keys(offsets).length === 0) return [];
-    throw invalid(field, "needs a new time namespace in linux.namespaces.");
+    throw invalid(field, "needs a new time namespace in linux.namespaces");
   }
   const steps: Step[] = [
     { op: "unshare", flags: CLONE_FLAGS.time, field: namespaces.field("time"), task: "making the time namespace" },
@@ -223,7 +223,7 @@ function oomScoreStep(value: number): Step {
 
 function checkMappings(config: Spec, namespaces: Namespaces): void {
   if (!namespaces.has("mount"))
-    throw unsupported("linux.namespaces", "a container without a mount namespace is not supported.");
+    throw unsupported("linux.namespaces", "a container without a mount namespace is not supported");
   for (const name of ["uidMappings", "gidMappings"] as const) {
     const count = config.linux?.[name]?.length ?? 0;
     if (count > 0 && !namespaces.has("user"))

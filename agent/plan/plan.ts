@@ -37,7 +37,7 @@ export function compileCreate(input: CreateInput): Plan {
   const { config } = input;
   refuseUnsupportedConfig(config);
   const { process } = config;
-  if (process === undefined) throw invalid("process", "is required.");
+  if (process === undefined) throw invalid("process", "is required");
   refuseUnsupportedProcess(process);
   const namespaces = new Namespaces(config);
   const userNamespace = namespaces.has("user");
@@ -94,7 +94,7 @@ function nameSteps(config: Spec, namespaces: Namespaces): Step[] {
   for (const field of ["hostname", "domainname"] as const) {
     const name = config[field];
     if (name === undefined || name === "") continue;
-    if (!namespaces.has("uts")) throw invalid(field, `needs a namespace of type "uts" in linux.namespaces.`);
+    if (!namespaces.has("uts")) throw invalid(field, `needs a namespace of type "uts" in linux.namespaces`);
     steps.push({ op: field, name, field, subject: name, task: "setting the name" });
   }
   return steps;

@@ -28,9 +28,9 @@ export function programSteps(input: ProgramInput): Step[] {
   const { process, config, seccomp, userNamespace } = input;
   const args = process.args ?? [];
   const name = args[0];
-  if (name === undefined || name === "") throw invalid("process.args", "must name a program.");
+  if (name === undefined || name === "") throw invalid("process.args", "must name a program");
   if (!process.cwd.startsWith("/"))
-    throw invalid("process.cwd", `must be an absolute path, not ${JSON.stringify(process.cwd)}.`);
+    throw invalid("process.cwd", `must be an absolute path, not ${JSON.stringify(process.cwd)}`);
   const environment = parseEnvironment(process.env ?? []);
   const capabilities = capabilitySteps(process.capabilities);
   const noNewPrivileges = process.noNewPrivileges === true;

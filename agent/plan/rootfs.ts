@@ -98,6 +98,6 @@ function parsePropagation(name: string | undefined): { value: bigint; recursive:
   if (name === undefined || name === "") return undefined;
   const recursive = name.startsWith("r");
   const value = own<bigint>(PROPAGATION, recursive ? name.slice(1) : name);
-  if (value === undefined) throw invalid("linux.rootfsPropagation", `there is no propagation "${name}".`);
+  if (value === undefined) throw invalid("linux.rootfsPropagation", `there is no propagation "${name}"`);
   return { value, recursive };
 }

@@ -84,7 +84,7 @@ export function affinityStep(list: string, field: string): Step {
     const first = Number(match?.[1]);
     const last = Number(match?.[2] ?? match?.[1]);
     if (match === null || last < first || last >= mask.length * 8) {
-      throw invalid(field, `must be a list of CPUs like "0-3,7", not ${JSON.stringify(list)}.`);
+      throw invalid(field, `must be a list of CPUs like "0-3,7", not ${JSON.stringify(list)}`);
     }
     for (let cpu = first; cpu <= last; cpu++) mask[cpu >> 3] = (mask[cpu >> 3] ?? 0) | (1 << (cpu & 7));
   }
@@ -93,6 +93,6 @@ export function affinityStep(list: string, field: string): Step {
 
 function lookUp<T>(table: ReadonlyMap<string, T>, name: string, field: string): T {
   const value = table.get(name);
-  if (value === undefined) throw invalid(field, `must be one of ${[...table.keys()].join(", ")}, not "${name}".`);
+  if (value === undefined) throw invalid(field, `must be one of ${[...table.keys()].join(", ")}, not "${name}"`);
   return value;
 }

@@ -17,11 +17,11 @@ const MAX_PROGRAM_BYTES = 4096 * 8;
 export function checkFilter(config: Spec, filter: SeccompFilter | undefined): SeccompFilter | undefined {
   if (filter === undefined) {
     if (config.linux?.seccomp === undefined) return undefined;
-    throw unsupported("linux.seccomp", "came without its compiled program.");
+    throw unsupported("linux.seccomp", "came without its compiled program");
   }
   const { length } = filter.program;
   if (length === 0 || length % 8 !== 0 || length > MAX_PROGRAM_BYTES) {
-    throw invalid("linux.seccomp", `a program of ${length} bytes is no system call filter.`);
+    throw invalid("linux.seccomp", `a program of ${length} bytes is no system call filter`);
   }
   return filter;
 }

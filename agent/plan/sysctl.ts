@@ -19,7 +19,7 @@ export function sysctlSteps(config: Spec, namespaces: Namespaces): Step[] {
     const field = `linux.sysctl[${JSON.stringify(name)}]`;
     const path = sysctlPath(name);
     if (path.split("/").some((part) => part === "" || part === "." || part === ".."))
-      throw invalid(field, "is no sysctl.");
+      throw invalid(field, "is no sysctl");
     refuseForeign(path, namespaces, field);
     return {
       op: "writeFile",
@@ -40,11 +40,11 @@ function sysctlPath(name: string): string {
 
 function refuseForeign(path: string, namespaces: Namespaces, field: string): void {
   if (path.startsWith("net/")) return;
-  if (path === "kernel/hostname") throw unsupported(field, `use the field "hostname".`);
+  if (path === "kernel/hostname") throw unsupported(field, `use the field "hostname"`);
   const type = namespaceOf(path);
   if (type === undefined)
-    throw unsupported(field, "is no setting of a namespace, so it cannot be set for one container.");
-  if (!namespaces.has(type)) throw invalid(field, `needs a namespace of type "${type}" in linux.namespaces.`);
+    throw unsupported(field, "is no setting of a namespace, so it cannot be set for one container");
+  if (!namespaces.has(type)) throw invalid(field, `needs a namespace of type "${type}" in linux.namespaces`);
 }
 
 function namespaceOf(path: string): "uts" | "ipc" | "user" | undefined {

@@ -7,7 +7,7 @@ export function invalid(field: string, problem: string): CaissonError {
 }
 
 /** An error for a field that the agent does not carry out. */
-export function unsupported(field: string, problem = "is not supported."): CaissonError {
+export function unsupported(field: string, problem = "is not supported"): CaissonError {
   return new CaissonError("CAISSON_E_CONFIG_UNSUPPORTED", `${field}: ${problem}`, { field });
 }
 

@@ -57,7 +57,7 @@ export function stdioOwnerSteps(process: Process, config: Spec): Step[] {
 export function guestId(mappings: readonly IdMapping[], id: number, field: string): number {
   if (mappings.length === 0) return id;
   const mapping = mappings.find((one) => id >= one.containerID && id - one.containerID < one.size);
-  if (mapping === undefined) throw invalid(field, `${id} is not mapped into the user namespace (linux.uidMappings).`);
+  if (mapping === undefined) throw invalid(field, `${id} is not mapped into the user namespace (linux.uidMappings)`);
   return mapping.hostID + (id - mapping.containerID);
 }
 

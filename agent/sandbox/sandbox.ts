@@ -53,7 +53,7 @@ export class Sandbox implements ContainerHost {
     if (this.#lifecycle.status !== "blank") {
       throw new CaissonError(
         "CAISSON_E_STATE",
-        `The sandbox cannot be created: it is ${this.#lifecycle.status} already.`,
+        `the sandbox cannot be created: it is ${this.#lifecycle.status} already`,
       );
     }
     checkId("sandbox", request.sandboxId);
@@ -85,10 +85,7 @@ export class Sandbox implements ContainerHost {
     const { containerId: id } = request;
     checkId("container", id);
     if (this.#containers.has(id)) {
-      throw new CaissonError(
-        "CAISSON_E_ID_IN_USE",
-        `The container ${id} cannot be created: there is one with that id.`,
-      );
+      throw new CaissonError("CAISSON_E_ID_IN_USE", `the container ${id} cannot be created: there is one with that id`);
     }
     const container = new Container(id, this);
     this.#containers.set(id, container);
@@ -104,7 +101,7 @@ export class Sandbox implements ContainerHost {
   container(id: string): Container {
     const container = this.#containers.get(id);
     if (container === undefined) {
-      throw new CaissonError("CAISSON_E_NOT_FOUND", `There is no container ${JSON.stringify(id)} in this sandbox.`);
+      throw new CaissonError("CAISSON_E_NOT_FOUND", `there is no container ${JSON.stringify(id)} in this sandbox`);
     }
     return container;
   }

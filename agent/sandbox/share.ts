@@ -42,7 +42,7 @@ export class MountedShare {
     } catch (cause) {
       throw new CaissonError(
         "CAISSON_E_STORAGE",
-        `The share ${JSON.stringify(tag)} could not be mounted: ${(cause as Error).message}`,
+        `the share ${JSON.stringify(tag)} could not be mounted: ${(cause as Error).message}`,
         { cause },
       );
     }

@@ -31,7 +31,7 @@ export class SharedMemory {
       mount("shm", path, "tmpfs", flags, `mode=1777,size=${bytes}`);
     } catch (cause) {
       const why = (cause as Error).message;
-      throw new CaissonError("CAISSON_E_STORAGE", `The sandbox's shared memory could not be made: ${why}`, { cause });
+      throw new CaissonError("CAISSON_E_STORAGE", `the sandbox's shared memory could not be made: ${why}`, { cause });
     }
     this.#mounted.add(path);
   }

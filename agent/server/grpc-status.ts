@@ -41,7 +41,7 @@ function asCaissonError(error: unknown): CaissonError {
   if (error instanceof CaissonError) return error;
   const text = error instanceof Error ? error.message : String(error);
   log("error", `unexpected: ${error instanceof Error ? error.stack : text}`);
-  return new CaissonError("CAISSON_E_INTERNAL", `The agent failed unexpectedly: ${text}`, { cause: error });
+  return new CaissonError("CAISSON_E_INTERNAL", `the agent failed unexpectedly: ${text}`, { cause: error });
 }
 
 /** gRPC metadata holds printable ASCII only. */

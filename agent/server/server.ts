@@ -194,5 +194,5 @@ function streaming<Request, Response>(
 }
 
 function unnamed(): CaissonError {
-  return new CaissonError("CAISSON_E_NOT_FOUND", "The first message of WriteStdin must name a process.");
+  return new CaissonError("CAISSON_E_NOT_FOUND", "the first message of WriteStdin must name a process");
 }

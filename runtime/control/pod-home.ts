@@ -56,7 +56,7 @@ export class PodHome implements Home {
         signal,
       });
       void sandbox.guest.died.then((death) => {
-        if (death.reason !== "killed") log.error(diedError(`The sandbox of ${record.id} is lost`, death).message);
+        if (death.reason !== "killed") log.error(diedError(`the sandbox of ${record.id} is lost`, death).message);
       });
       return new PodHome(directory, sandbox, first);
     } catch (error) {

@@ -118,7 +118,7 @@ export function chooseTransport(wanted: Transport | "auto", accelerator: Acceler
   const problem = vsockProblem();
   if (problem === undefined) return "vsock";
   if (wanted === "auto") return "virtio-serial";
-  throw new CaissonError("CAISSON_E_TRANSPORT", `Cannot use the transport "vsock": ${problem.why}.`, {
+  throw new CaissonError("CAISSON_E_TRANSPORT", `cannot use the transport "vsock": ${problem.why}`, {
     field: "transport",
     remedy: problem.remedy,
   });

@@ -226,7 +226,7 @@ export class Pod {
       }
     });
     void died.then((death) => {
-      if (death.reason !== "killed") log.error(diedError(`Sandbox ${this.#options.id} is lost`, death).message);
+      if (death.reason !== "killed") log.error(diedError(`sandbox ${this.#options.id} is lost`, death).message);
     });
   }
 

@@ -52,7 +52,7 @@ export async function chooseAccelerator(
   if (wanted === "auto") {
     return { accelerator: "tcg", reason: `KVM cannot be used, so guests are emulated and slow: ${verdict.why}.` };
   }
-  throw new CaissonError("CAISSON_E_ACCELERATOR", `Cannot use the accelerator "kvm": ${verdict.why}.`, {
+  throw new CaissonError("CAISSON_E_ACCELERATOR", `cannot use the accelerator "kvm": ${verdict.why}`, {
     field: "accelerator",
     remedy: 'Set accelerator = "auto" to emulate where KVM does not work, or enable virtualisation on this host.',
   });

@@ -65,7 +65,7 @@ export function diedError(doing: string, death: ExitReason): CaissonError {
 export function startError(death: ExitReason): CaissonError {
   return new CaissonError(
     "CAISSON_E_VM_START",
-    `Cannot start the VM: it ${death.description} before its agent answered.${evidence(death)}`,
+    `cannot start the VM: it ${death.description} before its agent answered.${evidence(death)}`,
   );
 }
 
@@ -73,7 +73,7 @@ export function startError(death: ExitReason): CaissonError {
 export function startTimeoutError(limitMs: number, consoleLines: readonly string[]): CaissonError {
   return new CaissonError(
     "CAISSON_E_VM_START",
-    `Cannot start the VM: its agent did not answer within ${limitMs / 1000} s.${evidence({ consoleLines, qemuMessage: "" })}`,
+    `cannot start the VM: its agent did not answer within ${limitMs / 1000} s.${evidence({ consoleLines, qemuMessage: "" })}`,
     {
       remedy:
         "If the host is merely slow, raise boot_timeout_seconds in the settings. `caisson check` boots a VM, and says what it is made of.",

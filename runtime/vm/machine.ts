@@ -84,7 +84,7 @@ export async function startMachine(spec: VmSpec, options: StartOptions): Promise
     if (attempt === CID_ATTEMPTS) {
       throw new CaissonError(
         "CAISSON_E_TRANSPORT",
-        `Cannot start the VM: ${attempt} random vsock addresses (cid) were all taken.`,
+        `cannot start the VM: ${attempt} random vsock addresses (cid) were all taken`,
       );
     }
   }
@@ -365,7 +365,7 @@ function open(path: string, flags: "r" | "r+"): number {
   } catch (error) {
     throw new CaissonError(
       "CAISSON_E_HOST",
-      `Cannot start the VM: ${path} cannot be opened: ${(error as Error).message}.`,
+      `cannot start the VM: ${path} cannot be opened: ${(error as Error).message}`,
       {
         cause: error,
       },

@@ -35,7 +35,7 @@ export async function findQemu(directory: string | undefined, configured?: strin
   if (compareVersions(version, OLDEST) < 0) {
     throw new CaissonError(
       "CAISSON_E_HOST",
-      `Cannot use ${path}: it is QEMU ${version.join(".")}, and Caisson needs ${OLDEST[0]}.${OLDEST[1]} or later.`,
+      `cannot use ${path}: it is QEMU ${version.join(".")}, and Caisson needs ${OLDEST[0]}.${OLDEST[1]} or later`,
       { remedy: "Install a newer qemu-system-x86 package." },
     );
   }
@@ -84,7 +84,7 @@ function locate(name: string): string {
   }
   throw new CaissonError(
     "CAISSON_E_HOST",
-    `Cannot find QEMU: there is no executable ${name}${name.includes("/") ? "" : " in PATH"}.`,
+    `cannot find QEMU: there is no executable ${name}${name.includes("/") ? "" : " in PATH"}`,
     {
       remedy: "Install it with `apt-get install qemu-system-x86`.",
     },
@@ -102,5 +102,5 @@ async function askVersion(path: string): Promise<QemuVersion> {
   const version = failed ? undefined : parseVersion(stdout);
   if (version !== undefined) return version;
   const why = failed ? shortMessage : `it printed "${stdout.slice(0, 80)}"`;
-  throw new CaissonError("CAISSON_E_HOST", `Cannot use ${path}: it did not say which version of QEMU it is: ${why}.`);
+  throw new CaissonError("CAISSON_E_HOST", `cannot use ${path}: it did not say which version of QEMU it is: ${why}`);
 }

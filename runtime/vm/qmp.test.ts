@@ -155,7 +155,7 @@ test("QmpClient bounds the commands that wait", async (context) => {
   const { client } = connect(context);
   const waiting = Array.from({ length: 64 }, () => client.execute("x"));
   for (const one of waiting) one.catch(() => {});
-  await assert.rejects(client.execute("x"), { message: /Too many/ });
+  await assert.rejects(client.execute("x"), { message: /too many/ });
 });
 
 test("QmpClient ignores answers to commands it never sent", async (context) => {

@@ -104,7 +104,7 @@ export class QmpClient {
    */
   async nextEvent(matches: (event: QmpEvent) => boolean, signal?: AbortSignal): Promise<QmpEvent> {
     signal?.throwIfAborted();
-    if (this.#closed) throw new Error("QEMU's monitor is closed.");
+    if (this.#closed) throw new Error("QEMU's monitor is closed");
     const { promise, resolve, reject } = Promise.withResolvers<QmpEvent>();
     const awaited = { matches, resolve, reject };
     const abort = () => reject(signal?.reason);
@@ -125,8 +125,8 @@ export class QmpClient {
   #request(command: string, { signal, limitMs = COMMAND_LIMIT_MS }: ExecuteOptions, send: (id: number) => void) {
     return new Promise<unknown>((resolve, reject) => {
       signal?.throwIfAborted();
-      if (this.#closed) throw new Error(`QEMU's monitor is closed, so ${command} cannot be run.`);
-      if (this.#pending.size >= PENDING_LIMIT) throw new Error(`Too many commands wait for QEMU to run ${command}.`);
+      if (this.#closed) throw new Error(`QEMU's monitor is closed, so ${command} cannot be run`);
+      if (this.#pending.size >= PENDING_LIMIT) throw new Error(`too many commands wait for QEMU to run ${command}`);
       const id = this.#nextId++;
       const expire = () => {
         settle();
@@ -218,7 +218,7 @@ export class QmpClient {
   }
 
   #refuse(what: string): void {
-    this.#end(new Error(`QEMU's monitor sent ${what}.`));
+    this.#end(new Error(`QEMU's monitor sent ${what}`));
   }
 
   #end(error: Error | undefined): void {
@@ -227,9 +227,9 @@ export class QmpClient {
     this.#received = [];
     this.#socket.destroy();
     for (const { command, reject } of [...this.#pending.values()]) {
-      reject(new Error(`QEMU's monitor closed before it answered ${command}.`, { cause: error }));
+      reject(new Error(`QEMU's monitor closed before it answered ${command}`, { cause: error }));
     }
-    for (const { reject } of this.#awaited) reject(new Error("QEMU's monitor closed.", { cause: error }));
+    for (const { reject } of this.#awaited) reject(new Error("QEMU's monitor closed", { cause: error }));
     this.#options.onClose(error);
   }
 }

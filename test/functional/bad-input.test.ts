@@ -170,8 +170,8 @@ for (const [what, id] of [
 for (const [what, settings, message] of [
   ["a kernel that does not exist", 'kernel = "/none/vmlinux"', /\/none\/vmlinux/],
   ["an image that does not exist", 'image = "/none/root.erofs"', /\/none\/root\.erofs/],
-  ["a QEMU that does not exist", 'qemu = "/none/qemu"', /Cannot find QEMU: there is no executable \/none\/qemu/],
-  ["a QEMU that is not one", 'qemu = "/bin/true"', /Cannot use .*: it did not say which version of QEMU it is/],
+  ["a QEMU that does not exist", 'qemu = "/none/qemu"', /cannot find QEMU: there is no executable \/none\/qemu/],
+  ["a QEMU that is not one", 'qemu = "/bin/true"', /cannot use .*: it did not say which version of QEMU it is/],
   ["an accelerator that does not work", 'accelerator = "xen"', /accelerator.*"xen"/],
   ["an unknown key", "memory = 5", /memory is no setting/],
   ["broken syntax", "memory_mib = ", /line 1, column \d+: not valid TOML/],

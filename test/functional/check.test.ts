@@ -46,7 +46,7 @@ test("check boots a VM, and fails with what it said when none boots", async () =
   writeFileSync(settings, lines("init=/none rdinit=/none root=/none"));
   const bad = await host.run(["--config", settings, "check"]);
   assert.equal(bad.exitCode, 1);
-  assert.match(bad.stdout, /^failed {2}VM +Cannot start the VM: .*kernel panicked/m);
+  assert.match(bad.stdout, /^failed {2}VM +cannot start the VM: .*kernel panicked/m);
   assert.match(bad.stdout, /\nWhat failed has to be put right first\.\n$/);
 
   writeFileSync(settings, lines("loglevel=3"));
@@ -59,7 +59,7 @@ test("check fails when no container can run, and says what to do", async () => {
   writeFileSync(settings, 'qemu = "/none/qemu"\nimage = "/none/root.erofs"\n');
   const { exitCode, stdout } = await host.run(["--config", settings, "check"]);
   assert.equal(exitCode, 1);
-  assert.match(stdout, /^failed {2}QEMU +Cannot find QEMU.*\n +-> Install it/m);
+  assert.match(stdout, /^failed {2}QEMU +cannot find QEMU.*\n +-> Install it/m);
   assert.match(stdout, /^note {4}VM +none was booted, since something else failed: guest image, QEMU$/m);
   assert.match(stdout, /^failed {2}guest image +\/none\/root\.erofs cannot be read: ENOENT\n +-> Build it/m);
   assert.match(stdout, /\nWhat failed has to be put right first\.\n$/);

@@ -79,7 +79,7 @@ test("template names what it is to do", async () => {
     [["make"], /unknown command 'make'/],
     [["rm"], /name the templates to remove, or give --all/],
     [["rm", "--all", "--stale"], /name the templates to remove, or give --all/],
-    [["rm", "../x"], /There is no template "\.\.\/x"/],
+    [["rm", "../x"], /there is no template "\.\.\/x"/],
     [["list", "--format", "xml"], /invalid format option/],
   ] as const) {
     const result = await template(...args);

@@ -62,7 +62,7 @@ export async function buildTemplate(folder: string, spec: VmSpec, warm: Warm, op
     options.trace?.("template saved");
     const key = templateKey(spec, inputs);
     if (templateKey(spec, templateInputs(spec, imageFd)) !== key) {
-      throw new CaissonError("CAISSON_E_TEMPLATE", "Cannot build the template: its files were replaced meanwhile.", {
+      throw new CaissonError("CAISSON_E_TEMPLATE", "cannot build the template: its files were replaced meanwhile", {
         remedy: "Run it again once the installation has finished.",
       });
     }
@@ -85,9 +85,9 @@ async function settleAndSave(machine: Machine, stateFd: number, signal: AbortSig
   } catch (error) {
     signal.throwIfAborted();
     const death = await Promise.race([machine.died, sleep(DEATH_FOLLOWS_MS, undefined, { ref: false })]);
-    if (death !== undefined) throw diedError("Cannot save the template", death);
+    if (death !== undefined) throw diedError("cannot save the template", death);
     if (error instanceof CaissonError) throw error;
-    throw new CaissonError("CAISSON_E_TEMPLATE", `Cannot save the template: ${(error as Error).message}`, {
+    throw new CaissonError("CAISSON_E_TEMPLATE", `cannot save the template: ${(error as Error).message}`, {
       cause: error,
     });
   }
@@ -115,5 +115,5 @@ async function migrationEnd(machine: Machine, signal: AbortSignal): Promise<void
   if (event.data["status"] === "completed") return;
   const answer = (await machine.qmp.execute("query-migrate")) as { "error-desc"?: unknown } | null;
   const why = answer?.["error-desc"] ?? "QEMU does not say why";
-  throw new CaissonError("CAISSON_E_TEMPLATE", `Cannot save the template: saving the device state failed: ${why}.`);
+  throw new CaissonError("CAISSON_E_TEMPLATE", `cannot save the template: saving the device state failed: ${why}`);
 }

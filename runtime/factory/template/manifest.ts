@@ -49,7 +49,7 @@ export async function contentHolds(fd: number, kept: FileSeal): Promise<boolean>
 /** @throws an Error when the file cannot be read or is no manifest. */
 export function readManifest(path: string): Manifest {
   const value: unknown = JSON.parse(readBounded(path, SMALL_FILE).toString());
-  if (!isManifest(value)) throw new Error(`${path} is no template manifest.`);
+  if (!isManifest(value)) throw new Error(`${path} is no template manifest`);
   return value;
 }
 

@@ -63,7 +63,7 @@ export function excess(of: { allowed: number; free: number; usedBytes: number; n
 }
 
 function unusable(path: string, why: string, cause?: unknown): CaissonError {
-  return new CaissonError("CAISSON_E_TEMPLATE", `Cannot keep templates in ${path}: ${why}.`, {
+  return new CaissonError("CAISSON_E_TEMPLATE", `cannot keep templates in ${path}: ${why}`, {
     cause,
     remedy: "Remove it, or configure another folder for templates.",
   });

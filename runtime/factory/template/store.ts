@@ -86,7 +86,7 @@ export class TemplateStore {
       }
       const template = this.open(spec);
       if (template === undefined) {
-        throw new CaissonError("CAISSON_E_TEMPLATE", `The template just built in ${this.directory} cannot be opened.`);
+        throw new CaissonError("CAISSON_E_TEMPLATE", `the template just built in ${this.directory} cannot be opened`);
       }
       return template;
     });
@@ -133,7 +133,7 @@ export class TemplateStore {
     if (KEY.test(key)) return join(this.directory, key);
     throw new CaissonError(
       "CAISSON_E_USAGE",
-      `There is no template "${key}": a template goes by 32 hexadecimal digits.`,
+      `there is no template "${key}": a template goes by 32 hexadecimal digits`,
     );
   }
 
@@ -172,7 +172,7 @@ export class TemplateStore {
     if (missing === Number.POSITIVE_INFINITY) {
       throw new CaissonError(
         "CAISSON_E_TEMPLATE",
-        `Cannot build a template in ${this.directory}: it may need ${Math.ceil(neededBytes / 1024 / 1024)} MiB, which its file system has not got to spare.`,
+        `cannot build a template in ${this.directory}: it may need ${Math.ceil(neededBytes / 1024 / 1024)} MiB, which its file system has not got to spare`,
         { remedy: "Make that file system larger, give sandboxes less memory, or turn templates off." },
       );
     }

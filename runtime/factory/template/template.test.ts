@@ -229,7 +229,7 @@ test("TemplateStore.prepare leaves nothing when the VM cannot be built, and remo
     signal: AbortSignal.timeout(120_000),
     limitMs: 60_000,
   });
-  await assert.rejects(building, { code: "CAISSON_E_VM_DIED", message: /^Cannot save the template/ });
+  await assert.rejects(building, { code: "CAISSON_E_VM_DIED", message: /^cannot save the template/ });
   assert.deepEqual(readdirSync(store.directory), [".lock"]);
   for (let tries = 0; openDescriptors() > before && tries < 3000; tries++) await sleep(10);
   assert.ok(openDescriptors() <= before);
