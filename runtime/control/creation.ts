@@ -13,7 +13,7 @@ import { tracePhase } from "../process/trace.ts";
 import { hostCgroupPath } from "../sandbox/cgroup/cgroup.ts";
 import { compileFilter, type Guest } from "../sandbox/guest.ts";
 import { HostHooks } from "../sandbox/hooks.ts";
-import { Sandbox } from "../sandbox/hosted.ts";
+import { Sandbox } from "../sandbox/sandbox.ts";
 import { takeSharedMemory } from "../sandbox/spec/shared-memory.ts";
 import { statePaths } from "../state/paths.ts";
 import { processIdentity } from "../state/process-identity.ts";

@@ -4,7 +4,7 @@ import { applyAnnotations, loadSettings } from "../config/load.ts";
 import { hostSize } from "../factory/vm-config.ts";
 import { SharedCgroup } from "../sandbox/cgroup/cgroup.ts";
 import type { Guest } from "../sandbox/guest.ts";
-import { Sandbox } from "../sandbox/hosted.ts";
+import { Sandbox } from "../sandbox/sandbox.ts";
 import { podSize } from "../sandbox/spec/pod-size.ts";
 import { makeOwnDirectory, writeState } from "../state/store.ts";
 import { log } from "../text/log.ts";
