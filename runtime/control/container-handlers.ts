@@ -1,9 +1,9 @@
 import type { Socket } from "node:net";
 import { constants } from "node:os";
-import { setTimeout as delay } from "node:timers/promises";
 import { CaissonError } from "../../protocol/errors.ts";
 import type { Exit } from "../guest/exit-status.ts";
 import type { GuestProcess } from "../guest/process.ts";
+import { deadline } from "../process/deadline.ts";
 import { clientIo } from "./client-io.ts";
 import type { Creation } from "./creation.ts";
 import { endReason } from "./loss.ts";
@@ -81,7 +81,7 @@ export async function shutDown(creation: Creation): Promise<void> {
       container.init.abandonStalled(STALL_LIMIT_MS);
       return container.wait();
     });
-  await Promise.race([delivered, delay(SHUTDOWN_LIMIT_MS, undefined, { ref: false })]);
+  await deadline(delivered, SHUTDOWN_LIMIT_MS);
   await creation.end();
 }
 

@@ -1,5 +1,4 @@
 import { userInfo } from "node:os";
-import { setTimeout as delay } from "node:timers/promises";
 import { CaissonError } from "../../protocol/errors.ts";
 import type { ContainerStatus } from "../../protocol/oci.ts";
 import { applyAnnotations, loadSettings } from "../config/load.ts";
@@ -9,6 +8,7 @@ import type { Container } from "../guest/container.ts";
 import type { Exit } from "../guest/exit-status.ts";
 import type { Bundle } from "../oci/bundle.ts";
 import { now } from "../process/clock.ts";
+import { deadline } from "../process/deadline.ts";
 import { tracePhase } from "../process/trace.ts";
 import { hostCgroupPath } from "../sandbox/cgroup/cgroup.ts";
 import { compileFilter, type Guest } from "../sandbox/guest.ts";
@@ -77,12 +77,12 @@ export class Creation {
   async ended(): Promise<Exit> {
     const { init } = this.container;
     const exit = await init.over;
-    await Promise.race([init.exit, delay(DELIVERY_LIMIT_MS, undefined, { ref: false })]);
+    await deadline(init.exit, DELIVERY_LIMIT_MS);
     await this.settled();
     const { exitCode, death, memoryExhausted } = exit;
     const exitReason = memoryExhausted ?? (death && `the VM ${death.description}`);
     this.#tryToWrite({ ...this.#record, status: "stopped", exitCode, exitReason });
-    await Promise.race([init.collected, delay(COLLECT_LIMIT_MS, undefined, { ref: false })]);
+    await deadline(init.collected, COLLECT_LIMIT_MS);
     return exit;
   }
 

@@ -2,10 +2,10 @@ import { once } from "node:events";
 import { Socket } from "node:net";
 import { constants } from "node:os";
 import { dirname } from "node:path";
-import { setTimeout as delay } from "node:timers/promises";
 import { CaissonError } from "../../protocol/errors.ts";
 import { VM_DEATH_EXIT_CODE } from "../guest/exit-status.ts";
 import { now } from "../process/clock.ts";
+import { deadline } from "../process/deadline.ts";
 import { onForwardedSignals } from "../process/forwarded-signals.ts";
 import { endInWords } from "../process/last-words.ts";
 import { STARTER_FD } from "../process/spawn-self.ts";
@@ -187,7 +187,7 @@ class Daemon {
     if (reason !== undefined) tellLoss(reason);
     const ending = now();
     await creation.end();
-    await Promise.race([this.#members.over(), delay(MEMBERS_LIMIT_MS, undefined, { ref: false })]);
+    await deadline(this.#members.over(), MEMBERS_LIMIT_MS);
     // Without the VM it waits here for whoever reads the last output, until `delete`.
     await container.wait();
     tracePhase("end sandbox", ending);

@@ -1,5 +1,5 @@
 import { createServer, type Server, type Socket } from "node:net";
-import { setTimeout as delay } from "node:timers/promises";
+import { deadline } from "../process/deadline.ts";
 import { socketAddress } from "../state/socket-address.ts";
 import { type Handlers, serveControl } from "./server.ts";
 
@@ -50,6 +50,6 @@ export class ControlListener {
     const farewells = [...this.#connections].map(
       (connection) => new Promise<void>((resolve) => connection.end(() => resolve())),
     );
-    await Promise.race([Promise.all(farewells), delay(FAREWELL_LIMIT_MS, undefined, { ref: false })]);
+    await deadline(Promise.all(farewells), FAREWELL_LIMIT_MS);
   }
 }

@@ -1,4 +1,4 @@
-import { setTimeout as delay } from "node:timers/promises";
+import { deadline } from "../process/deadline.ts";
 import { connectControl } from "./client.ts";
 
 /** A daemon takes at most 10 s to end a container; past that it hangs, and its caller kills it. */
@@ -9,14 +9,11 @@ const LIMIT_MS = 15_000;
  * when none answers, or after a limit: whether the process has gone is the caller's to see. Never rejects.
  */
 export async function shutDown(directory: string): Promise<void> {
-  const ended = new AbortController();
   try {
     using client = await connectControl(directory);
-    const late = delay(LIMIT_MS, undefined, { signal: ended.signal }).catch(() => {});
-    await Promise.race([client.request("shutdown", {}).then(() => client.closed), client.closed, late]);
+    const gone = Promise.race([client.request("shutdown", {}).then(() => client.closed), client.closed]);
+    await deadline(gone, LIMIT_MS);
   } catch {
     // None answers: it is ending by itself, or broken.
-  } finally {
-    ended.abort();
   }
 }

@@ -1,4 +1,3 @@
-import { setTimeout as delay } from "node:timers/promises";
 import { realtime } from "../../native/posix/index.ts";
 import { CaissonError } from "../../protocol/errors.ts";
 import type { Resources, Spec } from "../../protocol/oci.ts";
@@ -26,6 +25,7 @@ import { guestResources } from "../oci/guest-resources.ts";
 import { giveOwnSources } from "../oci/own-sources.ts";
 import { compileSeccomp, type SeccompFilter } from "../oci/seccomp.ts";
 import { now } from "../process/clock.ts";
+import { deadline } from "../process/deadline.ts";
 import { tracePhase } from "../process/trace.ts";
 import { Share } from "../storage/share.ts";
 import type { Virtiofsd } from "../storage/virtiofsd/find.ts";
@@ -252,7 +252,7 @@ export class Guest implements GuestVm {
 
   async lost(error: unknown): Promise<ExitReason> {
     // The connection of a VM that ends is a moment ahead of it.
-    const death = await Promise.race([this.machine.died, delay(DEATH_FOLLOWS_MS, undefined, { ref: false })]);
+    const death = await deadline(this.machine.died, DEATH_FOLLOWS_MS);
     return death ?? (await this.giveUp(explainError(error)));
   }
 

@@ -1,4 +1,5 @@
 /** The hooks that run on the host (config.md, POSIX-platform Hooks). Those in the container run in the guest (agent/plan). */
+
 import type { ChildProcess } from "node:child_process";
 import { statSync } from "node:fs";
 import { constants } from "node:os";
@@ -7,6 +8,7 @@ import { CaissonError } from "../../protocol/errors.ts";
 import { type Hook, type HookName, type Hooks, OCI_VERSION, type State } from "../../protocol/oci.ts";
 import { inCallersNetworkNamespace } from "../network/namespace.ts";
 import { now } from "../process/clock.ts";
+import { deadline } from "../process/deadline.ts";
 import { tracePhase } from "../process/trace.ts";
 import { inCallersMountNamespace } from "../storage/mount-namespace.ts";
 import { log } from "../text/log.ts";
@@ -160,7 +162,7 @@ async function run(name: HostHookName, index: number, hook: Hook, state: State, 
     signal?.throwIfAborted();
     if (late.aborted) throw failed(`took longer than its timeout of ${timeout} s`);
     if (how === undefined) return;
-    const said = (await within(output, OUTPUT_LIMIT_MS))?.join("").trim();
+    const said = (await deadline(output, OUTPUT_LIMIT_MS))?.join("").trim();
     throw failed(said ? `${how}: ${said}` : how);
   } catch (error) {
     if (error instanceof CaissonError || signal?.aborted) throw error;
@@ -212,16 +214,4 @@ function tailOf(stream: Readable): Promise<string> {
     stream.once("close", () => resolve(tail));
     stream.once("error", () => resolve(tail));
   });
-}
-
-async function within<T>(promise: Promise<T>, limitMs: number): Promise<T | undefined> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<undefined>((resolve) => {
-    timer = setTimeout(resolve, limitMs, undefined);
-  });
-  try {
-    return await Promise.race([promise, late]);
-  } finally {
-    clearTimeout(timer);
-  }
 }

@@ -2,6 +2,7 @@ import { connect } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
 import type { BinaryWriter } from "@bufbuild/protobuf/wire";
 import { type Envelope, ForwardRequest } from "../../protocol/generated/containerd/events.ts";
+import { deadline } from "../process/deadline.ts";
 import { log } from "../text/log.ts";
 import { Client } from "../ttrpc/client.ts";
 import { StatusError } from "../ttrpc/status.ts";
@@ -53,7 +54,7 @@ export class Publisher {
 
   /** Waits until all events are taken, at most so long, and sends no more. */
   async close(limitMs: number): Promise<void> {
-    await Promise.race([this.#sending, delay(limitMs, undefined, { ref: false })]);
+    await deadline(Promise.resolve(this.#sending), limitMs);
     this.#stop.abort();
     this.#client?.close();
   }

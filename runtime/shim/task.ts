@@ -1,9 +1,9 @@
-import { setTimeout as delay } from "node:timers/promises";
 import { CaissonError } from "../../protocol/errors.ts";
 import { Status } from "../../protocol/generated/containerd/types.ts";
 import type { Process } from "../../protocol/oci.ts";
 import type { Container, WindowSize } from "../guest/container.ts";
 import type { Exit } from "../guest/exit-status.ts";
+import { deadline } from "../process/deadline.ts";
 import { ExecEntry } from "./exec.ts";
 import type { TaskEvents } from "./task-events.ts";
 import { type ShimIo, STALL_LIMIT_MS, type StdioPaths } from "./task-io.ts";
@@ -171,7 +171,7 @@ export class Task {
 
   async #follow(): Promise<Exit> {
     const exit = await this.container.init.exit;
-    await Promise.race([Promise.all(this.#announced), delay(EXECS_LIMIT_MS, undefined, { ref: false })]);
+    await deadline(Promise.all(this.#announced), EXECS_LIMIT_MS);
     this.#exit = exit;
     if (exit.oomKilled && !this.#oomTold) this.tellOom();
     this.#events.exited(this.container.id, this.container.id, this.pid, exit);

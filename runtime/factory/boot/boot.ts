@@ -1,5 +1,5 @@
-import { setTimeout as sleep } from "node:timers/promises";
 import { CaissonError } from "../../../protocol/errors.ts";
+import { deadline } from "../../process/deadline.ts";
 import { formatError, systemErrorSentence } from "../../text/errors.ts";
 import { log } from "../../text/log.ts";
 import { type ExitReason, startError, startTimeoutError } from "../../vm/exit-reason.ts";
@@ -111,7 +111,7 @@ async function orDeath<T>(work: Promise<T>, died: Promise<ExitReason>, signal: A
   });
   // The connection ends a moment before QEMU is known to be gone.
   const workOrDeath = work.catch(async (error: unknown) => {
-    await Promise.race([death, sleep(DEATH_FOLLOWS_MS, undefined, { ref: false })]);
+    await deadline(death, DEATH_FOLLOWS_MS);
     throw error;
   });
   workOrDeath.catch(() => {});

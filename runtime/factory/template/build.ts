@@ -1,7 +1,7 @@
 import { closeSync, mkdirSync, openSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
 import { CaissonError } from "../../../protocol/errors.ts";
+import { deadline } from "../../process/deadline.ts";
 import { diedError } from "../../vm/exit-reason.ts";
 import { idle } from "../../vm/idle.ts";
 import type { Machine } from "../../vm/machine.ts";
@@ -84,7 +84,7 @@ async function settleAndSave(machine: Machine, stateFd: number, signal: AbortSig
     await save(machine, stateFd, signal);
   } catch (error) {
     signal.throwIfAborted();
-    const death = await Promise.race([machine.died, sleep(DEATH_FOLLOWS_MS, undefined, { ref: false })]);
+    const death = await deadline(machine.died, DEATH_FOLLOWS_MS);
     if (death !== undefined) throw diedError("cannot save the template", death);
     if (error instanceof CaissonError) throw error;
     throw new CaissonError("CAISSON_E_TEMPLATE", `cannot save the template: ${(error as Error).message}`, {
