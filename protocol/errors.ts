@@ -55,3 +55,79 @@ export class CaissonError extends Error {
     this.remedy = options.remedy;
   }
 }
+
+/** An error as it crosses a connection; what it was caused by is told in its message. */
+export interface WireError {
+  /** One of ERROR_CODES; from the other side it may be any. */
+  code: string;
+  message: string;
+  field?: string | undefined;
+  remedy?: string | undefined;
+}
+
+/** The error at the other end; a code that is not known here is CAISSON_E_INTERNAL. */
+export function fromWireError({ code, message, field, remedy }: WireError): CaissonError {
+  return new CaissonError(isErrorCode(code) ? code : "CAISSON_E_INTERNAL", message, {
+    ...(field !== undefined && { field }),
+    ...(remedy !== undefined && { remedy }),
+  });
+}
+
+export function isErrorCode(text: string): text is ErrorCode {
+  return (ERROR_CODES as readonly string[]).includes(text);
+}
+
+/** The names of a failed call's trailing metadata (agent.proto); the message is the gRPC status's own. */
+const METADATA = { code: "caisson-code", field: "caisson-field", remedy: "caisson-remedy" } as const;
+
+/** Keeps the trailers well below the 64 KiB of headers that an HTTP/2 peer takes by default. */
+const LONGEST_VALUE = 512;
+
+/** The trailing metadata of a failed call, which holds printable ASCII only: all else is percent-encoded. */
+export function toMetadata({ code, field, remedy }: WireError): [name: string, value: string][] {
+  const values: [string, string | undefined][] = [
+    [METADATA.code, code],
+    [METADATA.field, field],
+    [METADATA.remedy, remedy],
+  ];
+  return values.flatMap(([name, value]) => (value === undefined ? [] : [[name, encodeValue(value)]]));
+}
+
+/**
+ * The error that a failed call's metadata and message tell of; undefined when the other side has given no code of ours.
+ * @param get a value of the metadata by its name.
+ * @param clean makes what the other side has written fit to be shown.
+ */
+export function fromMetadata(
+  get: (name: string) => unknown,
+  message: string,
+  clean: (text: string) => string,
+): CaissonError | undefined {
+  const text = (name: string): string | undefined => {
+    const value = get(name);
+    return typeof value === "string" ? clean(decodeValue(value)) : undefined;
+  };
+  const code = text(METADATA.code) ?? "";
+  if (!isErrorCode(code)) return undefined;
+  return fromWireError({ code, message: clean(message), field: text(METADATA.field), remedy: text(METADATA.remedy) });
+}
+
+/** Cut between two characters, none of which is half a surrogate pair. */
+function encodeValue(value: string): string {
+  let encoded = "";
+  for (const character of value.toWellFormed()) {
+    const more = /[\x20-\x24\x26-\x7e]/.test(character) ? character : encodeURIComponent(character);
+    if (encoded.length + more.length > LONGEST_VALUE) break;
+    encoded += more;
+  }
+  return encoded;
+}
+
+/** What is badly encoded is shown as it came. */
+function decodeValue(value: string): string {
+  try {
+    return decodeURIComponent(value);
+  } catch {
+    return value;
+  }
+}

@@ -1,5 +1,5 @@
 import { Metadata, type ServerErrorResponse, type StatusObject, status } from "@grpc/grpc-js";
-import { CaissonError, type ErrorCode } from "../../protocol/errors.ts";
+import { CaissonError, type ErrorCode, toMetadata } from "../../protocol/errors.ts";
 import { log } from "../log.ts";
 
 const STATUS: Partial<Record<ErrorCode, status>> = {
@@ -13,21 +13,18 @@ const STATUS: Partial<Record<ErrorCode, status>> = {
 
 /** Keeps the trailers well below the 64 KiB of headers that an HTTP/2 peer takes by default. */
 const MESSAGE_LIMIT = 2048;
-const FIELD_LIMIT = 512;
 
 /**
- * What a failed call ends with, as agent.proto describes it: the sentence, `caisson-code`, `caisson-field`. A code that
+ * What a failed call ends with, as agent.proto describes it: the sentence, and trailing metadata. A code that
  * has no status of its own is FAILED_PRECONDITION; an error that is no CaissonError is a defect of the agent and logged
  * with its stack.
  */
 export function toStatus(error: unknown): ServerErrorResponse & Partial<StatusObject> {
   const failure = asCaissonError(error);
   const metadata = new Metadata();
-  metadata.set("caisson-code", failure.code);
-  if (failure.field !== undefined) metadata.set("caisson-field", printable(failure.field).slice(0, FIELD_LIMIT));
-  const message = failure.remedy === undefined ? failure.message : `${failure.message} ${failure.remedy}`;
+  for (const [name, value] of toMetadata(failure)) metadata.set(name, value);
   // Half a surrogate pair cannot be percent-encoded, and a whole one may have been cut.
-  const details = message.slice(0, MESSAGE_LIMIT).toWellFormed();
+  const details = failure.message.slice(0, MESSAGE_LIMIT).toWellFormed();
   return {
     name: failure.name,
     message: details,
@@ -42,9 +39,4 @@ function asCaissonError(error: unknown): CaissonError {
   const text = error instanceof Error ? error.message : String(error);
   log("error", `unexpected: ${error instanceof Error ? error.stack : text}`);
   return new CaissonError("CAISSON_E_INTERNAL", `the agent failed unexpectedly: ${text}`, { cause: error });
-}
-
-/** gRPC metadata holds printable ASCII only. */
-function printable(text: string): string {
-  return text.replace(/[^\x20-\x7e]/g, "?");
 }

@@ -4,13 +4,13 @@
  */
 import { Socket } from "node:net";
 import { getWinsize } from "../../native/posix/index.ts";
-import { CaissonError } from "../../protocol/errors.ts";
+import { CaissonError, fromWireError, type WireError } from "../../protocol/errors.ts";
 import { connectControl } from "../control/client.ts";
 import { dropStandardStreams } from "../control/client-io.ts";
 import { readLines, writeLine } from "../control/ndjson.ts";
-import { fromWireError, toWireError, type WireError } from "../control/protocol.ts";
 import { openConsoleTerminal } from "../guest/stdio/console.ts";
 import { STARTER_FD, spawnSelf } from "../process/spawn-self.ts";
+import { toWireError } from "../text/errors.ts";
 import { begin, type Execution, ownStdio } from "./execution.ts";
 import { Foreground } from "./foreground.ts";
 

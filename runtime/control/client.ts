@@ -1,10 +1,10 @@
 import { closeSync, constants, openSync } from "node:fs";
 import { connect, type Socket } from "node:net";
-import { CaissonError } from "../../protocol/errors.ts";
+import { CaissonError, fromWireError } from "../../protocol/errors.ts";
 import { now } from "../process/clock.ts";
 import { tracePhase } from "../process/trace.ts";
 import { readLines, writeLine } from "./ndjson.ts";
-import { fromWireError, type Response, type Verb, type Verbs } from "./protocol.ts";
+import type { Response, Verb, Verbs } from "./protocol.ts";
 
 interface Pending {
   resolve: (result: never) => void;

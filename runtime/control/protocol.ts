@@ -7,10 +7,9 @@
  *
  * Both ends are root's on one host, yet lines are bounded, so that a mistake cannot eat the daemon's memory.
  */
-import { CaissonError, ERROR_CODES, type ErrorCode } from "../../protocol/errors.ts";
+import type { WireError } from "../../protocol/errors.ts";
 import type { Process, Resources, Spec } from "../../protocol/oci.ts";
 import type { StateRecord } from "../state/record.ts";
-import { codeOf, explainError } from "../text/errors.ts";
 
 /** The longest line either side takes, bytes. */
 export const MAX_LINE = 4 * 1024 * 1024;
@@ -157,33 +156,4 @@ export interface Request<V extends Verb = Verb> {
   params: Verbs[V]["params"];
 }
 
-export interface WireError {
-  code: string;
-  message: string;
-  field?: string;
-  remedy?: string;
-}
-
 export type Response = { id: number; result: unknown } | { id: number; error: WireError };
-
-/** An error as it crosses the socket. */
-export function toWireError(error: unknown): WireError {
-  if (!(error instanceof CaissonError)) {
-    return { code: codeOf(error), message: explainError(error) };
-  }
-  return {
-    code: error.code,
-    message: explainError(error),
-    ...(error.field === undefined ? {} : { field: error.field }),
-    ...(error.remedy === undefined ? {} : { remedy: error.remedy }),
-  };
-}
-
-/** The error at the other end. */
-export function fromWireError(error: WireError): CaissonError {
-  const known = (ERROR_CODES as readonly string[]).includes(error.code);
-  return new CaissonError(known ? (error.code as ErrorCode) : "CAISSON_E_INTERNAL", error.message, {
-    ...(error.field === undefined ? {} : { field: error.field }),
-    ...(error.remedy === undefined ? {} : { remedy: error.remedy }),
-  });
-}

@@ -1,7 +1,8 @@
 import type { Socket } from "node:net";
 import { CaissonError } from "../../protocol/errors.ts";
+import { toWireError } from "../text/errors.ts";
 import { readLines, writeLine } from "./ndjson.ts";
-import { type Request, toWireError, type Verb, type Verbs } from "./protocol.ts";
+import type { Request, Verb, Verbs } from "./protocol.ts";
 
 export type Handlers = {
   [V in Verb]: (params: Verbs[V]["params"], connection: Socket) => Promise<Verbs[V]["result"]>;

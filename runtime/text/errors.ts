@@ -1,6 +1,6 @@
 /** How the host shows errors: one line, with remedy and causes, and the exit status that goes with them. */
 import { getSystemErrorMessage } from "node:util";
-import { CaissonError, type ErrorCode } from "../../protocol/errors.ts";
+import { CaissonError, type ErrorCode, type WireError } from "../../protocol/errors.ts";
 
 /** Node's errors of system calls: `code` is the errno's name. */
 interface SystemError extends Error {
@@ -109,6 +109,12 @@ export function codeOf(error: unknown): ErrorCode {
     if (cause.code === "ENOENT" && cause.path?.startsWith("/proc/")) return "CAISSON_E_HOST";
   }
   return "CAISSON_E_INTERNAL";
+}
+
+/** An error of any kind as it crosses a connection between processes of ours. */
+export function toWireError(error: unknown): WireError {
+  const { field, remedy } = error instanceof CaissonError ? error : {};
+  return { code: codeOf(error), message: explainError(error), field, remedy };
 }
 
 /** Exit status of `run` and `exec` for an error, as shells have it; every other verb ends with 1. */

@@ -8,7 +8,7 @@ import {
   type ServiceError,
   status,
 } from "@grpc/grpc-js";
-import { CaissonError, ERROR_CODES, type ErrorCode } from "../../../protocol/errors.ts";
+import { CaissonError, fromMetadata } from "../../../protocol/errors.ts";
 import {
   AgentService,
   AgentClient as GeneratedClient,
@@ -124,14 +124,9 @@ function malformed(call: string, problem: string): CaissonError {
 
 /** Turns a failed call into the error it stands for. What the guest says is only believed where it has the right form. */
 export function agentError(call: string, error: ServiceError): CaissonError {
-  const said = String(error.metadata?.get("caisson-code")[0] ?? "");
-  const field = error.metadata?.get("caisson-field")[0];
+  const told = fromMetadata((name) => error.metadata?.get(name)[0], error.details, printable);
+  if (told !== undefined) return told;
   const details = printable(error.details);
-  if ((ERROR_CODES as readonly string[]).includes(said)) {
-    return new CaissonError(said as ErrorCode, details, {
-      ...(typeof field === "string" ? { field: printable(field) } : {}),
-    });
-  }
   if (error.code === status.DEADLINE_EXCEEDED) {
     return new CaissonError("CAISSON_E_TIMEOUT", `the agent did not answer ${call}: ${details}`, { cause: error });
   }
