@@ -5,8 +5,8 @@ import { ScratchTaps } from "../../runtime/factory/template/scratch-taps.ts";
 import { chooseVm, hostSize, templateStore } from "../../runtime/factory/vm-config.ts";
 import { networkProblem } from "../../runtime/network/kernel-features.ts";
 import { loadBundle } from "../../runtime/oci/bundle.ts";
-import { startMachine } from "../../runtime/vm/machine.ts";
 import { ANY_TAP, type VmSpec } from "../../runtime/vm/spec.ts";
+import { startMachine } from "../../runtime/vm/start-machine.ts";
 import type { Workspace } from "./workspace.ts";
 
 const LIMIT_MS = 30_000;

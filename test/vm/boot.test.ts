@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { existsSync, readFileSync, statSync } from "node:fs";
 import { test } from "node:test";
 import { bootMachine } from "../../runtime/factory/boot/boot.ts";
-import { startMachine } from "../../runtime/vm/machine.ts";
+import { startMachine } from "../../runtime/vm/start-machine.ts";
 import { agentAnswers, BOOT_LIMIT_MS, Guest } from "./guest.ts";
 
 const signal = new AbortController().signal;

@@ -3,7 +3,8 @@ import { readdirSync, readFileSync, truncateSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import { type Machine, startMachine } from "../../runtime/vm/machine.ts";
+import type { Machine } from "../../runtime/vm/machine.ts";
+import { startMachine } from "../../runtime/vm/start-machine.ts";
 import { agentAnswers, BOOT_LIMIT_MS, Guest } from "./guest.ts";
 
 const signal = new AbortController().signal;

@@ -18,8 +18,9 @@ import { dirname, join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { execa } from "execa";
-import { type Machine, startMachine } from "../../vm/machine.ts";
+import type { Machine } from "../../vm/machine.ts";
 import type { VmSpec } from "../../vm/spec.ts";
+import { startMachine } from "../../vm/start-machine.ts";
 import { bootMachine } from "./boot.ts";
 
 /**
@@ -219,7 +220,7 @@ test("startMachine gives QEMU no capabilities, hardly any environment, and a ses
 test("startMachine's QEMU dies with the process that started it", async (context) => {
   const spec = pretend(context, `${GREET}; echo hello >&3; exec sleep 100`);
   const program = `
-    import { startMachine } from ${JSON.stringify(new URL("../../vm/machine.ts", import.meta.url).href)};
+    import { startMachine } from ${JSON.stringify(new URL("../../vm/start-machine.ts", import.meta.url).href)};
     const machine = await startMachine(${JSON.stringify(spec)}, { signal: new AbortController().signal });
     machine.agent.once("data", () => { console.log(machine.pid); process.kill(process.pid, "SIGKILL"); });
   `;

@@ -3,8 +3,9 @@ import { deadline } from "../../process/deadline.ts";
 import { formatError, systemErrorSentence } from "../../text/errors.ts";
 import { log } from "../../text/log.ts";
 import { type ExitReason, startError, startTimeoutError } from "../../vm/exit-reason.ts";
-import { type Machine, type StartOptions, startMachine } from "../../vm/machine.ts";
+import type { Machine, StartOptions } from "../../vm/machine.ts";
 import type { VmSpec } from "../../vm/spec.ts";
+import { startMachine } from "../../vm/start-machine.ts";
 import { type ForkedMachine, forkMachine } from "../fork-server/fork.ts";
 import type { ForkServer } from "../fork-server/fork-server.ts";
 

@@ -6,7 +6,9 @@ import { connectUnix, listenUnix, sendFds } from "../../../native/posix/index.ts
 import { CaissonError } from "../../../protocol/errors.ts";
 import { socketAddress } from "../../state/socket-address.ts";
 import { InheritedFds } from "../../vm/inherited-fds.ts";
-import { type CloneSource, launch, type MachineParts } from "../../vm/machine.ts";
+import { launch } from "../../vm/launch.ts";
+import type { CloneSource } from "../../vm/machine.ts";
+import type { MachineParts } from "../../vm/running-machine.ts";
 import { plugShare, unplugShare } from "../../vm/share-device.ts";
 import type { ShareServer } from "../../vm/share-server.ts";
 import { spawnForkServer } from "../../vm/spawn.ts";
