@@ -16,7 +16,7 @@ const FIRST_BESIDE_STREAMS = 3;
 
 interface Bundles {
   cli: typeof import("./cli/main.ts");
-  daemon: typeof import("./control/daemon.ts");
+  daemon: typeof import("./daemon/daemon.ts");
   "vm-starters": typeof import("./vm-starters.ts");
   shim: typeof import("./shim/main.ts");
   "shim-daemon": typeof import("./shim/daemon.ts");

@@ -47,7 +47,7 @@ const programs: Record<string, Record<string, Bundle>> = {
       // runtime/main.ts takes these to vm-starters.
       plugins: [noSubprograms, leaveOut({ "./check.ts": "./vm-starters.cjs", "./template.ts": "./vm-starters.cjs" })],
     },
-    daemon: { entry: "runtime/control/daemon.ts", plugins: [grpcClientHalf] },
+    daemon: { entry: "runtime/daemon/daemon.ts", plugins: [grpcClientHalf] },
     "vm-starters": { entry: "runtime/vm-starters.ts", plugins: [noSubprograms, grpcClientHalf] },
     shim: { entry: "runtime/shim/main.ts", plugins: [noSubprograms] },
     "shim-daemon": { entry: "runtime/shim/daemon.ts", plugins: [noSubprograms, grpcClientHalf] },

@@ -1,8 +1,8 @@
 /** A process that `exec` adds, seen from the side that asked for it. */
 import type { Process } from "../../protocol/oci.ts";
 import type { ControlClient } from "../control/client.ts";
-import { tellLoss } from "../control/loss.ts";
 import type { ExecParams } from "../control/protocol.ts";
+import { tellLoss } from "../daemon/loss.ts";
 import { Foreground } from "./foreground.ts";
 import { OwnTerminal } from "./terminal.ts";
 

@@ -5,7 +5,7 @@ export const SHIM_NAME = "containerd-shim-caisson-v2";
 
 /** What the program starts itself as (spawn-self.ts); the role's parameters follow as JSON. */
 export const ROLES = [
-  /** One sandbox, for the CLI's verbs (control/daemon.ts). */
+  /** One sandbox, for the CLI's verbs (daemon/daemon.ts). */
   "sandbox-daemon",
   /** A pod, for containerd or CRI-O (shim/daemon.ts). */
   "shim-daemon",

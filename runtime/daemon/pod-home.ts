@@ -1,6 +1,7 @@
 import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { applyAnnotations, loadSettings } from "../config/load.ts";
+import type { JoinParams } from "../control/protocol.ts";
 import { hostSize } from "../factory/vm-config.ts";
 import { SharedCgroup } from "../sandbox/cgroup/cgroup.ts";
 import type { Guest } from "../sandbox/guest.ts";
@@ -11,7 +12,6 @@ import { log } from "../text/log.ts";
 import { diedError } from "../vm/exit-reason.ts";
 import type { Creation } from "./creation.ts";
 import type { Home } from "./members.ts";
-import type { JoinParams } from "./protocol.ts";
 
 /** A VM whose containers all are members: it is nobody's own, and outlives the one that it was started for. */
 export class PodHome implements Home {

@@ -3,6 +3,7 @@ import { CaissonError } from "../../protocol/errors.ts";
 import type { ContainerStatus } from "../../protocol/oci.ts";
 import { applyAnnotations, loadSettings } from "../config/load.ts";
 import { sandboxSize } from "../config/size.ts";
+import type { CreateParams } from "../control/protocol.ts";
 import { hostSize } from "../factory/vm-config.ts";
 import type { Container } from "../guest/container.ts";
 import type { Exit } from "../guest/exit-status.ts";
@@ -22,7 +23,6 @@ import { removeState, reserveState, writeState } from "../state/store.ts";
 import { formatError } from "../text/errors.ts";
 import { log } from "../text/log.ts";
 import { openInitIo } from "./client-io.ts";
-import type { CreateParams } from "./protocol.ts";
 
 /** How long the end of a container may wait to be told for its output to be delivered. */
 const DELIVERY_LIMIT_MS = 500;

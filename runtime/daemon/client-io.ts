@@ -3,11 +3,11 @@ import { isatty } from "node:tty";
 import { dup2, takeFd } from "../../native/posix/index.ts";
 import { PollStream } from "../../native/vsock/index.ts";
 import { CaissonError } from "../../protocol/errors.ts";
+import type { ClientStdio, CreateParams } from "../control/protocol.ts";
 import type { Container, TerminalMode } from "../guest/container.ts";
 import { openConsole } from "../guest/stdio/console.ts";
 import { openInput, openOutput, type ProcessIo } from "../guest/stdio/pump.ts";
 import { log } from "../text/log.ts";
-import type { ClientStdio, CreateParams } from "./protocol.ts";
 
 /** The standard streams of a client, copied from its process; with a terminal there is no separate stderr. */
 export function clientIo({ pid, stdin, stdout, stderr }: ClientStdio, terminal: boolean): ProcessIo {

@@ -2,11 +2,11 @@ import { statSync } from "node:fs";
 import { CaissonError } from "../../protocol/errors.ts";
 import type { Spec } from "../../protocol/oci.ts";
 import { type Bundle, loadBundle } from "../oci/bundle.ts";
-import { podOf } from "../sandbox/spec/cri-annotations.ts";
-import { podDocument } from "../sandbox/spec/pod-document.ts";
 import type { StateRecord } from "../state/record.ts";
 import { listStates } from "../state/store.ts";
 import { log } from "../text/log.ts";
+import { podOf } from "./spec/cri-annotations.ts";
+import { podDocument } from "./spec/pod-document.ts";
 
 /** Which VM a container is for. */
 export type Placement =

@@ -1,6 +1,6 @@
 import type { ProcessInfo, StatsResponse } from "../../protocol/generated/agent.ts";
+import type { ContainerProcess } from "../control/protocol.ts";
 import { printable } from "../guest/agent/printable.ts";
-import type { ContainerProcess } from "./protocol.ts";
 
 /** The guest's process list, as control messages have it. */
 export function toContainerProcesses(processes: readonly ProcessInfo[]): ContainerProcess[] {

@@ -2,6 +2,8 @@ import type { Socket } from "node:net";
 import { join } from "node:path";
 import { takeFd } from "../../native/posix/index.ts";
 import { CaissonError } from "../../protocol/errors.ts";
+import { ControlListener } from "../control/listener.ts";
+import type { JoinParams } from "../control/protocol.ts";
 import type { ContainerBundle, Guest } from "../sandbox/guest.ts";
 import { HostHooks } from "../sandbox/hooks.ts";
 import { withSources } from "../sandbox/spec/host-paths.ts";
@@ -11,8 +13,6 @@ import { log } from "../text/log.ts";
 import { clientIo } from "./client-io.ts";
 import { containerHandlers, shutDown } from "./container-handlers.ts";
 import { Creation } from "./creation.ts";
-import { ControlListener } from "./listener.ts";
-import type { JoinParams } from "./protocol.ts";
 
 /** Where members are created. */
 export interface Home {

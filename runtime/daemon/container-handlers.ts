@@ -1,14 +1,14 @@
 import type { Socket } from "node:net";
 import { constants } from "node:os";
 import { CaissonError } from "../../protocol/errors.ts";
+import type { ExecParams, ExitStatus } from "../control/protocol.ts";
+import type { ContainerHandlers } from "../control/server.ts";
 import type { Exit } from "../guest/exit-status.ts";
 import type { GuestProcess } from "../guest/process.ts";
 import { deadline } from "../process/deadline.ts";
 import { clientIo } from "./client-io.ts";
 import type { Creation } from "./creation.ts";
 import { endReason } from "./loss.ts";
-import type { ExecParams, ExitStatus } from "./protocol.ts";
-import type { ContainerHandlers } from "./server.ts";
 import { toContainerProcesses, toStats } from "./stats.ts";
 
 const SIGKILL = constants.signals.SIGKILL;
