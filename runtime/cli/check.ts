@@ -16,6 +16,7 @@ import { vsockProblem } from "../vm/vsock.ts";
 import { inspectBoot, notBooted } from "./check-boot.ts";
 import { inspectNode } from "./check-kubernetes.ts";
 import { type Finding, isUsable, reportJson, reportText } from "./check-report.ts";
+import { inspectUsers } from "./check-users.ts";
 import { type Globals, verb } from "./command.ts";
 import { Foreground } from "./foreground.ts";
 import { print } from "./output.ts";
@@ -59,7 +60,7 @@ async function inspect(settingsFile: string | undefined): Promise<Finding[]> {
     accelerator = found.accelerator;
     findings.push(...found.findings);
   }
-  findings.push(await files(settings));
+  findings.push(await files(settings), inspectUsers(qemuUsers(settings)));
   findings.push(...transports(settings, accelerator), ...network(), cgroups(), templates(settings));
   return [...findings, await boots(settings, findings)];
 }

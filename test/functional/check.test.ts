@@ -29,7 +29,8 @@ test("check says what will be used, and that this host can run containers", asyn
 test("check --json has a remedy for all that is not well", async () => {
   const { usable, findings } = JSON.parse(await host.ok(["check", "--json"])) as Report;
   assert.equal(usable, true);
-  const subjects = "user,machine,QEMU,virtiofsd,KVM,accelerator,vhost_vsock,transport,network,vhost_net,host cgroups";
+  const subjects =
+    "user,machine,QEMU,virtiofsd,QEMU's users,KVM,accelerator,vhost_vsock,transport,network,vhost_net,host cgroups";
   for (const subject of subjects.split(",")) {
     assert.ok(
       findings.some((finding) => finding.subject === subject),
