@@ -38,7 +38,9 @@ test("template build, list and rm; containers use it", async () => {
   using bundle = new Bundle(["dd", "if=/dev/zero", "of=/dev/shm/touched", "bs=1M", "count=50"]);
   await host.ok(["--config", settings, "run", "-b", bundle.directory, host.id()]);
   const after = statSync(memory);
-  assert.deepEqual([after.ino, after.ctimeMs, after.blocks], [ino, ctimeMs, blocks]);
+  assert.deepEqual([after.ino, after.ctimeMs], [ino, ctimeMs]);
+  // A disk's file system may settle for fewer than it had set aside.
+  assert.ok(after.blocks <= blocks, `${after.blocks} blocks, ${blocks} before`);
 
   // Nothing can be written there, and what is there can be used.
   const templates = join(folder, "templates");
