@@ -193,6 +193,8 @@ test("a hook that fails, cannot be run or takes too long stops the start", optio
   };
   const prefix = "CAISSON_E_HOOK hooks.startContainer[0]";
   assert.equal(await of({ path: "/hook" }), `${prefix} "/hook": error running hook #0: exit status 3: it is broken`);
+  const killed = { path: "/bin/sh", args: ["sh", "-c", "kill -SYS $$"] };
+  assert.equal(await of(killed), `${prefix} "/bin/sh": error running hook #0: killed by signal 31 (bad system call)`);
   assert.match(await of({ path: "/absent" }), /error running hook #0: exit status 127: No such file or directory$/);
   const slow = { path: "/bin/sleep", args: ["sleep", "1000"], timeout: 1 };
   assert.equal(await of(slow), `${prefix} "/bin/sleep": error running hook #0: connection timed out (ETIMEDOUT)`);

@@ -1,4 +1,5 @@
 /* A hook: a program that runs to its end before the plan goes on. */
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -44,9 +45,11 @@ static int await(pid_t pid, uint32_t timeout_ms, int *status) {
 }
 
 static int describe(struct context *context, int status, int output) {
+  const char *signal_name = strsignal(WTERMSIG(status));
   int length = WIFEXITED(status)
                    ? snprintf(context->detail, MAX_DETAIL, "exit status %d: ", WEXITSTATUS(status))
-                   : snprintf(context->detail, MAX_DETAIL, "killed by signal %d: ", WTERMSIG(status));
+                   : snprintf(context->detail, MAX_DETAIL, "killed by signal %d (%c%s): ", WTERMSIG(status),
+                              tolower((unsigned char)signal_name[0]), signal_name + 1);
   ssize_t count = pread(output, context->detail + length, (size_t)(MAX_DETAIL - 1 - length), 0);
   /* Without the colon when it said nothing. */
   context->detail[count > 0 ? length + count : length - 2] = '\0';

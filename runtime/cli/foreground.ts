@@ -23,7 +23,10 @@ export class Foreground implements Disposable {
     this.#target = { client, execId };
     if (windowSize === undefined) return;
     const resize = () => {
-      client.request("resize", { ...windowSize(), ...named(execId) }).catch(ignoreEnded);
+      const size = windowSize();
+      // Of a terminal without a size nothing is known: process.consoleSize holds.
+      if (size.rows === 0 && size.columns === 0) return;
+      client.request("resize", { ...size, ...named(execId) }).catch(ignoreEnded);
     };
     process.on("SIGWINCH", resize);
     this.#listening.defer(() => process.removeListener("SIGWINCH", resize));

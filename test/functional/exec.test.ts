@@ -93,8 +93,8 @@ test("exec --process reads pipes: standard input, <(...) and a FIFO", async () =
 });
 
 for (const [args, exitCode, message] of [
-  [["nothere"], 127, /"nothere".*no such file or directory/],
-  [["/etc"], 126, /"\/etc".*permission denied/],
+  [["nothere"], 255, /"nothere".*no such file or directory/],
+  [["/etc"], 255, /"\/etc".*permission denied/],
   [[], 255, /process args cannot be empty/],
 ] as const) {
   test(`exec of ${JSON.stringify(args)} ends with ${exitCode}`, async () => {
@@ -167,9 +167,9 @@ test("exec --detach --pid-file names a process that lives, dies and is signalled
   await until(async () => (await others()) === before);
 });
 
-test("exec --detach of a command that does not exist ends with 127", async () => {
+test("exec --detach of a command that does not exist fails", async () => {
   const result = await host.run(["exec", "-d", "--pid-file", join(folder, "none"), id, "nothere"]);
-  assert.equal(result.exitCode, 127);
+  assert.equal(result.exitCode, 255);
   assert.throws(() => readFileSync(join(folder, "none")), { code: "ENOENT" });
 });
 
@@ -188,6 +188,16 @@ test("exec --tty runs on the caller's terminal, whose modes it gives back", asyn
   screen.type("exit 5\n");
   assert.equal((await ended).exitCode, 5);
   assert.equal(terminal.modes(), modes.replace("rows 33; columns 101", "rows 44; columns 111"));
+});
+
+test("exec of a process with a consoleSize, on a terminal without one", async () => {
+  using terminal = new Terminal();
+  const path = join(folder, "sized.json");
+  const sized = { args: ["/bin/stty", "size"], cwd: "/", terminal: true, consoleSize: { height: 10, width: 110 } };
+  writeFileSync(path, JSON.stringify(sized));
+  const ended = collect(terminal.spawn(host.root, ["exec", "-p", path, id]));
+  await terminal.screen.shows(/10 110/);
+  assert.equal((await ended).exitCode, 0);
 });
 
 test("exec --tty --detach sends the terminal over --console-socket", async () => {
