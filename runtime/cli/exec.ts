@@ -28,7 +28,7 @@ interface ExecFlags extends Omit<ProcessFlags, "noNewPrivs"> {
   cgroup?: string;
 }
 
-/** What runc's exec ends with when it fails itself, so that a caller can tell it from the command's own status. */
+/** As runc's exec ends when it fails itself, so that a caller can tell that from the status of a command, a shell's 127 say. */
 const FAILURE = 255;
 
 export function command(globals: Globals): Command {
@@ -57,8 +57,7 @@ export function command(globals: Globals): Command {
       try {
         process.exitCode = await exec(globals, id, args, flags);
       } catch (error) {
-        const code = exitCodeOf(error);
-        process.exitCode ??= code === 1 ? FAILURE : code;
+        process.exitCode ??= FAILURE;
         throw error;
       }
     });

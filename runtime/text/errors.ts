@@ -117,7 +117,7 @@ export function toWireError(error: unknown): WireError {
   return { code: codeOf(error), message: explainError(error), field, remedy };
 }
 
-/** Exit status of `run` and `exec` for an error, as shells have it; every other verb ends with 1. */
+/** Exit status of `run` for an error, as shells have it; `exec` ends with 255, every other verb with 1. */
 export function exitCodeOf(error: unknown): number {
   for (const { code } of caissonErrors(error)) {
     if (code === "CAISSON_E_COMMAND_NOT_FOUND") return 127;
