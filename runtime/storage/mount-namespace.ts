@@ -4,6 +4,7 @@ import { chroot, constants, mount, pivotRoot, setns, umount, unshare } from "../
 import { CaissonError } from "../../protocol/errors.ts";
 import { mountsBelow } from "../state/mounts-below.ts";
 import { systemErrorSentence } from "../text/errors.ts";
+import { unshareMounts } from "./unshare-mounts.ts";
 
 interface Place {
   namespace: number;
@@ -22,8 +23,7 @@ let places: { callers: Place; own: Place; home: Place } | undefined;
 export function enterPrivateMountNamespace(): void {
   try {
     const callers = openPlace();
-    unshare(constants.CLONE_NEWNS);
-    mount(null, "/", null, constants.MS_REC | constants.MS_SLAVE, null);
+    unshareMounts();
     const own = openPlace();
     places = { callers, own, home: own };
   } catch (cause) {
@@ -35,7 +35,6 @@ export function enterPrivateMountNamespace(): void {
 }
 
 function remedyFor(code: string | undefined): string {
-  if (code === "EINVAL") return "In a chroot, / must be a mount point: bind its directory to itself first.";
   if (code === "ENOENT" || code === "ENOTDIR") return "Is /proc mounted?";
   if (code === "EPERM") return "Run as root.";
   return "caisson check tells what this host lacks.";
@@ -86,10 +85,9 @@ export function standFor(root: string, mounts: readonly Shown[]): void {
   if (places === undefined) return;
   const { own } = places;
   const directory = process.cwd();
-  unshare(constants.CLONE_NEWNS);
   try {
     // What is taken out of this one stays in ours, and in QEMU's.
-    mount(null, "/", null, constants.MS_REC | constants.MS_SLAVE, null);
+    unshareMounts();
     for (const each of mounts) show(root, each);
     process.chdir(root);
     pivotRoot();

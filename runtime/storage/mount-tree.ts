@@ -1,8 +1,9 @@
 /** What one process sees mounted, shown to another that has a mount namespace of its own. */
 import { closeSync, mkdirSync, rmdirSync } from "node:fs";
 import { join } from "node:path";
-import { attachMounts, cloneMounts, constants, mount, umount, unshare } from "../../native/posix/index.ts";
+import { attachMounts, cloneMounts, constants, umount } from "../../native/posix/index.ts";
 import { inCallersMountNamespace, inOwnMountNamespace } from "./mount-namespace.ts";
+import { unshareMounts } from "./unshare-mounts.ts";
 
 /**
  * All that this process sees, as a descriptor for withMountTree(). Only to be used in a private mount namespace: its mounts
@@ -19,8 +20,7 @@ export function ownMountTree(): number {
 export function callersMountTree(): number {
   return inCallersMountNamespace(() => {
     // The copy of a shared mount is shared, too: taking ours away would take theirs.
-    unshare(constants.CLONE_NEWNS);
-    mount(null, "/", null, constants.MS_REC | constants.MS_SLAVE, null);
+    unshareMounts();
     return cloneMounts("/", true);
   });
 }
