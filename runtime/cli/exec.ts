@@ -6,7 +6,6 @@ import { loadProcess } from "../oci/bundle.ts";
 import { readDocument } from "../oci/document.ts";
 import { validateProcess } from "../oci/validate.ts";
 import { dropProcessLabels } from "../sandbox/spec/host-labels.ts";
-import { exitCodeOf } from "../text/errors.ts";
 import { collect, type Globals, refuse, verb } from "./command.ts";
 import { withDaemon } from "./daemon.ts";
 import { startExecMonitor } from "./exec-monitor.ts";
