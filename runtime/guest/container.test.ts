@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { duplexPair } from "node:stream";
-import { type TestContext, test } from "node:test";
+import { describe, it, type TestContext } from "node:test";
 import { Server, ServerCredentials } from "@grpc/grpc-js";
 import { type AgentServer, AgentService } from "../../protocol/generated/agent.ts";
 import { defaultSpec } from "../oci/default-spec.ts";
@@ -10,14 +10,17 @@ import { Container } from "./container.ts";
 const SIGTERM = 15;
 const SIGKILL = 9;
 
-/** A running container of an agent that takes every call and answers none about signals; what its VM was given up for. */
-async function deaf(t: TestContext): Promise<{ container: Container; givenUp: string[] }> {
+/** A running container that does not end, of an agent that confirms no signals by default; what its VM was given up for. */
+async function running(
+  t: TestContext,
+  { confirms = false, isShared = false } = {},
+): Promise<{ container: Container; givenUp: string[] }> {
   const server = new Server();
   const handlers: Partial<AgentServer> = {
     createContainer: (_call, callback) => callback(null, { pid: 2, receivedNs: 0n, answeredNs: 0n }),
     startContainer: (_call, callback) => callback(null, {}),
     waitProcess: () => {},
-    signalProcess: () => {},
+    signalProcess: (_call, callback) => confirms && callback(null, {}),
   };
   server.addService(AgentService, handlers as AgentServer);
   const [hostSide, guestSide] = duplexPair();
@@ -34,25 +37,37 @@ async function deaf(t: TestContext): Promise<{ container: Container; givenUp: st
     agent.close();
     return death;
   };
-  const vm = { agent, vcpus: 1, memoryMib: 1, giveUp, lost: async () => death };
+  const vm = { agent, vcpus: 1, memoryMib: 1, isShared, giveUp, lost: async () => death };
   const io = { stdin: undefined, stdout: undefined, stderr: undefined };
   const container = await Container.create(vm, "c", { spec: defaultSpec(), seccomp: undefined, bundle: "/" }, io);
   await container.start();
   return { container, givenUp };
 }
 
-test("Container.kill gives a VM up whose agent does not confirm SIGKILL, and the container has ended then", async (t) => {
-  const { container, givenUp } = await deaf(t);
-  await container.kill(SIGKILL);
-  assert.deepEqual(givenUp, ["its agent did not confirm SIGKILL for container c within 5 s"]);
-  assert.equal(container.lifecycle, "stopped");
-  assert.equal((await container.wait()).exitCode, 255);
-});
+describe("Container.kill", { concurrency: true }, () => {
+  it("gives a VM up whose agent does not confirm SIGKILL, and the container has ended then", async (t) => {
+    const { container, givenUp } = await running(t);
+    await container.kill(SIGKILL);
+    assert.deepEqual(givenUp, ["its agent did not confirm SIGKILL for container c within 5 s"]);
+    assert.equal(container.lifecycle, "stopped");
+    assert.equal((await container.wait()).exitCode, 255);
+  });
 
-test("Container.kill gives no VM up for another signal", async (t) => {
-  const { container, givenUp } = await deaf(t);
-  const sent = container.kill(SIGTERM);
-  sent.catch(() => {});
-  await new Promise((resolve) => setTimeout(resolve, 5500));
-  assert.deepEqual([givenUp, container.lifecycle], [[], "running"]);
+  it("gives a VM up in which the container does not end by SIGKILL, unless there are others", async (t) => {
+    const alone = await running(t, { confirms: true });
+    const shared = await running(t, { confirms: true, isShared: true });
+    for (const { container } of [alone, shared]) await container.kill(SIGKILL);
+    assert.equal(alone.container.lifecycle, "running");
+    assert.equal((await alone.container.wait()).exitCode, 255);
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    assert.deepEqual([alone.givenUp, shared.givenUp], [["container c did not end within 10 s of SIGKILL"], []]);
+  });
+
+  it("gives no VM up for another signal", async (t) => {
+    const { container, givenUp } = await running(t);
+    const sent = container.kill(SIGTERM);
+    sent.catch(() => {});
+    await new Promise((resolve) => setTimeout(resolve, 5500));
+    assert.deepEqual([givenUp, container.lifecycle], [[], "running"]);
+  });
 });

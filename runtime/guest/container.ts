@@ -9,6 +9,7 @@ import type { SeccompFilter } from "../oci/seccomp.ts";
 import { type GuestClock, NO_CLOCK } from "./clock.ts";
 import type { Exit } from "./exit-status.ts";
 import type { GuestVm } from "./guest-vm.ts";
+import { killInit } from "./kill-init.ts";
 import { GuestProcess } from "./process.ts";
 import { keepsNewlines, type ProcessIo } from "./stdio/pump.ts";
 
@@ -45,9 +46,6 @@ const SIGKILL = constants.signals.SIGKILL;
 
 /** How long the agent may take for a call that does not wait for the container: it does no more than system calls. */
 const CALL_LIMIT_MS = 30_000;
-/** How long the agent may take to confirm that it has killed an init, and all processes of a container. */
-const KILL_LIMIT_MS = 5000;
-const KILL_ALL_LIMIT_MS = 10_000;
 
 /** Hooks in the guest may take what they are given; the call has no limit when one of them has none. */
 function callLimit(hooks: readonly Hook[] = []): { timeoutMs?: number } {
@@ -191,26 +189,14 @@ export class Container {
   }
 
   /**
-   * Sends a signal. The VM of an agent that does not confirm SIGKILL for the init in time is ended: then nothing in there
-   * can be told to end any more.
+   * Sends a signal. SIGKILL for the init may end the VM: see killInit().
    */
   async kill(signal: number, options: { all?: boolean; execId?: string | undefined } = {}): Promise<void> {
     this.#require("kill", "created", "running", "paused");
     const process = this.process(options.execId).id;
     const all = options.all ?? false;
-    if (signal === SIGKILL && (all || process.execId === "")) return await this.#killInit(process, all);
+    if (signal === SIGKILL && (all || process.execId === "")) return await killInit(this.#vm, this.init, all);
     await this.#agent.call("signalProcess", { process, signal, all }, { timeoutMs: CALL_LIMIT_MS });
-  }
-
-  async #killInit(process: ProcessId, all: boolean): Promise<void> {
-    const timeoutMs = all ? KILL_ALL_LIMIT_MS : KILL_LIMIT_MS;
-    try {
-      await this.#agent.call("signalProcess", { process, signal: SIGKILL, all }, { timeoutMs });
-    } catch (error) {
-      if (!(error instanceof CaissonError) || error.code !== "CAISSON_E_TIMEOUT") throw error;
-      await this.#vm.giveUp(`its agent did not confirm SIGKILL for container ${this.id} within ${timeoutMs / 1000} s`);
-      await this.init.over;
-    }
   }
 
   async #keepNewlines(process: ProcessId): Promise<void> {

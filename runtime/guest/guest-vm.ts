@@ -6,6 +6,8 @@ export interface GuestVm {
   readonly agent: Agent;
   readonly vcpus: number;
   readonly memoryMib: number;
+  /** Whether several containers run in it. */
+  readonly isShared: boolean;
   /**
    * Ends the VM, since its agent does not do what it must.
    * @param why ends the sentence "the VM was given up: ...".

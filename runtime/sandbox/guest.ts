@@ -1,23 +1,20 @@
 import { realtime } from "../../native/posix/index.ts";
-import { CaissonError } from "../../protocol/errors.ts";
 import type { Resources, Spec } from "../../protocol/oci.ts";
 import { type Booted, bootMachine } from "../factory/boot/boot.ts";
 import { ForkedMachine } from "../factory/fork-server/fork.ts";
 import { ForkServer } from "../factory/fork-server/fork-server.ts";
-import type { TemplateStore } from "../factory/template/store.ts";
 import type { Template } from "../factory/template/template.ts";
-import { greet, WARM_UP_LIMIT_FACTOR, warmUpWith } from "../factory/warm-up/warm-up.ts";
+import { greet } from "../factory/warm-up/warm-up.ts";
 import type { Agent } from "../guest/agent/client.ts";
 import { connectAgent } from "../guest/agent/connect.ts";
 import { GuestClock } from "../guest/clock.ts";
 import { ClockSync } from "../guest/clock-sync.ts";
 import { Container, type TerminalMode } from "../guest/container.ts";
-import { sandboxRequest } from "../guest/create-sandbox-request.ts";
 import type { GuestVm } from "../guest/guest-vm.ts";
 import { followGuestLog } from "../guest/log.ts";
-import { explained, updateNetwork } from "../guest/network.ts";
+import { updateNetwork } from "../guest/network.ts";
 import type { ProcessIo } from "../guest/stdio/pump.ts";
-import { encodeBatch, type Request } from "../network/message.ts";
+import type { Request } from "../network/message.ts";
 import type { SandboxNetwork } from "../network/network.ts";
 import { isBindMount } from "../oci/checks/mounts.ts";
 import { giveModules } from "../oci/guest-modules.ts";
@@ -28,38 +25,13 @@ import { now } from "../process/clock.ts";
 import { deadline } from "../process/deadline.ts";
 import { tracePhase } from "../process/trace.ts";
 import { Share } from "../storage/share.ts";
-import type { Virtiofsd } from "../storage/virtiofsd/find.ts";
 import { startVirtiofsd } from "../storage/virtiofsd/process.ts";
 import { explainError, formatError } from "../text/errors.ts";
-import { type LogFields, log } from "../text/log.ts";
+import { log } from "../text/log.ts";
 import type { ExitReason } from "../vm/exit-reason.ts";
 import type { Machine } from "../vm/machine.ts";
-import type { VmSpec } from "../vm/spec.ts";
+import { createSandbox, type GuestOptions, openTemplate, startFacts } from "./guest-start.ts";
 import { giveSharedMemory } from "./spec/shared-memory.ts";
-
-export interface GuestOptions {
-  id: string;
-  /** But for its network devices. */
-  vm: VmSpec;
-  /** Mount point of what the guest sees. */
-  shareDirectory: string;
-  virtiofsd: Virtiofsd;
-  /** Where to find or build a warm template to clone; undefined boots. */
-  templates: TemplateStore | undefined;
-  /** Whether the VM is forked where that can be. */
-  forks: boolean;
-  /** Called with a VM that was forked: its processes are not where this process is. */
-  onForked?: (machine: Machine) => Promise<void>;
-  /** Waited for before QEMU is started by this process, which is then where it is to be. Its failure is the start's. */
-  ready?: Promise<void>;
-  bootLimitMs: number;
-  /** The guest's own, for containers that have no uts namespace; the image's by default. */
-  hostname?: string | undefined;
-  logLevel: "error" | "warning" | "info" | "debug";
-  /** The namespace that this process is in already; closed with the sandbox, also when it does not start. */
-  network?: SandboxNetwork | undefined;
-  signal: AbortSignal;
-}
 
 /** How long a VM may live on after the connection to its agent has ended. */
 const DEATH_FOLLOWS_MS = 1000;
@@ -89,6 +61,7 @@ export class Guest implements GuestVm {
   readonly memoryMib: number;
   readonly #network: SandboxNetwork | undefined;
   #hasContainer = false;
+  readonly #living = new Set<Container>();
   /** Set right for the first container: programs that run already would see it step. */
   #clock: GuestClock | undefined;
   readonly #clockSync: ClockSync;
@@ -203,6 +176,8 @@ export class Guest implements GuestVm {
         };
       }
       this.#hasContainer = true;
+      this.#living.add(container);
+      void container.init.over.then(() => this.#living.delete(container));
       return container;
     } catch (error) {
       this.share.removeContainer(id);
@@ -245,6 +220,10 @@ export class Guest implements GuestVm {
     this.#network?.lendLoopback();
   }
 
+  get isShared(): boolean {
+    return this.#living.size > 1;
+  }
+
   async giveUp(why: string): Promise<ExitReason> {
     this.machine.giveUp(why);
     return await this.machine.died;
@@ -268,73 +247,6 @@ export class Guest implements GuestVm {
 
 function bindsOf({ mounts = [] }: Spec): string[] {
   return mounts.filter(isBindMount).map(({ source, destination }) => `${source}:${destination}`);
-}
-
-/** Forked, cloned or booted, and why not what would be sooner. */
-function startFacts(
-  { templates, forks }: GuestOptions,
-  template: Template | undefined,
-  forkServer: ForkServer | undefined,
-): LogFields {
-  if (template === undefined) {
-    return {
-      how: "boot",
-      why: templates === undefined ? "templates are off or cannot be kept" : "there is no template",
-    };
-  }
-  const { key, folder } = template;
-  if (forkServer !== undefined) return { how: "fork", template: key, folder, forkServer: forkServer.pid };
-  return {
-    how: "clone",
-    template: key,
-    folder,
-    why: forks ? "there is no fork server yet" : "fork servers are off or of no use",
-  };
-}
-
-/** The template of this VM, built first if need be. Without room for one the sandbox boots, and the log says why. */
-async function openTemplate({
-  templates,
-  vm,
-  virtiofsd,
-  ready,
-  signal,
-  bootLimitMs,
-}: GuestOptions): Promise<Template | undefined> {
-  if (templates === undefined) return undefined;
-  const start = now();
-  try {
-    const built = templates.open(vm);
-    if (built !== undefined) return built;
-    await ready;
-    return await templates.prepare(vm, warmUpWith(virtiofsd), { signal, limitMs: bootLimitMs * WARM_UP_LIMIT_FACTOR });
-  } catch (error) {
-    if (!(error instanceof CaissonError) || error.code !== "CAISSON_E_TEMPLATE") throw error;
-    log.warning(`the sandbox boots, since there is no template for it: ${formatError(error)}`);
-    return undefined;
-  } finally {
-    tracePhase("open template", start);
-  }
-}
-
-/** Resolves with the guest's time of its answer, nanoseconds since the epoch. */
-async function createSandbox(
-  agent: Agent,
-  options: GuestOptions,
-  network: readonly Request[],
-  signal: AbortSignal,
-): Promise<bigint> {
-  const start = now();
-  const { id, logLevel, vm, hostname } = options;
-  const request = sandboxRequest(id, logLevel, encodeBatch(network), vm.machine, hostname);
-  try {
-    const { answeredNs } = await agent.call("createSandbox", request, { signal });
-    return answeredNs;
-  } catch (error) {
-    throw explained(error, network);
-  } finally {
-    tracePhase("agent: create sandbox", start);
-  }
 }
 
 /** The configuration's system call filter; it is compiled beside whatever else goes on. Rejects as compileSeccomp does. */

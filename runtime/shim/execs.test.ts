@@ -56,7 +56,7 @@ async function container(t: TestContext): Promise<Container> {
     server.forceShutdown();
   });
   const death = { reason: "killed" as const, description: "was ended", consoleLines: [], qemuMessage: "" };
-  const vm = { agent, vcpus: 1, memoryMib: 1, giveUp: async () => death, lost: async () => death };
+  const vm = { agent, vcpus: 1, memoryMib: 1, isShared: false, giveUp: async () => death, lost: async () => death };
   const io = { stdin: undefined, stdout: undefined, stderr: undefined };
   const made = await Container.create(vm, "c", { spec: defaultSpec(), seccomp: undefined, bundle: "/" }, io);
   await made.start();

@@ -157,7 +157,7 @@ function warmVm(agent: Agent): GuestVm {
     consoleLines: [],
     qemuMessage: "",
   });
-  return { agent, vcpus: 1, memoryMib: 0, giveUp: lost, lost: (error) => lost(String(error)) };
+  return { agent, vcpus: 1, memoryMib: 0, isShared: false, giveUp: lost, lost: (error) => lost(String(error)) };
 }
 
 function warmSpec(): Spec {

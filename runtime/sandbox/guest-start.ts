@@ -1,0 +1,109 @@
+/** What a guest starts from: its options, what is made of them, and its first request. */
+import { CaissonError } from "../../protocol/errors.ts";
+import type { ForkServer } from "../factory/fork-server/fork-server.ts";
+import type { TemplateStore } from "../factory/template/store.ts";
+import type { Template } from "../factory/template/template.ts";
+import { WARM_UP_LIMIT_FACTOR, warmUpWith } from "../factory/warm-up/warm-up.ts";
+import type { Agent } from "../guest/agent/client.ts";
+import { sandboxRequest } from "../guest/create-sandbox-request.ts";
+import { explained } from "../guest/network.ts";
+import { encodeBatch, type Request } from "../network/message.ts";
+import type { SandboxNetwork } from "../network/network.ts";
+import { now } from "../process/clock.ts";
+import { tracePhase } from "../process/trace.ts";
+import type { Virtiofsd } from "../storage/virtiofsd/find.ts";
+import { formatError } from "../text/errors.ts";
+import { type LogFields, log } from "../text/log.ts";
+import type { Machine } from "../vm/machine.ts";
+import type { VmSpec } from "../vm/spec.ts";
+
+export interface GuestOptions {
+  id: string;
+  /** But for its network devices. */
+  vm: VmSpec;
+  /** Mount point of what the guest sees. */
+  shareDirectory: string;
+  virtiofsd: Virtiofsd;
+  /** Where to find or build a warm template to clone; undefined boots. */
+  templates: TemplateStore | undefined;
+  /** Whether the VM is forked where that can be. */
+  forks: boolean;
+  /** Called with a VM that was forked: its processes are not where this process is. */
+  onForked?: (machine: Machine) => Promise<void>;
+  /** Waited for before QEMU is started by this process, which is then where it is to be. Its failure is the start's. */
+  ready?: Promise<void>;
+  bootLimitMs: number;
+  /** The guest's own, for containers that have no uts namespace; the image's by default. */
+  hostname?: string | undefined;
+  logLevel: "error" | "warning" | "info" | "debug";
+  /** The namespace that this process is in already; closed with the sandbox, also when it does not start. */
+  network?: SandboxNetwork | undefined;
+  signal: AbortSignal;
+}
+
+/** Forked, cloned or booted, and why not what would be sooner. */
+export function startFacts(
+  { templates, forks }: GuestOptions,
+  template: Template | undefined,
+  forkServer: ForkServer | undefined,
+): LogFields {
+  if (template === undefined) {
+    return {
+      how: "boot",
+      why: templates === undefined ? "templates are off or cannot be kept" : "there is no template",
+    };
+  }
+  const { key, folder } = template;
+  if (forkServer !== undefined) return { how: "fork", template: key, folder, forkServer: forkServer.pid };
+  return {
+    how: "clone",
+    template: key,
+    folder,
+    why: forks ? "there is no fork server yet" : "fork servers are off or of no use",
+  };
+}
+
+/** The template of this VM, built first if need be. Without room for one the sandbox boots, and the log says why. */
+export async function openTemplate({
+  templates,
+  vm,
+  virtiofsd,
+  ready,
+  signal,
+  bootLimitMs,
+}: GuestOptions): Promise<Template | undefined> {
+  if (templates === undefined) return undefined;
+  const start = now();
+  try {
+    const built = templates.open(vm);
+    if (built !== undefined) return built;
+    await ready;
+    return await templates.prepare(vm, warmUpWith(virtiofsd), { signal, limitMs: bootLimitMs * WARM_UP_LIMIT_FACTOR });
+  } catch (error) {
+    if (!(error instanceof CaissonError) || error.code !== "CAISSON_E_TEMPLATE") throw error;
+    log.warning(`the sandbox boots, since there is no template for it: ${formatError(error)}`);
+    return undefined;
+  } finally {
+    tracePhase("open template", start);
+  }
+}
+
+/** Resolves with the guest's time of its answer, nanoseconds since the epoch. */
+export async function createSandbox(
+  agent: Agent,
+  options: GuestOptions,
+  network: readonly Request[],
+  signal: AbortSignal,
+): Promise<bigint> {
+  const start = now();
+  const { id, logLevel, vm, hostname } = options;
+  const request = sandboxRequest(id, logLevel, encodeBatch(network), vm.machine, hostname);
+  try {
+    const { answeredNs } = await agent.call("createSandbox", request, { signal });
+    return answeredNs;
+  } catch (error) {
+    throw explained(error, network);
+  } finally {
+    tracePhase("agent: create sandbox", start);
+  }
+}
