@@ -38,7 +38,16 @@ const REFUSED: [field: string, config: unknown][] = [
   ["mounts[].uidMappings", { ...spec, mounts: [{ destination: "/a", source: "/b", options: ["bind", "idmap"] }] }],
   ["linux.mountLabel", withLinux({ mountLabel: "system_u:object_r:svirt_sandbox_file_t:s0" })],
   ["linux.netDevices", withLinux({ netDevices: { eth0: {} } })],
-  ["linux.seccomp.listenerPath", withLinux({ seccomp: { ...filter, listenerPath: "/run/agent.sock" } })],
+  [
+    "linux.seccomp.listenerPath",
+    withLinux({
+      seccomp: {
+        ...filter,
+        listenerPath: "/run/agent.sock",
+        syscalls: [{ names: ["mkdir"], action: "SCMP_ACT_NOTIFY" }],
+      },
+    }),
+  ],
   ["linux.seccomp.flags", withLinux({ seccomp: { ...filter, flags: ["SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV"] } })],
   ["linux.intelRdt", withLinux({ intelRdt: { closID: "x" } })],
   ["linux.memoryPolicy", withLinux({ memoryPolicy: { mode: "MPOL_BIND", nodes: "0" } })],
@@ -72,12 +81,18 @@ for (const [field, config] of REFUSED) {
   });
 }
 
-test("refuseUnsupported lets empty values pass: engines write them", () => {
+test("refuseUnsupported lets pass what asks for nothing: engines write it", () => {
   const config = {
     ...spec,
     hooks: { prestart: [], poststop: [] },
     process: { ...spec.process, apparmorProfile: "", selinuxLabel: "" },
-    linux: { ...spec.linux, mountLabel: "", netDevices: {}, resources: { rdma: {}, network: { priorities: [] } } },
+    linux: {
+      ...spec.linux,
+      seccomp: { ...filter, listenerPath: "/run/agent.sock" },
+      mountLabel: "",
+      netDevices: {},
+      resources: { rdma: {}, network: { priorities: [] } },
+    },
   };
   assert.equal(refusal(config), undefined);
 });
