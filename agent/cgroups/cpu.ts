@@ -1,20 +1,9 @@
+import { weightOfShares } from "../../protocol/cpu-weight.ts";
 import type { CpuResources, Int64 } from "../../protocol/oci.ts";
 import { invalid, type ReadCgroupFile, refuse, type Setting } from "./setting.ts";
 
 const FIELD = "linux.resources.cpu";
 const DEFAULT_PERIOD = "100000";
-
-/**
- * The cgroup v2 weight for cgroup v1 shares, as runc 1.3 and later convert them: a quadratic in log2(shares) through the
- * minimum (2 -> 1), the default (1024 -> 100) and the maximum (262144 -> 10000).
- */
-export function weightOfShares(shares: Int64): number {
-  const number = Number(shares);
-  if (number <= 2) return 1;
-  if (number >= 262144) return 10000;
-  const log = Math.log2(number);
-  return Math.ceil(10 ** ((log * log + 125 * log) / 612 - 7 / 34));
-}
 
 /** The writes for `linux.resources.cpu` except its cpuset half; throws CaissonError naming the field it cannot honour. */
 export function cpuSettings(cpu: CpuResources, read: ReadCgroupFile): Setting[] {

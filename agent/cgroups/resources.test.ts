@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Resources } from "../../protocol/oci.ts";
-import { weightOfShares } from "./cpu.ts";
 import { weightOfBlkio } from "./io.ts";
 import { resourceSettings } from "./resources.ts";
 
@@ -20,11 +19,6 @@ function writes(resources: Resources, files = fresh): string[] {
 function refused(resources: Resources, code: string, field: string, files = fresh): void {
   assert.throws(() => resourceSettings(resources, (file) => files[file]), { code, field });
 }
-
-test("weightOfShares maps the ends and the default of cgroup v1 to those of v2", () => {
-  assert.deepEqual([2, 1024, 262144].map(weightOfShares), [1, 100, 10000]);
-  assert.ok(weightOfShares(512) > 50 && weightOfShares(512) < 100);
-});
 
 test("weightOfBlkio maps the ends of cgroup v1 to those of v2", () => {
   assert.deepEqual([10, 1000].map(weightOfBlkio), [1, 10000]);

@@ -50,8 +50,7 @@ export function containerHandlers(get: () => Creation): ContainerHandlers {
       return {};
     },
     update: async ({ resources }) => {
-      const { guest, container } = get();
-      await guest.update(container, resources);
+      await get().update(resources);
       return {};
     },
     stats: async () => {

@@ -1,6 +1,6 @@
 import { userInfo } from "node:os";
 import { CaissonError } from "../../protocol/errors.ts";
-import type { ContainerStatus } from "../../protocol/oci.ts";
+import type { ContainerStatus, Resources } from "../../protocol/oci.ts";
 import { applyAnnotations, loadSettings } from "../config/load.ts";
 import { sandboxSize } from "../config/size.ts";
 import type { CreateParams } from "../control/protocol.ts";
@@ -36,6 +36,8 @@ export interface CreationParts {
   hooks: HostHooks;
   /** InitIo.letGo; of a container whose streams were taken from another process nothing but copies is here. */
   letGo?: () => void;
+  /** Sets on the host what the host carries out of its limits, where the VM is its own. */
+  limit?: (resources: Resources) => void;
   /** Releases what the container holds, and ends it with that. Called once. */
   end(): Promise<void>;
 }
@@ -49,16 +51,19 @@ export class Creation {
   readonly #hooks: HostHooks;
   /** Called when the process that asked for the container leaves it. */
   readonly letGo: () => void;
+  readonly #limit: (resources: Resources) => void;
   readonly #end: () => Promise<void>;
   #record: StateRecord;
   #starting: Promise<void> | undefined;
   #ended: Promise<void> | undefined;
 
-  constructor(root: string, record: StateRecord, { guest, container, hooks, letGo = () => {}, end }: CreationParts) {
+  constructor(root: string, record: StateRecord, parts: CreationParts) {
+    const { guest, container, hooks, letGo = () => {}, limit = () => {}, end } = parts;
     this.#root = root;
     this.#hooks = hooks;
     this.#record = record;
     this.letGo = letGo;
+    this.#limit = limit;
     this.#end = end;
     this.guest = guest;
     this.container = container;
@@ -136,6 +141,12 @@ export class Creation {
     }
   }
 
+  /** Changes the container's limits; what is not named stays. What the host refuses changes nothing. */
+  async update(resources: Resources): Promise<void> {
+    this.#limit(resources);
+    await this.guest.update(this.container, resources);
+  }
+
   async #start(): Promise<void> {
     await this.change("running", () => this.container.start());
     await this.#hooks.poststart(this.container);
@@ -176,6 +187,7 @@ export async function createFromBundle(params: CreateParams, placed: Bundle, sig
       settings,
       size: sandboxSize(config, settings, hostSize()),
       cgroup,
+      limits: config.linux?.resources,
       share: paths.share,
       consoleLog: paths.consoleLog,
       onCgroup: (folders) => {
@@ -219,6 +231,7 @@ export async function createFromBundle(params: CreateParams, placed: Bundle, sig
         container,
         hooks,
         letGo,
+        limit: (resources) => sandbox.cgroup.limit(resources),
         end: () => sandbox.endInPlace(),
       },
     );

@@ -136,7 +136,7 @@ export class Pod {
     const member = this.#members.get(id);
     if (member === undefined) throw new CaissonError("CAISSON_E_NOT_FOUND", `there is no container ${id}`);
     await member.container.start();
-    if (id === this.#main && podOf(member.bundle.config.annotations) !== undefined) void this.ready();
+    if (id === this.#main && isPods(member.bundle.config)) void this.ready();
     await member.hooks.poststart(member.container);
   }
 
@@ -151,6 +151,7 @@ export class Pod {
   /** Changes a container's limits; what is not named stays. */
   async update(container: Container, resources: Resources): Promise<void> {
     const sandbox = await this.#sandbox;
+    if (container.id === this.#main && !isPods(container.spec)) sandbox?.cgroup.limit(resources);
     await sandbox?.guest.update(container, resources);
   }
 
@@ -202,6 +203,7 @@ export class Pod {
       settings,
       size,
       cgroup,
+      limits: isPods(config) ? undefined : config.linux?.resources,
       share,
       consoleLog,
       onCgroup: (cgroupFolders) => record({ cgroup, cgroupFolders }),
@@ -248,4 +250,9 @@ export class Pod {
     const over = [...this.#members.values()].every(({ container }) => container.lifecycle === "stopped");
     if (over && this.#creating.size === 0) await this.end();
   }
+}
+
+/** Of a pod, whose own container has limits of its own, not the pod's: those of its cgroup are its engine's affair. */
+function isPods({ annotations }: Spec): boolean {
+  return podOf(annotations) !== undefined;
 }

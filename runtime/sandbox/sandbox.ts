@@ -1,5 +1,5 @@
 import { hostname } from "node:os";
-import type { Spec } from "../../protocol/oci.ts";
+import type { Resources, Spec } from "../../protocol/oci.ts";
 import type { Settings } from "../config/load.ts";
 import type { SandboxSize } from "../config/size.ts";
 import { DeferredForkServer } from "../factory/fork-server/maker/deferred.ts";
@@ -25,6 +25,8 @@ export interface SandboxOptions {
   size: SandboxSize;
   /** Path of its cgroup below every hierarchy's root. */
   cgroup: string;
+  /** Of a container whose own the VM is: what of it the host carries out. */
+  limits?: Resources | undefined;
   /** Mount point of what the guest sees, and the file for the last part of its serial console. */
   share: string;
   consoleLog: string;
@@ -99,6 +101,7 @@ export class Sandbox {
     });
     undo.defer(() => guest.kill());
     await joined;
+    cgroup.limit(options.limits ?? {});
     undo.move();
     const params = { settings, size, devices: network.deviceCount };
     const { clonedFrom } = guest;

@@ -88,6 +88,33 @@ test("a cgroup with processes is refused, and they live on; one that is frozen a
   assert.deepEqual(await host.remains(), []);
 });
 
+test("the host's cgroup has the container's weight and CPUs, which update changes or the host refuses", async () => {
+  const id = host.id();
+  using bundle = bundleIn(`/caisson/${id}`);
+  bundle.spec.linux = { ...bundle.spec.linux, resources: { cpu: { shares: 512, cpus: "0" } } };
+  bundle.write();
+  const refused = { ...bundle.spec, linux: { ...bundle.spec.linux, resources: { cpu: { cpus: "4000" } } } };
+  const found = (...names: string[]) =>
+    folders(`/caisson/${id}`).flatMap((folder) => names.map((name) => text(join(folder, name)).trim()).filter(Boolean));
+  await detached(host, ["run", "--detach", "--bundle", bundle.directory, id]);
+  // 512 shares are a weight of 59. A hierarchy of v2 may be without the controllers.
+  assert.match(found("cpu.shares", "cpu.weight").join(), /^(512|59)?$/);
+  assert.match(found("cpuset.cpus").join(), /^0?$/);
+  await host.ok(["update", "--cpu-share", "1024", id]);
+  assert.match(found("cpu.shares", "cpu.weight").join(), /^(1024|100)?$/);
+  if (found("cpuset.cpus").length > 0) {
+    assert.match(
+      errorOf(await host.run(["update", "--cpuset-cpus", "4000", id])),
+      /^linux\.resources\.cpu\.cpus could not be set: the host refuses "4000"/,
+    );
+    await host.ok(["delete", "--force", id]);
+    const created = await host.run(["run", "--bundle", bundle.write(JSON.stringify(refused)).directory, id]);
+    assert.match(errorOf(created), /linux\.resources\.cpu\.cpus could not be set/);
+    assert.deepEqual(await host.remains(), []);
+  }
+  await host.clear();
+});
+
 test("delete --force ends what is the container's, and removes empty cgroups below its own, and no others", async () => {
   const id = host.id();
   const path = `/caisson/${id}`;

@@ -2,10 +2,12 @@ import { closeSync, constants, fstatSync, openSync } from "node:fs";
 import { join } from "node:path";
 import { flock, constants as posix } from "../../../native/posix/index.ts";
 import { CaissonError } from "../../../protocol/errors.ts";
+import type { Resources } from "../../../protocol/oci.ts";
 import type { CgroupFolder } from "../../state/record.ts";
 import { adopt, type CgroupMount, cgroupMounts, leaveCgroups, makeFolder, removeWithin } from "./cgroup.ts";
 import { inodeOf, move, processesBelow, processesIn } from "./folder.ts";
 import { freezes } from "./freezer.ts";
+import { limitOnHost } from "./host-limits.ts";
 import { endProcesses, removeFolders } from "./remove.ts";
 import { isSystemdsOwn, joinScope } from "./systemd.ts";
 
@@ -90,6 +92,11 @@ export class OwnCgroup {
   /** As adopt(), while the caller goes on. */
   async take(pids: readonly number[]): Promise<void> {
     for (const { path } of this.#folders) for (const pid of pids) await move(pid, path).catch(() => {});
+  }
+
+  /** Sets those limits that the host carries out; what is not named stays. Throws as limitOnHost() does. */
+  limit(resources: Resources): void {
+    for (const { mount, path } of this.#folders) limitOnHost(path, mount.kind, resources);
   }
 
   /** The processes in it, by any hierarchy. */
