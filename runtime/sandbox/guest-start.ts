@@ -1,5 +1,6 @@
 /** What a guest starts from: its options, what is made of them, and its first request. */
 import { CaissonError } from "../../protocol/errors.ts";
+import type { VmCgroup } from "../factory/boot/boot.ts";
 import type { ForkServer } from "../factory/fork-server/fork-server.ts";
 import type { TemplateStore } from "../factory/template/store.ts";
 import type { Template } from "../factory/template/template.ts";
@@ -14,7 +15,6 @@ import { tracePhase } from "../process/trace.ts";
 import type { Virtiofsd } from "../storage/virtiofsd/find.ts";
 import { formatError } from "../text/errors.ts";
 import { type LogFields, log } from "../text/log.ts";
-import type { Machine } from "../vm/machine.ts";
 import type { VmSpec } from "../vm/spec.ts";
 
 export interface GuestOptions {
@@ -28,10 +28,8 @@ export interface GuestOptions {
   templates: TemplateStore | undefined;
   /** Whether the VM is forked where that can be. */
   forks: boolean;
-  /** Called with a VM that was forked: its processes are not where this process is. */
-  onForked?: (machine: Machine) => Promise<void>;
-  /** Waited for before QEMU is started by this process, which is then where it is to be. Its failure is the start's. */
-  ready?: Promise<void>;
+  /** What the VM is to be in. That this process cannot join it is a failure of the start. */
+  cgroup?: VmCgroup;
   bootLimitMs: number;
   /** The guest's own, for containers that have no uts namespace; the image's by default. */
   hostname?: string | undefined;
@@ -68,7 +66,7 @@ export async function openTemplate({
   templates,
   vm,
   virtiofsd,
-  ready,
+  cgroup,
   signal,
   bootLimitMs,
 }: GuestOptions): Promise<Template | undefined> {
@@ -77,7 +75,7 @@ export async function openTemplate({
   try {
     const built = templates.open(vm);
     if (built !== undefined) return built;
-    await ready;
+    await cgroup?.joined;
     return await templates.prepare(vm, warmUpWith(virtiofsd), { signal, limitMs: bootLimitMs * WARM_UP_LIMIT_FACTOR });
   } catch (error) {
     if (!(error instanceof CaissonError) || error.code !== "CAISSON_E_TEMPLATE") throw error;

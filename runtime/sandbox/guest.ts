@@ -1,7 +1,6 @@
 import { realtime } from "../../native/posix/index.ts";
 import type { Resources, Spec } from "../../protocol/oci.ts";
-import { type Booted, bootMachine } from "../factory/boot/boot.ts";
-import { ForkedMachine } from "../factory/fork-server/fork.ts";
+import { type Booted, bootMachine, type Origin } from "../factory/boot/boot.ts";
 import { ForkServer } from "../factory/fork-server/fork-server.ts";
 import type { Template } from "../factory/template/template.ts";
 import { greet } from "../factory/warm-up/warm-up.ts";
@@ -55,8 +54,9 @@ export class Guest implements GuestVm {
   readonly share: Share;
   readonly machine: Machine;
   readonly agent: Agent;
-  /** The folder of the template that its VM is a clone of; undefined when that was booted or forked. */
-  readonly clonedFrom: string | undefined;
+  readonly origin: Origin;
+  /** The folder of the template of its VM, if there is one. */
+  readonly template: string | undefined;
   readonly vcpus: number;
   readonly memoryMib: number;
   readonly #network: SandboxNetwork | undefined;
@@ -67,7 +67,7 @@ export class Guest implements GuestVm {
   readonly #clockSync: ClockSync;
 
   private constructor(
-    { machine, value: agent }: Booted<Agent>,
+    { machine, value: agent, origin }: Booted<Agent>,
     share: Share,
     options: GuestOptions,
     template: Template | undefined,
@@ -76,7 +76,8 @@ export class Guest implements GuestVm {
     this.memoryMib = options.vm.memoryMib;
     this.#network = options.network;
     this.id = options.id;
-    this.clonedFrom = machine instanceof ForkedMachine ? undefined : template?.folder;
+    this.origin = origin;
+    this.template = template?.folder;
     this.share = share;
     this.machine = machine;
     this.agent = agent;
@@ -100,7 +101,7 @@ export class Guest implements GuestVm {
     using template = await openTemplate(options);
     using forkServer = given.forks && template !== undefined ? ForkServer.connect(template.folder) : undefined;
     log.debug("how the VM starts", startFacts(options, template, forkServer));
-    if (forkServer === undefined) await given.ready;
+    if (forkServer === undefined) await given.cgroup?.joined;
     const guest = await Guest.#boot(options, share, { template, forkServer }, requests);
     network?.release();
     undo.move();
@@ -133,7 +134,7 @@ export class Guest implements GuestVm {
         trace,
         clone: template,
         forkServer,
-        onForked: options.onForked,
+        cgroup: options.cgroup,
         startShareServer: () => startVirtiofsd(options.virtiofsd, share.served),
       },
     );

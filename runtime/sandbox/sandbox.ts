@@ -10,6 +10,7 @@ import { now } from "../process/clock.ts";
 import { tracePhase } from "../process/trace.ts";
 import type { CgroupFolder, NetworkChanges } from "../state/record.ts";
 import { log } from "../text/log.ts";
+import type { Machine } from "../vm/machine.ts";
 import { canFork } from "../vm/spec.ts";
 import { OwnCgroup } from "./cgroup/own-cgroup.ts";
 import { Guest } from "./guest.ts";
@@ -84,14 +85,7 @@ export class Sandbox {
       virtiofsd,
       templates,
       forks,
-      onForked: async (machine) => {
-        await joined;
-        const pids = machine.pids();
-        await cgroup.take(pids);
-        // What one of them has forked meanwhile was where that one was.
-        await cgroup.take(machine.pids().filter((pid) => !pids.includes(pid)));
-      },
-      ready: joined,
+      cgroup: { joined, take: (machine) => takeMachine(cgroup, joined, machine) },
       bootLimitMs: settings.bootTimeoutSeconds * 1000,
       // "--uts host": the name is all that there is of the host's namespace.
       hostname: hasNamespace(config, "uts") ? undefined : hostname(),
@@ -104,7 +98,8 @@ export class Sandbox {
     cgroup.limit(options.limits ?? {});
     undo.move();
     const params = { settings, size, devices: network.deviceCount };
-    const { clonedFrom } = guest;
+    const { origin, template } = guest;
+    const clonedFrom = origin === "cloned" ? template : undefined;
     const deferred = forks && clonedFrom !== undefined ? new DeferredForkServer(params, clonedFrom) : undefined;
     return new Sandbox(guest, cgroup, deferred);
   }
@@ -124,6 +119,14 @@ export class Sandbox {
     await this.guest.kill();
     this.#forkServer?.now();
   }
+}
+
+async function takeMachine(cgroup: OwnCgroup, joined: Promise<void>, machine: Pick<Machine, "pids">): Promise<void> {
+  await joined;
+  const pids = machine.pids();
+  await cgroup.take(pids);
+  // What one of them has forked meanwhile was where that one was.
+  await cgroup.take(machine.pids().filter((pid) => !pids.includes(pid)));
 }
 
 /** For whoever supports the host: what came of the settings and of what the host has. */

@@ -14,13 +14,25 @@ export interface BootOptions extends StartOptions {
   limitMs: number;
   /** Asks this one for the VM; one that does not come of it is cloned. */
   forkServer?: ForkServer | undefined;
-  /** Called with a VM that was forked: its processes are not where this process is. */
-  onForked?: ((machine: Machine) => Promise<void>) | undefined;
+  /** A VM that was forked is moved into it: its processes are not where this process is. */
+  cgroup?: VmCgroup | undefined;
 }
+
+/** The host's cgroup that a VM is to be in. */
+export interface VmCgroup {
+  /** Resolves when this process is in it, and with it what it starts; rejects when it cannot be. */
+  readonly joined: Promise<void>;
+  /** Moves the processes of a VM into it that this process has not started. */
+  take(machine: Pick<Machine, "pids">): Promise<void>;
+}
+
+/** How a VM has come: it was started anew, from a template, or by a template's fork server. */
+export type Origin = "booted" | "cloned" | "forked";
 
 export interface Booted<T> {
   machine: Machine;
   value: T;
+  origin: Origin;
 }
 
 const DEATH_FOLLOWS_MS = 250;
@@ -41,7 +53,7 @@ export async function bootMachine<T>(
   if (forkServer !== undefined) {
     const fork = (signal: AbortSignal) => startFork(spec, forkServer, { ...options, signal });
     try {
-      return await attemptBoot(fork, ready, options);
+      return { ...(await attemptBoot(fork, ready, options)), origin: "forked" };
     } catch (error) {
       if (options.signal.aborted || !isStartFailure(error)) throw error;
       log.warning(`the VM is a clone, since it could not be forked: ${formatError(error)}`);
@@ -50,7 +62,7 @@ export async function bootMachine<T>(
   const start = async (signal: AbortSignal) => ({ machine: await startMachine(spec, { ...options, signal }) });
   for (let attempt = clone === undefined ? BOOT_ATTEMPTS : 1; ; attempt--) {
     try {
-      return await attemptBoot(start, ready, options);
+      return { ...(await attemptBoot(start, ready, options)), origin: clone === undefined ? "booted" : "cloned" };
     } catch (error) {
       if (attempt === 1 || options.signal.aborted || !isStartFailure(error)) throw error;
     }
@@ -72,14 +84,14 @@ async function startFork(spec: VmSpec, server: ForkServer, options: BootOptions)
     if (cause instanceof CaissonError) throw cause;
     throw new CaissonError("CAISSON_E_VM_START", systemErrorSentence("ask the fork server for a VM", cause), { cause });
   }
-  return { machine, settled: machine.forked.then(() => options.onForked?.(machine)) };
+  return { machine, settled: machine.forked.then(() => options.cgroup?.take(machine)) };
 }
 
 async function attemptBoot<T>(
   start: (signal: AbortSignal) => Promise<Started>,
   ready: (machine: Machine, signal: AbortSignal) => Promise<T>,
   options: BootOptions,
-): Promise<Booted<T>> {
+): Promise<Omit<Booted<T>, "origin">> {
   const limit = new AbortController();
   const timer = setTimeout(() => limit.abort(), options.limitMs);
   const signal = AbortSignal.any([options.signal, limit.signal]);
