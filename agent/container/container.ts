@@ -1,4 +1,4 @@
-import { closeSync, type FSWatcher, openSync, readFileSync } from "node:fs";
+import { closeSync, type FSWatcher } from "node:fs";
 import { dirname } from "node:path";
 import { CaissonError } from "../../protocol/errors.ts";
 import type {
@@ -13,14 +13,14 @@ import type {
   WaitProcessResponse,
 } from "../../protocol/generated/agent.ts";
 import { checkId } from "../../protocol/id.ts";
-import { parseJson } from "../../protocol/json.ts";
-import type { ContainerStatus, Process as ProcessConfig, Resources, Spec, State } from "../../protocol/oci.ts";
+import type { ContainerStatus, Process as ProcessConfig, Resources, Spec } from "../../protocol/oci.ts";
 import type { Broadcast } from "../broadcast.ts";
 import { Cgroup } from "../cgroups/cgroup.ts";
 import { type OomKills, oomKills, watchFile } from "../cgroups/events.ts";
 import { freeze, thaw } from "../cgroups/freezer.ts";
 import { cgroupPath } from "../cgroups/path.ts";
 import { resourceSettings } from "../cgroups/resources.ts";
+import { signalAll } from "../cgroups/signal-all.ts";
 import { readStats } from "../cgroups/stats.ts";
 import { log } from "../log.ts";
 import type { AgentPaths } from "../paths.ts";
@@ -28,23 +28,14 @@ import { compileCreate, compileExec } from "../plan/plan.ts";
 import type { Pool } from "../pool/pool.ts";
 import { inCgroup } from "./exec-cgroup.ts";
 import { Execs } from "./execs.ts";
-import { type LivePids, resolveNamespaces } from "./namespaces.ts";
+import type { Lifecycle } from "./lifecycle.ts";
+import { type LivePids, withResolvedNamespaces } from "./namespaces.ts";
+import { openNetwork, stateJson } from "./oci-state.ts";
+import { parse } from "./parse.ts";
 import { Process } from "./process.ts";
 import { bootTimeNs, describeProcess } from "./process-info.ts";
 
-const SIGKILL = 9;
 const MAX_SIGNAL = 64;
-
-type Lifecycle =
-  /** CreateContainer is being carried out. */
-  | { status: "creating" }
-  /** The init process waits to be started. */
-  | { status: "created"; init: Process }
-  | { status: "running"; init: Process }
-  /** Its processes are frozen. */
-  | { status: "paused"; init: Process }
-  /** The init process has ended, and with it all the others; or it never came to be. */
-  | { status: "stopped"; init: Process | undefined };
 
 /** What a container needs of the sandbox that it is in. */
 export interface ContainerHost extends LivePids {
@@ -101,12 +92,10 @@ export class Container {
   async create(request: CreateContainerRequest): Promise<number> {
     const { configJson, rows, columns, keepNewlines, seccomp, bundle, sharedMemoryBytes, noStdin } = request;
     try {
-      const config = parse(configJson, "The container's configuration") as Spec;
-      const { linux, process, root } = config;
-      if (linux?.namespaces !== undefined) {
-        config.linux = { ...linux, namespaces: resolveNamespaces(linux.namespaces, this.#sandbox) };
-      }
-      this.#network = this.#sandbox.pool.network.give(config);
+      const given = parse(configJson, "the container's configuration") as Spec;
+      const { config, descriptor } = this.#sandbox.pool.network.take(withResolvedNamespaces(given, this.#sandbox));
+      this.#network = descriptor;
+      const { process, root } = config;
       this.#sandbox.provideSharedMemory(config, sharedMemoryBytes);
       this.#config = config;
       this.#seccomp = seccomp;
@@ -157,7 +146,7 @@ export class Container {
     const execId = id?.execId ?? "";
     checkId("process", execId);
     const { init } = this.#require("joined by a process", ["created", "running", "paused"]);
-    const process = parse(processJson, "The process") as ProcessConfig;
+    const process = parse(processJson, "the process") as ProcessConfig;
     const name = `process ${execId} of container ${this.id}`;
     const { cgroupRoot: root } = this.#sandbox.paths;
     const joined = { cgroup: this.#cgroup, root, told: request.cgroup, initPid: init.pid };
@@ -191,18 +180,7 @@ export class Container {
       return;
     }
     const cgroup = this.#requireCgroup("signalled");
-    if (signal === SIGKILL) {
-      await cgroup.kill();
-      return;
-    }
-    // Frozen, no process can fork away from under the loop.
-    const frozenBefore = this.#lifecycle.status === "paused";
-    if (!frozenBefore) await freeze(cgroup);
-    try {
-      for (const pid of cgroup.processes()) process.kill(pid, signal);
-    } finally {
-      if (!frozenBefore) await thaw(cgroup);
-    }
+    await signalAll(cgroup, signal, this.#lifecycle.status === "paused");
   }
 
   /** Answers when the process has ended; for the init, when everything of the container has. */
@@ -230,7 +208,7 @@ export class Container {
   update(resourcesJson: Uint8Array): void {
     const cgroup = this.#requireCgroup("updated");
     this.#require("updated", ["created", "running", "paused"]);
-    const resources = parse(resourcesJson, "The resources") as Resources;
+    const resources = parse(resourcesJson, "the resources") as Resources;
     cgroup.apply(resourceSettings(resources, (file) => cgroup.read(file)));
     if (resources.devices !== undefined) cgroup.restrictDevices(resources.devices);
   }
@@ -327,38 +305,11 @@ export class Container {
     throw new CaissonError("CAISSON_E_STATE", `container ${this.id} cannot be ${what}: it is not set up`);
   }
 
-  /** The OCI state (runtime.md, State) as hooks in the container get it; the pid is the one that they see. */
   #stateJson(status: ContainerStatus, pid: number, bundle: string): string {
-    const { annotations = {}, ociVersion } = this.#config;
-    const state: State = { ociVersion, id: this.id, status, pid: ownPid(pid), bundle, annotations };
-    return JSON.stringify(state);
+    return stateJson(this.#config, { id: this.id, status, pid, bundle });
   }
 }
 
 function oomAnswer({ count, ofGuest }: OomKills): Pick<WaitProcessResponse, "oomKilled" | "guestMemoryExhausted"> {
   return { oomKilled: count > 0, guestMemoryExhausted: ofGuest };
-}
-
-/** Throws CAISSON_E_PROCESS_SETUP when the process is not there any more. */
-function openNetwork(pid: number): number {
-  try {
-    return openSync(`/proc/${pid}/ns/net`, "r");
-  } catch (cause) {
-    const message = "The process ended while it waited to be started: a system call filter that kills may be why.";
-    throw new CaissonError("CAISSON_E_PROCESS_SETUP", message, { cause });
-  }
-}
-
-/** A process's pid in its own pid namespace (proc(5), NSpid). */
-function ownPid(pid: number): number {
-  const pids = /^NSpid:(.*)$/m.exec(readFileSync(`/proc/${pid}/status`, "latin1"))?.[1] ?? "";
-  return Number(pids.trim().split("\t").at(-1));
-}
-
-function parse(json: Uint8Array, what: string): unknown {
-  try {
-    return parseJson(Buffer.from(json.buffer, json.byteOffset, json.byteLength).toString("utf8"));
-  } catch (cause) {
-    throw new CaissonError("CAISSON_E_CONFIG_INVALID", `${what} is no JSON: ${(cause as Error).message}`, { cause });
-  }
 }

@@ -1,6 +1,6 @@
 import { CaissonError } from "../../protocol/errors.ts";
 import { parseGuestNamespacePath } from "../../protocol/guest-contract.ts";
-import type { Namespace, NamespaceType } from "../../protocol/oci.ts";
+import type { Namespace, NamespaceType, Spec } from "../../protocol/oci.ts";
 
 /** The names of /proc/PID/ns (namespaces(7)). */
 const FILES: Record<NamespaceType, string> = {
@@ -49,4 +49,11 @@ export function resolveNamespaces(namespaces: readonly Namespace[], live: LivePi
     }
     return { type, path: `/proc/${pid}/ns/${FILES[type]}` };
   });
+}
+
+/** The configuration with its namespaces as resolveNamespaces() has them. Throws as it does. */
+export function withResolvedNamespaces(config: Spec, live: LivePids): Spec {
+  const { linux } = config;
+  if (linux?.namespaces === undefined) return config;
+  return { ...config, linux: { ...linux, namespaces: resolveNamespaces(linux.namespaces, live) } };
 }

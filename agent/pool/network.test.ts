@@ -21,14 +21,14 @@ test(
     const config = configOf("", {
       process: { args: ["sh", "-c", "readlink /proc/self/ns/net; ifconfig lo; ls /proc/sys/net/ipv4/conf"] },
     });
-    const descriptor = spare.give(config) ?? assert.fail("there is none");
+    const { config: joining, descriptor = assert.fail("there is none") } = spare.take(config);
     const made = readlinkSync(`/proc/self/fd/${descriptor}`);
     assert.notEqual(made, readlinkSync("/proc/self/ns/net"));
-    const { stdout } = await run(rootfs, config);
+    const { stdout } = await run(rootfs, joining);
     assert.equal(stdout.split("\n")[0], made);
     assert.match(stdout, /inet addr:127\.0\.0\.1 .*\n(.*\n)* +UP LOOPBACK RUNNING/);
     assert.match(stdout, /\nall\ndefault\nlo\n$/);
-    assert.equal(spare.give(wanting([{ type: "network" }])), undefined);
+    assert.equal(spare.take(wanting([{ type: "network" }])).descriptor, undefined);
     closeSync(descriptor);
   },
 );
@@ -42,14 +42,14 @@ test("it is kept from a container that shares or joins one, and from one with a 
     [{ type: "network" as const }, { type: "user" as const }],
   ]) {
     const config = wanting(namespaces);
-    assert.equal(spare.give(config), undefined);
-    assert.deepEqual(config, wanting(namespaces));
+    assert.deepEqual(spare.take(config), { config: wanting(namespaces) });
   }
-  closeSync(spare.give(wanting([{ type: "network" }])) ?? assert.fail("there is none"));
+  const given = wanting([{ type: "network" }]);
+  closeSync(spare.take(given).descriptor ?? assert.fail("there is none"));
+  assert.deepEqual(given, wanting([{ type: "network" }]), "the caller's configuration is as it was");
 });
 
 test("without it a container makes its own", () => {
   const config = wanting([{ type: "network" }]);
-  assert.equal(new PooledNetwork("/none").give(config), undefined);
-  assert.deepEqual(config, wanting([{ type: "network" }]));
+  assert.deepEqual(new PooledNetwork("/none").take(config), { config });
 });

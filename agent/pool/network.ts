@@ -33,17 +33,20 @@ export class PooledNetwork {
   }
 
   /**
-   * Makes the configuration join it where it wants a network namespace of its own.
-   * @returns the descriptor of the namespace, the caller's to keep for as long as the container is there; undefined when the
-   *   configuration is unchanged: there is none, none is wanted, or a user namespace must be its owner.
+   * Gives the namespace to a container that wants a network namespace of its own.
+   * @returns the configuration, which joins it, and its descriptor, the caller's to keep for as long as the container is there;
+   *   the configuration as it is when there is no such namespace, none is wanted, or a user namespace must be its owner.
    */
-  give(config: Spec): number | undefined {
+  take(config: Spec): { config: Spec; descriptor?: number } {
     const descriptor = this.#descriptor;
     const namespaces = config.linux?.namespaces ?? [];
     const wanted = namespaces.find(({ type, path }) => type === "network" && path === undefined);
-    if (descriptor === undefined || wanted === undefined || namespaces.some(({ type }) => type === "user")) return;
-    wanted.path = `/proc/${process.pid}/fd/${descriptor}`;
+    if (descriptor === undefined || wanted === undefined || namespaces.some(({ type }) => type === "user")) {
+      return { config };
+    }
     this.#descriptor = undefined;
-    return descriptor;
+    const path = `/proc/${process.pid}/fd/${descriptor}`;
+    const joining = namespaces.map((each) => (each === wanted ? { ...each, path } : each));
+    return { config: { ...config, linux: { ...config.linux, namespaces: joining } }, descriptor };
   }
 }
