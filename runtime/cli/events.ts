@@ -3,6 +3,7 @@ import type { Command } from "commander";
 import { stringifyJson } from "../../protocol/json.ts";
 import type { ControlClient } from "../control/client.ts";
 import { memoryExhausted } from "../guest/memory-exhausted.ts";
+import { now } from "../process/clock.ts";
 import { type Globals, verb } from "./command.ts";
 import { withDaemon } from "./daemon.ts";
 import { durationMs } from "./duration.ts";
@@ -26,6 +27,11 @@ export function command(globals: Globals): Command {
     });
 }
 
+/** How often it looks whether the kernel has killed for want of memory, which is told at once. */
+const LOOK_MS = 1000;
+/** How much too early a timer may come. */
+const TIMER_ERROR_MS = 2;
+
 async function watch(client: ControlClient, id: string, intervalMs: number): Promise<void> {
   const over = new AbortController();
   const ended = client
@@ -34,7 +40,8 @@ async function watch(client: ControlClient, id: string, intervalMs: number): Pro
     .finally(() => over.abort());
   let kills = oomKills((await read(client)).stats);
   let told = kills;
-  while (await elapses(intervalMs, over.signal)) {
+  let nextStats = now() + intervalMs;
+  while (await elapses(Math.min(LOOK_MS, nextStats - now()), over.signal)) {
     let reading: Reading;
     try {
       reading = await read(client);
@@ -47,7 +54,9 @@ async function watch(client: ControlClient, id: string, intervalMs: number): Pro
     const { stats, vmMemoryMib } = reading;
     kills = oomKills(stats);
     for (; told < kills; told += 1n) printOom(id, vmIsExhausted(stats) ? memoryExhausted(vmMemoryMib) : undefined);
+    if (now() < nextStats - TIMER_ERROR_MS) continue;
     printStats(id, stats);
+    nextStats = now() + intervalMs;
   }
   // A kill that ended the container came after the last reading.
   const exit = await ended;

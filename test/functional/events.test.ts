@@ -21,6 +21,8 @@ test("events prints readings and out-of-memory kills until the container ends", 
   using bundle = new Bundle();
   const id = await host.start(bundle);
   await host.ok(["update", "--memory", "16m", "--memory-swap", "16m", id]);
+  const patient = host.spawn(["events", "--interval", "1h", id]);
+  const all = collect(patient);
   const child = host.spawn(["events", "--interval", "300ms", id]);
   const ended = collect(child);
   let seen = "";
@@ -31,6 +33,10 @@ test("events prints readings and out-of-memory kills until the container ends", 
   const hog = await host.run(["exec", id, "sh", "-c", "x=0123456789abcdef; while true; do x=$x$x; done"]);
   assert.equal(hog.exitCode, 137);
   await until(() => seen.includes(`{"type":"oom","id":"${id}"}`));
+  // Told when it happens, not with the next reading. The last look was up to a second ago.
+  await new Promise((resolve) => setTimeout(resolve, 1500));
+  patient.kill("SIGTERM");
+  assert.equal((await all).stdout, `{"type":"oom","id":"${id}"}\n`);
   await host.ok(["kill", id, "KILL"]);
   const { exitCode, stderr } = await ended;
   assert.deepEqual({ exitCode, stderr }, { exitCode: 0, stderr: "" });
