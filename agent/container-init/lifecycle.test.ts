@@ -106,7 +106,7 @@ test("output ends when the container has closed it, though container-init lives"
 test("createContainer hooks run in the container's namespaces, before the root is changed", options, async () => {
   using rootfs = new Rootfs();
   const seen = join(rootfs.folder("seen"), "state");
-  const script = `cat > ${seen}; hostname >> ${seen}; test -d ${rootfs.path}/proc/self`;
+  const script = `cat > ${seen}; hostname >> ${seen}; test -d ${rootfs.path}/proc/self; cd proc/self && cd ../.. && pwd >> ${seen}`;
   const hooks = {
     createContainer: [{ path: "/bin/busybox", args: ["sh", "-c", script], env: ["PATH=/bin:/usr/bin"] }],
   };
@@ -122,7 +122,7 @@ test("createContainer hooks run in the container's namespaces, before the root i
   trial.proceed('{"id":"x"}\n');
   const { error, stdout } = await trial.finish();
   assert.equal(error, undefined);
-  assert.equal(readFileSync(seen, "utf8"), '{"id":"x"}\ntrial\n');
+  assert.equal(readFileSync(seen, "utf8"), `{"id":"x"}\ntrial\n${rootfs.path}\n`);
   assert.equal(stdout, "ran\n");
 });
 

@@ -18,11 +18,13 @@
 
 enum { DEFAULT_UMASK = 022 };
 
-/* A filter that is kept for the program is the hook's as well. Before there is a program, its umask is not set yet. */
+/* A filter that is kept for the program is the hook's as well. Before there is a program, its umask is not set yet, and the
+ * working directory is the container's root, as runc has it. */
 static _Noreturn void become_hook(struct context *context, const char *path, char **args, char **env, int input, int output) {
   struct filter *filter = context->filter;
   if (context->program == NULL) umask(DEFAULT_UMASK);
-  bool ready = put_in_place(input, 0, 0) == 0 && put_in_place(output, 1, 0) == 0 && put_in_place(output, 2, 0) == 0;
+  bool ready = context->program != NULL || context->root < 0 || fchdir(context->root) == 0;
+  ready = ready && put_in_place(input, 0, 0) == 0 && put_in_place(output, 1, 0) == 0 && put_in_place(output, 2, 0) == 0;
   if (ready && (filter == NULL || load_filter(filter) == 0)) execve(path, args, env);
   dprintf(output, "%s", strerror(errno));
   _exit(127);
