@@ -38,6 +38,8 @@ NAPI_MODULE_INIT() {
       FUNCTION("cloneMounts", posix_clone_mounts),
       FUNCTION("setReadOnly", posix_set_read_only),
       FUNCTION("attachMounts", posix_attach_mounts),
+      FUNCTION("idMap", posix_id_map),
+      FUNCTION("mapIds", posix_map_ids),
       FUNCTION("clockSettime", posix_clock_settime),
       FUNCTION("realtime", posix_realtime),
       FUNCTION("adjustRealtime", posix_adjust_realtime),

@@ -113,6 +113,8 @@ interface PosixAddon {
   spawnProgram(words: Uint8Array, fds: Uint8Array): number;
   reap(pid: number): number;
   attachMounts(fd: number, target: string): void;
+  idMap(uids: string, gids: string): number;
+  mapIds(fd: number, idMap: number, recursive: boolean): void;
   clockSettime(realtimeNs: bigint): void;
   realtime(): bigint;
   adjustRealtime(differenceNs: bigint): void;
@@ -359,6 +361,23 @@ export function setReadOnly(fd: number): void {
 /** Mounts what cloneMounts() made, also that of another mount namespace, on `target` (move_mount(2)). */
 export function attachMounts(fd: number, target: string): void {
   addon.attachMounts(fd, target);
+}
+
+/**
+ * A user namespace that nobody is in, for mapIds() (user_namespaces(7)).
+ * @param uids lines of /proc/PID/uid_map: an id of the file system, the id that it is shown as, how many.
+ * @returns its descriptor. @throws EINVAL when the kernel does not take the maps.
+ */
+export function idMap(uids: string, gids: string): number {
+  return addon.idMap(uids, gids);
+}
+
+/**
+ * Maps the ids of what cloneMounts() made, and of what is mounted below it if `recursive` (mount_setattr(2), MOUNT_ATTR_IDMAP).
+ * @throws EINVAL where the file system cannot be, EPERM where it is mapped already.
+ */
+export function mapIds(fd: number, idMap: number, recursive: boolean): void {
+  addon.mapIds(fd, idMap, recursive);
 }
 
 /** Sets CLOCK_REALTIME, in nanoseconds since the epoch. */

@@ -43,6 +43,10 @@ napi_value posix_reap(napi_env env, napi_callback_info info);
 napi_value posix_set_read_only(napi_env env, napi_callback_info info);
 napi_value posix_attach_mounts(napi_env env, napi_callback_info info);
 
+/* id-map.c */
+napi_value posix_id_map(napi_env env, napi_callback_info info);
+napi_value posix_map_ids(napi_env env, napi_callback_info info);
+
 /* network.c */
 napi_value posix_netlink_socket(napi_env env, napi_callback_info info);
 napi_value posix_open_tap(napi_env env, napi_callback_info info);

@@ -5,7 +5,7 @@
 import { realpathSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import type { Mount, Spec } from "../../protocol/oci.ts";
-import { isBindMount } from "./checks/mounts.ts";
+import { isBindMount, isIdMapped } from "./checks/mounts.ts";
 
 /** Types of such a mount while it is no mount of a path of the host; its source is a path in the container then. */
 const TYPES = { bind: "caisson-own-bind", rbind: "caisson-own-rbind" } as const;
@@ -15,7 +15,7 @@ export function takeOwnSources(config: Spec, rootfs: string): Spec {
   // The host's own root has everything below it.
   if (rootfs === "/") return config;
   const mounts = config.mounts?.map((mount): Mount => {
-    const own = isBindMount(mount) ? pathIn(rootfs, mount.source ?? "") : undefined;
+    const own = isBindMount(mount) && !isIdMapped(mount) ? pathIn(rootfs, mount.source ?? "") : undefined;
     if (own === undefined) return mount;
     const options = mount.options ?? [];
     const type = options.includes("rbind") ? TYPES.rbind : TYPES.bind;

@@ -35,7 +35,6 @@ const REFUSED: [field: string, config: unknown][] = [
   ]),
   ["linux.namespaces", withLinux({ namespaces: namespaces.filter(({ type }) => type !== "mount") })],
   ["linux.namespaces", withLinux({ namespaces: namespaces.filter(({ type }) => type !== "network") })],
-  ["mounts[].uidMappings", { ...spec, mounts: [{ destination: "/a", source: "/b", options: ["bind", "idmap"] }] }],
   ["linux.mountLabel", withLinux({ mountLabel: "system_u:object_r:svirt_sandbox_file_t:s0" })],
   ["linux.netDevices", withLinux({ netDevices: { eth0: {} } })],
   [

@@ -45,11 +45,6 @@ const CONFIG: readonly Refusal<Spec>[] = [
     remedy: 'Add {"type": "mount"} to linux.namespaces.',
     asked: ({ linux }) => !linux?.namespaces?.some(({ type }) => type === "mount"),
   },
-  {
-    field: "mounts[].uidMappings",
-    reason: "shared directories cannot be id-mapped",
-    asked: idMapped,
-  },
   { field: "linux.mountLabel", reason: NO_LABELS, asked: ({ linux }) => some(linux?.mountLabel) },
   {
     field: "linux.netDevices",
@@ -159,15 +154,6 @@ function joined(type: string, reason: string): Refusal<Spec> {
       linux?.namespaces?.some(({ type: other, path = "" }) => other === type && path !== "" && !isInGuest(path)) ??
       false,
   };
-}
-
-function idMapped({ mounts }: Spec): boolean {
-  return (
-    mounts?.some(
-      ({ uidMappings, gidMappings, options }) =>
-        some(uidMappings) || some(gidMappings) || options?.includes("idmap") || options?.includes("ridmap"),
-    ) ?? false
-  );
 }
 
 function some(value: string | readonly unknown[] | object | undefined): boolean {

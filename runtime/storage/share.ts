@@ -7,6 +7,7 @@ import type { Hooks, Mount, Spec } from "../../protocol/oci.ts";
 import { isBindMount } from "../oci/checks/mounts.ts";
 import { mountsBelow } from "../state/mounts-below.ts";
 import { type BindOptions, bind } from "./bind.ts";
+import { idMapOf, withoutIdMap } from "./id-map.ts";
 import { inOwnMountNamespace, type Shown, standFor } from "./mount-namespace.ts";
 import { outsideTree } from "./mount-tree.ts";
 import { isOverlay, mountOverlay, overlayAsBind } from "./overlay.ts";
@@ -64,7 +65,7 @@ export class Share {
       mkdirSync(join(own, "mounts"), { recursive: true });
       mkdirSync(join(own, "rootfs"), { recursive: true });
       bind(rootfs, join(own, "rootfs"), { recursive: true, readOnly: false, field: "root.path" });
-      const sources = this.#addBinds(id, spec.mounts ?? [], bundle);
+      const sources = this.#addBinds(id, spec, bundle);
       for (const [index, entry] of spec.mounts?.entries() ?? []) {
         if (isOverlay(entry)) sources.set(index, mountOverlay(entry, index, join(own, "mounts"), bundle));
       }
@@ -72,7 +73,7 @@ export class Share {
         const source = sources.get(index);
         if (source === undefined) return entry;
         const path = join(GUEST_SHARE, relative(this.directory, source));
-        return isOverlay(entry) ? overlayAsBind(entry, path) : { ...entry, source: path };
+        return isOverlay(entry) ? overlayAsBind(entry, path) : { ...withoutIdMap(entry), source: path };
       });
       this.#shown.set(
         id,
@@ -111,9 +112,11 @@ export class Share {
   }
 
   /** Where in the share the source of each bind mount is, by the mount's index. */
-  #addBinds(id: string, mounts: readonly Mount[], bundle: string): Map<number, string> {
+  #addBinds(id: string, { mounts = [], linux }: Spec, bundle: string): Map<number, string> {
     const targets = new Map<number, string>();
-    const binds = mounts.flatMap((entry, index) => (isBindMount(entry) ? [new BindSource(entry, index, bundle)] : []));
+    const binds = mounts.flatMap((entry, index) =>
+      isBindMount(entry) ? [new BindSource(entry, index, bundle, linux)] : [],
+    );
     // A directory comes before those below it.
     binds.sort((one, other) => one.path.length - other.path.length);
     for (const source of binds) {
@@ -153,7 +156,7 @@ class BindSource {
   readonly options: BindOptions;
 
   /** @throws CaissonError when it is not there, or cannot be shared. */
-  constructor(entry: Mount, index: number, bundle: string) {
+  constructor(entry: Mount, index: number, bundle: string, linux: Spec["linux"]) {
     const field = `mounts[${index}].source`;
     const source = resolve(bundle, entry.source ?? "");
     const name = outsideTree(source);
@@ -172,7 +175,12 @@ class BindSource {
     this.index = index;
     this.isDirectory = kind.isDirectory();
     const options = new Set(entry.options);
-    this.options = { recursive: options.has("rbind"), readOnly: options.has("ro") || options.has("rro"), field };
+    this.options = {
+      recursive: options.has("rbind"),
+      readOnly: options.has("ro") || options.has("rro"),
+      idMap: idMapOf(entry, linux),
+      field,
+    };
   }
 }
 

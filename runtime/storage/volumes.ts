@@ -1,7 +1,9 @@
 import { mkdirSync, realpathSync, rmdirSync, statSync } from "node:fs";
 import { join, relative } from "node:path";
+import { isDeepStrictEqual } from "node:util";
 import { constants, umount } from "../../native/posix/index.ts";
 import { type BindOptions, bind } from "./bind.ts";
+import type { IdMap } from "./id-map.ts";
 import { outsideTree } from "./mount-tree.ts";
 
 interface Volume {
@@ -10,6 +12,7 @@ interface Volume {
   source: string;
   recursive: boolean;
   readOnly: boolean;
+  idMap: IdMap | undefined;
   /** Container ids. */
   users: Set<string>;
 }
@@ -17,7 +20,7 @@ interface Volume {
 /**
  * The host's directories that containers of a sandbox have mounted. What containers have in common is shared once: two mounts of a directory
  * are two file systems for the guest, which see neither each other's locks nor, for up to a second, each other's changes. Read-only
- * mounts are apart from writable ones all the same: what is to be read-only stays so on the host, whatever the guest does.
+ * mounts are apart from writable ones all the same, and so are id-mapped ones: what is to be read-only stays so on the host, whatever the guest does.
  */
 export class Volumes {
   readonly #directory: string;
@@ -52,10 +55,11 @@ export class Volumes {
   }
 
   /** The volume that shows the directory: itself, or one above it without another mount between them. */
-  #find(path: string, name: string, { recursive, readOnly }: BindOptions): Volume | undefined {
+  #find(path: string, name: string, { recursive, readOnly, idMap }: BindOptions): Volume | undefined {
     const wanted = statSync(path, { bigint: true });
     return this.#volumes.find((volume) => {
       if (volume.recursive !== recursive || volume.readOnly !== readOnly) return false;
+      if (!isDeepStrictEqual(volume.idMap, idMap)) return false;
       if (!(name === volume.source || name.startsWith(join(volume.source, "/")))) return false;
       const shown = statSync(join(volume.target, relative(volume.source, name)), {
         bigint: true,
@@ -74,8 +78,8 @@ export class Volumes {
       rmdirSync(target);
       throw error;
     }
-    const { recursive, readOnly } = options;
-    const volume: Volume = { target, source, recursive, readOnly, users: new Set() };
+    const { recursive, readOnly, idMap } = options;
+    const volume: Volume = { target, source, recursive, readOnly, idMap, users: new Set() };
     this.#volumes.push(volume);
     return volume;
   }

@@ -1,7 +1,7 @@
 /** The host's files in a container: what each of the two changes, and what the other one sees. */
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
@@ -70,4 +70,30 @@ test("a full disk is an error where it is written to", async () => {
     execFileSync("umount", [small]);
     rmSync(small, { recursive: true });
   }
+});
+
+test("an id-mapped mount has the files of the container's users, here and there", async () => {
+  using bundle = new Bundle();
+  const volume = join(folder, "mapped");
+  mkdirSync(volume);
+  writeFileSync(join(volume, "roots"), "");
+  const linux = bundle.spec.linux ?? {};
+  linux.namespaces?.push({ type: "user" });
+  linux.uidMappings = linux.gidMappings = [{ containerID: 0, hostID: 100_000, size: 65_536 }];
+  const own = [{ containerID: 0, hostID: 100_007, size: 1 }];
+  const capabilities = ["CAP_CHOWN", "CAP_DAC_OVERRIDE"];
+  bundle.process.capabilities = { bounding: capabilities, effective: capabilities, permitted: capabilities };
+  bundle.spec.mounts?.push(
+    { destination: "/plain", source: volume, options: ["bind"] },
+    { destination: "/mapped", source: volume, options: ["bind", "idmap"] },
+    { destination: "/own", source: volume, options: ["bind", "ro"], uidMappings: own, gidMappings: own },
+  );
+  const script = "stat -c %u:%g /*/roots; touch /plain/x; touch /mapped/made; busybox chown 5:6 /mapped/made; stat -c %u:%g /*/made";
+  bundle.spec.process = { ...bundle.spec.process, cwd: "/", args: ["sh", "-c", script] };
+  bundle.write();
+  const { stdout, stderr } = await host.run(["run", "-b", bundle.directory, host.id()]);
+  assert.equal(stdout, "0:0\n7:7\n65534:65534\n5:6\n65534:65534\n65534:65534\n", stderr);
+  assert.match(stderr, /\/plain\/x: Permission denied/);
+  const { uid, gid } = statSync(join(volume, "made"));
+  assert.deepEqual([uid, gid], [5, 6]);
 });

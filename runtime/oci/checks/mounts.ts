@@ -1,5 +1,5 @@
 /** config.md: Mounts, POSIX-platform Mounts. */
-import type { Mount } from "../../../protocol/oci.ts";
+import type { Mount, Spec } from "../../../protocol/oci.ts";
 import { type Check, noNulByte } from "./check.ts";
 import { fileSystemOptions } from "./mount-options.ts";
 import { mappings } from "./namespaces.ts";
@@ -14,7 +14,16 @@ export function isBindMount({ type, options = [] }: Mount): boolean {
   return type === "bind" || options.includes("bind") || options.includes("rbind");
 }
 
-export const mounts: Check = function* ({ mounts }) {
+/** Whether it asks for its ids to be mapped: the options alone mean the container's own map, and a map needs no option. */
+export function isIdMapped({ uidMappings = [], gidMappings = [], options = [] }: Mount): boolean {
+  return uidMappings.length + gidMappings.length > 0 || options.some(isIdMapOption);
+}
+
+export function isIdMapOption(option: string): boolean {
+  return option === "idmap" || option === "ridmap";
+}
+
+export const mounts: Check = function* ({ mounts, linux }) {
   for (const [index, mount] of mounts?.entries() ?? []) {
     const field = `mounts[${index}]`;
     const { destination, source = "", type = "", options = [] } = mount;
@@ -32,7 +41,7 @@ export const mounts: Check = function* ({ mounts }) {
     if (type.startsWith(OURS)) {
       yield { field: `${field}.type`, message: `is ${JSON.stringify(type)}, which is a name of the runtime's own` };
     }
-    yield* idMapped(mount, field);
+    yield* idMapped(mount, linux, field);
   }
 };
 
@@ -50,14 +59,18 @@ function* bindMount({ source = "", options = [] }: Mount, field: string): Iterab
   }
 }
 
-function* idMapped(mount: Mount, field: string): Iterable<Problem> {
-  const { uidMappings = [], gidMappings = [], options = [] } = mount;
+function* idMapped(mount: Mount, linux: Spec["linux"], field: string): Iterable<Problem> {
+  const { uidMappings = [], gidMappings = [] } = mount;
   yield* mappings(`${field}.uidMappings`, uidMappings);
   yield* mappings(`${field}.gidMappings`, gidMappings);
-  const asked = options.includes("idmap") || options.includes("ridmap");
-  if (!asked && uidMappings.length + gidMappings.length === 0) return;
+  if (!isIdMapped(mount)) return;
   if (!isBindMount(mount)) yield { field, message: "is id-mapped, which only a bind mount can be" };
   if (uidMappings.length > 0 !== gidMappings.length > 0) {
     yield { field, message: "must have both uidMappings and gidMappings, or neither" };
+  } else if (uidMappings.length === 0 && (linux?.uidMappings ?? []).length === 0) {
+    yield {
+      field,
+      message: "is id-mapped, and neither the mount nor a user namespace in the configuration has uidMappings",
+    };
   }
 }

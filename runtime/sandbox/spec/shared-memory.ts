@@ -2,7 +2,7 @@ import { statfsSync, statSync } from "node:fs";
 import { dirname } from "node:path";
 import { GUEST_SHARED_MEMORY } from "../../../protocol/guest-contract.ts";
 import type { Mount, Spec } from "../../../protocol/oci.ts";
-import { isBindMount } from "../../oci/checks/mounts.ts";
+import { isBindMount, isIdMapOption } from "../../oci/checks/mounts.ts";
 
 /** Of a mount that has been taken from the host's file system and is not yet the guest's; its source is the memory's name. */
 const TYPE = "caisson-shm";
@@ -20,7 +20,9 @@ export function takeSharedMemory(config: Spec): { config: Spec; bytes: number } 
     const memory = mount.destination === "/dev/shm" && isBindMount(mount) ? memoryOf(mount.source ?? "") : undefined;
     if (memory === undefined) return mount;
     bytes = memory.bytes;
-    const options = mount.options?.filter((option) => option !== "bind" && option !== "rbind") ?? [];
+    // Nothing is in it that anybody but the container has made, so there is no owner to map.
+    const left = (option: string) => option !== "bind" && option !== "rbind" && !isIdMapOption(option);
+    const options = mount.options?.filter(left) ?? [];
     return { destination: mount.destination, type: TYPE, source: memory.name, options };
   });
   return bytes === 0 ? { config, bytes } : { config: { ...config, mounts }, bytes };
