@@ -110,7 +110,7 @@ interface PosixAddon {
   umount(target: string, flags: number): void;
   cloneMounts(path: string, recursive: boolean): number;
   setReadOnly(fd: number): void;
-  spawnProgram(words: Uint8Array, fds: Uint8Array): number;
+  spawnProgram(words: Uint8Array, fds: Uint8Array, environment: Uint8Array): number;
   reap(pid: number): number;
   attachMounts(fd: number, target: string): void;
   idMap(uids: string, gids: string): number;
@@ -336,14 +336,19 @@ export function cloneMounts(path: string, recursive: boolean): number {
 }
 
 /**
- * Runs a program as a child of this process, in a session of its own, in "/", without environment. node:child_process takes 8 ms to load, and
+ * Runs a program as a child of this process, in a session of its own, in "/". node:child_process takes 8 ms to load, and
  * copies all our page tables.
  * @param words its absolute path, and its arguments. @param fds what it has as its descriptors 0, 1, ...; it has no others.
+ * @param environment all that it has, as NAME=VALUE.
  * @returns its pid, for reap(). @throws the system's error when it cannot be run.
  */
-export function spawnProgram(words: readonly string[], fds: readonly number[]): number {
-  const bytes = Buffer.from(words.map((word) => `${word}\0`).join(""));
-  return addon.spawnProgram(bytes, new Uint8Array(Int32Array.from(fds).buffer));
+export function spawnProgram(
+  words: readonly string[],
+  fds: readonly number[],
+  environment: readonly string[] = [],
+): number {
+  const strings = (list: readonly string[]) => Buffer.from(list.map((word) => `${word}\0`).join(""));
+  return addon.spawnProgram(strings(words), new Uint8Array(Int32Array.from(fds).buffer), strings(environment));
 }
 
 /** How a child of spawnProgram() ended; waits until it has. */

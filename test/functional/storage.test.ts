@@ -1,7 +1,17 @@
 /** The host's files in a container: what each of the two changes, and what the other one sees. */
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
@@ -74,6 +84,9 @@ test("a full disk is an error where it is written to", async () => {
 
 test("an id-mapped mount has the files of the container's users, here and there", async () => {
   using bundle = new Bundle();
+  // As podman's is: the mount points are made by the namespace's root, who may write there since he is root.
+  chownSync(bundle.rootfs, 100_000, 100_000);
+  chmodSync(bundle.rootfs, 0o555);
   const volume = join(folder, "mapped");
   mkdirSync(volume);
   writeFileSync(join(volume, "roots"), "");
@@ -88,12 +101,31 @@ test("an id-mapped mount has the files of the container's users, here and there"
     { destination: "/mapped", source: volume, options: ["bind", "idmap"] },
     { destination: "/own", source: volume, options: ["bind", "ro"], uidMappings: own, gidMappings: own },
   );
-  const script = "stat -c %u:%g /*/roots; touch /plain/x; touch /mapped/made; busybox chown 5:6 /mapped/made; stat -c %u:%g /*/made";
+  const script =
+    "stat -c %u:%g /*/roots; touch /plain/x; touch /mapped/made; busybox chown 5:6 /mapped/made; stat -c %u:%g /*/made; " +
+    "mkdir /mapped/of-5; busybox chown 5 /mapped/of-5; touch /mapped/of-5/made && stat -c %u:%g /mapped/of-5/made";
   bundle.spec.process = { ...bundle.spec.process, cwd: "/", args: ["sh", "-c", script] };
   bundle.write();
   const { stdout, stderr } = await host.run(["run", "-b", bundle.directory, host.id()]);
-  assert.equal(stdout, "0:0\n7:7\n65534:65534\n5:6\n65534:65534\n65534:65534\n", stderr);
+  assert.equal(stdout, "0:0\n7:7\n65534:65534\n5:6\n65534:65534\n65534:65534\n0:0\n", stderr);
   assert.match(stderr, /\/plain\/x: Permission denied/);
   const { uid, gid } = statSync(join(volume, "made"));
   assert.deepEqual([uid, gid], [5, 6]);
+});
+
+test("a user makes files where only another group of his may write", async () => {
+  using bundle = new Bundle([
+    "sh",
+    "-c",
+    "cd /group; touch file; mkdir folder; busybox ln -s x link; stat -c '%n %u:%g %a' *",
+  ]);
+  const volume = join(folder, "group");
+  mkdirSync(volume);
+  chownSync(volume, 0, 50);
+  chmodSync(volume, 0o770);
+  bundle.process.user = { uid: 1234, gid: 1234, additionalGids: [50] };
+  bundle.spec.mounts?.push({ destination: "/group", source: volume, options: ["bind"] });
+  bundle.write();
+  const { stdout, stderr } = await host.run(["run", "-b", bundle.directory, host.id()]);
+  assert.equal(stdout, "file 1234:1234 644\nfolder 1234:1234 755\nlink 1234:1234 777\n", stderr);
 });

@@ -15,8 +15,9 @@ function fake(script: string) {
   return { path, flavour: "c", version: "0" } as const;
 }
 
-test("startVirtiofsd gives it a socket that listens, no environment and no folder of ours", async () => {
-  const script = "[ -S /proc/self/fd/3 ] && echo socket; env | grep -vE '^(PWD|OLDPWD|SHLVL|_)='; pwd; exit 3";
+test("startVirtiofsd gives it a socket that listens, no environment of ours and no folder", async () => {
+  const script =
+    "[ -S /proc/self/fd/3 ] && echo socket; env | grep -vE '^(PWD|OLDPWD|SHLVL|_|LD_PRELOAD)='; pwd; exit 3";
   const server = startVirtiofsd(fake(`{ ${script}; } >&2`), "/share");
   assert.equal(await server.ended, "exited with status 3; it said: socket /");
   closeSync(server.connection);

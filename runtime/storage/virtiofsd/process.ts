@@ -3,6 +3,7 @@ import { Socket } from "node:net";
 import { constants } from "node:os";
 import { dirname, join } from "node:path";
 import { stripVTControlCharacters } from "node:util";
+import { builtFile } from "../../../native/addon.ts";
 import { pipe, reap, spawnProgram } from "../../../native/posix/index.ts";
 import { CaissonError } from "../../../protocol/errors.ts";
 import { systemErrorSentence } from "../../text/errors.ts";
@@ -12,6 +13,8 @@ import { virtiofsdArguments } from "./command-line.ts";
 import type { Virtiofsd } from "./find.ts";
 
 const LISTENER_FD = 3;
+/** What it makes for a user it makes where the guest lets that user make it (native/share-rights). */
+const RIGHTS = "share-rights.so";
 const MESSAGE_BYTES = 2 * 1024;
 
 /**
@@ -40,7 +43,8 @@ function start({ path, flavour }: Virtiofsd, directory: string): ShareServer {
   ours.adopt(said, closeSync);
   const nothing = theirs.adopt(openSync("/dev/null", "r+"), closeSync);
   const words = [path, ...virtiofsdArguments(flavour, LISTENER_FD, directory)];
-  const pid = spawnProgram(words, [nothing, nothing, says, listener]);
+  const environment = [`LD_PRELOAD=${builtFile(RIGHTS)}`];
+  const pid = spawnProgram(words, [nothing, nothing, says, listener], environment);
   ours.move();
   return new VirtiofsdProcess(pid, said, connection);
 }
