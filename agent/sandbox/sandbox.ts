@@ -15,6 +15,7 @@ import { Container, type ContainerHost } from "../container/container.ts";
 import { isLogLevel, log, setLogLevel } from "../log.ts";
 import type { AgentPaths } from "../paths.ts";
 import { Pool } from "../pool/pool.ts";
+import { HostSockets } from "./host-sockets.ts";
 import { applyNetwork } from "./network.ts";
 import { MountedShare } from "./share.ts";
 import { SharedMemory } from "./shared-memory.ts";
@@ -32,6 +33,7 @@ export class Sandbox implements ContainerHost {
   readonly events = new Broadcast<Event>();
   readonly paths: AgentPaths;
   readonly pool: Pool;
+  readonly sockets: HostSockets;
   readonly #containers = new Map<string, Container>();
   #lifecycle: Lifecycle = { status: "blank" };
   readonly #share: MountedShare;
@@ -40,6 +42,7 @@ export class Sandbox implements ContainerHost {
   constructor(paths: AgentPaths) {
     this.paths = paths;
     this.pool = new Pool(paths);
+    this.sockets = new HostSockets(`${paths.runDirectory}/${RUN_FOLDERS.sockets}`);
     this.#share = new MountedShare(`${paths.runDirectory}/${RUN_FOLDERS.share}`);
     this.#sharedMemory = new SharedMemory(`${paths.runDirectory}/${RUN_FOLDERS.sharedMemory}`);
   }

@@ -145,6 +145,9 @@ function handlers(sandbox: Sandbox): AgentServer {
       return () => output.detach(sink);
     }),
 
+    serveSocket: streaming((call) => sandbox.sockets.serve(call.request, (connection) => void call.write(connection))),
+    carryConnection: (call) => sandbox.sockets.carry(call),
+
     listProcesses: unary(({ containerId }) => ({ processes: sandbox.container(containerId).processes() })),
     stats: unary(({ containerId }) => sandbox.container(containerId).stats()),
 

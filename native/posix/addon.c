@@ -39,6 +39,8 @@ NAPI_MODULE_INIT() {
       FUNCTION("setReadOnly", posix_set_read_only),
       FUNCTION("attachMounts", posix_attach_mounts),
       FUNCTION("idMap", posix_id_map),
+      FUNCTION("peerCredentials", posix_peer_credentials),
+      FUNCTION("connectUnixAs", posix_connect_unix_as),
       FUNCTION("mapIds", posix_map_ids),
       FUNCTION("clockSettime", posix_clock_settime),
       FUNCTION("realtime", posix_realtime),

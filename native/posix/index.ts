@@ -31,6 +31,14 @@ export interface Tap {
   index: number;
 }
 
+/** Who a process acts as, in the caller's user namespace. */
+export interface Credentials {
+  uid: number;
+  gid: number;
+  /** Supplementary ones. */
+  groups: number[];
+}
+
 /** Flags of unshare(2), setns(2), mount(2), umount2(2) and flock(2), named as in their manual pages. */
 export interface PosixConstants {
   readonly CLONE_FS: number;
@@ -114,6 +122,8 @@ interface PosixAddon {
   reap(pid: number): number;
   attachMounts(fd: number, target: string): void;
   idMap(uids: string, gids: string): number;
+  peerCredentials(fd: number): Credentials;
+  connectUnixAs(path: string, uid: number, gid: number, groups: Uint8Array): number;
   mapIds(fd: number, idMap: number, recursive: boolean): void;
   clockSettime(realtimeNs: bigint): void;
   realtime(): bigint;
@@ -153,6 +163,20 @@ export function connectUnix(path: string): number {
  */
 export function listenUnix(path: string): number {
   return addon.listenUnix(path);
+}
+
+/** Who has connected to a Unix socket, or bound it (unix(7), SO_PEERCRED and SO_PEERGROUPS). */
+export function peerCredentials(fd: number): Credentials {
+  return addon.peerCredentials(fd);
+}
+
+/**
+ * As connectUnix(), but as somebody else: what the socket lets him do counts, and he is whom the listener sees, in this process. Takes root.
+ * The socket is non-blocking.
+ * @throws EACCES when he may not connect.
+ */
+export function connectUnixAs(path: string, { uid, gid, groups }: Credentials): number {
+  return addon.connectUnixAs(path, uid, gid, new Uint8Array(Uint32Array.from(groups).buffer));
 }
 
 /**

@@ -47,6 +47,10 @@ napi_value posix_attach_mounts(napi_env env, napi_callback_info info);
 napi_value posix_id_map(napi_env env, napi_callback_info info);
 napi_value posix_map_ids(napi_env env, napi_callback_info info);
 
+/* peers.c */
+napi_value posix_peer_credentials(napi_env env, napi_callback_info info);
+napi_value posix_connect_unix_as(napi_env env, napi_callback_info info);
+
 /* network.c */
 napi_value posix_netlink_socket(napi_env env, napi_callback_info info);
 napi_value posix_open_tap(napi_env env, napi_callback_info info);

@@ -1,13 +1,10 @@
 import { EventEmitter } from "node:events";
 import { closeSync } from "node:fs";
+import { Acceptor } from "./acceptor.ts";
 import { addon, type VsockAddress } from "./addon.ts";
-import { type Watch, watch } from "./poller.ts";
 import { VMADDR_CID_ANY, VsockSocket } from "./socket.ts";
 
-const { EAGAIN, EALREADY, ECONNABORTED } = addon.constants;
-
-/** How long to leave waiting connections alone after an error such as EMFILE: no edge tells when it is over. */
-const ACCEPT_RETRY_MS = 100;
+const { EALREADY } = addon.constants;
 
 export interface VsockListenOptions {
   port: number;
@@ -32,14 +29,13 @@ interface VsockServerEvents {
 /** A listening AF_VSOCK socket, with the events of net.Server. */
 export class VsockServer extends EventEmitter<VsockServerEvents> {
   #fd = -1;
-  #watch: Watch | undefined;
-  #retry: NodeJS.Timeout | undefined;
+  #acceptor: Acceptor | undefined;
   #sockets = 0;
   #socketOptions: Pick<VsockListenOptions, "allowHalfOpen" | "transientChunks"> = {};
 
   /** Whether it takes connections. */
   get listening(): boolean {
-    return this.#watch !== undefined;
+    return this.#acceptor !== undefined;
   }
 
   /**
@@ -47,14 +43,10 @@ export class VsockServer extends EventEmitter<VsockServerEvents> {
    * @throws EADDRINUSE, EADDRNOTAVAIL when the machine has no such cid, EAFNOSUPPORT, EALREADY when it listens.
    */
   listen(options: VsockListenOptions): this {
-    if (this.#watch !== undefined) throw addon.error(EALREADY, "listen");
+    if (this.#acceptor !== undefined) throw addon.error(EALREADY, "listen");
     const fd = addon.listen(options.cid ?? VMADDR_CID_ANY, options.port, options.backlog ?? 128);
-    try {
-      this.#watch = watch(fd, () => this.#accept());
-    } catch (error) {
-      closeSync(fd);
-      throw error;
-    }
+    const onError = (error: Error) => this.emit("error", error);
+    this.#acceptor = new Acceptor(fd, (accepted) => this.#take(accepted), onError);
     this.#fd = fd;
     const { allowHalfOpen = false, transientChunks = false } = options;
     this.#socketOptions = { allowHalfOpen, transientChunks };
@@ -64,16 +56,14 @@ export class VsockServer extends EventEmitter<VsockServerEvents> {
 
   /** Where it listens, or null when it does not. */
   address(): VsockAddress | null {
-    return this.#watch === undefined ? null : addon.localAddress(this.#fd);
+    return this.#acceptor === undefined ? null : addon.localAddress(this.#fd);
   }
 
   /** Stops taking connections; those taken go on, and "close" is emitted after the last of them. */
   close(): this {
-    if (this.#watch === undefined) return this;
-    clearTimeout(this.#retry);
-    this.#watch.stop();
-    this.#watch = undefined;
-    closeSync(this.#fd);
+    if (this.#acceptor === undefined) return this;
+    this.#acceptor.close();
+    this.#acceptor = undefined;
     this.#fd = -1;
     this.#emitClose();
     return this;
@@ -81,34 +71,23 @@ export class VsockServer extends EventEmitter<VsockServerEvents> {
 
   /** Lets the process exit although the server listens. */
   unref(): this {
-    this.#watch?.setReferenced(false);
+    this.#acceptor?.unref();
     return this;
   }
 
   #emitClose(): void {
-    if (this.#watch === undefined && this.#sockets === 0) process.nextTick(() => this.emit("close"));
+    if (this.#acceptor === undefined && this.#sockets === 0) process.nextTick(() => this.emit("close"));
   }
 
-  #accept(): void {
-    while (this.#watch !== undefined) {
-      const fd = addon.accept(this.#fd);
-      if (fd === -EAGAIN) return;
-      if (fd === -ECONNABORTED) continue;
-      if (fd < 0) {
-        clearTimeout(this.#retry);
-        this.#retry = setTimeout(() => this.#accept(), ACCEPT_RETRY_MS);
-        this.emit("error", addon.error(-fd, "accept"));
-        return;
-      }
-      const socket = this.#open(fd);
-      if (socket === undefined) continue;
-      this.#sockets++;
-      socket.once("close", () => {
-        this.#sockets--;
-        this.#emitClose();
-      });
-      this.emit("connection", socket);
-    }
+  #take(fd: number): void {
+    const socket = this.#open(fd);
+    if (socket === undefined) return;
+    this.#sockets++;
+    socket.once("close", () => {
+      this.#sockets--;
+      this.#emitClose();
+    });
+    this.emit("connection", socket);
   }
 
   #open(fd: number): VsockSocket | undefined {

@@ -12,6 +12,7 @@ import { Container, type TerminalMode } from "../guest/container.ts";
 import type { GuestVm } from "../guest/guest-vm.ts";
 import { followGuestLog } from "../guest/log.ts";
 import { updateNetwork } from "../guest/network.ts";
+import { HostSockets } from "../guest/sockets/host-sockets.ts";
 import type { ProcessIo } from "../guest/stdio/pump.ts";
 import type { Request } from "../network/message.ts";
 import type { SandboxNetwork } from "../network/network.ts";
@@ -161,12 +162,22 @@ export class Guest implements GuestVm {
     const shared = this.share.addContainer(id, spec, foundAt, bundle.rootfs);
     const guestSpec = giveModules(giveOwnSources(giveSharedMemory(shared)));
     log.debug("what the container has of the host", { rootfs: bundle.rootfs, mounts: bindsOf(spec).join(" ") });
+    const served = this.share.socketsOf(id);
+    let sockets: HostSockets | undefined;
     try {
       const seccomp = await (bundle.seccomp ?? compileFilter(bundle.spec));
+      if (served.length > 0) sockets = await HostSockets.serve(this.agent, served, bundle.spec);
       const container = await Container.create(
         this,
         id,
-        { spec: guestSpec, seccomp, bundle: directory, sharedMemoryBytes, clock: isFirst ? this.#clock : undefined },
+        {
+          spec: guestSpec,
+          seccomp,
+          bundle: directory,
+          sharedMemoryBytes,
+          sockets,
+          clock: isFirst ? this.#clock : undefined,
+        },
         io,
         mode,
       );
@@ -181,6 +192,7 @@ export class Guest implements GuestVm {
       void container.init.over.then(() => this.#living.delete(container));
       return container;
     } catch (error) {
+      sockets?.close();
       this.share.removeContainer(id);
       throw error;
     }

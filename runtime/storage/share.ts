@@ -1,16 +1,16 @@
-import { closeSync, mkdirSync, openSync, realpathSync, rmSync, statSync } from "node:fs";
-import { basename, join, relative, resolve } from "node:path";
+import { closeSync, mkdirSync, openSync, rmSync } from "node:fs";
+import { basename, join, relative } from "node:path";
 import { constants, mount, umount } from "../../native/posix/index.ts";
-import { CaissonError, type ErrorCode } from "../../protocol/errors.ts";
-import { GUEST_SHARE } from "../../protocol/guest-contract.ts";
-import type { Hooks, Mount, Spec } from "../../protocol/oci.ts";
+import { GUEST_SHARE, GUEST_SOCKETS } from "../../protocol/guest-contract.ts";
+import type { Hooks, Spec } from "../../protocol/oci.ts";
 import { isBindMount } from "../oci/checks/mounts.ts";
 import { mountsBelow } from "../state/mounts-below.ts";
-import { type BindOptions, bind } from "./bind.ts";
-import { idMapOf, withoutIdMap } from "./id-map.ts";
+import { bind } from "./bind.ts";
+import { BindSource, fieldOf } from "./bind-source.ts";
+import { withoutIdMap } from "./id-map.ts";
 import { inOwnMountNamespace, type Shown, standFor } from "./mount-namespace.ts";
-import { outsideTree } from "./mount-tree.ts";
 import { isOverlay, mountOverlay, overlayAsBind } from "./overlay.ts";
+import { SharedSocket } from "./shared-socket.ts";
 import { Volumes } from "./volumes.ts";
 
 /** Not in any container's id. */
@@ -37,6 +37,8 @@ export class Share {
   #count = 0;
   /** Of each container, by its id. */
   readonly #shown = new Map<string, Shown[]>();
+  readonly #sockets = new Map<string, SharedSocket[]>();
+  #socketCount = 0;
   #open = true;
 
   /** Mounts the share's own small tmpfs on `directory`, which it makes if need be. */
@@ -72,7 +74,8 @@ export class Share {
       const mounts = spec.mounts?.map((entry, index) => {
         const source = sources.get(index);
         if (source === undefined) return entry;
-        const path = join(GUEST_SHARE, relative(this.directory, source));
+        const socket = this.socketsOf(id).find(({ field }) => field === fieldOf(index));
+        const path = socket?.guestPath ?? join(GUEST_SHARE, relative(this.directory, source));
         return isOverlay(entry) ? overlayAsBind(entry, path) : { ...withoutIdMap(entry), source: path };
       });
       this.#shown.set(
@@ -95,6 +98,11 @@ export class Share {
   /** Takes a container's mounts out of the share again. Does nothing for one that is not there. */
   removeContainer(id: string): void {
     inOwnMountNamespace(() => this.#remove(id));
+  }
+
+  /** The host's sockets among a container's bind mounts, for which the guest is to listen before the container is created there. */
+  socketsOf(id: string): readonly SharedSocket[] {
+    return this.#sockets.get(id) ?? [];
   }
 
   /** Makes this process's mount namespace look like the container's, as far as that is the host's: for engines. */
@@ -128,8 +136,15 @@ export class Share {
       closeSync(openSync(target, "wx"));
       bind(source.path, target, source.options);
       targets.set(source.index, target);
+      if (source.isSocket) this.#addSocket(id, source, target);
     }
     return targets;
+  }
+
+  #addSocket(id: string, { options: { field }, name }: BindSource, path: string): void {
+    this.#socketCount += 1;
+    const guestPath = `${GUEST_SOCKETS}/${this.#socketCount}`;
+    this.#sockets.set(id, [...this.socketsOf(id), new SharedSocket(path, { field, name, guestPath })]);
   }
 
   /** The mount points are removed only once nothing is mounted below them: what they showed is the user's. */
@@ -137,6 +152,8 @@ export class Share {
     const own = this.#folder(id);
     this.#volumes.remove(id);
     this.#shown.delete(id);
+    for (const socket of this.socketsOf(id)) socket.close();
+    this.#sockets.delete(id);
     this.#folders.delete(id);
     for (const target of mountsBelow(own)) umount(target, constants.MNT_DETACH | constants.UMOUNT_NOFOLLOW);
     rmSync(own, { recursive: true, force: true });
@@ -144,43 +161,6 @@ export class Share {
 
   #folder(id: string): string {
     return this.#folders.get(id) ?? join(this.directory, id);
-  }
-}
-
-/** What a bind mount shows. */
-class BindSource {
-  readonly index: number;
-  /** Absolute, without symbolic links. */
-  readonly path: string;
-  readonly isDirectory: boolean;
-  readonly options: BindOptions;
-
-  /** @throws CaissonError when it is not there, or cannot be shared. */
-  constructor(entry: Mount, index: number, bundle: string, linux: Spec["linux"]) {
-    const field = `mounts[${index}].source`;
-    const source = resolve(bundle, entry.source ?? "");
-    const name = outsideTree(source);
-    const cannot = (code: ErrorCode, message: string, more: object) =>
-      new CaissonError(code, message, { ...more, field });
-    try {
-      this.path = realpathSync(source);
-    } catch (cause) {
-      throw cannot("CAISSON_E_STORAGE", `${field}: ${name} cannot be bound to ${entry.destination}`, { cause });
-    }
-    const kind = statSync(this.path);
-    if (kind.isBlockDevice() || kind.isCharacterDevice()) {
-      const remedy = "name devices in linux.devices; the guest has its own";
-      throw cannot("CAISSON_E_CONFIG_UNSUPPORTED", `${field}: ${name} is a device of the host`, { remedy });
-    }
-    this.index = index;
-    this.isDirectory = kind.isDirectory();
-    const options = new Set(entry.options);
-    this.options = {
-      recursive: options.has("rbind"),
-      readOnly: options.has("ro") || options.has("rro"),
-      idMap: idMapOf(entry, linux),
-      field,
-    };
   }
 }
 

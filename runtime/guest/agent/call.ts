@@ -1,9 +1,18 @@
 import { type ClientHttp2Session, type ClientHttp2Stream, constants, type IncomingHttpHeaders } from "node:http2";
 import { type ChannelInterface, type InterceptingListener, Metadata, type StatusObject, status } from "@grpc/grpc-js";
+import { AgentService } from "../../../protocol/generated/agent.ts";
 import { encodeFrame, FrameReader } from "./frames.ts";
 
 export type Call = ReturnType<ChannelInterface["createCall"]>;
+/** Of a ConnectionChunk's data, bytes (protocol/agent.proto), and of what else is in a message. */
+const CONNECTION_CHUNK = 64 * 1024;
+const MESSAGE_OVERHEAD = 64;
 type MessageContext = Parameters<Call["sendMessageWithContext"]>[0];
+
+/** Of messages of which many may be waiting for whoever takes them, bytes; others have LONGEST_MESSAGE. */
+const LIMITS: Readonly<Record<string, number>> = {
+  [AgentService.carryConnection.path]: CONNECTION_CHUNK + MESSAGE_OVERHEAD,
+};
 
 /**
  * One RPC on an HTTP/2 session: grpc-js's inner Call over a session that we were given instead of one it dialled
@@ -14,7 +23,7 @@ export class Http2Call implements Call {
   readonly #method: string;
   readonly #deadline: number;
   readonly #whyClosed: () => string;
-  readonly #reader = new FrameReader();
+  readonly #reader: FrameReader;
   #stream: ClientHttp2Stream | undefined;
   #listener: InterceptingListener | undefined;
   #timer: NodeJS.Timeout | undefined;
@@ -32,6 +41,7 @@ export class Http2Call implements Call {
     this.#method = method;
     this.#deadline = deadline;
     this.#whyClosed = whyClosed;
+    this.#reader = new FrameReader(LIMITS[method]);
   }
 
   start(metadata: Metadata, listener: InterceptingListener): void {

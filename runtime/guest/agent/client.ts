@@ -13,6 +13,7 @@ import {
   AgentService,
   AgentClient as GeneratedClient,
   type ProcessId,
+  type ServeSocketRequest,
   Stream,
   type WriteStdinRequest,
 } from "../../../protocol/generated/agent.ts";
@@ -92,6 +93,16 @@ export class Agent {
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     const stream = this.#client.writeStdin((error) => (error ? reject(agentError("writeStdin", error)) : resolve()));
     return { stream, done: promise };
+  }
+
+  /** Connections to a socket of the guest's, as they are made. */
+  serveSocket(request: ServeSocketRequest): ReturnType<GeneratedClient["serveSocket"]> {
+    return this.#client.serveSocket(request);
+  }
+
+  /** The bytes of one of them, both ways. */
+  carryConnection(): ReturnType<GeneratedClient["carryConnection"]> {
+    return this.#client.carryConnection();
   }
 
   watchLog(): ReturnType<GeneratedClient["watchLog"]> {

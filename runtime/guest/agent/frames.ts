@@ -15,8 +15,14 @@ export function encodeFrame(message: Uint8Array): Buffer {
 
 /** Cuts a byte stream into messages. Holds at most one message and one chunk. */
 export class FrameReader {
+  readonly #limit: number;
   #chunks: Buffer[] = [];
   #buffered = 0;
+
+  /** @param limit of a message, bytes. */
+  constructor(limit = LONGEST_MESSAGE) {
+    this.#limit = limit;
+  }
 
   /** Adds bytes from the wire. */
   push(chunk: Buffer): void {
@@ -35,10 +41,10 @@ export class FrameReader {
       throw new CaissonError("CAISSON_E_AGENT", "the agent sent a compressed message, which was never agreed on");
     }
     const length = prefix.readUInt32BE(1);
-    if (length > LONGEST_MESSAGE) {
+    if (length > this.#limit) {
       throw new CaissonError(
         "CAISSON_E_AGENT",
-        `the agent announced a message of ${length} bytes; the limit is ${LONGEST_MESSAGE}`,
+        `the agent announced a message of ${length} bytes; the limit is ${this.#limit}`,
       );
     }
     if (this.#buffered < PREFIX + length) return undefined;
