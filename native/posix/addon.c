@@ -16,6 +16,8 @@ NAPI_MODULE_INIT() {
       FUNCTION("closeOnExecFrom", posix_close_on_exec_from),
       FUNCTION("flock", posix_flock),
       FUNCTION("lockByte", posix_lock_byte),
+      FUNCTION("shareByte", posix_share_byte),
+      FUNCTION("isByteShared", posix_is_byte_shared),
       FUNCTION("spawnProgram", posix_spawn_program),
       FUNCTION("reap", posix_reap),
       FUNCTION("syncfs", posix_syncfs),

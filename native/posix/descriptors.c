@@ -230,6 +230,35 @@ napi_value posix_lock_byte(napi_env env, napi_callback_info info) {
   return napi_get_boolean(env, status == 0, &locked) == napi_ok ? locked : NULL;
 }
 
+static bool read_byte(napi_env env, napi_value *arguments, int *fd, struct flock *lock) {
+  uint32_t offset;
+  if (!read_int(env, arguments[0], fd) || !read_uint32(env, arguments[1], &offset)) return false;
+  lock->l_start = (off_t)offset;
+  return true;
+}
+
+napi_value posix_share_byte(napi_env env, napi_callback_info info) {
+  napi_value arguments[3];
+  int fd;
+  bool held;
+  struct flock lock = {.l_whence = SEEK_SET, .l_len = 1};
+  if (!read_arguments(env, info, 3, arguments) || !read_byte(env, arguments, &fd, &lock) ||
+      !read_bool(env, arguments[2], &held))
+    return NULL;
+  lock.l_type = held ? F_RDLCK : F_UNLCK;
+  if (fcntl(fd, F_OFD_SETLK, &lock) < 0) return throw_errno(env, errno, "fcntl", NULL);
+  return make_undefined(env);
+}
+
+napi_value posix_is_byte_shared(napi_env env, napi_callback_info info) {
+  napi_value arguments[2], shared;
+  int fd;
+  struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_len = 1};
+  if (!read_arguments(env, info, 2, arguments) || !read_byte(env, arguments, &fd, &lock)) return NULL;
+  if (fcntl(fd, F_OFD_GETLK, &lock) < 0) return throw_errno(env, errno, "fcntl", NULL);
+  return napi_get_boolean(env, lock.l_type != F_UNLCK, &shared) == napi_ok ? shared : NULL;
+}
+
 napi_value posix_syncfs(napi_env env, napi_callback_info info) {
   napi_value argument;
   int fd;

@@ -99,6 +99,8 @@ interface PosixAddon {
   closeOnExecFrom(first: number): void;
   flock(fd: number, operation: number): boolean;
   lockByte(fd: number, offset: number): boolean;
+  shareByte(fd: number, offset: number, held: boolean): void;
+  isByteShared(fd: number, offset: number): boolean;
   syncfs(fd: number): void;
   openpty(): Pty;
   setWinsize(fd: number, rows: number, columns: number): void;
@@ -240,6 +242,16 @@ export function flock(fd: number, operation: number): boolean {
  */
 export function lockByte(fd: number, offset: number): boolean {
   return addon.lockByte(fd, offset);
+}
+
+/** Takes one byte of a file as lockByte() does, but beside others that have it so, or lets it go. Does not wait. */
+export function shareByte(fd: number, offset: number, held: boolean): void {
+  addon.shareByte(fd, offset, held);
+}
+
+/** Whether another opening of the file has this byte. */
+export function isByteShared(fd: number, offset: number): boolean {
+  return addon.isByteShared(fd, offset);
 }
 
 /** Writes back everything dirty in the file system that `fd` is on, and waits for it (syncfs(2)). */

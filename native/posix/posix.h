@@ -16,6 +16,8 @@ napi_value posix_dup2(napi_env env, napi_callback_info info);
 napi_value posix_close_on_exec_from(napi_env env, napi_callback_info info);
 napi_value posix_flock(napi_env env, napi_callback_info info);
 napi_value posix_lock_byte(napi_env env, napi_callback_info info);
+napi_value posix_share_byte(napi_env env, napi_callback_info info);
+napi_value posix_is_byte_shared(napi_env env, napi_callback_info info);
 napi_value posix_syncfs(napi_env env, napi_callback_info info);
 
 /* terminal.c */

@@ -2,9 +2,12 @@ import { mkdirSync, realpathSync, rmdirSync, statSync } from "node:fs";
 import { join, relative } from "node:path";
 import { isDeepStrictEqual } from "node:util";
 import { constants, umount } from "../../native/posix/index.ts";
+import { formatError } from "../text/errors.ts";
+import { log } from "../text/log.ts";
 import { type BindOptions, bind } from "./bind.ts";
 import type { IdMap } from "./id-map.ts";
 import { outsideTree } from "./mount-tree.ts";
+import { WritableDirectories } from "./writable-directories.ts";
 
 interface Volume {
   target: string;
@@ -13,6 +16,8 @@ interface Volume {
   recursive: boolean;
   readOnly: boolean;
   idMap: IdMap | undefined;
+  /** Called when it is shared no longer. */
+  release: () => void;
   /** Container ids. */
   users: Set<string>;
 }
@@ -25,6 +30,7 @@ interface Volume {
 export class Volumes {
   readonly #directory: string;
   readonly #volumes: Volume[] = [];
+  #writable: WritableDirectories | undefined;
   #count = 0;
 
   /** @param directory where they are mounted, each below a name of its own. */
@@ -49,6 +55,7 @@ export class Volumes {
     for (const volume of [...this.#volumes]) {
       if (!volume.users.delete(user) || volume.users.size > 0) continue;
       this.#volumes.splice(this.#volumes.indexOf(volume), 1);
+      volume.release();
       umount(volume.target, constants.MNT_DETACH | constants.UMOUNT_NOFOLLOW);
       rmdirSync(volume.target);
     }
@@ -79,8 +86,26 @@ export class Volumes {
       throw error;
     }
     const { recursive, readOnly, idMap } = options;
-    const volume: Volume = { target, source, recursive, readOnly, idMap, users: new Set() };
+    const release = readOnly ? () => {} : this.#announce(path, source, options.field);
+    const volume: Volume = { target, source, recursive, readOnly, idMap, release, users: new Set() };
     this.#volumes.push(volume);
     return volume;
+  }
+
+  /** Tells other sandboxes of a directory that this one may write to, and the log when there are others that may. */
+  #announce(path: string, name: string, field: string): () => void {
+    try {
+      this.#writable ??= new WritableDirectories();
+      const { isShared, release } = this.#writable.add(path);
+      const consequence = "neither sees the other one's locks, nor what it writes before a second has passed";
+      if (isShared) log.warning(`${field}: another sandbox may write to ${name}, too: ${consequence}`);
+      return release;
+    } catch (error) {
+      log.debug("it is not known whether another sandbox may write to a directory", {
+        name,
+        error: formatError(error),
+      });
+      return () => {};
+    }
   }
 }

@@ -55,6 +55,14 @@ test("a running container's files and the host's are the same", async () => {
   await new Promise((resolve) => setTimeout(resolve, SEEN_WITHIN_MS));
   assert.equal((await inside("cat /volume/old /volume/later /read-only/new")).stdout, "changed\nlater\nby-the-guest\n");
 
+  using other = new Bundle(["true"]);
+  mkdirSync(join(folder, "below"));
+  other.spec.mounts?.push({ destination: "/m", source: join(folder, "below"), options: ["bind"] });
+  const log = join(other.directory, "log");
+  await host.ok(["--log", log, "run", "-b", other.write().directory, host.id()]);
+  const told = readFileSync(log, "utf8");
+  assert.match(told, /level=warning msg="mounts\[7\]\.source: another sandbox may write to .*below, too: .* locks/);
+
   const refused = await inside("echo x > /read-only/x || mount -o remount,rw /read-only; echo x > /read-only/x");
   assert.match(refused.stderr, /Read-only file system/);
   assert.equal(existsSync(join(folder, "x")), false);
