@@ -14,13 +14,15 @@ export const LONGEST_MESSAGE = 4 * 1024 * 1024;
 
 /** The agent's folder in the guest, and the names of those in it. */
 export const GUEST_RUN = "/run/caisson";
-export const RUN_FOLDERS = { share: "share", sharedMemory: "shm", sockets: "sockets" } as const;
+export const RUN_FOLDERS = { share: "share", sharedMemory: "shm", sockets: "sockets", volumes: "volumes" } as const;
 /** Where the guest has the shared directory mounted. */
 export const GUEST_SHARE = `${GUEST_RUN}/${RUN_FOLDERS.share}`;
 /** Where the guest has the memories that its containers share. */
 export const GUEST_SHARED_MEMORY = `${GUEST_RUN}/${RUN_FOLDERS.sharedMemory}`;
 /** Where the guest has the sockets that stand for those of the host, by numbers. */
 export const GUEST_SOCKETS = `${GUEST_RUN}/${RUN_FOLDERS.sockets}`;
+/** Where the guest has its copies of small volumes, by numbers. */
+export const GUEST_VOLUMES = `${GUEST_RUN}/${RUN_FOLDERS.volumes}`;
 /** How a configuration names what the sandbox's other containers have; there is no such folder. */
 const GUEST_CONTAINERS = `${GUEST_RUN}/containers`;
 

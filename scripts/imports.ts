@@ -18,7 +18,7 @@ const LAYERS: readonly (readonly string[])[] = [
   ["runtime/network"],
   ["runtime/storage"],
   ["runtime/guest/agent"],
-  ["runtime/guest/stdio", "runtime/guest/sockets"],
+  ["runtime/guest/stdio", "runtime/guest/sockets", "runtime/guest/volumes"],
   ["runtime/guest"],
   ["runtime/sandbox/cgroup"],
   ["runtime/factory"],

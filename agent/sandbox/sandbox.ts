@@ -20,6 +20,7 @@ import { applyNetwork } from "./network.ts";
 import { MountedShare } from "./share.ts";
 import { SharedMemory } from "./shared-memory.ts";
 import { collectGarbage } from "./v8-flags.ts";
+import { Volumes } from "./volumes.ts";
 
 /** What this guest's containers are part of before the host has said so: warm-up containers of a template. */
 const UNNAMED = "caisson";
@@ -34,6 +35,7 @@ export class Sandbox implements ContainerHost {
   readonly paths: AgentPaths;
   readonly pool: Pool;
   readonly sockets: HostSockets;
+  readonly volumes: Volumes;
   readonly #containers = new Map<string, Container>();
   #lifecycle: Lifecycle = { status: "blank" };
   readonly #share: MountedShare;
@@ -43,6 +45,7 @@ export class Sandbox implements ContainerHost {
     this.paths = paths;
     this.pool = new Pool(paths);
     this.sockets = new HostSockets(`${paths.runDirectory}/${RUN_FOLDERS.sockets}`);
+    this.volumes = new Volumes(`${paths.runDirectory}/${RUN_FOLDERS.volumes}`);
     this.#share = new MountedShare(`${paths.runDirectory}/${RUN_FOLDERS.share}`);
     this.#sharedMemory = new SharedMemory(`${paths.runDirectory}/${RUN_FOLDERS.sharedMemory}`);
   }

@@ -146,6 +146,8 @@ function handlers(sandbox: Sandbox): AgentServer {
     }),
 
     serveSocket: streaming((call) => sandbox.sockets.serve(call.request, (connection) => void call.write(connection))),
+    writeVolume: action((request) => sandbox.volumes.write(request)),
+    removeVolume: action(({ path }) => sandbox.volumes.remove(path)),
     carryConnection: (call) => sandbox.sockets.carry(call),
 
     listProcesses: unary(({ containerId }) => ({ processes: sandbox.container(containerId).processes() })),

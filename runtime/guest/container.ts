@@ -10,8 +10,8 @@ import { type GuestClock, NO_CLOCK } from "./clock.ts";
 import type { Exit } from "./exit-status.ts";
 import type { GuestVm } from "./guest-vm.ts";
 import { killInit } from "./kill-init.ts";
+import type { LiveSupply } from "./live-supply.ts";
 import { GuestProcess } from "./process.ts";
-import type { HostSockets } from "./sockets/host-sockets.ts";
 import { keepsNewlines, type ProcessIo } from "./stdio/pump.ts";
 
 /** Lifecycle (runtime.md): created -> running <-> paused -> stopped; created may be killed to stopped. */
@@ -38,8 +38,8 @@ export interface GuestBundle {
   bundle: string;
   /** Set right when the container starts. */
   clock?: GuestClock | undefined;
-  /** Those of the host that it has, which the guest listens for already. */
-  sockets?: HostSockets | undefined;
+  /** What the guest has been given of it already. */
+  supply?: LiveSupply | undefined;
   /** Size of the memory that the sandbox's containers share; 0 for one that has nothing of it. */
   sharedMemoryBytes?: number;
 }
@@ -125,7 +125,7 @@ export class Container {
     const response = await vm.agent.call("createContainer", request, callLimit(spec.hooks?.createContainer));
     guest.clock?.sent(sentNs, response.receivedNs);
     guest.clock?.answered(response.answeredNs, realtime());
-    const init = new GuestProcess(vm, { containerId: id, execId: "" }, response.pid, io, guest.sockets);
+    const init = new GuestProcess(vm, { containerId: id, execId: "" }, response.pid, io, guest.supply);
     return new Container(vm, id, guest, init, io.terminal);
   }
 

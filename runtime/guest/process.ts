@@ -1,8 +1,8 @@
 import type { ProcessId, WaitProcessResponse } from "../../protocol/generated/agent.ts";
 import { type Exit, VM_DEATH_EXIT_CODE } from "./exit-status.ts";
 import type { GuestVm } from "./guest-vm.ts";
+import type { LiveSupply } from "./live-supply.ts";
 import { isOutOfMemory, memoryExhausted } from "./memory-exhausted.ts";
-import type { HostSockets } from "./sockets/host-sockets.ts";
 import { OutputPump, type ProcessIo, pumpInput } from "./stdio/pump.ts";
 import { abandonStalled } from "./stdio/stalled.ts";
 
@@ -18,7 +18,7 @@ export class GuestProcess {
   readonly pid: number;
   readonly #outputs: OutputPump[] = [];
   readonly #io: ProcessIo;
-  readonly #sockets: HostSockets | undefined;
+  readonly #supply: LiveSupply | undefined;
   /** Settles once the process has ended; its output may still be on its way. Never rejects. */
   readonly over: Promise<Exit>;
   /** Settles once the process has ended and its output has left the guest. Never rejects. */
@@ -27,10 +27,10 @@ export class GuestProcess {
   readonly exit: Promise<Exit>;
   ended = false;
 
-  /** @param sockets the container's, of its init: closed with it. */
-  constructor(vm: GuestVm, id: ProcessId, pid: number, io: ProcessIo, sockets?: HostSockets) {
+  /** @param supply the container's, of its init: closed with it. */
+  constructor(vm: GuestVm, id: ProcessId, pid: number, io: ProcessIo, supply?: LiveSupply) {
     const { agent } = vm;
-    this.#sockets = sockets;
+    this.#supply = supply;
     this.id = id;
     this.pid = pid;
     this.#io = io;
@@ -77,8 +77,8 @@ export class GuestProcess {
   }
 
   async #collect(): Promise<void> {
-    await Promise.all([...this.#outputs.map((output) => output.drained()), this.#sockets?.drained()]);
-    this.#sockets?.close();
+    await Promise.all([...this.#outputs.map((output) => output.drained()), this.#supply?.drained()]);
+    this.#supply?.close();
   }
 
   async #deliver(): Promise<Exit> {

@@ -10,9 +10,9 @@ import { GuestClock } from "../guest/clock.ts";
 import { ClockSync } from "../guest/clock-sync.ts";
 import { Container, type TerminalMode } from "../guest/container.ts";
 import type { GuestVm } from "../guest/guest-vm.ts";
+import { LiveSupply } from "../guest/live-supply.ts";
 import { followGuestLog } from "../guest/log.ts";
 import { updateNetwork } from "../guest/network.ts";
-import { HostSockets } from "../guest/sockets/host-sockets.ts";
 import type { ProcessIo } from "../guest/stdio/pump.ts";
 import type { Request } from "../network/message.ts";
 import type { SandboxNetwork } from "../network/network.ts";
@@ -162,11 +162,10 @@ export class Guest implements GuestVm {
     const shared = this.share.addContainer(id, spec, foundAt, bundle.rootfs);
     const guestSpec = giveModules(giveOwnSources(giveSharedMemory(shared)));
     log.debug("what the container has of the host", { rootfs: bundle.rootfs, mounts: bindsOf(spec).join(" ") });
-    const served = this.share.socketsOf(id);
-    let sockets: HostSockets | undefined;
+    let supply: LiveSupply | undefined;
     try {
       const seccomp = await (bundle.seccomp ?? compileFilter(bundle.spec));
-      if (served.length > 0) sockets = await HostSockets.serve(this.agent, served, bundle.spec);
+      supply = await LiveSupply.start(this.agent, this.share.liveSources(id), bundle.spec);
       const container = await Container.create(
         this,
         id,
@@ -175,7 +174,7 @@ export class Guest implements GuestVm {
           seccomp,
           bundle: directory,
           sharedMemoryBytes,
-          sockets,
+          supply,
           clock: isFirst ? this.#clock : undefined,
         },
         io,
@@ -192,7 +191,7 @@ export class Guest implements GuestVm {
       void container.init.over.then(() => this.#living.delete(container));
       return container;
     } catch (error) {
-      sockets?.close();
+      supply?.close();
       this.share.removeContainer(id);
       throw error;
     }

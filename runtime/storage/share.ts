@@ -1,16 +1,16 @@
 import { closeSync, mkdirSync, openSync, rmSync } from "node:fs";
 import { basename, join, relative } from "node:path";
 import { constants, mount, umount } from "../../native/posix/index.ts";
-import { GUEST_SHARE, GUEST_SOCKETS } from "../../protocol/guest-contract.ts";
+import { GUEST_SHARE } from "../../protocol/guest-contract.ts";
 import type { Hooks, Spec } from "../../protocol/oci.ts";
 import { isBindMount } from "../oci/checks/mounts.ts";
 import { mountsBelow } from "../state/mounts-below.ts";
 import { bind } from "./bind.ts";
-import { BindSource, fieldOf } from "./bind-source.ts";
+import { BindSource } from "./bind-source.ts";
 import { withoutIdMap } from "./id-map.ts";
+import { LiveSources } from "./live-sources.ts";
 import { inOwnMountNamespace, type Shown, standFor } from "./mount-namespace.ts";
 import { isOverlay, mountOverlay, overlayAsBind } from "./overlay.ts";
-import { SharedSocket } from "./shared-socket.ts";
 import { Volumes } from "./volumes.ts";
 
 /** Not in any container's id. */
@@ -37,8 +37,7 @@ export class Share {
   #count = 0;
   /** Of each container, by its id. */
   readonly #shown = new Map<string, Shown[]>();
-  readonly #sockets = new Map<string, SharedSocket[]>();
-  #socketCount = 0;
+  readonly #live = new Map<string, LiveSources>();
   #open = true;
 
   /** Mounts the share's own small tmpfs on `directory`, which it makes if need be. */
@@ -74,8 +73,7 @@ export class Share {
       const mounts = spec.mounts?.map((entry, index) => {
         const source = sources.get(index);
         if (source === undefined) return entry;
-        const socket = this.socketsOf(id).find(({ field }) => field === fieldOf(index));
-        const path = socket?.guestPath ?? join(GUEST_SHARE, relative(this.directory, source));
+        const path = this.#live.get(id)?.pathOf(index) ?? join(GUEST_SHARE, relative(this.directory, source));
         return isOverlay(entry) ? overlayAsBind(entry, path) : { ...withoutIdMap(entry), source: path };
       });
       this.#shown.set(
@@ -100,9 +98,9 @@ export class Share {
     inOwnMountNamespace(() => this.#remove(id));
   }
 
-  /** The host's sockets among a container's bind mounts, for which the guest is to listen before the container is created there. */
-  socketsOf(id: string): readonly SharedSocket[] {
-    return this.#sockets.get(id) ?? [];
+  /** Those of a container's mounts that the guest is to be supplied with before the container is created there. */
+  liveSources(id: string): LiveSources {
+    return this.#live.get(id) ?? new LiveSources();
   }
 
   /** Makes this process's mount namespace look like the container's, as far as that is the host's: for engines. */
@@ -127,24 +125,23 @@ export class Share {
     );
     // A directory comes before those below it.
     binds.sort((one, other) => one.path.length - other.path.length);
+    const live = new LiveSources();
+    this.#live.set(id, live);
     for (const source of binds) {
-      if (source.isDirectory) {
-        targets.set(source.index, this.#volumes.add(id, source.path, source.options));
-        continue;
-      }
-      const target = join(this.#folder(id), "mounts", String(source.index));
-      closeSync(openSync(target, "wx"));
-      bind(source.path, target, source.options);
+      const target = source.isDirectory
+        ? this.#volumes.add(id, source.path, source.options)
+        : this.#addFile(id, source);
       targets.set(source.index, target);
-      if (source.isSocket) this.#addSocket(id, source, target);
+      live.add(source, target);
     }
     return targets;
   }
 
-  #addSocket(id: string, { options: { field }, name }: BindSource, path: string): void {
-    this.#socketCount += 1;
-    const guestPath = `${GUEST_SOCKETS}/${this.#socketCount}`;
-    this.#sockets.set(id, [...this.socketsOf(id), new SharedSocket(path, { field, name, guestPath })]);
+  #addFile(id: string, { index, path, options }: BindSource): string {
+    const target = join(this.#folder(id), "mounts", String(index));
+    closeSync(openSync(target, "wx"));
+    bind(path, target, options);
+    return target;
   }
 
   /** The mount points are removed only once nothing is mounted below them: what they showed is the user's. */
@@ -152,8 +149,8 @@ export class Share {
     const own = this.#folder(id);
     this.#volumes.remove(id);
     this.#shown.delete(id);
-    for (const socket of this.socketsOf(id)) socket.close();
-    this.#sockets.delete(id);
+    this.#live.get(id)?.close();
+    this.#live.delete(id);
     this.#folders.delete(id);
     for (const target of mountsBelow(own)) umount(target, constants.MNT_DETACH | constants.UMOUNT_NOFOLLOW);
     rmSync(own, { recursive: true, force: true });

@@ -1,12 +1,12 @@
 /** Sockets of the host as bind mounts: a program in the container is a client of a server on the host. */
 import assert from "node:assert/strict";
-import { chmodSync, mkdtempSync, readdirSync, rmSync, symlinkSync } from "node:fs";
+import { chmodSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { createServer, type Server } from "node:net";
 import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { peerCredentials } from "../../native/posix/index.ts";
-import { Bundle } from "../harness/bundle.ts";
+import { type Bundle, bundleWithNode, NODE } from "../harness/bundle.ts";
 import { Host, until } from "../harness/host.ts";
 
 const host = new Host();
@@ -31,16 +31,11 @@ after(async () => {
 });
 
 /** A container that has Node, the socket, and the directory that the socket is in. */
-function bundleWithNode(): Bundle {
-  const bundle = new Bundle();
-  for (const name of ["lib", "lib64"]) symlinkSync(`usr/${name}`, join(bundle.rootfs, name));
-  bundle.spec.mounts?.push(
-    { destination: "/usr", source: "/usr", options: ["rbind", "ro"] },
-    { destination: "/node", source: dirname(process.execPath), options: ["bind", "ro"] },
+function bundleWithSocket(): Bundle {
+  return bundleWithNode(
     { destination: "/run/echo.sock", source: path, options: ["bind"] },
     { destination: "/folder", source: folder, options: ["bind"] },
   );
-  return bundle.write();
 }
 
 /** Each connection sends this many bytes, ends its side, and reads what comes back. */
@@ -65,10 +60,10 @@ const CLIENT = `
   });`;
 
 test("a container's connections reach a listener on the host, whole and each to its end", async () => {
-  using bundle = bundleWithNode();
+  using bundle = bundleWithSocket();
   const id = await host.start(bundle);
   const inside = (script: string, ...flags: string[]) =>
-    host.run(["exec", ...flags, id, "/node/node", "-e", `${CLIENT}\n(async () => {${script}})().catch(console.error)`]);
+    host.run(["exec", ...flags, id, NODE, "-e", `${CLIENT}\n(async () => {${script}})().catch(console.error)`]);
 
   const { stdout, stderr } = await inside(
     `console.log(await all(1, 4 << 20), await all(160, 2000), await refused("/folder/echo.sock"));`,
@@ -97,12 +92,12 @@ test("a container that ends with open connections leaves none", async () => {
   });
   rmSync(path, { force: true });
   await new Promise<void>((resolve) => waiting.listen(path, resolve));
-  using bundle = bundleWithNode();
+  using bundle = bundleWithSocket();
   const id = await host.start(bundle);
   const client = host.run([
     "exec",
     id,
-    "/node/node",
+    NODE,
     "-e",
     `for (let i = 0; i < 20; i++) require("net").connect("/run/echo.sock")`,
   ]);

@@ -1,8 +1,8 @@
 import { copyFileSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { stringifyJson } from "../../protocol/json.ts";
-import type { Process, Spec } from "../../protocol/oci.ts";
+import type { Mount, Process, Spec } from "../../protocol/oci.ts";
 import { defaultSpec } from "../../runtime/oci/default-spec.ts";
 
 /** Debian's busybox-static. */
@@ -46,4 +46,19 @@ export class Bundle implements Disposable {
   [Symbol.dispose](): void {
     rmSync(this.directory, { recursive: true, force: true });
   }
+}
+
+/** Node in a container of bundleWithNode(). */
+export const NODE = "/node/node";
+
+/** A container that sleeps, has the Node that runs the tests, and these mounts. */
+export function bundleWithNode(...mounts: readonly Mount[]): Bundle {
+  const bundle = new Bundle();
+  for (const name of ["lib", "lib64"]) symlinkSync(`usr/${name}`, join(bundle.rootfs, name));
+  bundle.spec.mounts?.push(
+    { destination: "/usr", source: "/usr", options: ["rbind", "ro"] },
+    { destination: dirname(NODE), source: dirname(process.execPath), options: ["bind", "ro"] },
+    ...mounts,
+  );
+  return bundle.write();
 }

@@ -1,0 +1,120 @@
+/**
+ * Volumes that the host replaces as a whole, as kubelet does with ConfigMaps, Secrets and tokens: a link named ..data leads to the
+ * directory that has the files, and a new directory comes with a new link (Kubernetes, pkg/volume/util/atomic_writer.go).
+ */
+import { lstatSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
+import { join } from "node:path";
+
+/** A file, directory or symbolic link in such a volume; the volume itself has an empty path. */
+export interface VolumeEntry {
+  path: string;
+  /** As stat(2) has it. */
+  mode: number;
+  uid: number;
+  gid: number;
+  modifiedNs: bigint;
+  content: Buffer;
+}
+
+/** One that a container has. */
+export interface SmallVolume {
+  /** Where this process sees it. */
+  directory: string;
+  /** Where the guest is to have its copy. */
+  guestPath: string;
+  /** Of the configuration, and of the host. */
+  field: string;
+  name: string;
+}
+
+/** How large a volume may be. */
+export interface VolumeLimits {
+  bytes: number;
+  entries: number;
+}
+
+/** Kubernetes' own limit of a ConfigMap or Secret is 1 MiB; several may be projected into one volume. */
+export const FIRST_LIMITS: VolumeLimits = { bytes: 1024 * 1024, entries: 256 };
+/** It may grow; a message to the agent has 4 MiB at most. */
+export const LATER_LIMITS: VolumeLimits = { bytes: 3 * 1024 * 1024, entries: 1024 };
+
+/** The link that is replaced. */
+const CURRENT = "..data";
+/** The host may replace the volume while it is read. */
+const TRIES = 5;
+const NOTHING = Buffer.alloc(0);
+
+/** Whether the directory is such a volume. */
+export function isReplacedAsAWhole(directory: string): boolean {
+  return lstatSync(join(directory, CURRENT), { throwIfNoEntry: false })?.isSymbolicLink() ?? false;
+}
+
+/**
+ * What is in it now, directories before what is in them.
+ * @returns undefined when that is more than the limits, or something else than files, directories and links.
+ * @throws the system's error.
+ */
+export function readVolume(directory: string, limits: VolumeLimits): VolumeEntry[] | undefined {
+  for (let tries = 1; ; tries++) {
+    try {
+      return new Reading(directory, limits).entries();
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== "ENOENT" || tries === TRIES) throw error;
+    }
+  }
+}
+
+class Reading {
+  readonly #directory: string;
+  readonly #entries: VolumeEntry[] = [];
+  #bytes: number;
+  #left: number;
+
+  constructor(directory: string, { bytes, entries }: VolumeLimits) {
+    this.#directory = directory;
+    this.#bytes = bytes;
+    this.#left = entries;
+  }
+
+  entries(): VolumeEntry[] | undefined {
+    // The link first: what it leads to is complete, and another directory may still be written.
+    const current = readlinkSync(join(this.#directory, CURRENT));
+    const isOther = (name: string) => name.startsWith("..") && name !== CURRENT && name !== current;
+    if (!this.#add("", isOther)) return undefined;
+    const link = this.#entries.find(({ path }) => path === CURRENT);
+    if (link !== undefined) link.content = Buffer.from(current);
+    return this.#entries;
+  }
+
+  /** Adds an entry and what is in it; false when it cannot be copied. */
+  #add(path: string, isLeftOut: (name: string) => boolean): boolean {
+    const whole = join(this.#directory, path);
+    const kind = lstatSync(whole, { bigint: true });
+    const content = kind.isSymbolicLink()
+      ? Buffer.from(readlinkSync(whole))
+      : kind.isFile()
+        ? this.#read(whole, kind.size)
+        : NOTHING;
+    this.#left -= 1;
+    if (this.#left < 0 || content === undefined) return false;
+    if (!kind.isDirectory() && !kind.isFile() && !kind.isSymbolicLink()) return false;
+    this.#entries.push({
+      path,
+      mode: Number(kind.mode),
+      uid: Number(kind.uid),
+      gid: Number(kind.gid),
+      modifiedNs: kind.mtimeNs,
+      content,
+    });
+    if (!kind.isDirectory()) return true;
+    const names = readdirSync(whole).filter((name) => !isLeftOut(name));
+    return names.every((name) => this.#add(join(path, name), () => false));
+  }
+
+  #read(path: string, size: bigint): Buffer | undefined {
+    if (size > BigInt(this.#bytes)) return undefined;
+    const content = readFileSync(path);
+    this.#bytes -= content.length;
+    return this.#bytes < 0 ? undefined : content;
+  }
+}
