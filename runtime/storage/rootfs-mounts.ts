@@ -3,6 +3,9 @@ import { join, normalize } from "node:path";
 import { constants, mount, umount } from "../../native/posix/index.ts";
 import { CaissonError } from "../../protocol/errors.ts";
 import { systemErrorSentence } from "../text/errors.ts";
+import { bind } from "./bind.ts";
+import type { IdMap } from "./id-map.ts";
+import { takeIdMap, withMappedLowers } from "./mapped-mounts.ts";
 import { compactOverlay, LONGEST_DATA, mountArguments } from "./mount-options.ts";
 
 /** One of the mounts that make a root file system, as a snapshotter names them. */
@@ -49,8 +52,9 @@ export function unmountRootfs(rootfs: string, mounts: readonly RootfsMount[]): v
 
 /** Makes the mount on `target`, a directory. @throws CaissonError as mountRootfs does, naming the field. */
 export function mountOne({ type, source, options }: Omit<RootfsMount, "target">, target: string, field: string): void {
-  // loop, and what later snapshotters write for containerd's own mount code: a device or an id map to be made first.
-  const beyond = options.find((option) => /^(loop$|loop=|uidmap=|gidmap=|X-containerd\.)/.test(option));
+  const { idMap, rest } = takeIdMap(options);
+  // loop, and what later snapshotters write for containerd's own mount code: a device to be made first.
+  const beyond = rest.find((option) => /^(loop$|loop=|uidmap=|gidmap=|X-containerd\.)/.test(option));
   if (beyond !== undefined || type.includes("/")) {
     const what = beyond === undefined ? `type "${type}"` : `option "${beyond}"`;
     throw new CaissonError("CAISSON_E_CONFIG_UNSUPPORTED", `${field}: the mount ${what} is not supported`, {
@@ -58,20 +62,30 @@ export function mountOne({ type, source, options }: Omit<RootfsMount, "target">,
       remedy: "Use the overlayfs or the native snapshotter.",
     });
   }
-  const { flags, data } = mountArguments(options);
+  const { flags, data } = mountArguments(rest);
+  const isBind = type === "bind" || (flags & constants.MS_BIND) !== 0;
+  if (idMap !== undefined && !isBind && type !== "overlay") {
+    const message = `${field}: the mount type "${type}" with a map of ids is not supported`;
+    throw new CaissonError("CAISSON_E_CONFIG_UNSUPPORTED", message, { field });
+  }
   try {
-    if (type === "bind" || flags & constants.MS_BIND) bind(source, target, flags);
-    else if (type === "overlay") overlay(source, target, flags, data);
+    if (isBind) bindWith(source, target, flags, idMap, field);
+    else if (type === "overlay" && idMap !== undefined) {
+      withMappedLowers(data, idMap, field, (mapped) => overlay(source, target, flags, mapped));
+    } else if (type === "overlay") overlay(source, target, flags, data);
     else mount(source, target, type, flags, data.length === 0 ? null : data.join(","));
   } catch (cause) {
+    if (cause instanceof CaissonError) throw cause;
     const doing = `mount ${source} as ${type} on ${target}`;
     throw new CaissonError("CAISSON_E_STORAGE", `${field}: ${systemErrorSentence(doing, cause)}`, { cause, field });
   }
 }
 
 /** A bind mount takes other flags only afterwards (mount(2), MS_REMOUNT). */
-function bind(source: string, target: string, flags: number): void {
-  mount(source, target, null, constants.MS_BIND | (flags & constants.MS_REC), null);
+function bindWith(source: string, target: string, flags: number, idMap: IdMap | undefined, field: string): void {
+  const recursive = (flags & constants.MS_REC) !== 0;
+  if (idMap === undefined) mount(source, target, null, constants.MS_BIND | (flags & constants.MS_REC), null);
+  else bind(source, target, { recursive, readOnly: false, idMap, field });
   const rest = flags & ~constants.MS_REC & ~constants.MS_BIND;
   if (rest !== 0) mount(null, target, null, constants.MS_REMOUNT | constants.MS_BIND | rest, null);
 }

@@ -112,6 +112,7 @@ export class Share {
   close(): void {
     if (!this.#open) return;
     this.#open = false;
+    this.#volumes.close();
     inOwnMountNamespace(() => {
       for (const path of [this.served, this.directory]) umount(path, constants.MNT_DETACH | constants.UMOUNT_NOFOLLOW);
     });

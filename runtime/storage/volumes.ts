@@ -55,10 +55,16 @@ export class Volumes {
     for (const volume of [...this.#volumes]) {
       if (!volume.users.delete(user) || volume.users.size > 0) continue;
       this.#volumes.splice(this.#volumes.indexOf(volume), 1);
-      volume.release();
+      if (this.#writable !== undefined) volume.release();
       umount(volume.target, constants.MNT_DETACH | constants.UMOUNT_NOFOLLOW);
       rmdirSync(volume.target);
     }
+  }
+
+  /** Lets other sandboxes know that this one writes to none of them any more. May be called again. */
+  close(): void {
+    this.#writable?.close();
+    this.#writable = undefined;
   }
 
   /** The volume that shows the directory: itself, or one above it without another mount between them. */
