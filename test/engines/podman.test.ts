@@ -1,8 +1,10 @@
 import assert from "node:assert/strict";
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { spawn } from "node:child_process";
+import { chmodSync, existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
+import { collect } from "../harness/host.ts";
 import { engineCases } from "./cases.ts";
 import { Podman, whyNoPodman } from "./podman.ts";
 
@@ -93,3 +95,47 @@ test("podman run with overlay volumes, image volumes, shared memory of a size, a
   assert.equal(await podman.ok(run), `lower\nupper\n/image/bin\ntmpfs\n1\n${hostname()}\n`);
   assert.equal(readFileSync(join(volume, "file"), "utf8"), "lower\n");
 });
+
+test(
+  "podman run with a user namespace: files belong to its users, in the container and on the host",
+  options,
+  async () => {
+    const podman = engine();
+    const volume = join(podman.folder, "mapped");
+    mkdirSync(volume, { mode: 0o777 });
+    chmodSync(volume, 0o777);
+    writeFileSync(join(volume, "roots"), "");
+    // For --userns auto, of a user that this host need not have.
+    const ranges = join(podman.folder, "subid");
+    writeFileSync(ranges, "containers:2000000:1000000\n");
+    const own = `mount --bind ${ranges} /etc/subuid && mount --bind ${ranges} /etc/subgid && exec "$@"`;
+    const script =
+      "stat -c %u:%g /bin/busybox /v/roots; touch /v/$NAME /etc/made; stat -c %u:%g /v/$NAME /etc/made; id -u";
+    const run = async (name: string, ...flags: string[]) => {
+      const args = [
+        "run",
+        "--rm",
+        "--network",
+        "none",
+        "--env",
+        `NAME=${name}`,
+        ...flags,
+        "busybox",
+        "sh",
+        "-c",
+        script,
+      ];
+      const result = await collect(spawn("unshare", ["-m", "sh", "-c", own, "sh", ...podman.command, ...args]));
+      assert.equal(result.exitCode, 0, result.stderr);
+      const { uid, gid } = statSync(join(volume, name));
+      return [...result.stdout.trimEnd().split("\n"), `${uid}:${gid}`];
+    };
+    const plain = ["--volume", `${volume}:/v`];
+    const ids = ["--uidmap", "0:100000:5000", "--gidmap", "0:200000:5000"];
+    assert.deepEqual(await run("a", ...ids, ...plain), ["0:0", "65534:65534", "0:0", "0:0", "0", "100000:200000"]);
+    const mapped = ["--volume", `${volume}:/v:idmap`];
+    assert.deepEqual(await run("b", ...ids, ...mapped), ["0:0", "0:0", "0:0", "0:0", "0", "0:0"]);
+    const auto = await run("c", "--userns", "auto:size=5000", ...plain);
+    assert.deepEqual(auto, ["0:0", "65534:65534", "0:0", "0:0", "0", "2000000:2000000"]);
+  },
+);
