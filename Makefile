@@ -95,7 +95,7 @@ TEST_FILES = $(shell find protocol native runtime agent guest-image test -name '
 # Test files that run at once: a VM without KVM keeps a core busy.
 TEST_JOBS ?= 2
 RUN_TESTS := $(NODE) --test --test-reporter=./test/harness/reporter.ts --test-reporter-destination=stdout --test-timeout=600000
-# Of newer releases docker.io has no client.
+# docker.io of newer releases has no client.
 ENGINES := runc crun podman conmon catatonit docker.io docker-cli? containerd containernetworking-plugins netavark aardvark-dns
 
 lint: protocol/generated/agent.ts protocol/generated/containerd/task.ts $(VALIDATOR) ## types, biome, import direction, C warnings, shell scripts

@@ -1,4 +1,4 @@
-/** One entry of an initramfs. The order counts: a folder comes before what it holds. */
+/** An entry of an initramfs. The order counts: a folder comes before what it holds. */
 export type CpioEntry =
   | { type: "folder"; path: string }
   | { type: "file"; path: string; data: Buffer; executable: boolean }

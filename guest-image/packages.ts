@@ -43,7 +43,7 @@ function fetch(packages: LockedPackage[]): void {
       const actual = sha256Of(target(each));
       if (actual !== each.sha256)
         throw new Error(`${mirror}/${each.path} has sha256 ${actual}, but ${LOCK_FILE} says ${each.sha256}`);
-      // Of a mirror that is a folder apt gives links.
+      // apt links to the files of a mirror that is a folder.
       copyFileSync(target(each), fileOf(each));
     }
   } finally {

@@ -9,7 +9,7 @@ export const SLOT_TABLE_PATH = "kernel/firmware/acpi/virtio-slot.aml";
 
 /** The slot's number. Slot 0 is of no use: its interrupt, the first of the second I/O APIC, is taken for the timer's. */
 const SLOT = 1;
-/** Of QEMU's microvm with ACPI and a second I/O APIC (include/hw/i386/microvm.h, hw/i386/microvm.c). */
+/** The first address of a device of QEMU's microvm with ACPI and a second I/O APIC (include/hw/i386/microvm.h, hw/i386/microvm.c). */
 const FIRST_ADDRESS = 0xfeb00000;
 const SLOT_BYTES = 0x200;
 const FIRST_INTERRUPT = 24;

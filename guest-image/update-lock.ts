@@ -34,7 +34,7 @@ const mirror = debianMirror();
 const apt = aptRoot("out/guest-apt", mirror, SUITE);
 const isLeft = (name: string) => NOT_NEEDED.has(name);
 
-/** Of the kernel nothing that its package depends on is needed. */
+/** The kernel's package alone: nothing that it depends on is needed. */
 function kernel(): Candidate {
   const [meta] = closure(apt, [KERNEL_PACKAGE], () => true).values();
   const name = meta?.depends.find((each) => each.startsWith("linux-image-"));

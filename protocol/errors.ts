@@ -58,7 +58,7 @@ export class CaissonError extends Error {
 
 /** An error as it crosses a connection; what it was caused by is told in its message. */
 export interface WireError {
-  /** One of ERROR_CODES; from the other side it may be any. */
+  /** A code of ERROR_CODES; the other side may send any text. */
   code: string;
   message: string;
   field?: string | undefined;

@@ -62,7 +62,7 @@ const options: BuildOptions = {
   format: "cjs",
   external: ["*.node"],
   define: { CAISSON_VERSION: JSON.stringify(version), "import.meta.dirname": "__dirname" },
-  // One bundle loads another by require(), which takes less than an ES module's loader.
+  // A bundle loads another by require(), which takes less than an ES module's loader.
   supported: { "dynamic-import": false },
   minifySyntax: true,
   legalComments: "none",
@@ -75,7 +75,7 @@ for (const program of wanted.length > 0 ? wanted : Object.keys(programs)) {
   if (bundles === undefined) throw new Error(`no program "${program}" to bundle; there are ${Object.keys(programs)}`);
   for (const [name, { entry, plugins }] of Object.entries(bundles)) {
     const outfile = `out/${name}.cjs`;
-    // Of a bundle that is no more.
+    // The compiled form of a former bundle goes.
     rmSync(compiledForm(outfile), { force: true });
     await build({ ...options, entryPoints: [entry], outfile, plugins });
   }

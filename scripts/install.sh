@@ -6,7 +6,7 @@ cd "$(dirname "$0")/.."
 prefix=$1
 home=$prefix/lib/caisson
 
-# Those that are made here are kept in a list, without the prefix: uninstall.sh removes no others.
+# The folders that are made here are kept in a list, without the prefix: uninstall.sh removes no others.
 made=
 folder() {
   [ ! -d "$prefix$1" ] || return 0

@@ -17,7 +17,7 @@ function section(title: string, text: string): string {
   return `${line}\n${title}\n${line}\n\n${text.trim()}\n\n`;
 }
 
-/** One that has no such file says its licence's name in package.json. */
+/** The licence's text; a package without such a file says its licence's name in package.json. */
 function npmLicense(folder: string): string {
   const file = readdirSync(folder).find((name) => /^licen[cs]e/i.test(name));
   if (file !== undefined) return readFileSync(join(folder, file), "utf8");

@@ -18,7 +18,7 @@ import { deviceFilter } from "./devices.ts";
 import { waitForLine } from "./events.ts";
 import type { Setting } from "./setting.ts";
 
-/** One directory of the guest's cgroup v2 hierarchy (Documentation/admin-guide/cgroup-v2.rst). */
+/** A directory of the guest's cgroup v2 hierarchy (Documentation/admin-guide/cgroup-v2.rst). */
 export class Cgroup {
   readonly path: string;
   #filter: LoadedFilter | undefined;
@@ -193,7 +193,7 @@ export class Cgroup {
       try {
         rmdirSync(parent);
       } catch {
-        // Another container's cgroup is below it.
+        // A cgroup with another container's below it cannot be removed yet.
         return;
       }
     }

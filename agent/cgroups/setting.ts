@@ -1,7 +1,7 @@
 import { CaissonError } from "../../protocol/errors.ts";
 import type { Int64 } from "../../protocol/oci.ts";
 
-/** One write into a file of a container's cgroup directory, and the configuration field that asked for it. */
+/** A write into a file of a container's cgroup directory, and the configuration field that asked for it. */
 export interface Setting {
   file: string;
   value: string;

@@ -29,7 +29,7 @@ interface Waiter {
 }
 
 /**
- * One container-init process: it is started without a plan, carries out the one it is given, stays as the parent of the
+ * A container-init process: it is started without a plan, carries out the one it is given, stays as the parent of the
  * process it made, and reports how that ended (native/container-init/README.md).
  */
 export class ContainerInitClient {

@@ -125,14 +125,14 @@ export type Value<K extends Kind> = K extends "u32" | "i32"
 type Forms = typeof FORMS;
 export type Operation = keyof Forms;
 
-/** One operation and its arguments. */
+/** An operation and its arguments. */
 export type Action = {
   [O in Operation]: { op: O } & {
     -readonly [A in keyof Forms[O]["arguments"]]: Value<Forms[O]["arguments"][A] & Kind>;
   };
 }[Operation];
 
-/** One step of a plan. What a failure's sentence needs stays here and does not travel. */
+/** A step of a plan. What a failure's sentence needs stays here and does not travel. */
 export type Step = Action & {
   /** Carried out by the supervising process, which kept the guest's root privileges, on the container's process. */
   supervised?: true;

@@ -47,7 +47,7 @@ export interface ContainerHost extends LivePids {
   provideSharedMemory(config: Spec, bytes: bigint): void;
 }
 
-/** One container: its cgroup, its init process and those that exec added. */
+/** A container: its cgroup, its init process and the processes that exec added. */
 export class Container {
   readonly id: string;
   readonly #sandbox: ContainerHost;
@@ -282,7 +282,7 @@ export class Container {
     this.#sandbox.events.publish({ event: { $case: "oom", value } });
   }
 
-  /** Those of a cgroup that is gone are what they last were. */
+  /** The kills in the cgroup; once the cgroup is gone, the last known. */
   #readOomKills(): OomKills {
     const kills = oomKills(this.#cgroup?.read("memory.events"));
     return kills.count > this.#oomKills.count ? kills : this.#oomKills;

@@ -4,7 +4,7 @@ import type { ProcessInfo } from "../../protocol/generated/agent.ts";
 
 /** USER_HZ, the unit of times in /proc: 100 on every Linux that Node runs on (time(7)). */
 const NS_PER_TICK = 10_000_000n;
-/** Of x86-64. */
+/** The size of a page on x86-64. */
 const PAGE_BYTES = 4096n;
 const UNIX98_MAJORS = { first: 136, last: 143 };
 const TTY_MAJOR = 4;

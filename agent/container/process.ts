@@ -9,7 +9,7 @@ import { Input, Output } from "./stdio.ts";
 /** The longest window a terminal can have (struct winsize, ioctl_tty(2)). */
 const MAX_WINDOW = 0xffff;
 
-/** One process of a container, from the moment it exists until its record is dropped. */
+/** A process of a container, from the moment it exists until its record is dropped. */
 export class Process {
   /** For sentences: `container c1` or `process e1 of container c1`. */
   readonly name: string;

@@ -12,7 +12,7 @@ export interface OutputSink {
 }
 
 /**
- * One output stream of a process. It is read only while a reader wants more, so what nobody reads stays in the pipe and
+ * An output stream of a process. The stream is read only while a reader wants more, so what nobody reads stays in the pipe and
  * stops the writer.
  */
 export class Output {

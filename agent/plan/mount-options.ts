@@ -69,7 +69,7 @@ export interface MountOptions {
   copyUp: boolean;
   /** `idmap`: this mount; `ridmap`: the mounts below it, too. */
   idMap: "idmap" | "ridmap" | undefined;
-  /** Of the mount itself. A later option wins over an earlier one. */
+  /** Attributes of the mount itself. A later option wins over an earlier one. */
   set: bigint;
   clear: bigint;
   recursiveSet: bigint;

@@ -6,7 +6,7 @@ import { containerPath } from "./paths.ts";
 import { invalid, unsupported } from "./unsupported.ts";
 import { idMapText } from "./user.ts";
 
-/** One superblock serves the whole namespace or guest, so `ro` must stay with the mount, or it would bind everyone. */
+/** The superblock serves the whole namespace or guest, so `ro` must stay with the mount, or it would bind everyone. */
 const KERNEL_FILESYSTEMS = ["proc", "sysfs", "mqueue", "cgroup2", "securityfs", "debugfs", "tracefs", "bpf"];
 /** fsconfig(2) takes 255 characters. */
 const MAX_OPTION = 255;
@@ -214,7 +214,7 @@ function attributeSteps(options: MountOptions, supervised: { supervised?: true }
   return steps;
 }
 
-/** One entry a system call: recursive, set, clear, propagation. What is recursive comes first, so the mount's own win. */
+/** The system calls, an entry each: recursive, set, clear, propagation. Recursive entries come first, so the mount's own win. */
 function attributeChanges(options: MountOptions): [number, bigint, bigint, bigint][] {
   const changes: [number, bigint, bigint, bigint][] = [];
   if (options.recursiveSet !== 0n || options.recursiveClear !== 0n) {

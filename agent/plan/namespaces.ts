@@ -15,7 +15,7 @@ const CLONE_FLAGS: Record<NamespaceType, number> = {
   network: 0x40000000,
 };
 
-/** Of the step in which a process of a running container is made in its cgroup. */
+/** The field that is named when a process of a running container cannot be made in its cgroup. */
 export const CGROUP_FIELD = "linux.cgroupsPath";
 
 interface Wanted {
@@ -65,7 +65,7 @@ export class Namespaces {
   }
 }
 
-/** Those that fork or unshare can make at once; the cgroup namespace's root is where its maker is, so it comes later. */
+/** The namespaces that fork or unshare can make at once; the cgroup namespace's root is where its maker is, so it comes later. */
 const TOGETHER: readonly NamespaceType[] = ["mount", "uts", "ipc", "pid", "network"];
 const ALL = Object.keys(CLONE_FLAGS) as NamespaceType[];
 

@@ -22,7 +22,7 @@ const NAMES = [
   "RLIMIT_RTTIME",
 ];
 
-/** One step a limit. Raising a hard limit needs CAP_SYS_RESOURCE of the guest itself, hence `supervised`. */
+/** The steps, one a limit. Raising a hard limit needs CAP_SYS_RESOURCE of the guest itself, hence `supervised`. */
 export function rlimitSteps(rlimits: readonly Rlimit[], supervised: boolean): Step[] {
   return rlimits.map((rlimit, index) => {
     const field = `process.rlimits[${index}]`;

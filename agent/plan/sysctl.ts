@@ -3,7 +3,7 @@ import type { Step } from "../container-init/steps.ts";
 import type { Namespaces } from "./namespaces.ts";
 import { invalid, unsupported } from "./unsupported.ts";
 
-/** Of the ipc namespace (ipc_namespaces(7)). */
+/** The sysctls of the ipc namespace (ipc_namespaces(7)). */
 const IPC = ["msgmax", "msgmnb", "msgmni", "sem", "shmall", "shmmax", "shmmni", "shm_rmid_forced"].map(
   (name) => `kernel/${name}`,
 );

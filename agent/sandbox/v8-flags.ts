@@ -13,7 +13,7 @@ const FLAGS = [
   "--no-lazy-feedback-allocation",
   // What a collection finds unused for a while would have to be compiled again.
   "--no-flush-bytecode",
-  // One vCPU: helper threads only add switches.
+  // The guest has one vCPU, where helper threads only add switches.
   "--single-threaded-gc",
   "--expose-gc",
   // No collections because little is going on: ten seconds old, each clone would work for half a second, and write to pages

@@ -17,7 +17,7 @@ static void say_list(const char *format, va_list arguments, const char *reason)
   if (length > (int)sizeof line - 2)
     length = (int)sizeof line - 2;
   line[length++] = '\n';
-  /* One write a line: the agent writes to the same console. There is nobody to tell if it fails. */
+  /* A line is one write: the agent writes to the same console. There is nobody to tell if it fails. */
   if (write(STDERR_FILENO, line, (size_t)length) < 0)
     return;
 }

@@ -1,4 +1,4 @@
-/* One line for each operation of agent/container-init/steps.ts. A code keeps its meaning for ever. */
+/* The table has a line for each operation of agent/container-init/steps.ts. A code keeps its meaning for ever. */
 #include <errno.h>
 
 #include "container-init.h"

@@ -45,7 +45,7 @@ static struct copy {
 } copies[COPIES];
 static int copy_count;
 static int listener;
-/* Of the maker's. */
+/* The descriptors of the maker that its copies keep. */
 static int kept[DESCRIPTORS], kept_count;
 static char problem[256];
 
@@ -121,7 +121,7 @@ static bool fork_qemu(const struct request *request, int connection) {
   return true;
 }
 
-/* One message: its length, or a negative number. */
+/* Receives a message; returns its length, or a negative number. */
 static ssize_t receive(int connection, void *bytes, size_t size, int fds[DESCRIPTORS], int *count) {
   union {
     char bytes[CMSG_SPACE(DESCRIPTORS * sizeof(int))];

@@ -17,7 +17,7 @@
 #include <ucontext.h>
 #include <unistd.h>
 
-/* One that QEMU blocks in none of its threads, and nothing in it raises. */
+/* The signal is one that QEMU blocks in none of its threads, and nothing in it raises. */
 enum { STOP_SIGNAL = SIGFPE };
 enum { THREADS = 512, STOP_LIMIT_S = 3, PAUSE_NS = 2 * 1000 * 1000 };
 
@@ -76,7 +76,7 @@ static void stop_here(int signal, siginfo_t *info, void *interrupted) {
   errno = error;
 }
 
-/* One line of a file in /proc/self/task/ID. */
+/* Reads a line of a file in /proc/self/task/ID. */
 static void read_line(pid_t id, const char *name, char *line, size_t size) {
   char path[64];
   snprintf(path, sizeof path, "/proc/self/task/%d/%s", id, name);

@@ -27,7 +27,7 @@ static void drop_bounding_set(const struct plan *plan) {
     if (!is_kept(plan, each) && prctl(PR_CAPBSET_DROP, each) < 0) fail("drop capabilities", NULL);
 }
 
-/* Those of another user than root are ambient: else executing the program would take them away (capabilities(7)). */
+/* The capabilities of another user than root are ambient: else executing the program would take them away (capabilities(7)). */
 static void set_capabilities(const struct plan *plan) {
   uint32_t low = (uint32_t)plan->kept, high = (uint32_t)(plan->kept >> 32);
   struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};

@@ -15,7 +15,7 @@
 static const char ROOT[] = "/proc";
 /* Directories, mount points and device nodes: all that is kept in it. */
 static const char ROOT_SIZE[] = "mode=0755,size=256k,nr_inodes=512";
-/* Of processes other than the program's own and of the kernel it shows nothing (proc(5)). */
+/* This /proc shows nothing of the kernel and of processes other than the program's own (proc(5)). */
 static const char PROCESSES_ONLY[] = "hidepid=2,subset=pid";
 
 static void within_root(char into[PATH_MAX], const char *path) {

@@ -35,7 +35,7 @@ after(() => rmSync(folder, { recursive: true }));
 function runScript(script: string, { without, ...options }: { detached?: boolean; without?: string } = {}): string {
   const source = `import * as posix from ${JSON.stringify(join(import.meta.dirname, "index.ts"))};\n${script}`;
   const words = [process.execPath, "--input-type=module", "--eval", source];
-  // Another user may not reach the program, wherever this lies.
+  // The program lies where another user may not reach it.
   if (without !== undefined) words.unshift("setpriv", `--inh-caps=-${without}`, `--bounding-set=-${without}`, "--");
   const [program = "", ...args] = words;
   const child = spawnSync(program, args, {
@@ -227,7 +227,7 @@ describe("namespaces", { skip: needsRoot }, () => {
   it("setns() returns to a namespace that was left", () => {
     const output = runScript(`
       import { openSync, readlinkSync, writeFileSync } from "node:fs";
-      // Of the thread: /proc/self is the process, whose other threads have not moved.
+      // The thread's own folder: /proc/self is the process, whose other threads have not moved.
       const name = () => readlinkSync("/proc/thread-self/ns/uts");
       const first = name();
       const fd = openSync("/proc/thread-self/ns/uts", "r");

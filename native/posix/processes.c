@@ -32,7 +32,7 @@ static void become(char *const *words, char *const *environment, const int *fds,
 static pid_t start(char *const *words, char *const *environment, const int *fds, int count, volatile int *error) {
   sigset_t all, before;
   sigfillset(&all);
-  /* None of our handlers may run in the child. */
+  /* Our handlers may not run in the child. */
   pthread_sigmask(SIG_SETMASK, &all, &before);
   pid_t pid = vfork();
   if (pid == 0) become(words, environment, fds, count, error);

@@ -85,7 +85,7 @@ static bool read_words(napi_env env, napi_value value, napi_typedarray_type want
   return true;
 }
 
-/* One rule is its action, its system call, the number of its conditions, and four words for each of those. Returns the
+/* A rule is its action, its system call, the number of its conditions, and four words for each of those. Returns the
  * number of words taken, or a negative errno. */
 static ssize_t add_rule(scmp_filter_ctx filter, const uint64_t *words, size_t length) {
   struct scmp_arg_cmp conditions[MAX_CONDITIONS];

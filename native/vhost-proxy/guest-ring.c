@@ -33,7 +33,7 @@ bool find_ring(struct guest_ring *ring, const struct guest_memory *memory) {
   return true;
 }
 
-/* Of descriptors: the ring's, or an indirect one, at an address of the guest's. */
+/* A table of descriptors: the ring's, or an indirect one, at an address of the guest's. */
 struct table {
   const struct vring_desc *ring;
   uint64_t address;

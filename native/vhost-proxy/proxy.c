@@ -26,7 +26,7 @@ static void report(void) {
   forget_problem();
 }
 
-/* One byte with two sockets; more descriptors than fit are closed by the kernel. */
+/* Receives a byte with two sockets; more descriptors than fit are closed by the kernel. */
 static bool receive_sockets(int sockets[SOCKETS]) {
   union {
     char bytes[CMSG_SPACE(SOCKETS * sizeof(int))];

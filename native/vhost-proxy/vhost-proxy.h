@@ -3,7 +3,7 @@
  * carries each request through memory of its own. README.md says who sends what.
  *
  * Everything that the guest or virtiofsd can write (rings, descriptors, indices, lengths) is read once and checked.
- * One thread does it all; a function that returns false has left the reason with refused(), or none for a hang-up.
+ * A single thread does it all; a function that returns false has left the reason with refused(), or none for a hang-up.
  */
 #pragma once
 

@@ -10,7 +10,7 @@ const { EPOLLERR, EPOLLHUP, EPOLLRDHUP, EPOLLIN, EPOLLOUT, EAGAIN, EIO, EPIPE, E
 /** Reads in a row before other work gets its turn: a fast sender must not own the event loop. */
 const READS_A_TURN = 16;
 
-// One for all streams: a read fills it at once.
+// All streams share the slab: a read fills it at once.
 const sharedSlab = new Slab(4);
 
 export interface PollStreamOptions {

@@ -1,5 +1,5 @@
 /*
- * One edge-triggered epoll descriptor for all streams, itself watched by libuv.
+ * An edge-triggered epoll descriptor for all streams, itself watched by libuv.
  *
  * libuv watches level-triggered, which does not do for a virtio-serial port: while the host side is disconnected the
  * port reports EPOLLHUP without end (port_fops_poll in drivers/char/virtio_console.c), EPOLLHUP cannot be masked, and

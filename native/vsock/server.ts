@@ -12,9 +12,9 @@ export interface VsockListenOptions {
   cid?: number;
   /** Connections the kernel keeps waiting; 128 by default. */
   backlog?: number;
-  /** Of the sockets accepted; see PollStreamOptions. */
+  /** Option of the accepted sockets; see PollStreamOptions. */
   allowHalfOpen?: boolean;
-  /** Of the sockets accepted; see PollStreamOptions. */
+  /** Option of the accepted sockets; see PollStreamOptions. */
   transientChunks?: boolean;
 }
 

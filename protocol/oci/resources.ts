@@ -14,7 +14,7 @@ export interface Resources {
   unified?: Record<string, string> | undefined;
 }
 
-/** One rule of the device allow-list; later rules win. */
+/** A rule of the device allow-list; later rules win. */
 export interface DeviceRule {
   allow: boolean;
   /** `a`: both kinds, the default. */

@@ -15,7 +15,7 @@ export function isUsable(findings: readonly Finding[]): boolean {
   return findings.every(({ status }) => status !== "failed");
 }
 
-/** One finding a line, its remedy on the next. */
+/** Each finding is a line, its remedy the next. */
 export function reportText(findings: readonly Finding[]): string {
   const width = Math.max(...findings.map(({ subject }) => subject.length)) + 2;
   const lines = findings.flatMap(({ subject, status, found, remedy }) => {

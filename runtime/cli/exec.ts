@@ -114,7 +114,7 @@ function refuseFlags({ preserveFds, processLabel, apparmor, cgroup }: ExecFlags)
   if (cgroup === undefined) return;
   if (cgroup === "")
     throw new CaissonError("CAISSON_E_USAGE", "--cgroup: it is empty; / is the container's own cgroup");
-  // Of cgroup v1, whose hierarchies have a place each.
+  // A path with controllers is of cgroup v1, whose hierarchies have a place each.
   if (/^[\w,=]+:/.test(cgroup)) refuse(`--cgroup ${cgroup}`, "the guest has cgroup v2 alone: give the path alone");
 }
 

@@ -24,7 +24,7 @@ export class Foreground implements Disposable {
     if (windowSize === undefined) return;
     const resize = () => {
       const size = windowSize();
-      // Of a terminal without a size nothing is known: process.consoleSize holds.
+      // A terminal without a size says nothing: process.consoleSize holds.
       if (size.rows === 0 && size.columns === 0) return;
       client.request("resize", { ...size, ...named(execId) }).catch(ignoreEnded);
     };

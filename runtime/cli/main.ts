@@ -19,7 +19,7 @@ export async function main(args: readonly string[]): Promise<void> {
   );
 }
 
-/** This process's part as the monitor of an exec; it ends as the process does. */
+/** Follows an exec as its monitor; this process ends as the exec's does. */
 export async function runExecMonitor(task: ExecMonitorTask): Promise<void> {
   await reporting(async () => {
     const { followExec } = await import("./exec-monitor.ts");

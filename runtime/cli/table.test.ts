@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { table } from "./table.ts";
 
-// Both taken from runc 1.1.5.
+// The two tables are runc 1.1.5's.
 test("table aligns as runc's list does", () => {
   const header = ["ID", "PID", "STATUS", "BUNDLE", "CREATED", "OWNER"];
   assert.equal(

@@ -83,7 +83,7 @@ async function makeForkServer(
 ): Promise<void> {
   if (forkServerPid(folder) !== undefined) return;
   await spawnMaker(params, { signal, limitMs });
-  // Another maker may be at it.
+  // Perhaps another maker is at work, and this one has left it to that.
   const limit = AbortSignal.any([signal, AbortSignal.timeout(limitMs)]);
   while (forkServerPid(folder) === undefined) await delay(POLL_MS, undefined, { signal: limit });
 }
@@ -128,7 +128,7 @@ async function remove({ config }: Globals, keys: readonly string[], { all, stale
   const store = templateStore(loadSettings(config));
   const found = keys.length > 0 ? [] : store.list().filter(({ condition }) => all === true || condition !== "usable");
   const missing = keys.filter((key) => !store.remove(key));
-  // One that is gone by now is no failure.
+  // A template that is gone by now is no failure.
   for (const { key } of found) store.remove(key);
   // Servers go on that are others', or have forks.
   await removeWithin(new SharedCgroup(FORK_SERVER_CGROUP), END_LIMIT_MS);

@@ -44,7 +44,7 @@ export class OwnTerminal implements Disposable {
   }
 }
 
-/** Of the session, which may have one although our streams are redirected (tty(4)). */
+/** The terminal of the session, which may have one although our streams are redirected (tty(4)). */
 function openControllingTerminal(): number {
   try {
     return openSync("/dev/tty", "r+");

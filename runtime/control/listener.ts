@@ -23,7 +23,7 @@ export class ControlListener {
       const handlers = this.#handlers();
       const join: Handlers["join"] = async (params, from) => {
         const result = await handlers.join(params, from);
-        // Another container's life hangs on it from now on.
+        // The life of another container hangs on this connection from now on.
         this.#connections.delete(from);
         return result;
       };

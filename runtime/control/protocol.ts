@@ -5,7 +5,7 @@
  *     -> {"id":1,"verb":"kill","params":{"signal":15,"all":false}}
  *     <- {"id":1,"result":{}}   or   {"id":1,"error":{"code":"CAISSON_E_STATE","message":"..."}}
  *
- * Both ends are root's on one host, yet lines are bounded, so that a mistake cannot eat the daemon's memory.
+ * The two ends are root's on one host, yet lines are bounded, so that a mistake cannot eat the daemon's memory.
  */
 import type { WireError } from "../../protocol/errors.ts";
 import type { Process, Resources, Spec } from "../../protocol/oci.ts";

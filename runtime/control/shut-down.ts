@@ -14,6 +14,6 @@ export async function shutDown(directory: string): Promise<void> {
     const gone = Promise.race([client.request("shutdown", {}).then(() => client.closed), client.closed]);
     await deadline(gone, LIMIT_MS);
   } catch {
-    // None answers: it is ending by itself, or broken.
+    // No daemon answers: it is ending by itself, or broken.
   }
 }

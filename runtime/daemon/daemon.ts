@@ -107,7 +107,7 @@ class Daemon {
     detach: async () => {
       this.#detached = true;
       if (this.#life.phase === "alive") this.#life.creation.letGo();
-      // Those of a container in another daemon's VM are taken.
+      // The streams of a container in another daemon's VM have been taken by that daemon.
       else if (this.#life.phase === "monitoring") dropStandardStreams(0, 1, 2);
       return {};
     },

@@ -8,7 +8,7 @@ import { GuestClock } from "./clock.ts";
 const FIRST_MS = 2000;
 /** Clocks of emulated guests run apart by some milliseconds in that time. */
 const EVERY_MS = 10 * 60 * 1000;
-/** Of these the best messages count. */
+/** The exchanges of one synchronisation, the best messages of which count. */
 const EXCHANGES = 6;
 const GAP_MS = 50;
 const CALL_LIMIT_MS = 5000;

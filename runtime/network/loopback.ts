@@ -51,7 +51,7 @@ const TCA_BPF = { OPS_LEN: 4, OPS: 5, NAME: 7, FLAGS: 8 } as const;
 const TCA_BPF_FLAG_ACT_DIRECT = 1;
 const TC_ACT_UNSPEC = 0xffffffff;
 const TC_ACT_SHOT = 2;
-/** Of a packet's destination in its IPv4 header. */
+/** Where the destination is in a packet's IPv4 header. */
 const DESTINATION_OFFSET = 16;
 /** A classifier's program sees the frame from its Ethernet header on. */
 const ETHERNET_BYTES = 14;

@@ -77,7 +77,7 @@ function enter(path: string | undefined, refuseHosts: boolean): void {
   }
 }
 
-/** Of the namespace that the main thread is in. */
+/** The inode of the namespace that the main thread is in. */
 export function currentNamespaceInode(): string {
   return statSync(OWN, { bigint: true }).ino.toString();
 }

@@ -11,7 +11,7 @@ export const VHOST_NET = "/dev/vhost-net";
 /** A tap by its interface. */
 export type TapLink = Pick<Tap, "index" | "name">;
 
-/** One device's tap. */
+/** The tap of a device. */
 export interface DeviceTap extends TapLink {
   /** Descriptors of this process. */
   device: NetworkDevice;

@@ -17,7 +17,7 @@ export function planConnections(socket: NetlinkSocket, links: readonly Link[]): 
   const ingress = readIngress(socket);
   return links.map(({ index, name }) => {
     const hook = ingress.get(index);
-    // One that holds nothing but a filter of ours is what a sandbox left that was killed.
+    // A hook that holds nothing but a filter of ours was left by a sandbox that was killed.
     const ownsIngress = hook === undefined || (hook.kind === "ingress" && isAllOurs(socket, index));
     return { index, name, ownsIngress };
   });

@@ -1,6 +1,6 @@
 /**
  * The requests that connect an interface with a tap: whatever comes in at one goes out at the other (tc-u32(8), tc-mirred(8)).
- * Both are in every distribution's kernel, which cannot be said of matchall and flower.
+ * The two are in every distribution's kernel, which cannot be said of matchall and flower.
  */
 import type { NetlinkSocket } from "../../native/posix/netlink.ts";
 import { type Attribute, bytesOf, nested, parseAttributes, text, textOf } from "./attributes.ts";
@@ -22,9 +22,9 @@ const INGRESS_HANDLE = 0xffff0000;
 const TC_H_INGRESS = 0xfffffff1;
 export const INGRESS_FILTERS = 0xfffffff2;
 const ETH_P_ALL = 3;
-/** Of our filter. Ours alone: by it we know it again, after a crash too. */
+/** The priority of our filter, and of no other: by it we know the filter again, after a crash too. */
 const PRIORITY = 0xca15;
-/** Of those that come before it (loopback.ts). */
+/** The priority of the filters that come before it (loopback.ts). */
 export const EARLIER_PRIORITY = 0xca14;
 export const TCA_U32 = { SEL: 5, ACT: 7 } as const;
 export const TC_U32_TERMINAL = 1;

@@ -96,7 +96,7 @@ export function isLinkLocal({ header }: Entry): boolean {
   return header.readUInt8(0) === AF_INET6 && header.readUInt8(3) === RT_SCOPE_LINK;
 }
 
-/** Those that somebody configured. The kernel's own come with the addresses, a router's by its advertisements. */
+/** The routes that somebody configured. The kernel's own come with the addresses, a router's by its advertisements. */
 export function guestRoutes(routes: readonly Entry[], guestIndex: ThroughIndex): Request[] {
   // A gateway must be reachable when its route is added.
   const last = ({ attributes }: Entry) =>

@@ -7,7 +7,7 @@ import { closeDeviceTap, type DeviceTap, openDeviceTap, type TapLink } from "./t
 /** The taps of a VM's network devices, by the devices' numbers. */
 export class VmTaps {
   readonly #taps: TapLink[] = [];
-  /** Those that QEMU is to be started with. */
+  /** The taps that QEMU is to be started with. */
   readonly #opened: DeviceTap[] = [];
 
   get count(): number {
@@ -23,7 +23,7 @@ export class VmTaps {
     return this.#taps.map(({ index }) => index);
   }
 
-  /** One more, before the VM starts. Throws as openDeviceTap. */
+  /** Opens one more tap, before the VM starts. Throws as openDeviceTap. */
   add(isTemporary: boolean): void {
     const tap = openDeviceTap(isTemporary);
     this.#taps.push(tap);

@@ -4,7 +4,7 @@ import type { Mount, Spec } from "../../protocol/oci.ts";
 import { isBindMount } from "./checks/mounts.ts";
 
 const MODULES = "/usr/lib/modules";
-/** Of a bind mount of the host's modules while it is no mount of a path of the host. */
+/** The type of a bind mount of the host's modules while the mount is set aside. */
 const TYPE = "caisson-modules";
 
 /** `-v /lib/modules:/lib/modules`, as programs that load modules ask for, means the running kernel's. */

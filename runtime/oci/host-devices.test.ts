@@ -12,7 +12,7 @@ const RANDOM: Device = { path: "/dev/r", type: "u", major: 1, minor: 8 };
 const DENY: DeviceRule = { allow: false, access: "rwm" };
 const ALLOW: DeviceRule = { allow: true, access: "rwm" };
 
-/** Of a host that has whatever there may be. */
+/** A host that has every device. */
 const ALL = () => true;
 
 function config(devices: Device[], rules: DeviceRule[] = [DENY]): Spec {

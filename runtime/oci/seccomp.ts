@@ -19,7 +19,7 @@ const TREE_FROM = 32;
 const BY_ORDER = 1;
 const BINARY_TREE = 2;
 
-/** One call of one entry of `syscalls`. */
+/** A call that an entry of `syscalls` names. */
 interface Rule {
   field: string;
   action: number;

@@ -43,7 +43,7 @@ const CHECKS: readonly Check[] = [
  */
 export function validateConfig(document: unknown, source: string): Spec {
   const version = versionOf(document);
-  // Another major version gives other fields other meanings, so nothing else is worth saying about it.
+  // A different major version gives other fields other meanings, so nothing else is worth saying about it.
   const wrongVersion = version === undefined ? undefined : versionProblem(version);
   if (wrongVersion !== undefined) throw invalidConfig(source, [wrongVersion]);
   const config = structured<Spec>(document, "config", source);

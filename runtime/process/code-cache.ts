@@ -27,7 +27,7 @@ export function loadCompiled(path: string): unknown {
   return module.exports;
 }
 
-/** Of what another version of Node.js has compiled V8 takes nothing. */
+/** The compiled form, if there is one; V8 takes nothing that another version of Node.js has compiled. */
 function readIfThere(path: string): Buffer | undefined {
   try {
     return readFileSync(path);

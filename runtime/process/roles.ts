@@ -5,9 +5,9 @@ export const SHIM_NAME = "containerd-shim-caisson-v2";
 
 /** What the program starts itself as (spawn-self.ts); the role's parameters follow as JSON. */
 export const ROLES = [
-  /** One sandbox, for the CLI's verbs (daemon/daemon.ts). */
+  /** The daemon of a sandbox, for the CLI's verbs (daemon/daemon.ts). */
   "sandbox-daemon",
-  /** A pod, for containerd or CRI-O (shim/daemon.ts). */
+  /** The daemon of a pod, for containerd or CRI-O (shim/daemon.ts). */
   "shim-daemon",
   /** What stands on the host for a detached exec (cli/exec-monitor.ts). */
   "exec-monitor",

@@ -49,7 +49,7 @@ export interface ContainerBundle {
   sharedMemoryBytes?: number;
 }
 
-/** One microVM with its agent, and the containers in it. Needs a private mount namespace (storage/share.ts). */
+/** A microVM with its agent, and the containers in it. Needs a private mount namespace (storage/share.ts). */
 export class Guest implements GuestVm {
   readonly id: string;
   readonly share: Share;

@@ -21,7 +21,7 @@ interface Killable {
   init: { over: Promise<unknown> };
 }
 
-/** Those of one container over its life. */
+/** The host's hooks of a container over its life. */
 export class HostHooks {
   readonly #hooks: Hooks;
   readonly #container: Pick<State, "id" | "bundle" | "annotations">;
@@ -150,7 +150,7 @@ async function run(name: HostHookName, index: number, hook: Hook, state: State, 
     }),
   );
   const output = Promise.all([child.stdout, child.stderr].map(tailOf));
-  // One that does not read its state, and one that closes its output, are no failures.
+  // A hook that does not read its state, or closes its output, has not failed.
   child.stdin.on("error", () => {});
   child.stdin.end(JSON.stringify(state));
   const late = AbortSignal.timeout(Math.min(timeout ?? MAX_SECONDS, MAX_SECONDS) * 1000);

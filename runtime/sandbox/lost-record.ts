@@ -73,7 +73,7 @@ function cgroupFoldersOf(processes: readonly ProcessIdentity[]): string[] {
   return [...new Set(paths)].flatMap((path) => mounts.map(({ directory }) => join(directory, path)));
 }
 
-/** One line a hierarchy: `0::/system.slice/x.scope` (cgroups(7)). */
+/** The text has a line for each hierarchy: `0::/system.slice/x.scope` (cgroups(7)). */
 function cgroupPathsOf(pid: number | "self"): string[] {
   const lines = readOptional(`/proc/${pid}/cgroup`).split("\n");
   return lines.map((line) => line.split(":").slice(2).join(":")).filter((path) => path !== "");

@@ -15,7 +15,7 @@ export class PlaceholderProcess {
     this.#child.stdin?.on("error", () => {});
   }
 
-  /** This process's own when no other could be started. */
+  /** The pid of this process when no other could be started. */
   get pid(): number {
     return this.#child.pid ?? process.pid;
   }

@@ -14,7 +14,7 @@ export type Placement =
   | { kind: "own" }
   /** A new one, which others will join and need longer than this container. */
   | { kind: "pod" }
-  /** That of the container with this id, whose namespaces it names. */
+  /** The VM of the container with this id, whose namespaces it names. */
   | { kind: "with"; id: string };
 
 export interface PlacedBundle extends Bundle {
@@ -80,7 +80,7 @@ function namespaceAt(path: string): string | undefined {
   }
 }
 
-/** Of a document that may not be valid. */
+/** The path of the network namespace that a document names, which may not be valid. */
 function networkPathOf(document: Spec | null): string | undefined {
   const namespaces: unknown = document?.linux?.namespaces;
   if (!Array.isArray(namespaces)) return undefined;

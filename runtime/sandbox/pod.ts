@@ -55,7 +55,7 @@ interface Member {
   bundle: Bundle;
   rootfs: readonly RootfsMount[];
   hooks: HostHooks;
-  /** Of those that are not the pod's own container, which this process stands for. */
+  /** Stands for the container on the host, unless it is the pod's own, which this process stands for. */
   placeholder: PlaceholderProcess | undefined;
 }
 
@@ -66,7 +66,7 @@ interface Member {
 export class Pod {
   readonly #options: PodOptions;
   readonly #members = new Map<string, Member>();
-  /** Those being created, which have no Container yet. */
+  /** The ids of containers that are being created and have no Container yet. */
   readonly #creating = new Set<string>();
   readonly #bound = new BoundNamespaces();
   readonly #abort = new AbortController();
@@ -181,7 +181,7 @@ export class Pod {
   async #end(): Promise<void> {
     this.#abort.abort(new CaissonError("CAISSON_E_STATE", `the sandbox ${this.#options.id} is being ended`));
     const sandbox = await this.#sandbox?.catch(() => undefined);
-    // They are in the sandbox's cgroup, and stand for nobody any more.
+    // The placeholders are in the sandbox's cgroup, and stand for nobody any more.
     for (const { placeholder } of this.#members.values()) placeholder?.end();
     await sandbox?.end();
   }
@@ -252,7 +252,7 @@ export class Pod {
   }
 }
 
-/** Of a pod, whose own container has limits of its own, not the pod's: those of its cgroup are its engine's affair. */
+/** Whether the container is a pod's, whose own container has limits of its own; the cgroup's limits are the engine's affair. */
 function isPods({ annotations }: Spec): boolean {
   return podOf(annotations) !== undefined;
 }

@@ -20,13 +20,13 @@ const CGROUP_LIMIT_MS = 500;
 
 export interface SandboxOptions {
   id: string;
-  /** Of the first container, whose network namespace the VM gets. */
+  /** The configuration of the first container, whose network namespace the VM gets. */
   config: Spec;
   settings: Settings;
   size: SandboxSize;
   /** Path of its cgroup below every hierarchy's root. */
   cgroup: string;
-  /** Of a container whose own the VM is: what of it the host carries out. */
+  /** The resources that the host carries out of a container whose own the VM is. */
   limits?: Resources | undefined;
   /** Mount point of what the guest sees, and the file for the last part of its serial console. */
   share: string;

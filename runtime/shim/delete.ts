@@ -50,7 +50,7 @@ async function removeTask(socket: string, id: string): Promise<void> {
   await call("Shutdown", ShutdownRequest.encode({ id, now: false }).finish());
 }
 
-/** Of a bundle that may be half removed. */
+/** The group of a bundle that may be half removed. */
 function bundleGroup(bundle: string): string | undefined {
   try {
     return groupOf(bundle);

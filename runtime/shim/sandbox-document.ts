@@ -63,7 +63,7 @@ export function sandboxDocument({ id, netns, config, spec, annotations }: Sandbo
   };
 }
 
-/** Of a client's own configuration what is the sandbox's, and nothing of a program. */
+/** The sandbox's part of a client's own configuration, with nothing of a program. */
 function withoutProgram(spec: Spec, netns: string, annotations: Readonly<Record<string, string>>): Spec {
   const { seccomp: _filter, maskedPaths: _masked, readonlyPaths: _readonly, ...linux } = spec.linux ?? {};
   const given = Array.isArray(linux.namespaces) ? linux.namespaces : [];

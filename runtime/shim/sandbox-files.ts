@@ -7,7 +7,7 @@ import { stringifyJson } from "../../protocol/json.ts";
 import type { Mount, Spec } from "../../protocol/oci.ts";
 import { PAUSE, resolverText } from "./sandbox-document.ts";
 
-/** Of a pod's /dev/shm, as containerd has it. */
+/** The options of a pod's /dev/shm, as containerd has it. */
 const SHARED_MEMORY = "mode=1777,size=65536k";
 
 /**

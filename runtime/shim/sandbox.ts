@@ -178,7 +178,7 @@ function wrongState(phase: Exclude<Phase, { name: "none" }>, verb: string): Cais
   return new CaissonError("CAISSON_E_STATE", `sandbox ${phase.id} cannot be ${verb}: it is ${phase.name}`);
 }
 
-/** Of CRI's own type, under whatever prefix. @throws CaissonError CAISSON_E_USAGE for another one. */
+/** The options as CRI's own type, under whatever prefix. @throws CaissonError CAISSON_E_USAGE for another type. */
 function podConfig(options: Any | undefined): PodSandboxConfig | undefined {
   if (options === undefined || options.typeUrl === "") return undefined;
   if (/(^|[./])PodSandboxConfig$/.test(options.typeUrl)) return PodSandboxConfig.decode(options.value);

@@ -70,7 +70,7 @@ async function ensureDaemon(socket: string, key: string, params: ShimDaemonParam
   while (!(await answers(socket))) {
     const answer = await spawnDaemon(params);
     if (answer === "ready") return;
-    // Another has it: a daemon that is just starting, or one that is dead.
+    // The pod is another daemon's, which is just starting or dead.
     const state = stateOf(key);
     if (state === undefined || performance.now() > end) {
       throw new CaissonError("CAISSON_E_HOST", `the pod's daemon could not be started: ${answer}`);
@@ -80,7 +80,7 @@ async function ensureDaemon(socket: string, key: string, params: ShimDaemonParam
   }
 }
 
-/** Of a pod's daemon, or as much as is left of a damaged record; undefined when there is none. */
+/** The record of a pod's daemon, or as much as is left of a damaged one; undefined when there is none. */
 export function stateOf(key: string): StateRecord | undefined {
   try {
     return readState(SHIM_ROOT, key);

@@ -186,7 +186,7 @@ export class Tasks {
     return { stats: packAny("io.containerd.cgroups.v2.Metrics", Metrics, toMetrics(stats)) };
   }
 
-  /** Of all of them together, and of what stands for their sandbox. */
+  /** The metrics of all tasks together, and of the container that stands for their sandbox. */
   async measure(): Promise<Metrics> {
     const containers = [
       this.#options.sandbox.container,

@@ -3,7 +3,7 @@ import { CaissonError } from "../../protocol/errors.ts";
 import { type ContainerStatus, type Hook, OCI_VERSION, type State } from "../../protocol/oci.ts";
 import type { ProcessIdentity } from "./process-identity.ts";
 
-/** Of the record's own form. A runtime refuses records of a form that it does not know. */
+/** The version of the record's form. A runtime refuses records of a form that it does not know. */
 const FORMAT = 1;
 
 /** Interfaces of a network namespace that were connected with a VM. */
@@ -23,7 +23,7 @@ export interface ConnectedInterface {
   ownsIngress: boolean;
 }
 
-/** One folder of a sandbox's cgroup on the host. */
+/** A folder of a sandbox's cgroup on the host. */
 export interface CgroupFolder {
   /** Absolute. */
   path: string;

@@ -11,7 +11,7 @@ export interface BindOptions {
   readOnly: boolean;
   /** Whom the files belong to, when that is not whom the file system says. */
   idMap?: IdMap | undefined;
-  /** Of the configuration. */
+  /** The field of the configuration that asks for the mount. */
   field: string;
 }
 

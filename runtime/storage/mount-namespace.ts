@@ -57,7 +57,7 @@ export function inOwnMountNamespace<T>(run: () => T): T {
 export function dropMounts(kept: readonly string[]): void {
   const others = () => mountsBelow("").filter((path) => !kept.includes(path));
   let before: number;
-  // One may lie below another one, over its mount point: it is found once that one has gone.
+  // A mount may lie below another, over its mount point: it is found once the other has gone.
   do {
     before = others().length;
     for (const path of others()) {

@@ -8,7 +8,7 @@ import type { IdMap } from "./id-map.ts";
 import { takeIdMap, withMappedLowers } from "./mapped-mounts.ts";
 import { compactOverlay, LONGEST_DATA, mountArguments } from "./mount-options.ts";
 
-/** One of the mounts that make a root file system, as a snapshotter names them. */
+/** A mount of those that make a root file system, as a snapshotter names them. */
 export interface RootfsMount {
   /** File system type, or "bind". */
   type: string;

@@ -35,7 +35,7 @@ export class Share {
   /** The folders of the containers, by their ids. The guest remembers a name for a while, so none is used twice. */
   readonly #folders = new Map<string, string>();
   #count = 0;
-  /** Of each container, by its id. */
+  /** What engines see of each container's mounts, by the container's id. */
   readonly #shown = new Map<string, Shown[]>();
   readonly #live = new Map<string, LiveSources>();
   #open = true;
@@ -48,7 +48,7 @@ export class Share {
     for (const path of [directory, this.served]) mkdirSync(path, { recursive: true, mode: 0o700 });
     mount("caisson-share", directory, "tmpfs", constants.MS_NOSUID | constants.MS_NODEV, SHARE_TMPFS);
     mount(null, directory, null, constants.MS_SHARED, null);
-    // Both are of one peer group: what is mounted in the one is mounted in the other, and in virtiofsd's copy of it.
+    // The two mounts are of one peer group: what is mounted in the one is mounted in the other, and in virtiofsd's copy of it.
     bind(directory, this.served, { recursive: false, readOnly: true, field: "share" });
   }
 

@@ -26,7 +26,7 @@ function reason({ errno, message }: SystemError): string {
   return getSystemErrorMessage(-Math.abs(errno));
 }
 
-/** One line without the code: what explainError() tells, and what to do. */
+/** A single line without the code: what explainError() tells, and what to do. */
 export function formatError(error: unknown): string {
   const text = explainError(error);
   const remedy = findRemedy(error);
@@ -34,7 +34,7 @@ export function formatError(error: unknown): string {
 }
 
 /**
- * One line: what failed and what caused it. Causes that the message already tells are left out; an AggregateError's
+ * A single line: what failed and what caused it. Causes that the message already tells are left out; an AggregateError's
  * errors follow each other.
  */
 export function explainError(error: unknown): string {

@@ -63,8 +63,8 @@ export function launch(
       memory: memoryOf(clone?.memoryFd, templateMemoryFd, inheritance),
       networks: spec.networks.map(({ tapFd, vhostFd }) => ({
         tapFd: inheritance.lend(tapFd),
-        // None where the VM may be forked: the guest agrees on its features with one back end, and meets it again in each copy.
-        // One of its own: the first process that uses it owns it for good, and a boot may be tried twice (VHOST_SET_OWNER).
+        // A VM that may be forked has none: the guest agrees on its features with one back end, and meets it again in each copy.
+        // A VM has a descriptor of its own: the first process that uses one owns it for good, and a boot may be tried twice (VHOST_SET_OWNER).
         ...(vhostFd === undefined || canFork(spec) ? {} : { vhostFd: inheritance.give(reopen(vhostFd, "r+")) }),
       })),
     };

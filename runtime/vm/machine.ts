@@ -6,9 +6,9 @@ import type { MachineType, Trace } from "./spec.ts";
 
 /** A VM that runs, or did. */
 export interface Machine {
-  /** Of QEMU, for its cgroup. */
+  /** The pid of QEMU, for its cgroup. */
   readonly pid: number;
-  /** Of all processes that it consists of. */
+  /** The pids of all processes that the VM consists of. */
   pids(): number[];
   readonly machine: MachineType;
   /** The one connection to the agent. The guest may not have answered on it yet. */

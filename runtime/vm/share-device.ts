@@ -9,7 +9,7 @@ import { type ExecuteOptions, type QmpClient, QmpError } from "./qmp.ts";
 import type { ShareLink } from "./share-link.ts";
 import { HOTPLUG_ID, type MachineType, SHARE_TAG } from "./spec.ts";
 
-/** Of the device, of its character device, and of the descriptor until the character device has it. */
+/** The name of the device, of its character device, and of the descriptor until the character device has it. */
 const ID = "share";
 /** The slot that the guest's ACPI table names (guest-image/slot-table.ts). */
 const SLOT = "virtio-mmio-bus.1";

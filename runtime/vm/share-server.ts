@@ -1,6 +1,6 @@
 /** The process that serves the shared directory to one VM (runtime/storage/virtiofsd). */
 export interface ShareServer {
-  /** Of the process and of what it has forked, for their cgroup. */
+  /** The pids of the server and of what it has forked, for their cgroup. */
   pids(): number[];
   /** Its vhost-user connection; whoever uses it takes it over and closes it. */
   readonly connection: number;

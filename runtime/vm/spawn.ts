@@ -40,7 +40,7 @@ export interface QemuEnd {
 export interface QemuStart {
   qemu: Qemu;
   argv: readonly string[];
-  /** Of these users it is one that no other process is. */
+  /** The users, of which QEMU is one that no other process is. */
   users: UidRange;
   /** Files besides QEMU's own that it reads, and devices that it opens, by their absolute paths. */
   files: readonly string[];

@@ -21,7 +21,7 @@ export function initialMac(index: number): string {
   return `02:ca:15:00:${[index >> 8, index & 0xff].map((byte) => byte.toString(16).padStart(2, "0")).join(":")}`;
 }
 
-/** One VM. What a template is keyed by is all of it but the last group. */
+/** A VM. A template is keyed by all of it but the last group. */
 export interface VmSpec {
   qemu: Qemu;
   machine: MachineType;
@@ -41,7 +41,7 @@ export interface VmSpec {
   tscKhz?: number;
 
   networks: readonly NetworkDevice[];
-  /** Of these users each QEMU is another one. */
+  /** The users, of which each QEMU is another one. */
   users: UidRange;
   /** The guest's serial console is kept here, its last part only (bounded). */
   consoleLog: string;

@@ -22,7 +22,7 @@ export async function tscKhz(directory: string | undefined): Promise<number> {
   return khz;
 }
 
-/** Both clocks at one moment: of several readings, the one in which least time passed between them. */
+/** The two clocks at one moment: of several readings, the one in which least time passed between them. */
 function readBoth(): { tsc: bigint; ns: bigint } {
   let best = { tsc: 0n, ns: 0n };
   let least: bigint | undefined;

@@ -18,7 +18,7 @@ void make_fuzz_ram(void);
 /* A ring of some size with chains, some of which are broken. */
 void fill_ring(struct guest_ring *ring);
 void make_available(void);
-/* One change, as a guest on another processor makes it. */
+/* Makes a change, as a guest on another processor would. */
 void change_something(void);
 void remember_ram(void);
 /* Whether nothing has changed since but the used ring, and what these requests offer. */

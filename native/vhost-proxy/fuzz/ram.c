@@ -74,7 +74,7 @@ void fill_ring(struct guest_ring *ring) {
     for (uint32_t each = first; each < first + count; each++) fuzz_ring.desc[each].next += (uint16_t)first;
   }
   if (one_in(2)) {
-    /* One of the chains is elsewhere; 40 descriptors are in the second region, or across its beginning. */
+    /* The chain is elsewhere in one case of several; 40 descriptors are in the second region, or across its beginning. */
     uint32_t count = 1 + below(40), at = one_in(4) ? FUZZ_REGION - 16 * below(count) : FUZZ_REGION + 16 * below(FUZZ_REGION / 16 - 40);
     struct vring_desc table[40];
     fill_table(table, count);

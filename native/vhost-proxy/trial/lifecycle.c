@@ -26,7 +26,7 @@ static void stops_and_goes_on(void) {
   expect(said()[0] == '\0');
 }
 
-/* One request has been read from the ring then, and waits for memory. */
+/* The proxy has read a request from the ring then, which waits for memory. */
 static void stops_when_full(void) {
   begin(HOLD);
   fill(FAR, 256 * PAGE, 5);

@@ -11,7 +11,7 @@
 void unexpected(const char *file, int line, const char *condition) __attribute__((noreturn));
 /* The line that the proxy says on the control socket, without "error " and line feed; "" when it says nothing. */
 const char *said(void);
-/* Both neighbours with sockets between them and the proxy. */
+/* Attaches both neighbours, with sockets between them and the proxy. */
 void attach(void);
 void detach(void);
 /* Whether the other side hangs up within a second. */

@@ -22,7 +22,7 @@ export interface Roles {
 }
 
 export interface Description {
-  /** Of the server. */
+  /** The pid of the server. */
   pid: number;
   roles: Roles;
 }
@@ -32,7 +32,7 @@ const END = -1;
 
 /** A connection to the fork server of a template; whoever does not ask it for a copy disposes of it. */
 export class ForkServer implements Disposable {
-  /** Of the server. */
+  /** The pid of the server. */
   readonly pid: number;
   readonly roles: Roles;
   #connection: number | undefined;

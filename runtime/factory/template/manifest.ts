@@ -4,7 +4,7 @@ import { pipeline } from "node:stream/promises";
 import { readBounded, SMALL_FILE } from "../../text/bounded-read.ts";
 import type { TemplateInputs } from "./key.ts";
 
-/** One of a template's files: its size, and its identity since it was finished. A mapping changes neither, all else does. */
+/** What a file of a template was when it was finished: its size, and its identity since it was finished. A mapping changes neither, all else does. */
 export interface FileSeal {
   size: number;
   inode: string;

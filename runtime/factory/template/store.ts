@@ -12,7 +12,7 @@ import { contentHolds, type Manifest, readManifest, sealHolds } from "./manifest
 import { bytesToFree, makePrivateFolder, templateBytes } from "./space.ts";
 import { MANIFEST_FILE, MEMORY_FILE, openTemplate, STATE_FILE, type Template } from "./template.ts";
 
-/** Of the tmpfs; the rest is the host's own, and what clones write to (their pages are charged elsewhere). */
+/** The part of the tmpfs that templates may take; the rest is the host's own, and what clones write to (their pages are charged elsewhere). */
 const DEFAULT_SHARE = 0.5;
 const UNUSED_MS = 7 * 24 * 3600 * 1000;
 const LOCK_RETRY_MS = 25;

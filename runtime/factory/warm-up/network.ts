@@ -10,7 +10,7 @@ const ARPHRD_ETHER = 1;
 const AF_INET = 2;
 const RTM_DELADDR = 21;
 const PREFIX = 24;
-/** Of TEST-NET-1 (RFC 5737). */
+/** Addresses of TEST-NET-1 (RFC 5737). */
 const ADDRESS = Buffer.of(192, 0, 2, 2);
 const GATEWAY = Buffer.of(192, 0, 2, 1);
 const IFA_LOCAL = 2;

@@ -7,7 +7,7 @@ import type * as agent from "../../../protocol/generated/agent.ts";
 /** PID_MAX_LIMIT of 64-bit kernels (include/linux/threads.h). */
 const MOST_PID = 2 ** 22;
 const MOST_SIGNAL = 64;
-/** Of a time in nanoseconds since the epoch: the year 2262. */
+/** The latest time in nanoseconds since the epoch: the year 2262. */
 const MOST_NS = 2n ** 63n - 1n;
 const MAC_LENGTH = 6;
 /** Names of memory.stat's and memory.events' keys, and of huge page sizes (cgroup-v2.rst). */

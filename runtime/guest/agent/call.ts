@@ -15,7 +15,7 @@ const LIMITS: Readonly<Record<string, number>> = {
 };
 
 /**
- * One RPC on an HTTP/2 session: grpc-js's inner Call over a session that we were given instead of one it dialled
+ * An RPC on an HTTP/2 session: grpc-js's inner Call over a session that we were given instead of one it dialled
  * (gRPC over HTTP/2, "Requests" and "Responses"). Reads one message for each startRead: that is the flow control.
  */
 export class Http2Call implements Call {

@@ -4,7 +4,7 @@ import { LONGEST_MESSAGE } from "../../../protocol/guest-contract.ts";
 
 const PREFIX = 5;
 
-/** One message as it goes on the wire. */
+/** A message as it goes on the wire. */
 export function encodeFrame(message: Uint8Array): Buffer {
   const frame = Buffer.allocUnsafe(PREFIX + message.length);
   frame.writeUInt8(0, 0);

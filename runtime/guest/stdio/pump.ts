@@ -15,7 +15,7 @@ export interface ProcessIo {
   stdin: Readable | undefined;
   stdout: Writable | undefined;
   stderr: Writable | undefined;
-  /** Of a process with a terminal, `stdin` where that is one of the host's: its hang-up and its line ends are passed on. */
+  /** The terminal that `stdin` is, for a process that has one: its hang-up and its line ends are passed on. */
   terminal?: PollStream | undefined;
 }
 

@@ -11,7 +11,7 @@ export interface Problem {
 const MOST_LISTED = 10;
 
 /**
- * One CAISSON_E_CONFIG_INVALID with every problem of `document` (a path, or what it is); its `field` is the first
+ * The CAISSON_E_CONFIG_INVALID that tells every problem of `document` (a path, or what it is); its `field` is the first
  * problem's.
  */
 export function invalidConfig(document: string, problems: readonly Problem[]): CaissonError {

@@ -93,7 +93,7 @@ export function joinScope(path: string, busctl = "busctl", own = "/proc/self/cgr
   }
 }
 
-/** One line a hierarchy: `0::/system.slice/x.scope` (cgroups(7)). */
+/** The text has a line for each hierarchy: `0::/system.slice/x.scope` (cgroups(7)). */
 function isIn(path: string, own: string): boolean {
   return readFileSync(own, "utf8")
     .split("\n")

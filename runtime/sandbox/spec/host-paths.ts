@@ -27,7 +27,7 @@ export interface HostPaths {
   /** The directory of the root file system; the engine has mounted it (`ownRootfs` is false), or we have. */
   rootfs: string;
   ownRootfs: boolean;
-  /** Of the bundle. */
+  /** The bundle's directory. */
   directory: string;
 }
 

@@ -32,7 +32,7 @@ export function podNamespaces(
 
 /** What CRI-O writes into the annotations of every container that it makes. */
 const CRIO_CONTAINER = "io.kubernetes.cri-o.ContainerType";
-/** Of those that it binds; the network's is the VM's own. */
+/** The types of the namespaces that CRI-O binds; the network's is the VM's own. */
 const BOUND: ReadonlySet<NamespaceType> = new Set(["ipc", "uts", "user"]);
 
 /** Whether CRI-O has made this configuration. */

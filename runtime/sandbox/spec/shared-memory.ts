@@ -4,7 +4,7 @@ import { GUEST_SHARED_MEMORY } from "../../../protocol/guest-contract.ts";
 import type { Mount, Spec } from "../../../protocol/oci.ts";
 import { isBindMount, isIdMapOption } from "../../oci/checks/mounts.ts";
 
-/** Of a mount that has been taken from the host's file system and is not yet the guest's; its source is the memory's name. */
+/** The type of a mount that has been set aside and is not yet the guest's; its source is the memory's name. */
 const TYPE = "caisson-shm";
 /** statfs(2), f_type */
 const TMPFS = 0x01021994;

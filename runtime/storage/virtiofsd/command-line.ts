@@ -1,6 +1,6 @@
 import type { Flavour } from "./find.ts";
 
-/** Of open files: it keeps one for each that the guest remembers. It has ours, which Node has raised as far as it may. */
+/** The limit on open files: virtiofsd keeps one open for each that the guest remembers. Ours holds, which Node has raised as far as it may. */
 const KEEP_LIMIT = "--rlimit-nofile=0";
 
 /**

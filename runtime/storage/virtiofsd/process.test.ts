@@ -30,7 +30,7 @@ test("startVirtiofsd tells who is killed, with what it has forked", async () => 
   await server.kill();
   await server.kill();
   assert.equal(await server.ended, "was killed by SIGKILL");
-  // They have closed all they had; the kernel takes a moment more.
+  // The processes have closed all they had; the kernel takes a moment more.
   while (pids.some(isRunning)) await new Promise(setImmediate);
   closeSync(server.connection);
 });

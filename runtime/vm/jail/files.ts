@@ -22,7 +22,7 @@ export async function jailFiles(path: string): Promise<string[]> {
   return [...new Set(all)].filter((each) => existsSync(each));
 }
 
-/** Of a line of what the dynamic linker prints about a program: `libc.so.6 => /lib/libc.so.6 (0x...)`. */
+/** The path in a line that the dynamic linker prints about a program: `libc.so.6 => /lib/libc.so.6 (0x...)`. */
 export function libraryPath(line: string): string[] {
   const path = /(?:^|=>)\s*(\/.*) \(0x[0-9a-f]+\)$/.exec(line.trim())?.[1];
   return path === undefined ? [] : [path];
@@ -32,7 +32,7 @@ function realpath(path: string): string {
   return existsSync(path) ? realpathSync(path) : path;
 }
 
-/** None of a program that does not run; why it does not is told by the question for its version. */
+/** The lines that a program prints; none when it does not run, whose reason the question for its version tells. */
 async function linesOf(path: string, words: readonly string[], env: Record<string, string> = {}): Promise<string[]> {
   const { execa } = await import("execa");
   const { stdout } = await execa(path, words, {

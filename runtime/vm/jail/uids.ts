@@ -2,7 +2,7 @@ import { closeSync, ftruncateSync, mkdirSync, openSync, readFileSync, writeSync 
 import { lockByte } from "../../../native/posix/index.ts";
 import { CaissonError } from "../../../protocol/errors.ts";
 
-/** Of the whole host, whatever the folders of its templates and states: users are the host's. */
+/** The folder of the whole host, wherever templates and states are kept: users are the host's. */
 const DIRECTORY = "/run/caisson-vm";
 const FILE = "uids";
 

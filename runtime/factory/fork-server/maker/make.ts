@@ -43,7 +43,7 @@ const FORK_SERVERS = 3;
 export async function makeForkServer(params: ForkServerParams): Promise<never> {
   log.level = "error";
   endInWords({ exitCode: 1, tell: (sentence) => writeSync(STARTER_FD, sentence) });
-  // Of whoever happens to need it first.
+  // The priority would be that of whoever happens to need the fork server first.
   setPriority(0);
   enterPrivateMountNamespace();
   const starter = new Socket({ fd: STARTER_FD });
@@ -80,7 +80,7 @@ async function make({ settings, size, devices }: ForkServerParams): Promise<void
   }
   const folder = mkdtempSync(join(template.folder, OWN_FOLDER));
   try {
-    // One that cannot be asked any more would stay.
+    // A fork server that cannot be asked any more would stay.
     templates.endForkServer(template.key);
     const others = templates.list().filter(({ forkServer }) => forkServer !== undefined);
     for (const { key } of others.slice(0, -FORK_SERVERS)) templates.endForkServer(key);

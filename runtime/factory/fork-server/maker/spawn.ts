@@ -9,7 +9,7 @@ import { spawnSelf } from "../../../process/spawn-self.ts";
 import { SharedCgroup } from "../../../sandbox/cgroup/cgroup.ts";
 import { inCallersMountNamespace } from "../../../storage/mount-namespace.ts";
 
-/** Of the fork servers, and of the processes that make them. */
+/** The cgroup of the fork servers, and of the processes that make them. */
 export const FORK_SERVER_CGROUP = "/caisson-fork-server";
 
 /** What the VMs that it is for are made of. */
