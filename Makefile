@@ -61,7 +61,7 @@ $(VALIDATOR): scripts/validator.ts $(wildcard runtime/oci/schema/*.ts) $(OUT)/.n
 sources = $(shell find $(1) -name '*.ts' ! -name '*.test.ts' ! -path '*/generated/*' 2>/dev/null)
 
 bundle: $(OUT)/caisson.cjs $(OUT)/agent.cjs ## bundle the host's and the guest's program
-# Its compiled form is made by running the program, which loads the addons.
+# The program's compiled form is made by running it, which loads the addons.
 $(OUT)/caisson.cjs: scripts/bundle.ts scripts/compile.sh protocol/generated/agent.ts protocol/generated/containerd/task.ts $(VALIDATOR) $(call sources,protocol native runtime) | $(OUT)/native/posix.node $(OUT)/native/vsock.node
 	@scripts/step.sh "bundle the host program" $(NODE) scripts/bundle.ts caisson
 	@scripts/step.sh "have V8 compile the host program" scripts/compile.sh $(NODE) $(OUT)

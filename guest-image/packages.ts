@@ -32,7 +32,7 @@ function fetch(packages: LockedPackage[]): void {
   try {
     const target = ({ name }: LockedPackage) => resolve(folder, name);
     const wanted = packages.flatMap((each) => [`${mirror}/${each.path}`, target(each), `SHA256:${each.sha256}`]);
-    // As root apt would fetch as user _apt, who cannot write here.
+    // apt that runs as root fetches as user _apt, who cannot write here.
     const options = ["-o", "APT::Sandbox::User=root", "-o", "Acquire::Retries=2"];
     try {
       run(APT_HELPER, [...options, "download-file", ...wanted], { stdio: ["ignore", "ignore", "pipe"] });

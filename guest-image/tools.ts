@@ -48,7 +48,7 @@ export function makeTools(): void {
   const made = `${TOOLS}.new`;
   rmSync(made, { recursive: true, force: true });
   const root = join(made, "root");
-  // As base-files, which has more than is needed here, does it.
+  // The links are those of base-files, which has more than is needed here.
   for (const folder of ["bin", "sbin", "lib", "lib64"]) {
     mkdirSync(join(root, "usr", folder), { recursive: true });
     symlinkSync(`usr/${folder}`, join(root, folder));

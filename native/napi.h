@@ -11,7 +11,7 @@
 /* Throws what node:fs would: an Error with code (ENOENT), errno (negative) and syscall. `subject` may be NULL. */
 napi_value throw_errno(napi_env env, int error, const char *syscall, const char *subject);
 
-/* As throw_errno, but returns the Error instead of throwing it. */
+/* Does what throw_errno does, but returns the Error instead of throwing it. */
 napi_value make_error(napi_env env, int error, const char *syscall, const char *subject);
 
 bool read_arguments(napi_env env, napi_callback_info info, size_t count, napi_value *values);

@@ -2,7 +2,7 @@
 # Keeps what V8 compiles of the program's bundles beside them (runtime/process/code-cache.ts): what processes that have loaded a bundle have
 # compiled when they end, which are verbs, the shim's daemon, which nobody asks for anything, and one whose container comes as far as a VM can
 # without a kernel. A daemon needs root; without it, more is compiled anew each time.
-# It differs from run to run, so no package has it: an installation makes its own.
+# The compiled form differs from run to run, so no package has it: an installation makes its own.
 # usage: compile.sh NODE FOLDER   the folder with caisson.cjs
 set -eu
 node=$(realpath "$1")

@@ -36,7 +36,7 @@ function holdsLine(file: string, line: string): boolean {
 /** What the OOM killer did in a cgroup. */
 export interface OomKills {
   count: number;
-  /** It killed without the cgroup's own limit, or one below it, having been hit: the guest's memory was exhausted. */
+  /** Whether the kernel killed without the cgroup's own limit, or one below it, having been hit: the guest's memory was exhausted. */
   ofGuest: boolean;
 }
 

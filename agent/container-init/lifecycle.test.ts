@@ -98,7 +98,7 @@ test("output ends when the container has closed it, though container-init lives"
   const config = configOf("exec >&- 2>&-; exec sleep 1000");
   const { trial } = await started(rootfs, config);
   await using _ = trial;
-  // It may have ended while the trial started.
+  // The process may have ended while the trial started.
   if (trial.child.stdout?.readableEnded === false) await once(trial.child.stdout, "end");
   assert.equal(trial.child.exitCode, null);
 });

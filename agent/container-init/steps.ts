@@ -53,9 +53,9 @@ export const FORMS = {
   pivotRoot: { code: 35, arguments: {} },
   /** Fails where there is something else than a folder, a symbolic link to one included. */
   requireFolder: { code: 37, arguments: { path: "string" } },
-  /** As openTree, of a path in the container's root as it is by now. */
+  /** Does what openTree does, with a path in the container's root as it is by now. */
   openInRoot: { code: 38, arguments: { path: "string", recursive: "u32" } },
-  /** As attachTree, but lets the tree go where it cannot be attached. */
+  /** Does what attachTree does, but lets the tree go where it cannot be attached. */
   attachTreeIfPossible: { code: 39, arguments: { target: "string" } },
   /** In place of `rootfs`, with the tree: puts it where it can be pivoted to. */
   attachRoot: { code: 36, arguments: { path: "string", privateParent: "u32" } },

@@ -7,7 +7,7 @@ export type Lifecycle =
   /** The init process waits to be started. */
   | { status: "created"; init: Process }
   | { status: "running"; init: Process }
-  /** Its processes are frozen. */
+  /** The container's processes are frozen. */
   | { status: "paused"; init: Process }
   /** The init process has ended, and with it all the others; or it never came to be. */
   | { status: "stopped"; init: Process | undefined };

@@ -13,7 +13,7 @@ const MAX_WINDOW = 0xffff;
 export class Process {
   /** For sentences: `container c1` or `process e1 of container c1`. */
   readonly name: string;
-  /** As the guest's root pid namespace sees it. */
+  /** The pid in the guest's root pid namespace. */
   readonly pid: number;
   readonly input: Input;
   readonly exited: Promise<Exit>;

@@ -87,7 +87,7 @@ async function fails(call: Promise<unknown>, code: string, field?: string): Prom
 }
 
 test("Check says the protocol, the version and the kernel", async () => {
-  // It also reads the interfaces, which on a host come and go.
+  // The agent also reads the interfaces, which on a host come and go.
   const ask = () => agent.call("check", {});
   const answer = await ask().catch(ask).catch(ask).catch(ask);
   assert.equal(answer.protocolMajor, 1);

@@ -93,7 +93,7 @@ static int enter(const char *path) {
   return -1;
 }
 
-/* As root first: a user may be given a working directory that he cannot enter himself. */
+/* Root changes the directory first: a user may be given one that he cannot enter himself. */
 int change_directory(struct context *context, struct arguments *arguments) {
   const char *path = take_string(arguments);
   if (all_taken(arguments) < 0) return -1;
@@ -146,7 +146,7 @@ int set_identity(struct context *context, struct arguments *arguments) {
   int result = all_taken(arguments);
   if (result == 0) result = prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0);
   if (result == 0) result = setgroups(count, groups);
-  /* As root these set the saved ids, too, and are what a filter that was written for other runtimes lets through. */
+  /* These calls of root set the saved ids, too, and are what a filter that was written for other runtimes lets through. */
   if (result == 0) result = setgid(gid);
   if (result == 0) result = setuid(uid);
   if (result == 0) result = prctl(PR_SET_KEEPCAPS, 0, 0, 0, 0);

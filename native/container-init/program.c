@@ -32,7 +32,7 @@ static int check_executable(const char *path) {
   return -1;
 }
 
-/* As execvp(3) does: an empty folder is the working directory, and a file that may not be run does not end the search,
+/* The search is execvp(3)'s: an empty folder is the working directory, and a file that may not be run does not end the search,
  * but is what is complained about when nothing better comes. */
 static int search(const char *name, const char *folders, char *found) {
   int error = ENOENT;

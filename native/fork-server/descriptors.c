@@ -42,7 +42,7 @@ static bool can_fork(int fd, const char *of) {
 
 bool can_fork_descriptors(void) { return visit_descriptors(can_fork); }
 
-/* It is signalled, which means no more than that somebody looks. */
+/* The descriptor is signalled, which means no more than that somebody looks. */
 static bool renew(int fd, const char *of) {
   if (strcmp(of, EVENT) != 0) return true;
   int flags = fcntl(fd, F_GETFL);

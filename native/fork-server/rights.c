@@ -9,7 +9,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* As native/jail has it: of the server's pid namespace's processes the copy sees nothing. */
+/* The copy sees nothing of the processes in the server's pid namespace, as native/jail has it. */
 static bool replace_proc(void) {
   static const unsigned long FLAGS = MS_NOSUID | MS_NODEV | MS_NOEXEC;
   /* Outside of a jail the namespace that ours is a copy of would lose it, too. */

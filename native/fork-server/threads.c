@@ -175,7 +175,7 @@ static int go_on(void *argument) {
 }
 
 bool restart_threads(void) {
-  /* As pthread_create(3) has it. */
+  /* Signature of what pthread_create(3) starts. */
   static const int FLAGS = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM |
                            CLONE_SETTLS | CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID;
   atomic_fetch_add(&generation, 1);

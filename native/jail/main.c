@@ -6,7 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* As env(1) and the like have it, so that it is not taken for the program's own. */
+/* The status of a failure is that of env(1) and the like, so that it is not taken for the program's own. */
 enum { EXIT_JAIL = 125 };
 
 void fail(const char *doing, const char *path) {

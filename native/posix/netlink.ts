@@ -119,7 +119,7 @@ export function* splitMessages(data: Buffer): Iterable<RawMessage> {
   }
 }
 
-/** As many whole messages at a time as surely leave room for their answers in the socket's buffer. */
+/** Cuts into parts of as many whole messages as surely leave room for their answers in the socket's buffer. */
 function* portions(batch: Buffer): Iterable<{ count: number; bytes: Buffer }> {
   let start = 0;
   let end = 0;

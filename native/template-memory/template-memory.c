@@ -44,7 +44,7 @@ static bool is_template(int fd) {
          status.st_ino == memory_status.st_ino;
 }
 
-/* As a private mapping of a file has none: a clone would take 2 MiB where its guest writes to a page. */
+/* A private mapping of a file has none either: a clone would take 2 MiB where its guest writes to a page. */
 INTERPOSED int madvise(void *address, size_t length, int advice) {
   static int (*next)(void *, size_t, int);
   char *start = address;

@@ -14,7 +14,7 @@
 enum { SOCKETS = 2, RETRY_MS = 10 * 1000 };
 
 static int control;
-/* Its peer has gone. */
+/* The socket's peer has gone. */
 static bool is_alone;
 
 static void report(void) {

@@ -12,7 +12,7 @@ static int make_shared(uint8_t **shared) {
   int fd = memfd_create("vhost-proxy", MFD_CLOEXEC | MFD_ALLOW_SEALING);
   if (fd >= 0 && ftruncate(fd, SHARED_BYTES) == 0 && fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) == 0) {
     void *mapped = mmap(NULL, SHARED_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-    /* It is no copy's: directly, because the fork server's library passes over what QEMU keeps from children. */
+    /* The call is no copy's, and is made directly, because the fork server's library passes over what QEMU keeps from children. */
     if (mapped != MAP_FAILED && syscall(SYS_madvise, mapped, (size_t)SHARED_BYTES, MADV_DONTFORK) == 0) {
       *shared = mapped;
       return fd;

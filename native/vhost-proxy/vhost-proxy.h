@@ -79,7 +79,7 @@ bool copy_to_guest(const struct request *request, const struct guest_memory *mem
 /* guest-ring.c: a ring that the guest fills. */
 struct guest_ring {
   uint32_t size;
-  /* As QEMU has given them. */
+  /* The values that QEMU has given. */
   uint64_t descriptor_address, available_address, used_address;
   const struct vring_desc *descriptors;
   const struct vring_avail *available;

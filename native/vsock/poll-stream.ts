@@ -22,7 +22,7 @@ export interface PollStreamOptions {
   readable?: boolean;
   /** False for a descriptor that is only read from. */
   writable?: boolean;
-  /** As in node:net: unless set, the writable side ends when the readable one does. */
+  /** The option of node:net's name: unless set, the writable side ends when the readable one does. */
   allowHalfOpen?: boolean;
   /** Bytes buffered a direction before back pressure sets in; 64 KiB by default. */
   highWaterMark?: number;

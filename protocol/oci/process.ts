@@ -45,7 +45,7 @@ export const CAPABILITY_SETS = ["bounding", "effective", "inheritable", "permitt
 export type CapabilitySet = (typeof CAPABILITY_SETS)[number];
 
 export interface Rlimit {
-  /** As in getrlimit(2), `RLIMIT_NOFILE`. */
+  /** A name of getrlimit(2), `RLIMIT_NOFILE`. */
   type: string;
   /** 2^64-1 is RLIM_INFINITY, here and in `soft`. */
   hard: Int64;

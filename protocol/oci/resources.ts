@@ -87,7 +87,7 @@ export interface ThrottleDevice {
 }
 
 export interface HugepageLimit {
-  /** As the kernel's file names have it, `2MB`. */
+  /** The size as the kernel's file names have it, `2MB`. */
   pageSize: string;
   /** Bytes. */
   limit: Int64;

@@ -74,6 +74,6 @@ function kill({ pid }: ProcessIdentity): void {
   try {
     process.kill(pid, "SIGKILL");
   } catch {
-    // It went by itself just now.
+    // The process went by itself just now.
   }
 }

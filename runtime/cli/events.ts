@@ -83,7 +83,7 @@ async function read(client: ControlClient): Promise<Reading> {
   return { stats: stats as WireStats, vmMemoryMib };
 }
 
-/** As runc prints it; where it was not a limit of the container's, `reason` says what was exhausted. */
+/** The event as runc prints it; where it was not a limit of the container's that was hit, `reason` says what was exhausted. */
 function printOom(id: string, reason: string | undefined): void {
   printEvent({ type: "oom", id, ...(reason !== undefined && { data: { reason } }) });
 }

@@ -48,7 +48,7 @@ export async function startExecMonitor(task: ExecMonitorTask, announce: (pid: nu
 export async function followExec({ directory, execution }: ExecMonitorTask): Promise<number> {
   using foreground = new Foreground();
   const starter = new Socket({ fd: STARTER_FD });
-  // It may have been killed meanwhile.
+  // The starter may have been killed meanwhile.
   starter.on("error", () => {});
   try {
     using client = await connectControl(directory);

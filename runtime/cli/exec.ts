@@ -27,7 +27,7 @@ interface ExecFlags extends Omit<ProcessFlags, "noNewPrivs"> {
   cgroup?: string;
 }
 
-/** As runc's exec ends when it fails itself, so that a caller can tell that from the status of a command, a shell's 127 say. */
+/** The exit code of an exec that fails itself, as runc's, so that a caller can tell that from the status of a command, a shell's 127 say. */
 const FAILURE = 255;
 
 export function command(globals: Globals): Command {

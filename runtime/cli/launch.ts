@@ -53,7 +53,7 @@ export function checkFlags({ pivot, newKeyring, preserveFds }: LaunchFlags): voi
   }
   refusePreservedFds(preserveFds);
   const { LISTEN_FDS: count, LISTEN_PID: pid } = process.env;
-  // As for runc, whose container gets them (sd_listen_fds(3)).
+  // runc's container would get these descriptors (sd_listen_fds(3)).
   if (Number(count) > 0 && Number(pid) === process.pid) {
     refuse(`LISTEN_FDS=${count}`, "a file descriptor cannot cross into a VM");
   }

@@ -18,7 +18,7 @@ export function command(globals: Globals): Command {
       }
       const show = processTable(options);
       if (readState(globals.root, id).status === "stopped") {
-        // As runc prints no pids.
+        // runc prints an empty list like this.
         print(format === "json" ? "null\n" : show([], Date.now()));
         return;
       }

@@ -2,7 +2,7 @@
 import { CaissonError } from "../../protocol/errors.ts";
 import type { Int64, Resources } from "../../protocol/oci.ts";
 
-/** As commander names them: `--cpu-rt-period` is `cpuRtPeriod`. */
+/** The flags as commander names them: `--cpu-rt-period` is `cpuRtPeriod`. */
 export interface ResourceFlags {
   blkioWeight?: string;
   cpuPeriod?: string;

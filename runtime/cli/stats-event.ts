@@ -1,7 +1,7 @@
 /** A container's readings in the form of runc's `events`, which monitoring tools read. */
 import type { Pressure, StatsResponse } from "../../protocol/generated/agent.ts";
 
-/** As JSON carries it over the control socket: 64-bit numbers are decimal strings. */
+/** The stats as JSON carries them over the control socket: 64-bit numbers are decimal strings. */
 export type Wire<T> = T extends bigint ? string : T extends object ? { [K in keyof T]: Wire<T[K]> } : T;
 export type WireStats = Wire<StatsResponse>;
 

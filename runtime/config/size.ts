@@ -47,7 +47,7 @@ function memoryNeeded(limit: Int64 | undefined, settings: Settings): number {
   return Math.ceil(Number(limit) / MIB) + settings.memoryOverheadMib;
 }
 
-/** As many as the quota keeps busy and the cpuset names, the smaller of both; nothing without either. */
+/** The CPUs that the quota keeps busy or the cpuset names, the smaller number; nothing without either. */
 function cpusNeeded({ quota = 0, period = 0, cpus = "" }: CpuResources = {}): number | undefined {
   // The kernel's default period is 100 ms (sched-bwc.rst).
   const byQuota = quota > 0 ? Math.ceil(Number(quota) / Number(period || 100_000)) : undefined;

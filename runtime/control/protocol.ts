@@ -56,13 +56,13 @@ export interface CreateParams {
 export interface JoinParams {
   /** Runtime root, absolute. */
   root: string;
-  /** As the monitor has written it. */
+  /** The record as the monitor has written it. */
   record: StateRecord;
   /** The bundle's directory without symbolic links. */
   directory: string;
   /** Valid; namespaces of other containers as the guest names them, bind sources and hooks without symbolic links. */
   config: Spec;
-  /** As takeSharedMemory() has it. */
+  /** The size that takeSharedMemory() has found. */
   sharedMemoryBytes: number;
   /** The monitor's, or a terminal that it has opened. */
   stdio: ClientStdio;
@@ -81,7 +81,7 @@ export interface ExitStatus {
   exitedAt: number;
   /** The kernel's OOM killer has killed in the container. */
   oomKilled: boolean;
-  /** As Exit.memoryExhausted. */
+  /** What Exit.memoryExhausted tells. */
   memoryExhausted?: string | undefined;
   /** A sentence that says why, where the code alone does not: the VM died under it, or had no memory left. */
   reason?: string | undefined;
@@ -114,7 +114,7 @@ export interface ContainerProcess {
   /** Unix milliseconds. */
   startedAt: number;
   command: string;
-  /** As ps's STAT: "Ssl". */
+  /** The state as ps's STAT: "Ssl". */
   stat: string;
   virtualKib: number;
   residentKib: number;

@@ -73,7 +73,7 @@ export async function shutDown(creation: Creation): Promise<void> {
   creation.abortHooks();
   const killed = container.lifecycle === "stopped" ? Promise.resolve() : container.kill(SIGKILL);
   const delivered = killed
-    // It may just have ended.
+    // The container may just have ended.
     .catch(() => {})
     .then(() => container.init.over)
     .then(() => {

@@ -203,7 +203,7 @@ export async function createFromBundle(params: CreateParams, placed: Bundle, sig
         // The network namespace is there and may be given interfaces; the VM starts with those that are there then.
         await hooks.create(signal);
         seccomp = compileFilter(config);
-        // It is waited for later than the VM, which may fail first.
+        // The filter is waited for later than the VM, which may fail first.
         seccomp.catch(() => {});
       },
       signal,

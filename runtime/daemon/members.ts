@@ -96,7 +96,7 @@ export class Members {
     await creation.end();
     this.#members.delete(container.id);
     await this.#changed();
-    // Its monitor waits with it for whoever reads the last output.
+    // The container's monitor waits with it for whoever reads the last output.
     await container.wait();
     await listener.close();
     connection.end();

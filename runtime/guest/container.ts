@@ -32,7 +32,7 @@ export interface TerminalMode extends WindowSize {
 export interface GuestBundle {
   /** The configuration with guest paths (Share.addContainer). */
   spec: Spec;
-  /** Its `linux.seccomp`, compiled. */
+  /** The configuration's `linux.seccomp`, compiled. */
   seccomp: SeccompFilter | undefined;
   /** The bundle's directory on the host. */
   bundle: string;
@@ -172,7 +172,7 @@ export class Container {
     const { pid } = await this.#agent.call("execProcess", request, limits);
     const started = new GuestProcess(this.#vm, id, pid, io);
     this.#execs.set(id.execId, started);
-    // Its terminal went out just before, and whoever got it may have set it meanwhile.
+    // The terminal was handed out just before, and whoever got it may have set it meanwhile.
     if (!request.keepNewlines && keepsNewlines(io.terminal)) await this.#keepNewlines(id).catch(() => {});
     return started;
   }

@@ -14,7 +14,7 @@ const HANG_UP_LIMIT_MS = 30_000;
 /** A process in the guest whose standard streams are connected to the host's. */
 export class GuestProcess {
   readonly id: ProcessId;
-  /** As the guest's root pid namespace sees it. */
+  /** The pid in the guest's root pid namespace. */
   readonly pid: number;
   readonly #outputs: OutputPump[] = [];
   readonly #io: ProcessIo;

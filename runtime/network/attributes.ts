@@ -6,7 +6,7 @@ export interface Attribute {
 }
 
 const HEADER_BYTES = 4;
-/** Its upper two bits are flags (NLA_F_NESTED, NLA_F_NET_BYTEORDER), which the kernel sets or not as it likes. */
+/** The mask of an attribute's type, whose upper two bits are flags (NLA_F_NESTED, NLA_F_NET_BYTEORDER), which the kernel sets or not as it likes. */
 const TYPE_MASK = 0x3fff;
 
 export function encodeAttributes(attributes: readonly Attribute[]): Buffer {

@@ -66,7 +66,7 @@ export class NameProxy implements Disposable {
     try {
       this.#datagrams.close();
     } catch {
-      // It is closed.
+      // The socket is closed.
     }
   }
 

@@ -56,7 +56,7 @@ function rulesOf({ resolve, constants }: SeccompAddon, { syscalls = [] }: Seccom
   const rules: Rule[] = [];
   syscalls.forEach(({ names, action: name, errnoRet, args = [] }, index) => {
     const action = actionNumber(constants, name, errnoRet);
-    // It changes nothing, and libseccomp refuses it.
+    // A rule with the default action changes nothing, and libseccomp refuses it.
     if (action === defaultAction) return;
     const field = `linux.seccomp.syscalls[${index}]`;
     // Conditions on one argument cannot hold together in libseccomp: as with runc, then any of them is enough.

@@ -12,7 +12,7 @@ const FORWARDED = ["SIGHUP", "SIGINT", "SIGQUIT", "SIGTERM", "SIGUSR1", "SIGUSR2
 export function onForwardedSignals(received: (signal: number, name: NodeJS.Signals) => void): Disposable {
   const listener = (name: NodeJS.Signals, signal: number) => received(signal, name);
   for (const name of FORWARDED) process.on(name, listener);
-  // It was blocked since the start, where it would have started the debugger.
+  // SIGUSR1 was blocked since the start, where it would have started the debugger.
   unblockSignal(constants.signals.SIGUSR1);
   return {
     [Symbol.dispose]() {

@@ -38,7 +38,7 @@ export function writeTrace(): void {
   try {
     add(events.splice(0));
   } catch {
-    // It could be written when the process began; what is lost is a trace.
+    // The file could be written when the process began; what is lost is a trace.
   }
 }
 

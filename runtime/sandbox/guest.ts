@@ -45,7 +45,7 @@ export interface ContainerBundle {
   rootfs: string;
   /** The result of compileFilter, if the caller began it while the VM was starting. */
   seccomp?: Promise<SeccompFilter | undefined>;
-  /** As takeSharedMemory() has it, with the configuration. */
+  /** The size that takeSharedMemory() has found, with the configuration. */
   sharedMemoryBytes?: number;
 }
 

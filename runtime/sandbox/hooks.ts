@@ -59,7 +59,7 @@ export class HostHooks {
       await runHooks("poststart", this.#hooks.poststart, this.#state("running"), signal);
     } catch (error) {
       if (signal.aborted) return;
-      // It may have ended by itself.
+      // The hook may have ended by itself.
       await container.kill(constants.signals.SIGKILL, { all: true }).catch(() => {});
       await container.init.over;
       throw error;

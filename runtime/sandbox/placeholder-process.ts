@@ -9,7 +9,7 @@ export class PlaceholderProcess {
 
   constructor() {
     const { spawn } = process.getBuiltinModule("node:child_process");
-    // It reads until we close our end.
+    // cat(1) reads until we close our end.
     this.#child = spawn("cat", [], { stdio: ["pipe", "ignore", "ignore"], cwd: "/" });
     this.#child.on("error", () => {});
     this.#child.stdin?.on("error", () => {});

@@ -10,7 +10,7 @@ import { podDocument } from "./spec/pod-document.ts";
 
 /** Which VM a container is for. */
 export type Placement =
-  /** Its own, which ends with it. */
+  /** The container's own, which ends with it. */
   | { kind: "own" }
   /** A new one, which others will join and need longer than this container. */
   | { kind: "pod" }

@@ -58,7 +58,7 @@ export class Sandbox {
     await using undo = new AsyncDisposableStack();
     const cgroup = OwnCgroup.claim(options.cgroup, options.onCgroup);
     const joined = cgroup.join();
-    // It is waited for later.
+    // The joining is waited for later.
     joined.catch(() => {});
     undo.defer(async () => {
       await joined.catch(() => {});
@@ -114,7 +114,7 @@ export class Sandbox {
     await this.cgroup.end(CGROUP_LIMIT_MS);
   }
 
-  /** As end(), for a process that ends with it: its cgroup, which it would leave in 15 ms, is removed with its record. */
+  /** Does what end() does, for a process that ends with the sandbox: its cgroup, which it would leave in 15 ms, is removed with its record. */
   async endInPlace(): Promise<void> {
     await this.guest.kill();
     this.#forkServer?.now();

@@ -34,7 +34,7 @@ export class ExecEntry {
     return this.#phase.name;
   }
 
-  /** As the guest's root pid namespace sees it; 0 before it has started. */
+  /** The pid in the guest's root pid namespace; 0 before the process has started. */
   get pid(): number {
     const phase = this.#phase;
     return phase.name === "running" ? phase.process.pid : phase.name === "stopped" ? phase.pid : 0;
@@ -80,7 +80,7 @@ export class ExecEntry {
     }
   }
 
-  /** Its terminal's size, also before it has started. */
+  /** Sets the terminal's size, also before the process has started. */
   async resize(container: Container, window: WindowSize): Promise<void> {
     this.#window = window;
     if (this.#phase.name === "running") await container.resize(window, this.id);
@@ -91,7 +91,7 @@ export class ExecEntry {
     if (this.#phase.name === "running") this.#phase.streams.input.letEnd();
   }
 
-  /** It is removed: nobody can wait for what was never started. */
+  /** Tells that the exec is removed: nobody can wait for what was never started. */
   remove(): void {
     this.#ended.reject(new CaissonError("CAISSON_E_NOT_FOUND", `process ${this.id} was removed before it was started`));
   }

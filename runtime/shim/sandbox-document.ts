@@ -94,7 +94,7 @@ function namespaces(netns: string, linux: LinuxPodSandboxConfig | undefined): Na
   return own;
 }
 
-/** As containerd names it: systemd's form below a slice (runc, docs/systemd.md). */
+/** The path as containerd names it: systemd's form below a slice (runc, docs/systemd.md). */
 function cgroupsPath(parent: string, id: string): string {
   return parent.endsWith(".slice") ? `${basename(parent)}:cri-containerd:${id}` : join("/", parent, id);
 }

@@ -110,7 +110,7 @@ async function spawnDaemon(params: ShimDaemonParams): Promise<string> {
     throw new CaissonError("CAISSON_E_HOST", "the pod's daemon could not be started", { cause });
   });
   failed.catch(() => {});
-  // It serves before it starts a VM.
+  // A daemon serves before it starts a VM.
   const limit = setTimeout(() => child.kill("SIGKILL"), READY_LIMIT_MS);
   try {
     const answer = (await Promise.race([text(connection), failed])).trim();

@@ -64,7 +64,7 @@ export function dropMounts(kept: readonly string[]): void {
       try {
         umount(path, constants.MNT_DETACH | constants.UMOUNT_NOFOLLOW);
       } catch {
-        // It went with another one.
+        // The mount went with another one.
       }
     }
   } while (others().length < before);

@@ -15,7 +15,7 @@ export interface RootfsMount {
   source: string;
   /** Below the root file system's directory; empty: that directory. */
   target: string;
-  /** As mount(8) takes them. */
+  /** The options as mount(8) takes them. */
   options: readonly string[];
 }
 

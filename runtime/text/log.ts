@@ -88,7 +88,7 @@ class Log {
 
 export const log = new Log();
 
-/** As log.start. */
+/** Starts the log as log.start does. */
 export function startLog(options: LogOptions): void {
   log.start(options);
 }

@@ -131,7 +131,7 @@ async function probe({ qemu, kernel, users, signal }: ProbeOptions): Promise<Kvm
   }
 }
 
-/** As little as a kernel boots with: it runs into the panic of having no root, and that is the proof. */
+/** The command line with as little as a kernel boots with: it runs into the panic of having no root, and that is the proof. */
 function probeArguments(kernel: string, qmpFd: number, consoleFd: number): string[] {
   return [
     ...["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-machine", "microvm,acpi=on"],

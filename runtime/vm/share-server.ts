@@ -2,7 +2,7 @@
 export interface ShareServer {
   /** The pids of the server and of what it has forked, for their cgroup. */
   pids(): number[];
-  /** Its vhost-user connection; whoever uses it takes it over and closes it. */
+  /** The server's vhost-user connection; whoever uses it takes it over and closes it. */
   readonly connection: number;
   /** Resolves, never rejects, when it is gone, with how that came about as the end of a sentence: "was killed by SIGKILL". */
   readonly ended: Promise<string>;

@@ -112,7 +112,7 @@ function execute(start: QemuStart, { withParent, capabilities, libraries, enviro
   return execa(file, words, {
     // execa passes any number on; its types know those up to 9 only.
     stdio: ["ignore", "ignore", "pipe", ...([...descriptors, ...opened] as readonly number[] as readonly 3[])],
-    // Its own session: Ctrl-C at a terminal is for the container, never for QEMU.
+    // QEMU has a session of its own: Ctrl-C at a terminal is for the container, never for QEMU.
     detached: true,
     cleanup: false,
     buffer: false,

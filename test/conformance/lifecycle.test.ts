@@ -62,7 +62,7 @@ test("create, start, kill and delete, each in its state only", async () => {
   await refused(["start", id], /does not exist/);
   assert.deepEqual(await host.remains(), []);
 
-  // Its id is free again. The longest id that runc takes is taken by the guest as well.
+  // The container's id is free again. The longest id that runc takes is taken by the guest as well.
   bundle.process.args = ["true"];
   bundle.write();
   await host.ok(["run", "--bundle", bundle.directory, id]);

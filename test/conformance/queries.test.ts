@@ -21,7 +21,7 @@ test("ps, state, list and kill answer as runc, also of a stopped container", { s
     assert.equal(header, runcs, options.join(" "));
     // `e` shows the environment there, which is nobody's business here.
     if (options.includes("-x")) assert.doesNotMatch(line ?? "", /PATH=/);
-    // Its state is that of a session's leader, at whatever priority the tests run (ps(1)).
+    // The process's state is that of a session's leader, at whatever priority the tests run (ps(1)).
     assert.equal(/ S[<N]?s /.test(line ?? ""), / S[<N]?s /.test(runcsLine ?? ""), line);
   }
   for (const args of [

@@ -42,7 +42,7 @@ for (const [name, script] of Object.entries(FAULTS)) {
     await calls.container("culprit", culprit, pid, { own: ["mount"] });
     const start = performance.now();
     if (script === DEEDS.stopAgent) {
-      // It is stopped once it does not answer any more.
+      // The agent is stopped once it does not answer any more.
       const answers = () => Promise.race([calls.metrics().then(() => true), delay(5000, false)]);
       await until(async () => !(await answers()));
       const kill = { id: "other", execId: "", signal: 9, all: false };

@@ -101,7 +101,7 @@ export class Shim implements AsyncDisposable {
       try {
         process.kill(pid, "SIGTERM");
       } catch {
-        // It is dead, as some tests want it.
+        // The daemon is dead, as some tests want it.
       }
       if (!(await this.gone())) await run(this.folder, this.id, "delete");
     }

@@ -36,7 +36,7 @@ function text(path: string): string {
   try {
     return readFileSync(path, "utf8");
   } catch {
-    return ""; // It has ended.
+    return ""; // The process has ended.
   }
 }
 

@@ -70,7 +70,7 @@ test("create with a terminal sends it over --console-socket before the process r
   assert.match(errorOf(refused), /cannot allocate tty if caisson will detach without setting console socket/);
 
   using socket = new ConsoleSocket();
-  // Its standard streams are pipes that end with it: the container has none of them.
+  // The daemon's standard streams are pipes that end with it: the container has none of them.
   await host.ok(["create", "--console-socket", socket.path, "-b", bundle.directory, id]);
   using screen = await socket.screen;
   await host.ok(["start", id]);

@@ -125,7 +125,7 @@ for (const afterMs of [60, 150, 400, 900]) {
 
 test("kill -9 of the daemon while it creates", async () => {
   using bundle = new Bundle();
-  // It creates for as long as it lives.
+  // The process creates for as long as it lives.
   const args = ["sh", "-c", "while kill -0 $PPID; do sleep 0.1; done"];
   bundle.spec.hooks = { createRuntime: [{ path: "/bin/sh", args, env: ["PATH=/usr/bin:/bin"] }] };
   bundle.write();

@@ -153,7 +153,7 @@ test("a copy is confined, and has nothing of the server's or of another copy's",
     const all = [one, other, process.pid].map((pid) => readlinkSync(`/proc/${pid}/ns/${name}`));
     assert.equal(new Set(all).size, 3, name);
   }
-  // It has nothing in view that could be written to, or that is not QEMU's own.
+  // The server has nothing in view that could be written to, or that is not QEMU's own.
   const mounts = text(`/proc/${one}/mountinfo`).trimEnd().split("\n");
   const [root, ...below] = mounts.map((line) => [line.split(" ")[4], line.split(" ")[5]?.split(",")[0]] as const);
   assert.deepEqual(

@@ -75,7 +75,7 @@ test("create with namespaces of another container's pid: one VM, and every verb"
   const { data } = JSON.parse(await host.ok(["events", "--stats", member])) as { data: { pids: { limit: number } } };
   assert.equal(data.pids.limit, 77);
 
-  // It ends with its own exit code, and the VM stays.
+  // The member ends with its own exit code, and the VM stays.
   await host.ok(["kill", member, "TERM"]);
   await until(async () => (await host.status(member)) === "stopped");
   assert.equal(JSON.parse(readFileSync(`${host.root}/${member}/state.json`, "utf8")).exitCode, 3);
@@ -131,7 +131,7 @@ for (const whose of ["monitor", "daemon"] as const) {
       await until(async () => (await host.status(member)) === "stopped");
       await host.ok(["delete", member]);
       assert.equal(await host.ok(["exec", pod, "echo", "still there"]), "still there\n");
-      // Its name in the VM is free again.
+      // The member's name in the VM is free again.
       await detached(host, ["run", "--detach", "--bundle", second.directory, member]);
       await host.ok(["delete", "--force", member]);
     } else {

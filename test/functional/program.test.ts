@@ -76,7 +76,7 @@ test("sockets that systemd passes are refused", async () => {
   const result = await collect(spawn("sh", ["-c", script, PROGRAM]));
   assert.equal(result.exitCode, 1);
   assert.match(errorOf(result), /LISTEN_FDS=2 is not supported: a file descriptor cannot cross into a VM/);
-  // They are another process's.
+  // The descriptors are another process's.
   const { stderr } = await host.run(["run", "--bundle", folder, "a"], { env: { LISTEN_FDS: "2", LISTEN_PID: "1" } });
   assert.doesNotMatch(stderr, /LISTEN_FDS/);
 });
@@ -177,7 +177,7 @@ test("run works in a chroot whose / is no mount point, and mounts nothing outsid
   assert.deepEqual(result, { exitCode: 0, stdout: "hello\n", stderr: "" });
 });
 
-/** It worked without a word, or failed with one line that has a code which is not that of a mistake of ours. */
+/** The program worked without a word, or failed with one line that has a code which is not that of a mistake of ours. */
 function assertSentence({ exitCode, stderr }: Result, what: string): void {
   assert.ok(exitCode === 0 || exitCode === 1, `${what} ended with ${exitCode}: ${stderr}`);
   const lines = stderr.trimEnd().split("\n");

@@ -18,7 +18,7 @@ test("the mount namespace of the OCI pid has the container's files and volumes, 
   using bundle = new Bundle();
   writeFileSync(join(folder, "in-volume"), "");
   writeFileSync(join(bundle.rootfs, "in-root"), "");
-  // It must not lead to the host's.
+  // The link must not lead to the host's file.
   symlinkSync("/root", join(bundle.rootfs, "link"));
   bundle.spec.mounts?.push({ destination: "/link/volume", type: "bind", source: folder, options: ["rbind"] });
   const id = await host.start(bundle.write());
@@ -32,7 +32,7 @@ test("the mount namespace of the OCI pid has the container's files and volumes, 
   inside("touch", "/from-the-host");
   await host.ok(["exec", id, "test", "-f", "/from-the-host"]);
   assert.equal(existsSync("/from-the-host"), false);
-  // It still does its own work: an exec, and the removal of all that it mounted.
+  // The daemon still does its own work: an exec, and the removal of all that it mounted.
   await host.ok(["delete", "--force", id]);
   assert.deepEqual(await host.remains(), []);
 });

@@ -12,7 +12,7 @@ const folder = mkdtempSync("/dev/shm/caisson-test-");
 const settings = join(folder, "config.toml");
 writeFileSync(settings, `template_dir = "${folder}/templates"\nmemory_mib = 256\nboot_timeout_seconds = 100\n`);
 after(async () => {
-  // Its fork server would be there for an hour.
+  // The template's fork server would be there for an hour.
   await template("rm", "--all");
   rmSync(folder, { recursive: true });
   await host[Symbol.asyncDispose]();

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { fuzzConfig, type Outcome } from "./config.ts";
 import { escapes } from "./escape.ts";
 
-/** As many as take a second or two; `make fuzz` does more. */
+/** The runs that take a second or two; `make fuzz` does more. */
 const RUNS = 5000;
 
 test("mutated configurations are refused in words or compiled to a plan that stays in the container", () => {

@@ -89,7 +89,7 @@ function judge(document: unknown): Outcome {
   }
 }
 
-/** As the daemon, the share and the agent do. */
+/** Treats a configuration as the daemon, the share and the agent do. */
 function accept(document: unknown): void {
   const { config } = normalise(validateConfig(document, "config.json"), BUNDLE);
   const path = hostCgroupPath("c", config.linux?.cgroupsPath);

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { fuzzFrames } from "./frames.ts";
 
-/** As many as take a second or two; `make fuzz` does more. */
+/** The frames that take a second or two; `make fuzz` does more. */
 const RUNS = 300;
 
 test("ttrpc connections answer what can be answered, and outlive malformed, oversized and out-of-order frames", async () => {

@@ -208,7 +208,7 @@ function get(holder: Container, key: string): unknown {
   return Object.getOwnPropertyDescriptor(holder, key)?.value;
 }
 
-/** As JSON.parse would: a key "__proto__" is a key like any other. */
+/** Sets a member as JSON.parse would: a key "__proto__" is a key like any other. */
 function set(holder: Container, key: string, value: unknown): void {
   if (Array.isArray(holder) && !/^\d+$/.test(key)) return;
   if (key !== "__proto__") (holder as Record<string, unknown>)[key] = value;

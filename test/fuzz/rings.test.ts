@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { fuzzRings } from "./rings.ts";
 
-/** As many as take a second or two; `make fuzz` does more. */
+/** The rings that take a second or two; `make fuzz` does more. */
 const RINGS = 10_000;
 
 for (const race of [false, true]) {

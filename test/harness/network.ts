@@ -83,7 +83,7 @@ export class Netns implements Disposable {
     return all.join("").replace(/_timer +[\d.]+/g, "");
   }
 
-  /** Its state, once that does not change any more by itself. */
+  /** The link's state, once that does not change any more by itself. */
   settled(): Promise<string> {
     return settled(() => this.state);
   }

@@ -2,7 +2,7 @@
 import { Readable } from "node:stream";
 import { spec } from "node:test/reporters";
 
-/** As much of an event of the runner as is looked at here. */
+/** The part of an event of the runner that is looked at here. */
 interface Event {
   type: string;
   data: {

@@ -60,7 +60,7 @@ export class Crowd {
     for (const { id } of this.#members) await this.#engine.remove(id);
   }
 
-  /** As many at a time as there are processors. */
+  /** Starts as many at a time as there are processors. */
   async #grow(size: number): Promise<void> {
     const start = performance.now();
     while (this.#members.length < size) {

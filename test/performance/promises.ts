@@ -4,7 +4,7 @@ export type Unit = "s" | "MiB" | "%" | "MiB/s" | "ms" | "sandboxes";
 
 /** An upper bound of the median. */
 export interface Bound {
-  /** As the specification words it. */
+  /** The promise as the specification words it. */
   text: string;
   value: number;
   unit: Unit;

@@ -91,7 +91,7 @@ static void hear(int socket, const char *beginning) {
   expect(strncmp(line, beginning, strlen(beginning)) == 0);
 }
 
-/* It is to be this user. Three sockets of its own take the places of the forked program's: N, its peer, and the one to
+/* The copy is to be this user. Three sockets of its own take the places of the forked program's: N, its peer, and the one to
  * begin by. */
 static int ask_for_copy(const struct sockaddr_un *address, socklen_t length, const int numbers[4], int *begin) {
   union {

@@ -98,7 +98,7 @@ static void tell_odd_address(void) { tell_addresses((uintptr_t)ram(LOW), (uintpt
 static void tell_outside(void) { tell_addresses((uintptr_t)ram(LOW), (uintptr_t)ram(LOW) + REGION_BYTES - 512); }
 static void tell_nowhere(void) { tell_addresses(0, 0); }
 
-/* Its ring is set up, but for the kick that starts it. */
+/* The queue's ring is set up, but for the kick that starts it. */
 static void try_to_start(void (*spoil)(void)) {
   uint64_t queue = 1;
   begin_stop(1);

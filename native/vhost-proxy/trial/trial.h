@@ -33,7 +33,7 @@ enum { REGION_BYTES = 32 * 1024 * 1024, GUEST_RING = 64 };
 extern struct vring trial_rings[QUEUES];
 void make_ram(void);
 uint8_t *ram(uint64_t guest_address);
-/* As QEMU does when the driver is ready, and when it resets the device. */
+/* Sends what QEMU sends when the driver is ready, and when it resets the device. */
 void start_device(void);
 void start_queue(uint32_t index, uint16_t base);
 void begin_stop(uint32_t index);
@@ -50,7 +50,7 @@ struct vring_used_elem last_used(uint32_t queue);
 /* echo.c: virtiofsd, which answers a request with what it reads, each byte exclusive-or'ed with 0x5a. */
 enum misdeed { NONE, HOLD, WRONG_ID, FREE_ID, TOO_LONG, TWICE, MANY, CHATTER, REVERSED, SCRIBBLE };
 void serve_echo(enum misdeed misdeed);
-/* It goes on with what it holds. */
+/* The server goes on with what it holds. */
 void release(void);
 void end_echo(void);
 /* How many descriptors the last request had. */

@@ -32,7 +32,7 @@ function pretend(context: TestContext, script: string): VmSpec {
   context.after(() => rmSync(folder, { recursive: true }));
   chmodSync(folder, 0o755);
   const path = join(folder, "qemu");
-  // It cannot make files: it sees what is there, for reading only.
+  // QEMU cannot make files: it sees what is there, for reading only.
   execFileSync("mkfifo", ["-m", "666", join(folder, "runs")]);
   const runs = openSync(join(folder, "runs"), constants.O_RDWR | constants.O_NONBLOCK);
   context.after(() => closeSync(runs));

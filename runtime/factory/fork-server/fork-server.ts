@@ -13,7 +13,7 @@ export const DESCRIPTION_FILE = "fork-server.json";
 export interface Roles {
   qmp: number;
   console: number;
-  /** It listens for the agent's connection. */
+  /** The socket that listens for the agent's connection. */
   agent: number;
   /** The library that carries the shared directory's requests takes its connections from it (native/vhost-proxy). */
   library: number;
@@ -92,7 +92,7 @@ export function endForkServer(folder: string): void {
       closeSync(connection);
     }
   } catch {
-    // It has ended.
+    // The server has ended.
   }
 }
 

@@ -17,12 +17,12 @@ import { DESCRIPTION_FILE, type Description, type Roles, SOCKET_FILE } from "./f
 
 const READY = "ready";
 const AGENT_SOCKET = "agent.sock";
-/** It tries for 3 s to stop its threads (native/fork-server/threads.c). */
+/** The server tries for 3 s to stop its threads (native/fork-server/threads.c). */
 const ANSWER_LIMIT_MS = 30_000;
 
 interface Parts {
   machine: MachineParts;
-  /** As launch() has it. */
+  /** Resolves when QEMU runs: what launch() has returned. */
   runs: Promise<void>;
   /** Where its sockets are until it serves. */
   folder: string;

@@ -85,7 +85,7 @@ export function warmUpWith(virtiofsd: Virtiofsd): Warm {
   };
 }
 
-/** As warmUpWith(), for a QEMU that is to be forked: with a container whose files are the host's, as the sandboxes' are. */
+/** Warms up a QEMU that is to be forked: with a container whose files are the host's, as the sandboxes' are. */
 export async function warmUpForked(
   vm: Pick<VmSpec, "machine">,
   connection: Duplex,

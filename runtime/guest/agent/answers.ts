@@ -15,7 +15,7 @@ const KEY = /^[A-Za-z0-9_]{1,64}$/;
 /** What ps shows for a terminal: pts/3, ttyS0, or "?". */
 const TTY = /^(\?|[a-zA-Z0-9/]{1,32})$/;
 
-/** As ps(1) shows states: Ss, R<l+. */
+/** The states as ps(1) shows them: Ss, R<l+. */
 const STATE = /^[!-~]{1,16}$/;
 
 /** The first thing that is wrong, as "field is ..."; undefined when nothing is. */

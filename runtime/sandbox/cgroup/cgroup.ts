@@ -85,7 +85,7 @@ export function adopt(pids: readonly number[], folders: readonly string[]): void
       try {
         writeFileSync(join(folder, "cgroup.procs"), String(pid));
       } catch {
-        // It has ended, or the cgroup is not there any more.
+        // The process has ended, or the cgroup is not there any more.
       }
     }
   }

@@ -26,7 +26,7 @@ export function unfreeze(pid: number, mounts = cgroupMounts()): void {
   try {
     writeFileSync(join(freezer.directory, "cgroup.procs"), String(pid));
   } catch {
-    // It has gone; or it is not ours to let go, and will not die.
+    // The process has gone; or it is not ours to let go, and will not die.
   }
 }
 

@@ -89,7 +89,7 @@ export class OwnCgroup {
     );
   }
 
-  /** As adopt(), while the caller goes on. */
+  /** Moves processes as adopt() does, while the caller goes on. */
   async take(pids: readonly number[]): Promise<void> {
     for (const { path } of this.#folders) for (const pid of pids) await move(pid, path).catch(() => {});
   }
@@ -150,7 +150,7 @@ export class OwnCgroup {
   }
 
   #make(): void {
-    // It would take a scope that it did not make itself away again.
+    // systemd would take away a scope that it did not make itself.
     if (isSystemdsOwn(this.path)) joinScope(this.path);
     const [first, ...others] = this.#folders;
     if (first === undefined) return;

@@ -15,7 +15,7 @@ export interface Virtiofsd {
   /** Absolute, symbolic links resolved. */
   path: string;
   flavour: Flavour;
-  /** As it says it itself. */
+  /** The version as virtiofsd says it itself. */
   version: string;
 }
 

@@ -67,10 +67,10 @@ class VirtiofsdProcess implements ShareServer {
       kept = `${kept}${chunk.toString("latin1")}`.slice(-MESSAGE_BYTES);
     });
     stderr.on("error", () => {});
-    // It is closed when what the process has forked has ended, too.
+    // The pipe is closed when what the process has forked has ended, too.
     stderr.once("close", () => {
       this.#isGone = true;
-      // It might have closed it itself, and live.
+      // The process might have closed it itself, and live.
       kill(pid);
       const message = stripVTControlCharacters(kept)
         .replaceAll(/[^\x20-\x7e]+/g, " ")

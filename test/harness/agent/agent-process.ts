@@ -197,7 +197,7 @@ function cgroupMount(): string {
   return line.split(" ")[1] ?? "";
 }
 
-/** Its processes have been killed, but the kernel may still be at it. */
+/** Removes the cgroups: their processes have been killed, but the kernel may still be at it. */
 async function removeCgroups(path: string): Promise<void> {
   for (const entry of readdirSync(path, { withFileTypes: true })) {
     if (entry.isDirectory()) await removeCgroups(join(path, entry.name));

@@ -55,7 +55,7 @@ export async function spawnMaker(
   }
 }
 
-/** As spawnMaker(), for those who do not wait. */
+/** Does what spawnMaker() does, for those who do not wait. */
 export function spawnMakerUnwatched(params: ForkServerParams, cgroup: SharedCgroup): void {
   start(params, cgroup).line.destroy();
 }
