@@ -70,7 +70,7 @@ interface TraceEvent {
 }
 title(`exit status ${status}; ${total.toFixed(0)} ms in all, by phase`);
 if (existsSync(TRACE)) {
-  const events = JSON.parse(`${readFileSync(TRACE, "utf8").trim().replace(/,$/, "")}]`) as TraceEvent[];
+  const events = JSON.parse(readFileSync(TRACE, "utf8")) as TraceEvent[];
   const spans = events.filter((event) => event.ph === "X").sort((a, b) => a.ts - b.ts);
   const zero = spans[0]?.ts ?? 0;
   for (const { name, cat, ts, dur } of spans) {
