@@ -36,6 +36,8 @@ export interface GuestBundle {
   seccomp: SeccompFilter | undefined;
   /** The bundle's directory on the host. */
   bundle: string;
+  /** Waited for before start() lets the init go; gets the init's pid in the guest. */
+  beforeStart?: ((pid: number) => Promise<void>) | undefined;
   /** Set right when the container starts. */
   clock?: GuestClock | undefined;
   /** What the guest has been given of it already. */
@@ -71,8 +73,7 @@ export class Container {
   readonly id: string;
   readonly spec: Spec;
   readonly init: GuestProcess;
-  /** What start() waits for before it lets the init process go. */
-  beforeStart: () => Promise<void> = async () => {};
+  readonly #beforeStart: (pid: number) => Promise<void>;
   readonly #clock: GuestClock | undefined;
   readonly #vm: GuestVm;
   readonly #terminal: ProcessIo["terminal"];
@@ -83,11 +84,12 @@ export class Container {
   private constructor(
     vm: GuestVm,
     id: string,
-    { spec, clock }: GuestBundle,
+    { spec, clock, beforeStart = async () => {} }: GuestBundle,
     init: GuestProcess,
     terminal: ProcessIo["terminal"],
   ) {
     this.#clock = clock;
+    this.#beforeStart = beforeStart;
     this.#vm = vm;
     this.#terminal = terminal;
     this.id = id;
@@ -140,7 +142,7 @@ export class Container {
   /** Lets the init process go. */
   async start(): Promise<void> {
     this.#require("start", "created");
-    await this.beforeStart();
+    await this.#beforeStart(this.init.pid);
     // The holder of a terminal has had time to set it since the container was created.
     if (keepsNewlines(this.#terminal)) await this.#keepNewlines(this.init.id);
     const request = { containerId: this.id, ...(this.#clock?.correction() ?? NO_CLOCK) };

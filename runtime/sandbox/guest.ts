@@ -17,9 +17,7 @@ import type { ProcessIo } from "../guest/stdio/pump.ts";
 import type { Request } from "../network/message.ts";
 import type { SandboxNetwork } from "../network/network.ts";
 import { isBindMount } from "../oci/checks/mounts.ts";
-import { giveModules } from "../oci/guest-modules.ts";
 import { guestResources } from "../oci/guest-resources.ts";
-import { giveOwnSources } from "../oci/own-sources.ts";
 import { compileSeccomp, type SeccompFilter } from "../oci/seccomp.ts";
 import { now } from "../process/clock.ts";
 import { deadline } from "../process/deadline.ts";
@@ -31,7 +29,7 @@ import { log } from "../text/log.ts";
 import type { ExitReason } from "../vm/exit-reason.ts";
 import type { Machine } from "../vm/machine.ts";
 import { createSandbox, type GuestOptions, openTemplate, startFacts } from "./guest-start.ts";
-import { giveSharedMemory } from "./spec/shared-memory.ts";
+import { forGuest, forShare } from "./spec/guest-spec.ts";
 
 /** How long a VM may live on after the connection to its agent has ended. */
 const DEATH_FOLLOWS_MS = 1000;
@@ -157,10 +155,11 @@ export class Guest implements GuestVm {
    */
   async createContainer(id: string, bundle: ContainerBundle, io: ProcessIo, mode?: TerminalMode): Promise<Container> {
     const isFirst = !this.#hasContainer;
-    const spec = this.#inGuest(bundle.spec, isFirst);
+    const inNetwork = (given: Spec) => this.#network?.inGuest(given, isFirst) ?? given;
+    const spec = forShare(bundle.spec, { vcpus: this.vcpus, inNetwork });
     const { directory, foundAt = directory, sharedMemoryBytes = 0 } = bundle;
     const shared = this.share.addContainer(id, spec, foundAt, bundle.rootfs);
-    const guestSpec = giveModules(giveOwnSources(giveSharedMemory(shared)));
+    const guestSpec = forGuest(shared);
     log.debug("what the container has of the host", { rootfs: bundle.rootfs, mounts: bindsOf(spec).join(" ") });
     let supply: LiveSupply | undefined;
     try {
@@ -175,17 +174,11 @@ export class Guest implements GuestVm {
           bundle: directory,
           sharedMemoryBytes,
           supply,
-          clock: isFirst ? this.#clock : undefined,
+          ...(isFirst && { clock: this.#clock, beforeStart: (pid: number) => this.#beforeFirstStart(pid) }),
         },
         io,
         mode,
       );
-      if (isFirst) {
-        container.beforeStart = async () => {
-          await this.#refreshNetwork(container.init.pid);
-          void this.#clockSync.run();
-        };
-      }
       this.#hasContainer = true;
       this.#living.add(container);
       void container.init.over.then(() => this.#living.delete(container));
@@ -202,11 +195,9 @@ export class Guest implements GuestVm {
     await container.update(guestResources(resources, this.vcpus));
   }
 
-  #inGuest(given: Spec, isFirst: boolean): Spec {
-    const spec = this.#network?.inGuest(given, isFirst) ?? given;
-    const resources = spec.linux?.resources;
-    if (resources === undefined) return spec;
-    return { ...spec, linux: { ...spec.linux, resources: guestResources(resources, this.vcpus) } };
+  async #beforeFirstStart(pid: number): Promise<void> {
+    await this.#refreshNetwork(pid);
+    void this.#clockSync.run();
   }
 
   /** Engines may connect the network namespace between create and start, as `ctr run --cni` does. */
