@@ -162,7 +162,7 @@ export class Container {
 
   /** The init for an empty id, else a process that exec added. Throws CAISSON_E_NOT_FOUND. */
   process(execId: string): Process {
-    const { init } = this.#lifecycle as { init?: Process };
+    const { init } = this.#lifecycle;
     const process = execId === "" ? init : this.#execs.get(execId);
     if (process === undefined) {
       throw new CaissonError("CAISSON_E_NOT_FOUND", `container ${this.id} has no process ${JSON.stringify(execId)}`);
@@ -233,7 +233,7 @@ export class Container {
       this.#require("deleted", ["stopped"]);
     }
     this.#execs.close();
-    (this.#lifecycle as { init?: Process }).init?.close();
+    this.#lifecycle.init?.close();
     this.#letGo();
   }
 

@@ -3,7 +3,7 @@ import type { Process } from "./process.ts";
 /** The states of a container (runtime.md, State), with what there is of it in each. */
 export type Lifecycle =
   /** CreateContainer is being carried out. */
-  | { status: "creating" }
+  | { status: "creating"; init?: undefined }
   /** The init process waits to be started. */
   | { status: "created"; init: Process }
   | { status: "running"; init: Process }

@@ -140,12 +140,23 @@ export class Monitor {
 
   /** What the verbs do: what they do at the container's own socket. */
   get handlers(): ContainerHandlers {
-    const verbs: Exclude<Verb, "create" | "join" | "detach">[] = [
-      ...(["start", "kill", "exec", "wait", "resize", "ps"] as const),
-      ...(["pause", "resume", "update", "stats", "shutdown"] as const),
-    ];
-    const ask = (verb: Verb) => (params: Verbs[Verb]["params"]) => this.#verbs.request(verb, params);
-    return Object.fromEntries(verbs.map((verb) => [verb, ask(verb)])) as unknown as ContainerHandlers;
+    const ask =
+      <V extends Verb>(verb: V) =>
+      (params: Verbs[V]["params"]) =>
+        this.#verbs.request(verb, params);
+    return {
+      start: ask("start"),
+      kill: ask("kill"),
+      exec: ask("exec"),
+      wait: ask("wait"),
+      resize: ask("resize"),
+      ps: ask("ps"),
+      pause: ask("pause"),
+      resume: ask("resume"),
+      update: ask("update"),
+      stats: ask("stats"),
+      shutdown: ask("shutdown"),
+    };
   }
 
   kill(signal: number): void {
