@@ -4,10 +4,11 @@
  * takes the time for which the host does not run it for its containers' own.
  */
 import { existsSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join, relative } from "node:path";
 import { weightOfShares } from "../../../protocol/cpu-weight.ts";
 import { CaissonError } from "../../../protocol/errors.ts";
 import type { CpuResources, Resources } from "../../../protocol/oci.ts";
+import { log } from "../../text/log.ts";
 import type { CgroupMount } from "./cgroup.ts";
 
 interface Setting {
@@ -33,18 +34,55 @@ export function hostSettings(kind: CgroupMount["kind"], cpu: CpuResources = {}):
   return settings;
 }
 
-/** @throws CaissonError CAISSON_E_CGROUP when the host refuses one, naming the field: it has no such CPU, say. */
-export function limitOnHost(folder: string, kind: CgroupMount["kind"], { cpu }: Resources): void {
-  for (const { file, value, field } of hostSettings(kind, cpu)) {
-    const path = join(folder, file);
-    if (!existsSync(path)) continue;
+/** A cgroup's folder in one hierarchy. */
+export interface LimitedFolder {
+  mount: CgroupMount;
+  path: string;
+}
+
+/**
+ * Sets those limits in a cgroup; what is not named stays. One that no hierarchy has the controller for is told.
+ * @throws CaissonError CAISSON_E_CGROUP when the host refuses one, naming the field: it has no such CPU, say.
+ */
+export function limitOnHost(folders: readonly LimitedFolder[], { cpu }: Resources): void {
+  const missing = new Set<string>();
+  const set = new Set<string>();
+  for (const { mount, path } of folders) {
+    for (const setting of hostSettings(mount.kind, cpu)) {
+      const file = join(path, setting.file);
+      if (mount.kind === "v2" && !existsSync(file)) enableController(mount.directory, path, setting.file);
+      (existsSync(file) ? set : missing).add(setting.field);
+      if (existsSync(file)) write(file, setting);
+    }
+  }
+  for (const field of missing) {
+    if (!set.has(field))
+      log.warning(`${field} holds in the guest alone: the host's cgroup lacks the controller for it`);
+  }
+}
+
+function write(path: string, { value, field }: Setting): void {
+  try {
+    writeFileSync(path, value);
+  } catch (cause) {
+    throw new CaissonError("CAISSON_E_CGROUP", `${field} could not be set: the host refuses "${value}" in ${path}`, {
+      field,
+      cause,
+    });
+  }
+}
+
+/** Has the cgroups above one let it have a file's controller (cgroups(7), cgroup.subtree_control), as far as they do. */
+function enableController(top: string, folder: string, file: string): void {
+  const controller = file.slice(0, file.indexOf("."));
+  const names = relative(top, dirname(folder)).split("/");
+  let above = top;
+  for (const name of ["", ...names]) {
+    above = join(above, name);
     try {
-      writeFileSync(path, value);
-    } catch (cause) {
-      throw new CaissonError("CAISSON_E_CGROUP", `${field} could not be set: the host refuses "${value}" in ${path}`, {
-        field,
-        cause,
-      });
+      writeFileSync(join(above, "cgroup.subtree_control"), `+${controller}`);
+    } catch {
+      // It does not have it itself, or has processes, which rules it out.
     }
   }
 }

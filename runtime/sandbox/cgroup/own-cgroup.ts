@@ -96,7 +96,7 @@ export class OwnCgroup {
 
   /** Sets those limits that the host carries out; what is not named stays. Throws as limitOnHost() does. */
   limit(resources: Resources): void {
-    for (const { mount, path } of this.#folders) limitOnHost(path, mount.kind, resources);
+    limitOnHost(this.#folders, resources);
   }
 
   /** The processes in it, by any hierarchy. */
