@@ -1,5 +1,5 @@
 /**
- * Checks that imports run only downward (docs/design.md, section 2) and never in a circle, of files or of
+ * Checks that imports run only downward (docs/design.md, section 4) and never in a circle, of files or of
  * folders, types included. Prints each breach as `file: imports file: reason` and exits 1 if there is one.
  */
 import { existsSync, readdirSync, readFileSync } from "node:fs";

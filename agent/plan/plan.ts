@@ -1,4 +1,4 @@
-/** Compiles an OCI configuration into the step list that container-init carries out (docs/design.md, section 3). */
+/** Compiles an OCI configuration into the step list that container-init carries out (docs/design/plan.md). */
 import type { Process, Spec } from "../../protocol/oci.ts";
 import type { Plan, Step } from "../container-init/steps.ts";
 import { consoleStep, type TerminalInput } from "./console.ts";
