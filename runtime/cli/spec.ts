@@ -3,16 +3,20 @@ import { join } from "node:path";
 import type { Command } from "commander";
 import { CaissonError } from "../../protocol/errors.ts";
 import { defaultSpec } from "../oci/default-spec.ts";
+import { rootlessSpec } from "../oci/rootless-spec.ts";
 import { systemErrorSentence } from "../text/errors.ts";
-import { refuse, verb } from "./command.ts";
+import { verb } from "./command.ts";
 
 export function command(): Command {
   return verb("spec", "Writes a config.json to start from: a shell in a root file system at rootfs.")
     .option("-b, --bundle <directory>", "where to write it", ".")
-    .option("--rootless", "refused: caisson needs root")
+    .option(
+      "--rootless",
+      "one whose root is the caller's user, in a user namespace; running it needs root all the same",
+    )
     .action(({ bundle, rootless }: { bundle: string; rootless?: boolean }) => {
-      if (rootless === true) refuse("--rootless", "a VM per container needs root");
-      writeNew(join(bundle, "config.json"), `${JSON.stringify(defaultSpec(), null, "\t")}\n`);
+      const spec = rootless === true ? rootlessSpec(process.geteuid?.() ?? 0, process.getegid?.() ?? 0) : defaultSpec();
+      writeNew(join(bundle, "config.json"), `${JSON.stringify(spec, null, "\t")}\n`);
     });
 }
 

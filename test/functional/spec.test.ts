@@ -3,6 +3,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, afterEach, beforeEach, test } from "node:test";
+import { Bundle } from "../harness/bundle.ts";
 import { errorOf, Host } from "../harness/host.ts";
 
 const host = new Host();
@@ -41,8 +42,15 @@ test("spec names the folder that does not exist", async () => {
   assert.match(errorOf(result), /none\/config\.json: no such file or directory \(ENOENT\)/);
 });
 
-test("spec --rootless is refused", async () => {
-  const result = await host.run(["spec", "--rootless", "-b", folder]);
-  assert.equal(result.exitCode, 1);
-  assert.match(errorOf(result), /--rootless is not supported: a VM per container needs root/);
+test("spec --rootless writes one whose root is the caller's user, and it runs", async () => {
+  using bundle = new Bundle();
+  rmSync(join(bundle.directory, "config.json"), { force: true });
+  await host.ok(["spec", "--rootless", "-b", bundle.directory]);
+  const config = JSON.parse(readFileSync(join(bundle.directory, "config.json"), "utf8"));
+  config.process.terminal = false;
+  config.process.args = ["sh", "-c", "id -u; cat /proc/self/uid_map"];
+  config.linux.uidMappings[0].hostID = 1234;
+  writeFileSync(join(bundle.directory, "config.json"), JSON.stringify(config));
+  const id = host.id();
+  assert.match(await host.ok(["run", "-b", bundle.directory, id]), /^0\n\s+0\s+1234\s+1\n$/);
 });
