@@ -4,7 +4,7 @@ _caisson_words() {
   case $1 in
     check) echo "--json --kubernetes --help" ;;
     create) echo "--bundle --console-socket --pid-file --pidfd-socket --no-pivot --no-new-keyring --preserve-fds --help" ;;
-    delete) echo "--force --help" ;;
+    delete) echo "--force --regex --help" ;;
     events) echo "--interval --stats --help" ;;
     exec) echo "--process --tty --user --additional-gids --env --cwd --cap --no-new-privs --detach --console-socket
       --pid-file --pidfd-socket --ignore-paused --preserve-fds --process-label --apparmor --cgroup --help" ;;

@@ -10,7 +10,7 @@ import { removeWithoutRecord } from "../sandbox/lost-record.ts";
 import { statePaths } from "../state/paths.ts";
 import { isAlive, type ProcessIdentity } from "../state/process-identity.ts";
 import type { StateRecord } from "../state/record.ts";
-import { readFormerState, readState } from "../state/store.ts";
+import { listStates, readFormerState, readState } from "../state/store.ts";
 import { formatError } from "../text/errors.ts";
 import { log } from "../text/log.ts";
 import { type Globals, verb } from "./command.ts";
@@ -22,7 +22,36 @@ export function command(globals: Globals): Command {
   return verb("delete", "Removes a container and all it holds.")
     .argument("<container-id>")
     .option("-f, --force", "end it first if it runs (SIGKILL); do nothing if it does not exist")
-    .action((id: string, { force = false }: { force?: boolean }) => deleteContainer(globals, id, force));
+    .option("-r, --regex", "the id is a regular expression: all containers that it matches")
+    .action((id: string, { force = false, regex = false }: { force?: boolean; regex?: boolean }) =>
+      regex ? deleteMatching(globals, id, force) : deleteContainer(globals, id, force),
+    );
+}
+
+/** Goes on after a failure, and throws the last one. */
+async function deleteMatching(globals: Globals, text: string, force: boolean): Promise<void> {
+  const wanted = pattern(text);
+  const ids = listStates(globals.root, (reason) => log.warning(reason)).map(({ id }) => id);
+  let failure: { error: unknown } | undefined;
+  for (const id of ids.filter((each) => wanted.test(each))) {
+    try {
+      await deleteContainer(globals, id, force);
+    } catch (error) {
+      if (failure !== undefined) log.error(formatError(failure.error));
+      failure = { error };
+    }
+  }
+  if (failure !== undefined) throw failure.error;
+}
+
+function pattern(text: string): RegExp {
+  try {
+    return new RegExp(text);
+  } catch (cause) {
+    throw new CaissonError("CAISSON_E_USAGE", `--regex: ${JSON.stringify(text)} is not a regular expression`, {
+      cause,
+    });
+  }
 }
 
 async function deleteContainer({ root }: Globals, id: string, force: boolean): Promise<void> {

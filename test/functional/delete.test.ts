@@ -27,6 +27,23 @@ test("delete refuses a running container, --force ends it", async () => {
   await host.ok(["delete", "-f", id]);
 });
 
+test("delete --regex removes what it matches, and goes on after one that it cannot", async () => {
+  using bundle = new Bundle();
+  const ids = [await host.start(bundle), await host.start(bundle), await host.start(bundle)];
+  const [first, second, third] = ids as [string, string, string];
+  await host.ok(["delete", "--force", "--regex", `^(${first}|${second})$`]);
+  assert.equal(await host.status(third), "running");
+  for (const id of [first, second]) assert.equal((await host.run(["state", id])).exitCode, 1);
+
+  const refused = await host.run(["delete", "-r", third]);
+  assert.equal(refused.exitCode, 1);
+  assert.match(errorOf(refused), new RegExp(`cannot delete container ${third} that is not stopped: running`));
+  await host.ok(["delete", "-r", "matches nothing"]);
+  assert.match(errorOf(await host.run(["delete", "-r", "("])), /--regex: "\(" is not a regular expression/);
+  await host.ok(["delete", "-f", third]);
+  assert.deepEqual(await host.remains(), []);
+});
+
 test("delete --force ends a paused container", async () => {
   using bundle = new Bundle();
   const id = await host.start(bundle);
