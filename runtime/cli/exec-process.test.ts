@@ -49,6 +49,13 @@ test("applyFlags adds capabilities to all sets but the inheritable", () => {
   });
 });
 
+test("applyFlags refuses a capability that nobody knows", () => {
+  assert.throws(() => applyFlags(base, { cap: ["KILL", "unknown"] }), {
+    code: "CAISSON_E_USAGE",
+    message: /^--cap: "unknown" is not a capability/,
+  });
+});
+
 test("applyFlags takes a process without user, environment or capabilities", () => {
   const process = applyFlags({ cwd: "/" }, { user: "1:1", env: ["A="], cap: ["KILL"], cwd: "/x", noNewPrivs: true });
   assert.deepEqual(process, {

@@ -1,4 +1,5 @@
 /** What `exec` runs: an OCI process out of the container's own one, or a file's, and the command line. */
+import { CAPABILITIES } from "../../protocol/capabilities.ts";
 import { CaissonError } from "../../protocol/errors.ts";
 import type { Capabilities, Process, User } from "../../protocol/oci.ts";
 
@@ -74,11 +75,20 @@ function nameOf(variable: string): string {
   return variable.slice(0, variable.indexOf("="));
 }
 
-/** Into the ambient set as well, where the agent raises what is inheritable, too: others the kernel refuses (capabilities(7)). */
+/**
+ * A name that nobody knows is a slip of whoever typed it, where one in a configuration may be a newer kernel's.
+ * Into the ambient set as well, where the agent raises what is inheritable, too: others the kernel refuses (capabilities(7)).
+ */
 function addCapabilities(capabilities: Capabilities, names: readonly string[]): Capabilities {
   const added = names.map((name) => {
     const upper = name.toUpperCase();
-    return upper.startsWith("CAP_") ? upper : `CAP_${upper}`;
+    const full = upper.startsWith("CAP_") ? upper : `CAP_${upper}`;
+    if (!(CAPABILITIES as readonly string[]).includes(full)) {
+      throw new CaissonError("CAISSON_E_USAGE", `--cap: ${JSON.stringify(name)} is not a capability`, {
+        remedy: "capabilities(7) lists them.",
+      });
+    }
+    return full;
   });
   const union = (set: readonly string[] = []) => [...new Set([...set, ...added])];
   return {
