@@ -88,7 +88,7 @@ for (const [what, text, message] of [
   [
     "status",
     "echo out; echo why >&2; exit 3",
-    /^hooks\.createRuntime\[1\] ".*": error running hook #1: ended with status 3: out\n?why$/,
+    /^hooks\.createRuntime\[1\] ".*": error running hook #1: the createRuntime hook failed with exit code 3: out\n?why$/,
   ],
   ["signal", "kill -TERM $$", /was killed by SIGTERM$/],
 ] as const) {
@@ -128,7 +128,7 @@ test("a poststart hook that fails has the container killed, and those after it d
   const killed: number[] = [];
   await assert.rejects(new HostHooks({ poststart: list }, container).poststart(living(killed)), {
     code: "CAISSON_E_HOOK",
-    message: /hooks\.poststart\[0\].* ended with status 1/,
+    message: /hooks\.poststart\[0\].* the poststart hook failed with exit code 1/,
   });
   assert.deepEqual(killed, [9]);
   assert.equal(text(), "");

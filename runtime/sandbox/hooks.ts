@@ -158,7 +158,7 @@ async function run(name: HostHookName, index: number, hook: Hook, state: State, 
   late.addEventListener("abort", kill);
   signal?.addEventListener("abort", kill);
   try {
-    const how = await endOf(child);
+    const how = await endOf(child, name);
     signal?.throwIfAborted();
     if (late.aborted) throw failed(`took longer than its timeout of ${timeout} s`);
     if (how === undefined) return;
@@ -194,12 +194,12 @@ function environmentOf(entries: readonly string[]): Record<string, string> {
 }
 
 /** Undefined for success, else how it failed. Rejects when it could not be started. */
-function endOf(child: ChildProcess): Promise<string | undefined> {
+function endOf(child: ChildProcess, name: HostHookName): Promise<string | undefined> {
   return new Promise((resolve, reject) => {
     child.once("error", reject);
     child.once("exit", (status, signal) => {
-      if (signal !== null) resolve(`was killed by ${signal}`);
-      else resolve(status === 0 ? undefined : `ended with status ${status}`);
+      if (signal !== null) resolve(`the ${name} hook was killed by ${signal}`);
+      else resolve(status === 0 ? undefined : `the ${name} hook failed with exit code ${status}`);
     });
   });
 }

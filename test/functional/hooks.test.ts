@@ -115,7 +115,7 @@ for (const name of ["prestart", "createRuntime"] as const) {
     assert.equal(result.exitCode, 1);
     assert.match(
       errorOf(result),
-      new RegExp(`hooks\\.${name}\\[0\\] ".*": error running hook #0: ended with status 4: why`),
+      new RegExp(`hooks\\.${name}\\[0\\] ".*": error running hook #0: the ${name} hook failed with exit code 4: why`),
     );
     assert.deepEqual(journal(), [name, "poststop"]);
     assert.equal((await host.run(["state", id])).exitCode, 1);
@@ -157,14 +157,20 @@ test("a poststart hook that fails fails start, and the process is killed", async
   await detached(host, ["create", "-b", bundle.directory, id]);
   const result = await host.run(["start", id]);
   assert.equal(result.exitCode, 1);
-  assert.match(errorOf(result), /hooks\.poststart\[0\] ".*": error running hook #0: ended with status 7/);
+  assert.match(
+    errorOf(result),
+    /hooks\.poststart\[0\] ".*": error running hook #0: the poststart hook failed with exit code 7/,
+  );
   await until(async () => (await host.status(id)) === "stopped");
   await host.ok(["delete", id]);
   assert.deepEqual(journal(), ["poststart", "poststop"]);
 
   const run = await host.run(["run", "-b", bundle.directory, host.id()]);
   assert.equal(run.exitCode, 1);
-  assert.match(errorOf(run), /hooks\.poststart\[0\] ".*": error running hook #0: ended with status 7/);
+  assert.match(
+    errorOf(run),
+    /hooks\.poststart\[0\] ".*": error running hook #0: the poststart hook failed with exit code 7/,
+  );
   assert.deepEqual(journal(), ["poststart", "poststop", "poststart", "poststop"]);
 });
 
