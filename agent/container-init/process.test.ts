@@ -86,7 +86,7 @@ test("a working directory outside the container is refused", options, async () =
     assert.equal(stdout, "");
     assert.match(
       error?.message ?? "",
-      /^process\.cwd "\/proc\/self\/fd\/\d": changing to the working directory failed: /,
+      /^process\.cwd "\/proc\/self\/fd\/\d": changing to the working directory \(chdir\) failed: /,
     );
   }
 });

@@ -254,7 +254,7 @@ test("describeFailure knows the step, the code and the reason, and any index and
   assert.equal(at("execute", 13).code, "CAISSON_E_COMMAND_NOT_EXECUTABLE");
   assert.equal(
     at("changeDirectory", 18).message,
-    `process.cwd "/": changing to the working directory failed: the directory lies outside the container`,
+    `process.cwd "/": changing to the working directory (chdir) failed: the directory lies outside the container`,
   );
   assert.equal(at("rootfs", 2).message, `root.path "/r": mounting the root failed: no such file or directory (ENOENT)`);
   assert.equal(at("rootfs", 5, "disk").message, `root.path "/r": mounting the root failed: i/o error (EIO): disk`);

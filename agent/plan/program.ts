@@ -38,7 +38,7 @@ export function programSteps(input: ProgramInput): Step[] {
     path: process.cwd,
     field: "process.cwd",
     subject: process.cwd,
-    task: "changing to the working directory",
+    task: "changing to the working directory (chdir)",
   };
 
   const steps: Step[] = [
