@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { chmodSync, mkdirSync } from "node:fs";
+import { chmodSync, mkdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import type { Capabilities, NamespaceType } from "../../protocol/oci.ts";
@@ -23,6 +23,15 @@ test("without a user the process is root with an umask of 0022 and no groups", o
   using rootfs = new Rootfs();
   const output = await lines(rootfs, "id -u; id -g; grep Groups /proc/self/status; umask");
   assert.deepEqual(output, ["0", "0", "Groups:\t ", "0022"]);
+});
+
+test("without input stdin is the null device, and stays nobody's", options, async () => {
+  using rootfs = new Rootfs();
+  const config = configOf("stat -Lc '%t:%T %u' /proc/self/fd/0; stat -Lc %u /proc/self/fd/1; cat", {
+    process: { user: { uid: 1000, gid: 100 } },
+  });
+  const { stdout } = await run(rootfs, config, { noStdin: true });
+  assert.deepEqual(stdout.trimEnd().split("\n"), [`1:3 ${statSync("/dev/null").uid}`, "1000"]);
 });
 
 test("capabilities: all five sets, for root and for a user", options, async () => {

@@ -64,6 +64,8 @@ export const FORMS = {
   setSid: { code: 50, arguments: {} },
   newKeyring: { code: 51, arguments: {} },
   console: { code: 52, arguments: { rows: "u32", columns: "u32", keepNewlines: "u32", bind: "u32" } },
+  /** Puts the guest's null device in stdin's place. */
+  nullInput: { code: 68, arguments: {} },
   chownDescriptor: { code: 53, arguments: { fd: "u32", uid: "u32" } },
   rlimit: { code: 54, arguments: { resource: "u32", soft: "u64", hard: "u64" } },
   scheduler: {

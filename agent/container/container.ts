@@ -109,6 +109,7 @@ export class Container {
         columns,
         keepNewlines,
         seccomp,
+        noStdin,
       });
       const terminal = process?.terminal === true;
       const hooks = (config.hooks?.createContainer ?? []).length > 0;
@@ -152,7 +153,7 @@ export class Container {
     const joined = { cgroup: this.#cgroup, root, told: request.cgroup, initPid: init.pid };
     const launch = (cgroupPath: string) => {
       const from = { process, config: this.#config, initPid: init.pid, cgroupPath, rows, columns, keepNewlines };
-      const plan = compileExec({ ...from, seccomp: this.#seccomp });
+      const plan = compileExec({ ...from, seccomp: this.#seccomp, noStdin });
       return Process.launch(name, this.#sandbox.pool.take(), plan, process.terminal === true);
     };
     const added = await this.#execs.add(execId, name, () => inCgroup(joined, launch));

@@ -17,6 +17,8 @@ export interface CreateInput extends TerminalInput {
   /** The container's cgroup, `/sys/fs/cgroup/...`; it must exist with its limits set. Empty: stay where the agent is. */
   cgroupPath: string;
   seccomp?: SeccompFilter | undefined;
+  /** There is nothing to read: stdin is the null device. */
+  noStdin?: boolean;
 }
 
 export interface ExecInput extends TerminalInput {
@@ -27,6 +29,8 @@ export interface ExecInput extends TerminalInput {
   initPid: number;
   cgroupPath: string;
   seccomp?: SeccompFilter | undefined;
+  /** As of CreateInput. */
+  noStdin?: boolean;
 }
 
 /**
@@ -34,20 +38,22 @@ export interface ExecInput extends TerminalInput {
  * program. Throws CAISSON_E_CONFIG_INVALID and CAISSON_E_CONFIG_UNSUPPORTED, both naming the field.
  */
 export function compileCreate(input: CreateInput): Plan {
-  const { config } = input;
+  const { config, noStdin = false } = input;
   refuseUnsupportedConfig(config);
   const { process } = config;
   if (process === undefined) throw invalid("process", "is required");
   refuseUnsupportedProcess(process);
   const namespaces = new Namespaces(config);
   const userNamespace = namespaces.has("user");
+  const seccomp = checkFilter(config, input.seccomp);
   const steps: Step[] = [
+    ...nullInputSteps(noStdin),
     ...enterNamespacesSteps(config, namespaces, input.cgroupPath, process.oomScoreAdj ?? 0),
     NEW_KEYRING,
     ...nameSteps(config, namespaces),
     ...sysctlSteps(config, namespaces),
     ...rootfsSteps(input, userNamespace),
-    ...programSteps({ process, config, seccomp: checkFilter(config, input.seccomp), userNamespace, stop: true }),
+    ...programSteps({ process, config, seccomp, userNamespace, noStdin, stop: true }),
   ];
   return { steps };
 }
@@ -58,7 +64,7 @@ export function compileCreate(input: CreateInput): Plan {
  * Throws as `compileCreate` does.
  */
 export function compileExec(input: ExecInput): Plan {
-  const { config } = input;
+  const { config, noStdin = false } = input;
   refuseUnsupportedProcess(input.process);
   const process: Process = {
     ...input.process,
@@ -68,7 +74,7 @@ export function compileExec(input: ExecInput): Plan {
   };
   const namespaces = new Namespaces(config);
   const { initial = "", final = "" } = process.execCPUAffinity ?? {};
-  const steps: Step[] = [];
+  const steps: Step[] = nullInputSteps(noStdin);
   if (initial !== "") steps.push(affinityStep(initial, "process.execCPUAffinity.initial"));
   steps.push(...joinContainerSteps(input.initPid, namespaces, input.cgroupPath, process.oomScoreAdj ?? 0));
   if (final !== "") steps.push(affinityStep(final, "process.execCPUAffinity.final"));
@@ -80,6 +86,7 @@ export function compileExec(input: ExecInput): Plan {
       config,
       seccomp: checkFilter(config, input.seccomp),
       userNamespace: namespaces.has("user"),
+      noStdin,
       stop: false,
     }),
   );
@@ -88,6 +95,11 @@ export function compileExec(input: ExecInput): Plan {
 
 /** session-keyring(7): else the container would have the agent's. */
 const NEW_KEYRING: Step = { op: "newKeyring", field: "process", task: "making a session keyring" };
+
+/** Before all others: the guest's own device, whatever the container has at /dev/null. */
+function nullInputSteps(wanted: boolean): Step[] {
+  return wanted ? [{ op: "nullInput", field: "process", task: "opening /dev/null as its input" }] : [];
+}
 
 function nameSteps(config: Spec, namespaces: Namespaces): Step[] {
   const steps: Step[] = [];

@@ -14,6 +14,8 @@ export interface ProgramInput {
   config: Spec;
   seccomp: SeccompFilter | undefined;
   userNamespace: boolean;
+  /** Stdin is the guest's null device, which is nobody's. */
+  noStdin: boolean;
   /** Stop before the program, as OCI's create does; hooks of startContainer follow. */
   stop: boolean;
 }
@@ -51,7 +53,7 @@ export function programSteps(input: ProgramInput): Step[] {
   }
   const filter = seccompSteps(seccomp, noNewPrivileges);
   // The supervisor does the former; asking it takes calls that a filter need not allow.
-  steps.push(...stdioOwnerSteps(process, config), ...filter.privileged);
+  steps.push(...stdioOwnerSteps(process, config, input.noStdin), ...filter.privileged);
   steps.push(capabilities.bounding);
   steps.push(identityStep(process.user), capabilities.sets);
   steps.push({ op: "changeDirectoryAsUser", ...directory });

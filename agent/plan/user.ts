@@ -44,13 +44,19 @@ export function umaskStep(user: User | undefined): Step {
  * outside and belong to the guest's root, so it takes the guest's root and the guest's uid to do it; a terminal was
  * opened in the container.
  */
-export function stdioOwnerSteps(process: Process, config: Spec): Step[] {
+export function stdioOwnerSteps(process: Process, config: Spec, noStdin: boolean): Step[] {
   const uid = process.user?.uid ?? 0;
   const about = { field: "process.user.uid", subject: String(uid), task: "handing stdio over to the user" };
   if (process.terminal === true) return uid === 0 ? [] : [{ op: "chownDescriptor", fd: 0, uid, ...about }];
   const guestUid = guestId(config.linux?.uidMappings ?? [], uid, "process.user.uid");
   if (guestUid === 0) return [];
-  return [0, 1, 2].map((fd) => ({ op: "chownDescriptor", fd, uid: guestUid, supervised: true, ...about }));
+  return (noStdin ? [1, 2] : [0, 1, 2]).map((fd) => ({
+    op: "chownDescriptor",
+    fd,
+    uid: guestUid,
+    supervised: true,
+    ...about,
+  }));
 }
 
 /** Without mappings an id is the same inside and outside. */

@@ -85,7 +85,7 @@ operation make_process, open_namespace, set_namespace, open_process, join_proces
 operation set_propagation, mount_root, attach_root, open_source, open_source_in_root, open_filesystem, set_tree_attributes, inherit_mode, copy_up,
     attach_tree, attach_tree_if_possible, set_target_attributes, reconfigure, mask_path, make_path_readonly, make_directory, make_device,
     make_symlink, change_root, require_folder;
-operation make_session, make_keyring, open_console, chown_descriptor, set_limit, set_scheduler, set_io_priority,
+operation make_session, make_keyring, open_console, chown_descriptor, take_null_input, set_limit, set_scheduler, set_io_priority,
     set_personality, set_affinity, change_directory, change_directory_as_user, set_umask, drop_bounding_set,
     set_identity, set_capabilities, forbid_new_privileges, filter_calls, filter_calls_at_execute;
 operation find_program, find_home, wait_at_barrier, run_hook, execute;

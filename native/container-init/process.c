@@ -40,6 +40,16 @@ int chown_descriptor(struct context *context, struct arguments *arguments) {
   return fchown(fd, uid, (gid_t)-1);
 }
 
+int take_null_input(struct context *context, struct arguments *arguments) {
+  (void)context;
+  if (all_taken(arguments) < 0) return -1;
+  int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return -1;
+  int result = dup2(fd, 0);
+  close(fd);
+  return result;
+}
+
 int set_limit(struct context *context, struct arguments *arguments) {
   uint32_t resource = take_u32(arguments);
   struct rlimit limit = {.rlim_cur = take_u64(arguments)};

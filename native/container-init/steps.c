@@ -54,6 +54,7 @@ static operation *const operations[] = {
     [65] = forbid_new_privileges,
     [66] = filter_calls,
     [67] = filter_calls_at_execute,
+    [68] = take_null_input,
     [80] = find_program,
     [81] = wait_at_barrier,
     [82] = run_hook,
