@@ -132,7 +132,19 @@ const INVALID: [changes: object, problem: string][] = [
   ],
   [
     { process: { scheduler: { policy: "SCHED_DEADLINE", runtime: 5000, deadline: 4000 } } },
-    "process.scheduler: must have 1024 <= runtime <= deadline <= period (sched(7)) with SCHED_DEADLINE",
+    "process.scheduler: sched_setattr: `SCHED_DEADLINE` runtime 5000 must be <= the deadline 4000",
+  ],
+  [
+    { process: { scheduler: { policy: "SCHED_DEADLINE", deadline: 4000 } } },
+    "process.scheduler: sched_setattr: `SCHED_DEADLINE` requires `runtime`",
+  ],
+  [
+    { process: { scheduler: { policy: "SCHED_DEADLINE", runtime: 2000, deadline: 4000, period: 3000 } } },
+    "process.scheduler: sched_setattr: `SCHED_DEADLINE` deadline 4000 must be <= the period 3000",
+  ],
+  [
+    { process: { scheduler: { policy: "SCHED_DEADLINE", runtime: 1023, deadline: 4000 } } },
+    "process.scheduler: sched_setattr: `SCHED_DEADLINE` runtime 1023 must be between 1024 and 9223372036854775807 nanoseconds",
   ],
   [
     { process: { execCPUAffinity: { initial: "3-1" } } },

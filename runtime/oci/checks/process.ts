@@ -1,5 +1,5 @@
 /** config.md: Process. Also for the process that `exec --process` adds. */
-import type { Process, Rlimit } from "../../../protocol/oci.ts";
+import type { Int64, Process, Rlimit } from "../../../protocol/oci.ts";
 import { absolutePath, type Check, noNulByte } from "./check.ts";
 import { parseCpuList } from "./cpu-list.ts";
 import type { Problem } from "./problem.ts";
@@ -99,9 +99,30 @@ function* scheduler({ scheduler }: Process, parent: string): Iterable<Problem> {
       if (value > 0)
         yield { field: `${field}.${name}`, message: `has a meaning only with SCHED_DEADLINE, not ${policy}` };
     }
-  } else if (runtime < 1024 || runtime > deadline || (period > 0 && deadline > period)) {
-    yield { field, message: "must have 1024 <= runtime <= deadline <= period (sched(7)) with SCHED_DEADLINE" };
+    return;
   }
+  for (const name of ["runtime", "deadline"] as const) {
+    if (scheduler[name] === undefined)
+      yield { field, message: `sched_setattr: \`SCHED_DEADLINE\` requires \`${name}\`` };
+  }
+  if (scheduler.runtime !== undefined && scheduler.deadline !== undefined) {
+    for (const message of deadlineProblems(runtime, deadline, period)) {
+      yield { field, message: `sched_setattr: \`SCHED_DEADLINE\` ${message}` };
+    }
+  }
+}
+
+/** sched(7), SCHED_DEADLINE; in nanoseconds. */
+const SHORTEST_RUNTIME = 1024;
+const LONGEST_RUNTIME = 2n ** 63n - 1n;
+
+function* deadlineProblems(runtime: Int64, deadline: Int64, period: Int64): Iterable<string> {
+  if (runtime <= 0) yield "runtime must be greater than 0";
+  else if (runtime < SHORTEST_RUNTIME || runtime > LONGEST_RUNTIME) {
+    yield `runtime ${runtime} must be between ${SHORTEST_RUNTIME} and ${LONGEST_RUNTIME} nanoseconds`;
+  }
+  if (runtime > deadline) yield `runtime ${runtime} must be <= the deadline ${deadline}`;
+  if (period > 0 && deadline > period) yield `deadline ${deadline} must be <= the period ${period}`;
 }
 
 /** ioprio_set(2). */
