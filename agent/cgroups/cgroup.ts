@@ -93,7 +93,7 @@ export class Cgroup {
         if (code === "ENOENT" && absentIsFine === true) continue;
         const why =
           code === "ENOENT"
-            ? `the guest's kernel has no ${file}, so this limit cannot be set`
+            ? `the guest's kernel has no ${file}: no such file or directory (ENOENT)`
             : `writing ${JSON.stringify(value)} to ${file} failed: ${reason(cause)}`;
         throw new CaissonError("CAISSON_E_CGROUP", `${field} could not be set: ${why}`, { cause, field });
       }

@@ -82,6 +82,11 @@ test("resourceSettings writes pids, io, huge pages, cpuset and unified files", (
     "memory.high=max",
   ]);
 });
+test("resourceSettings names the controller that a unified file would need", () => {
+  assert.throws(() => resourceSettings({ unified: { "foo.bar": "1" } }, () => undefined), {
+    message: /^linux\.resources\.unified\["foo\.bar"\] .*the requested cgroup controller `foo` is not available/,
+  });
+});
 
 test("resourceSettings refuses unified names that leave the directory or belong to the agent", () => {
   for (const name of ["../memory.max", "memory.max/..", "memory", "", "cgroup.procs", "cgroup.kill", "rdma.max"]) {

@@ -11,7 +11,9 @@ export function unifiedSettings(unified: Record<string, string>): Setting[] {
     if (!/^[a-z]+(\.[A-Za-z0-9_]+)+$/.test(file)) invalid(field, "must be the name of a cgroup v2 file");
     const controller = file.slice(0, file.indexOf("."));
     if (!CONTROLLERS.has(controller) && !CORE_FILES.has(file)) {
-      refuse(field, `only ${[...CONTROLLERS].join(", ")} and ${[...CORE_FILES].join(", ")} may be set`);
+      // runc's and crun's words, which people search for.
+      const known = `only ${[...CONTROLLERS].join(", ")} and ${[...CORE_FILES].join(", ")} may be set`;
+      refuse(field, `the requested cgroup controller \`${controller}\` is not available: ${known}`);
     }
     return { file, value, field };
   });
