@@ -102,6 +102,19 @@ test("compileSeccomp leaves out names that nobody knows, and what the default do
   assert.deepEqual([calls({ number: MKDIR }), calls({ number: READ })], [ERRNO | 1, ALLOW]);
 });
 
+test("compileSeccomp refuses names that nobody knows when it is told to", async () => {
+  const seccomp: Seccomp = {
+    defaultAction: "SCMP_ACT_ALLOW",
+    syscalls: [{ names: ["mkdir", "no_such_call"], action: "SCMP_ACT_ALLOW" }],
+  };
+  assert.ok(await compileSeccomp(seccomp));
+  await assert.rejects(compileSeccomp(seccomp, "refused"), {
+    code: "CAISSON_E_CONFIG_INVALID",
+    field: "linux.seccomp.syscalls[0]",
+    message: /libseccomp knows no system call "no_such_call"/,
+  });
+});
+
 test("compileSeccomp: a call newer than the filter does not exist, unless it would be let through", async () => {
   const syscalls: Seccomp["syscalls"] = [{ names: ["read", "clone3"], action: "SCMP_ACT_ALLOW" }];
   const newer = async (seccomp: Partial<Seccomp>) => (await filter({ syscalls, ...seccomp }))({ number: NEWER });

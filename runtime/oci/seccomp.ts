@@ -31,16 +31,20 @@ interface Rule {
 /**
  * The filter of a valid configuration. Names that libseccomp does not know are left out, as runc leaves them out: they are
  * calls of kernels that are newer than it.
+ * @param unknown what becomes of such names.
  * @throws CaissonError CAISSON_E_CONFIG_INVALID for a rule that libseccomp refuses and for a filter that the kernel would.
  */
-export async function compileSeccomp(seccomp: Seccomp): Promise<SeccompFilter> {
+export async function compileSeccomp(
+  seccomp: Seccomp,
+  unknown: "left out" | "refused" = "left out",
+): Promise<SeccompFilter> {
   const addon = libseccomp();
   const { constants } = addon;
   const defaultAction = actionNumber(constants, seccomp.defaultAction, seccomp.defaultErrnoRet);
   const architectures = SECCOMP_ARCHITECTURES.filter((name) => seccomp.architectures?.includes(name)).map(
     (name) => constants[name],
   );
-  const rules = rulesOf(addon, seccomp, defaultAction);
+  const rules = rulesOf(addon, seccomp, defaultAction, unknown);
   const program = Buffer.concat([
     refuseNewerCalls(addon, seccomp, architectures),
     await compile(addon, defaultAction, architectures, rules),
@@ -52,13 +56,22 @@ export async function compileSeccomp(seccomp: Seccomp): Promise<SeccompFilter> {
   return { program, flags: flagBits(seccomp.flags) };
 }
 
-function rulesOf({ resolve, constants }: SeccompAddon, { syscalls = [] }: Seccomp, defaultAction: number): Rule[] {
+function rulesOf(
+  { resolve, constants }: SeccompAddon,
+  { syscalls = [] }: Seccomp,
+  defaultAction: number,
+  unknown: "left out" | "refused",
+): Rule[] {
   const rules: Rule[] = [];
   syscalls.forEach(({ names, action: name, errnoRet, args = [] }, index) => {
     const action = actionNumber(constants, name, errnoRet);
+    const field = `linux.seccomp.syscalls[${index}]`;
+    if (unknown === "refused") {
+      const call = names.find((each) => resolve(constants.SCMP_ARCH_X86_64, each) === constants.__NR_SCMP_ERROR);
+      if (call !== undefined) throw unknownCall(call, field);
+    }
     // A rule with the default action changes nothing, and libseccomp refuses it.
     if (action === defaultAction) return;
-    const field = `linux.seccomp.syscalls[${index}]`;
     // Conditions on one argument cannot hold together in libseccomp: as with runc, then any of them is enough.
     const alternatives = new Set(args.map((arg) => arg.index)).size < args.length ? args.map((arg) => [arg]) : [args];
     for (const call of names) {
@@ -68,6 +81,14 @@ function rulesOf({ resolve, constants }: SeccompAddon, { syscalls = [] }: Seccom
     }
   });
   return rules;
+}
+
+function unknownCall(name: string, field: string): CaissonError {
+  const message = `${field}: libseccomp knows no system call ${JSON.stringify(name)}`;
+  return new CaissonError("CAISSON_E_CONFIG_INVALID", message, {
+    field,
+    remedy: "Correct it, or leave the annotation run.oci.seccomp_fail_unknown_syscall out, so that it is passed over.",
+  });
 }
 
 async function compile(
