@@ -8,6 +8,7 @@ import type { CreateParams, JoinParams } from "../control/protocol.ts";
 import { type ContainerHandlers, type Handlers, serveControl } from "../control/server.ts";
 import type { DaemonLog } from "../control/spawn.ts";
 import { VM_DEATH_EXIT_CODE } from "../guest/exit-status.ts";
+import { keepGroups, readOwnGroups } from "../oci/kept-groups.ts";
 import { now } from "../process/clock.ts";
 import { deadline } from "../process/deadline.ts";
 import { onForwardedSignals } from "../process/forwarded-signals.ts";
@@ -130,7 +131,9 @@ class Daemon {
     this.#life = { phase: "creating", abort };
     try {
       const reading = now();
-      const placed = readPlaced(params.bundle, params.root);
+      const read = readPlaced(params.bundle, params.root);
+      // This process has the groups of whoever asked for the container.
+      const placed = { ...read, config: keepGroups(read.config, readOwnGroups()) };
       for (const warning of placed.warnings) log.warning(warning);
       tracePhase("read bundle", reading);
       const { placement, bundle, rootfs } = placed;
