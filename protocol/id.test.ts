@@ -13,11 +13,11 @@ test("checkId refuses all else in a sentence that names the owner and the reason
     ["", /it is empty/],
     [".", /a directory of its own/],
     ["..", /a directory of its own/],
-    ["a/b", /it has the character "\/"/],
-    ["~new-1-1", /it has the character "~"/],
-    ["a,b", /it has the character ","/],
-    ["a b\n", /it has the character " "/],
-    ["ä", /it has the character "ä"/],
+    ["a/b", /invalid character "\/"/],
+    ["~new-1-1", /invalid character "~"/],
+    ["a,b", /invalid character ","/],
+    ["a b\n", /invalid character " "/],
+    ["ä", /invalid character "ä"/],
     ["a".repeat(LONGEST_ID + 1), /it has 256 characters, and at most 255 fit/],
   ];
   for (const [id, reason] of refusals) {
@@ -26,7 +26,7 @@ test("checkId refuses all else in a sentence that names the owner and the reason
       (error) =>
         error instanceof CaissonError &&
         error.code === "CAISSON_E_ID_INVALID" &&
-        error.message.startsWith("the container id ") &&
+        error.message.startsWith("invalid container ID ") &&
         reason.test(error.message),
       id,
     );

@@ -19,7 +19,7 @@ export function checkId(what: string, id: string): void {
   const reason = reasonAgainst(id);
   if (reason === undefined) return;
   const shown = id.length > SHOWN + 3 ? `${id.slice(0, SHOWN)}...` : id;
-  throw new CaissonError("CAISSON_E_ID_INVALID", `the ${what} id ${JSON.stringify(shown)} cannot be used: ${reason}`, {
+  throw new CaissonError("CAISSON_E_ID_INVALID", `invalid ${what} ID ${JSON.stringify(shown)}: ${reason}`, {
     remedy: `Use 1 to ${LONGEST_ID} letters, digits and the characters _ + - . for an id.`,
   });
 }
@@ -28,7 +28,7 @@ function reasonAgainst(id: string): string | undefined {
   if (id === "") return "it is empty";
   if (id === "." || id === "..") return "it names a directory of its own";
   const bad = /[^A-Za-z0-9_+.-]/u.exec(id);
-  if (bad !== null) return `it has the character ${JSON.stringify(bad[0])}`;
+  if (bad !== null) return `invalid character ${JSON.stringify(bad[0])}`;
   if (id.length > LONGEST_ID) return `it has ${id.length} characters, and at most ${LONGEST_ID} fit`;
   return undefined;
 }

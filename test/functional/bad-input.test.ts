@@ -163,7 +163,7 @@ for (const [what, id] of [
 ] as const) {
   test(`an id of ${what}`, async () => {
     using bundle = new Bundle();
-    await refused(bundle.directory, /the container id ".*" cannot be used/, [], id);
+    await refused(bundle.directory, /invalid container ID ".*": /, [], id);
   });
 }
 

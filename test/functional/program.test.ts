@@ -47,7 +47,7 @@ const wrong: [string[], RegExp][] = [
   [["checkpoint", "--image-path", "x", "a"], /checkpoint is not supported: QEMU does not save a VM while/],
   [["restore", "a"], /restore is not supported/],
   [["list", "--format", "xml"], /invalid format option/],
-  [["state", "no such"], /the container id "no such" cannot be used/],
+  [["state", "no such"], /invalid container ID "no such": invalid character " "/],
   [["run", "--preserve-fds", "3", "a"], /--preserve-fds 3 is not supported: a file descriptor cannot cross into a VM/],
   [["run", "--preserve-fds", "x", "a"], /--preserve-fds: "x" is not a number/],
   [["kill", "a", "FOO"], /unknown signal "FOO"/],
