@@ -5,6 +5,7 @@ import { CaissonError } from "../../protocol/errors.ts";
 import type { Process, Resources, Spec } from "../../protocol/oci.ts";
 import { systemErrorSentence } from "../text/errors.ts";
 import { readDocument, readStdinDocument } from "./document.ts";
+import { takeDevices } from "./guest-devices.ts";
 import { takeModules } from "./guest-modules.ts";
 import { normalise } from "./normalise.ts";
 import { takeOwnSources } from "./own-sources.ts";
@@ -44,7 +45,7 @@ export function loadBundle(directory: string, adapt = (document: unknown) => doc
     "root.path",
   );
   const rootfs = realpathSync(rootPath);
-  return { config: takeModules(takeOwnSources(config, rootfs)), bundle, rootfs, warnings };
+  return { config: takeModules(takeOwnSources(takeDevices(config), rootfs)), bundle, rootfs, warnings };
 }
 
 /** The process in a file or pipe for `exec --process`; `adapt` may change it before it is checked. Errors as validateProcess. */

@@ -231,6 +231,14 @@ const subjects: Readonly<Record<string, Subject>> = {
       linux(bundle).devices = [{ path: "/dev/odd", type: "c", major: 1, minor: 5, fileMode: 0o640 }];
     },
   },
+  "the host's /dev": {
+    script:
+      "echo x > /dev/null && echo usable; head -c 3 /dev/zero | wc -c; stat -c '%n %F %t:%T' /dev/null /dev/tty /dev/urandom; head -c 0 /dev/fuse; grep -q ' /dev/pts ' /proc/self/mountinfo && echo pts",
+    change: (bundle) => {
+      bundle.spec.mounts = bundle.spec.mounts?.filter(({ destination }) => !destination.startsWith("/dev"));
+      add(bundle, { destination: "/dev", type: "bind", source: "/dev", options: ["rbind"] });
+    },
+  },
   "rules for devices": {
     script:
       "cat /dev/kmsg2 > /dev/null && echo read; head -c 0 /dev/control && echo opened; echo x > /dev/control; echo x > /dev/odd && echo written; mknod /tmp/z c 1 5 && echo made; cat /dev/odd",
