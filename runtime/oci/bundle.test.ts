@@ -59,6 +59,16 @@ test("loadBundle keeps RLIM_INFINITY exact", () => {
   assert.equal(loadBundle(bundle).config.process?.rlimits?.[0]?.hard, 2n ** 64n - 1n);
 });
 
+test("loadBundle maps the host's root into a user namespace without a mapping, and says so", () => {
+  const config = defaultSpec();
+  const namespaces = [...(config.linux?.namespaces ?? []), { type: "user" as const }];
+  write(stringifyJson({ ...config, linux: { ...config.linux, namespaces } }));
+  const { config: loaded, warnings } = loadBundle(bundle);
+  const root = [{ containerID: 0, hostID: 0, size: 1 }];
+  assert.deepEqual([loaded.linux?.uidMappings, loaded.linux?.gidMappings], [root, root]);
+  assert.match(warnings.join(), /^linux\.uidMappings: the new user namespace has none/);
+});
+
 test("loadBundle names a bundle that is missing or no directory", () => {
   const missing = refusal(() => loadBundle(join(bundle, "nowhere")));
   assert.equal(missing.code, "CAISSON_E_BUNDLE");

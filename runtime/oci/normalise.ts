@@ -31,7 +31,23 @@ export function normalise(given: Spec, bundle: string): { config: Spec; warnings
     if (isBindMount(mount)) source = resolve(bundle, source ?? "");
     return { ...mount, destination, source };
   });
-  return { config: { ...config, mounts, process: normalProcess(config.process, warnings) }, warnings };
+  const linux = mapped(config, warnings);
+  return {
+    config: { ...config, mounts, ...(linux && { linux }), process: normalProcess(config.process, warnings) },
+    warnings,
+  };
+}
+
+/** As crun does, a new user namespace that nothing is mapped into has the runtime's own user as its root. */
+function mapped({ linux }: Spec, warnings: string[]): Spec["linux"] {
+  const { namespaces = [], uidMappings = [], gidMappings = [] } = linux ?? {};
+  const isNew = namespaces.some(({ type, path = "" }) => type === "user" && path === "");
+  if (!isNew || uidMappings.length + gidMappings.length > 0) return linux;
+  const mappings = [{ containerID: 0, hostID: 0, size: 1 }];
+  warnings.push(
+    "linux.uidMappings: the new user namespace has none: its root is that of the host, and there is nobody else",
+  );
+  return { ...linux, uidMappings: mappings, gidMappings: mappings };
 }
 
 /** The process with known capabilities only; what was left out is told in `warnings`. */

@@ -36,9 +36,10 @@ export const userMappings: Check = function* (config) {
     }
     return;
   }
-  const joined = namespacePath(config, "user") !== "";
+  // Without any, normalise() gives it a mapping.
+  if (namespacePath(config, "user") !== "" || uids.length + gids.length === 0) return;
   for (const [name, list] of Object.entries({ uidMappings: uids, gidMappings: gids })) {
-    if (!joined && list.length === 0) {
+    if (list.length === 0) {
       yield { field: `linux.${name}`, message: "needs at least one mapping for the new user namespace" };
     }
   }
