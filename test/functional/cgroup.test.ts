@@ -100,8 +100,13 @@ test("the host's cgroup has the container's weight and CPUs, which update change
   // 512 shares are a weight of 59. A hierarchy of v2 may be without the controllers.
   assert.match(found("cpu.shares", "cpu.weight").join(), /^(512|59)?$/);
   assert.match(found("cpuset.cpus").join(), /^0?$/);
-  await host.ok(["update", "--cpu-share", "1024", id]);
+  await host.ok(["update", "--cpu-share", "1024", "--pids-limit", "1000", id]);
   assert.match(found("cpu.shares", "cpu.weight").join(), /^(1024|100)?$/);
+  assert.match(found("pids.max").join(), /^(1000)?$/);
+  // Fewer would keep the VM from starting a thread.
+  await host.ok(["update", "--pids-limit", "7", id]);
+  assert.match(found("pids.max").join(), /^(512)?$/);
+  assert.equal(await host.ok(["exec", id, "cat", "/sys/fs/cgroup/pids.max"]), "7\n");
   if (found("cpuset.cpus").length > 0) {
     assert.match(
       errorOf(await host.run(["update", "--cpuset-cpus", "4000", id])),

@@ -5,14 +5,20 @@ import { dirname, join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { hostSettings, type LimitedFolder, limitOnHost } from "./host-limits.ts";
 
-const values = (kind: string, cpu: object) => hostSettings(kind, cpu).map(({ file, value }) => `${file}=${value}`);
+const values = (kind: string, cpu: object) => hostSettings(kind, { cpu }).map(({ file, value }) => `${file}=${value}`);
 
 test("hostSettings has weight, CPUs and memory nodes, by each version's names, and no quota", () => {
   const cpu = { shares: 1024, quota: 50_000, period: 100_000, cpus: "0-1", mems: "0" };
   assert.deepEqual(values("cpu,cpuacct", cpu), ["cpu.shares=1024", "cpuset.cpus=0-1", "cpuset.mems=0"]);
   assert.deepEqual(values("v2", cpu), ["cpu.weight=100", "cpuset.cpus=0-1", "cpuset.mems=0"]);
   assert.deepEqual(values("v2", { shares: 0, cpus: "" }), []);
-  assert.deepEqual(hostSettings("v2"), []);
+  assert.deepEqual(hostSettings("v2", {}), []);
+});
+
+test("hostSettings leaves the VM the threads that it needs", () => {
+  const pids = (limit: number) =>
+    hostSettings("pids", { pids: { limit } }).map(({ file, value }) => `${file}=${value}`);
+  assert.deepEqual([1000, 5, 0, -1].flatMap(pids), ["pids.max=1000", "pids.max=512", "pids.max=max", "pids.max=max"]);
 });
 
 test("limitOnHost writes what a hierarchy has, and names the field that the host refuses", (t) => {

@@ -1,13 +1,13 @@
 /**
  * The limits that only the host can carry out, on the cgroup of a VM that is a container's own: its weight beside other VMs, and
- * which of the host's CPUs and memory nodes run it. A quota is the guest's: on both sides it would count twice, since a guest
+ * which of the host's CPUs and memory nodes run it. The number of processes is there for a VM that is broken out of. A quota is the guest's: on both sides it would count twice, since a guest
  * takes the time for which the host does not run it for its containers' own.
  */
 import { existsSync, writeFileSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
 import { weightOfShares } from "../../../protocol/cpu-weight.ts";
 import { CaissonError } from "../../../protocol/errors.ts";
-import type { CpuResources, Resources } from "../../../protocol/oci.ts";
+import type { Resources } from "../../../protocol/oci.ts";
 import { log } from "../../text/log.ts";
 import type { CgroupMount } from "./cgroup.ts";
 
@@ -19,10 +19,13 @@ interface Setting {
 }
 
 const FIELD = "linux.resources.cpu";
+/** More threads than the daemon, QEMU and virtiofsd have together: they must not be kept from starting one. */
+const LEAST_PIDS = 512;
 
 /** What is written into the cgroup's folder in a hierarchy of that kind. */
-export function hostSettings(kind: CgroupMount["kind"], cpu: CpuResources = {}): Setting[] {
+export function hostSettings(kind: CgroupMount["kind"], { cpu = {}, pids = {} }: Resources): Setting[] {
   const { shares = 0, cpus = "", mems = "" } = cpu;
+  const { limit } = pids;
   const settings: Setting[] = [];
   if (Number(shares) !== 0) {
     const [file, value] =
@@ -31,6 +34,10 @@ export function hostSettings(kind: CgroupMount["kind"], cpu: CpuResources = {}):
   }
   if (cpus !== "") settings.push({ file: "cpuset.cpus", value: cpus, field: `${FIELD}.cpus` });
   if (mems !== "") settings.push({ file: "cpuset.mems", value: mems, field: `${FIELD}.mems` });
+  if (limit !== undefined) {
+    const value = limit > 0 ? `${Math.max(Number(limit), LEAST_PIDS)}` : "max";
+    settings.push({ file: "pids.max", value, field: "linux.resources.pids.limit" });
+  }
   return settings;
 }
 
@@ -44,11 +51,11 @@ export interface LimitedFolder {
  * Sets those limits in a cgroup; what is not named stays. One that no hierarchy has the controller for is told.
  * @throws CaissonError CAISSON_E_CGROUP when the host refuses one, naming the field: it has no such CPU, say.
  */
-export function limitOnHost(folders: readonly LimitedFolder[], { cpu }: Resources): void {
+export function limitOnHost(folders: readonly LimitedFolder[], resources: Resources): void {
   const missing = new Set<string>();
   const set = new Set<string>();
   for (const { mount, path } of folders) {
-    for (const setting of hostSettings(mount.kind, cpu)) {
+    for (const setting of hostSettings(mount.kind, resources)) {
       const file = join(path, setting.file);
       if (mount.kind === "v2" && !existsSync(file)) enableController(mount.directory, path, setting.file);
       (existsSync(file) ? set : missing).add(setting.field);
