@@ -96,7 +96,7 @@ TEST_FILES = $(shell find protocol native runtime agent guest-image test -name '
 TEST_JOBS ?= 2
 RUN_TESTS := $(NODE) --test --test-reporter=./test/harness/reporter.ts --test-reporter-destination=stdout --test-timeout=600000
 # docker.io of newer releases has no client.
-ENGINES := runc crun podman conmon catatonit docker.io docker-cli? containerd containernetworking-plugins netavark aardvark-dns
+ENGINES := runc crun podman conmon catatonit docker.io docker-cli? containerd containernetworking-plugins netavark aardvark-dns nftables
 
 lint: protocol/generated/agent.ts protocol/generated/containerd/task.ts $(VALIDATOR) ## types, biome, import direction, C warnings, shell scripts
 	@scripts/step.sh "lint: types" node_modules/.bin/tsc

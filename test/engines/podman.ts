@@ -12,6 +12,11 @@ export function whyNoPodman(): string | undefined {
   return undefined;
 }
 
+/** 4, 5, ... */
+export function podmanMajor(): number {
+  return Number(/\d+/.exec(execFileSync("podman", ["--version"], { encoding: "utf8" }))?.[0]);
+}
+
 export class Podman extends Engine {
   readonly command: readonly string[];
   readonly runFlags = [];
