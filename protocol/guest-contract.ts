@@ -23,6 +23,10 @@ export const GUEST_SHARED_MEMORY = `${GUEST_RUN}/${RUN_FOLDERS.sharedMemory}`;
 export const GUEST_SOCKETS = `${GUEST_RUN}/${RUN_FOLDERS.sockets}`;
 /** Where the guest has its copies of small volumes, by numbers. */
 export const GUEST_VOLUMES = `${GUEST_RUN}/${RUN_FOLDERS.volumes}`;
+/** Where the guest mounts the file systems of volumes that are disks. */
+export const GUEST_DISKS = `${GUEST_RUN}/disks`;
+/** The type of a mount that is no mount in the guest, but one of `linux.devices`: of a block device's node on the host. */
+export const DISK_MOUNT_TYPE = "caisson-disk";
 /** How a configuration names what the sandbox's other containers have; there is no such folder. */
 const GUEST_CONTAINERS = `${GUEST_RUN}/containers`;
 

@@ -1,4 +1,4 @@
-import { closeSync, type FSWatcher } from "node:fs";
+import { closeSync } from "node:fs";
 import { dirname } from "node:path";
 import { CaissonError } from "../../protocol/errors.ts";
 import type {
@@ -16,13 +16,14 @@ import { checkId } from "../../protocol/id.ts";
 import type { ContainerStatus, Process as ProcessConfig, Resources, Spec } from "../../protocol/oci.ts";
 import type { Broadcast } from "../broadcast.ts";
 import { Cgroup } from "../cgroups/cgroup.ts";
-import { type OomKills, oomKills, watchFile } from "../cgroups/events.ts";
 import { freeze, thaw } from "../cgroups/freezer.ts";
+import { NOT_KILLED, OomWatch } from "../cgroups/oom-watch.ts";
 import { cgroupPath } from "../cgroups/path.ts";
 import { resourceSettings } from "../cgroups/resources.ts";
 import { signalAll } from "../cgroups/signal-all.ts";
 import { readStats } from "../cgroups/stats.ts";
-import { log } from "../log.ts";
+import type { ContainerDisks, Disks } from "../disks/disks.ts";
+import { resourcesWithGuestNumbers, withGuestNumbers } from "../disks/numbers.ts";
 import type { AgentPaths } from "../paths.ts";
 import { compileCreate, compileExec } from "../plan/plan.ts";
 import type { Pool } from "../pool/pool.ts";
@@ -42,6 +43,7 @@ export interface ContainerHost extends LivePids {
   readonly id: string;
   readonly paths: AgentPaths;
   readonly pool: Pool;
+  readonly disks: Disks;
   readonly events: Broadcast<Event>;
   /** Makes the memory that containers share be there, unless it is of no bytes. Throws CAISSON_E_STORAGE. */
   provideSharedMemory(config: Spec, bytes: bigint): void;
@@ -61,8 +63,8 @@ export class Container {
   /** For the processes that exec adds, too. */
   #seccomp: SeccompFilter | undefined;
   #cgroup: Cgroup | undefined;
-  #oomWatch: FSWatcher | undefined;
-  #oomKills: OomKills = { count: 0, ofGuest: false };
+  #disks: ContainerDisks | undefined;
+  #oomWatch: OomWatch | undefined;
   /**
    * Keeps the network namespace until the container is removed: the kernel takes long to dismantle one, and would do so
    * just when the host waits to hear of the container's end.
@@ -91,8 +93,11 @@ export class Container {
   /** Sets it up as far as OCI "created"; answers with the init's pid. On failure nothing of it is left. */
   async create(request: CreateContainerRequest): Promise<number> {
     const { configJson, rows, columns, keepNewlines, seccomp, bundle, sharedMemoryBytes, noStdin } = request;
+    const { disks, diskMounts } = request;
     try {
-      const given = parse(configJson, "the container's configuration") as Spec;
+      if (disks.length > 0) this.#disks = await this.#sandbox.disks.attach(disks, diskMounts);
+      const parsed = parse(configJson, "the container's configuration") as Spec;
+      const given = withGuestNumbers(parsed, this.#disks?.numbers ?? []);
       const { config, descriptor } = this.#sandbox.pool.network.take(withResolvedNamespaces(given, this.#sandbox));
       this.#network = descriptor;
       const { process, root } = config;
@@ -120,12 +125,13 @@ export class Container {
       this.#lifecycle = { status: "created", init };
       this.#network ??= openNetwork(init.pid);
       this.#exit = this.#finish(init, cgroup);
-      this.#watchOom(cgroup);
+      this.#oomWatch = new OomWatch(cgroup, this.id, this.#sandbox.events);
       return init.pid;
     } catch (error) {
       this.#lifecycle = { status: "stopped", init: undefined };
       // What is left of the process may still be on its way out, and a cgroup with processes cannot be removed.
       await this.#cgroup?.kill();
+      await this.#disks?.settle();
       this.#letGo();
       throw error;
     } finally {
@@ -190,7 +196,7 @@ export class Container {
     const process = this.process(execId);
     const { exitCode, signal } = await process.exited;
     const { endedAtNs } = process;
-    return { exitCode, signal, exitedAtNs: endedAtNs, ...oomAnswer(this.#readOomKills()) };
+    return { exitCode, signal, exitedAtNs: endedAtNs, ...(this.#oomWatch?.answer() ?? NOT_KILLED) };
   }
 
   async pause(): Promise<void> {
@@ -209,7 +215,8 @@ export class Container {
   update(resourcesJson: Uint8Array): void {
     const cgroup = this.#requireCgroup("updated");
     this.#require("updated", ["created", "running", "paused"]);
-    const resources = parse(resourcesJson, "the resources") as Resources;
+    const given = parse(resourcesJson, "the resources") as Resources;
+    const resources = resourcesWithGuestNumbers(given, this.#disks?.numbers ?? []);
     cgroup.apply(resourceSettings(resources, (file) => cgroup.read(file)));
     if (resources.devices !== undefined) cgroup.restrictDevices(resources.devices);
   }
@@ -253,9 +260,10 @@ export class Container {
     if (this.#network !== undefined) closeSync(this.#network);
     this.#network = undefined;
     this.#oomWatch?.close();
-    this.#oomWatch = undefined;
     this.#cgroup?.remove(this.#sandbox.paths.cgroupRoot);
     this.#cgroup = undefined;
+    this.#disks?.remove();
+    this.#disks = undefined;
   }
 
   /** What WaitProcess answers for the init, after everything it promises has been done. */
@@ -263,30 +271,11 @@ export class Container {
     const { exitCode, signal } = await init.exited;
     // Without a pid namespace of its own the container's other processes outlive the init.
     await cgroup.kill();
+    await this.#disks?.settle();
     this.#lifecycle = { status: "stopped", init };
     init.release();
-    this.#reportOom();
-    return { exitCode, signal, exitedAtNs: init.endedAtNs, ...oomAnswer(this.#oomKills) };
-  }
-
-  #watchOom(cgroup: Cgroup): void {
-    this.#oomWatch = watchFile(`${cgroup.path}/memory.events`, () => this.#reportOom());
-  }
-
-  #reportOom(): void {
-    const kills = this.#readOomKills();
-    if (kills.count <= this.#oomKills.count) return;
-    this.#oomKills = kills;
-    const what = kills.ofGuest ? "the guest" : `container ${this.id}`;
-    log("warning", `${what} is out of memory: the kernel has killed ${kills.count} processes of container ${this.id}`);
-    const value = { containerId: this.id, guestMemoryExhausted: kills.ofGuest };
-    this.#sandbox.events.publish({ event: { $case: "oom", value } });
-  }
-
-  /** The kills in the cgroup; once the cgroup is gone, the last known. */
-  #readOomKills(): OomKills {
-    const kills = oomKills(this.#cgroup?.read("memory.events"));
-    return kills.count > this.#oomKills.count ? kills : this.#oomKills;
+    this.#oomWatch?.look();
+    return { exitCode, signal, exitedAtNs: init.endedAtNs, ...(this.#oomWatch?.answer() ?? NOT_KILLED) };
   }
 
   #require<S extends Lifecycle["status"]>(what: string, statuses: readonly S[]): Extract<Lifecycle, { status: S }> {
@@ -309,8 +298,4 @@ export class Container {
   #stateJson(status: ContainerStatus, pid: number, bundle: string): string {
     return stateJson(this.#config, { id: this.id, status, pid, bundle });
   }
-}
-
-function oomAnswer({ count, ofGuest }: OomKills): Pick<WaitProcessResponse, "oomKilled" | "guestMemoryExhausted"> {
-  return { oomKilled: count > 0, guestMemoryExhausted: ofGuest };
 }

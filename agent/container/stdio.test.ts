@@ -27,6 +27,8 @@ async function start(containerId: string, args: string[], process = {}, rows = 0
     sharedMemoryBytes: 0n,
     noStdin,
     keepNewlines: false,
+    disks: [],
+    diskMounts: [],
   });
   await agent.call("startContainer", { containerId, sentNs: 0n, aheadLeastNs: 0n, aheadMostNs: 0n });
 }

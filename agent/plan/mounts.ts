@@ -1,4 +1,5 @@
 /** The steps for a container's mounts (config.md, "Mounts"; config-linux.md). */
+import { DISK_MOUNT_TYPE } from "../../protocol/guest-contract.ts";
 import type { Mount, Spec } from "../../protocol/oci.ts";
 import type { Step } from "../container-init/steps.ts";
 import { ATTRIBUTE, type MountOptions, PROPAGATION, parseMountOptions } from "./mount-options.ts";
@@ -41,6 +42,8 @@ export interface MountSteps {
 export function mountSteps(config: Spec, userNamespace: boolean): MountSteps {
   const steps: MountSteps = { mounting: [], closing: [] };
   config.mounts?.forEach((mount, index) => {
+    // The bind mount of a block device on the host, which is one of `linux.devices` here.
+    if (mount.type === DISK_MOUNT_TYPE) return;
     const field = `mounts[${index}]`;
     const target = containerPath(mount.destination);
     const options = parseMountOptions(mount, field);

@@ -12,6 +12,7 @@ import { checkId } from "../../protocol/id.ts";
 import type { Spec } from "../../protocol/oci.ts";
 import { Broadcast } from "../broadcast.ts";
 import { Container, type ContainerHost } from "../container/container.ts";
+import { Disks } from "../disks/disks.ts";
 import { isLogLevel, log, setLogLevel } from "../log.ts";
 import type { AgentPaths } from "../paths.ts";
 import { Pool } from "../pool/pool.ts";
@@ -36,6 +37,7 @@ export class Sandbox implements ContainerHost {
   readonly pool: Pool;
   readonly sockets: HostSockets;
   readonly volumes: Volumes;
+  readonly disks = new Disks();
   readonly #containers = new Map<string, Container>();
   #lifecycle: Lifecycle = { status: "blank" };
   readonly #share: MountedShare;

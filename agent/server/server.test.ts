@@ -31,6 +31,8 @@ async function create(containerId: string, args: string[], more = {}, process = 
       sharedMemoryBytes: 0n,
       noStdin: false,
       keepNewlines: false,
+      disks: [],
+      diskMounts: [],
     })
   ).pid;
 }
@@ -144,6 +146,8 @@ test("CreateContainer names what it cannot carry out, and leaves nothing behind"
     sharedMemoryBytes: 0n,
     noStdin: false,
     keepNewlines: false,
+    disks: [],
+    diskMounts: [],
   };
   await fails(agent.call("createContainer", noJson), "CAISSON_E_CONFIG_INVALID");
   await fails(

@@ -128,7 +128,7 @@ async function create({ guest, directory }: Home, params: JoinParams, signal: Ab
     });
     const end = async (): Promise<void> => {
       await container.delete().catch((error: unknown) => log.debug(formatError(error)));
-      guest.share.removeContainer(id);
+      await guest.removeContainer(id);
     };
     if (signal.aborted) {
       await end();

@@ -1,7 +1,13 @@
 import { constants } from "node:os";
 import { realtime } from "../../native/posix/index.ts";
 import { CaissonError } from "../../protocol/errors.ts";
-import type { ListProcessesResponse, ProcessId, StatsResponse } from "../../protocol/generated/agent.ts";
+import type {
+  Disk,
+  DiskMount,
+  ListProcessesResponse,
+  ProcessId,
+  StatsResponse,
+} from "../../protocol/generated/agent.ts";
 import { stringifyJson } from "../../protocol/json.ts";
 import type { Hook, Process, Resources, Spec } from "../../protocol/oci.ts";
 import { guestProcess } from "../oci/guest-resources.ts";
@@ -38,6 +44,8 @@ export interface GuestBundle {
   bundle: string;
   /** Waited for before start() lets the init go; gets the init's pid in the guest. */
   beforeStart?: ((pid: number) => Promise<void>) | undefined;
+  disks?: Disk[];
+  diskMounts?: DiskMount[];
   /** Set right when the container starts. */
   clock?: GuestClock | undefined;
   /** What the guest has been given of it already. */
@@ -111,7 +119,7 @@ export class Container {
     io: ProcessIo,
     terminal = NO_WINDOW,
   ): Promise<Container> {
-    const { spec, seccomp, bundle } = guest;
+    const { spec, seccomp, bundle, disks = [], diskMounts = [] } = guest;
     const sharedMemoryBytes = BigInt(guest.sharedMemoryBytes ?? 0);
     const configJson = Buffer.from(stringifyJson(spec));
     const request = {
@@ -120,6 +128,8 @@ export class Container {
       seccomp,
       bundle,
       sharedMemoryBytes,
+      disks,
+      diskMounts,
       noStdin: hasNoStdin(io, spec.process),
       ...modeOf(io, terminal),
     };

@@ -2,8 +2,9 @@ import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
 import { test } from "node:test";
 import type { Device, DeviceRule, Spec } from "../../protocol/oci.ts";
-import { withoutHostDevices } from "./host-devices.ts";
+import { disksOf, type HostDevices, withoutHostDevices } from "./host-devices.ts";
 
+const MEM: Device = { path: "/dev/mem", type: "c", major: 1, minor: 1 };
 const VDA: Device = { path: "/dev/vda", type: "b", major: 254, minor: 0 };
 const FUSE: Device = { path: "/dev/fuse", type: "c", major: 10, minor: 229 };
 const LOOP: Device = { path: "/dev/loop9", type: "b", major: 7, minor: 9 };
@@ -12,8 +13,12 @@ const RANDOM: Device = { path: "/dev/r", type: "u", major: 1, minor: 8 };
 const DENY: DeviceRule = { allow: false, access: "rwm" };
 const ALLOW: DeviceRule = { allow: true, access: "rwm" };
 
-/** A host that has every device. */
-const ALL = () => true;
+/** Has whatever there may be, under its usual name; what has a medium is to be seen by its number. */
+const ALL: HostDevices = {
+  has: () => true,
+  isDisk: ({ type, major }) => type === "b" && major === 254,
+  hasAtPath: ({ path }) => path !== "/dev/xvda",
+};
 
 function config(devices: Device[], rules: DeviceRule[] = [DENY]): Spec {
   return { ociVersion: "1.2.0", linux: { devices, resources: { devices: rules } } };
@@ -26,13 +31,28 @@ test("withoutHostDevices keeps what the guest provides itself", () => {
 });
 
 test("withoutHostDevices refuses a device of the host by name", () => {
-  const rule: DeviceRule = { allow: true, type: "b", major: 254, minor: 0, access: "rwm" };
-  assert.throws(() => withoutHostDevices(config([FUSE, VDA], [DENY, rule]), ALL), {
+  const rule: DeviceRule = { allow: true, type: "c", major: 1, minor: 1, access: "rwm" };
+  assert.throws(() => withoutHostDevices(config([FUSE, MEM], [DENY, rule]), ALL), {
     code: "CAISSON_E_CONFIG_UNSUPPORTED",
     field: "linux.devices[1]",
-    message: /^linux\.devices\[1\]: "\/dev\/vda" \(b 254:0\) is a device of the host/,
+    message: /^linux\.devices\[1\]: "\/dev\/mem" \(c 1:1\) is a device of the host/,
   });
-  assert.throws(() => withoutHostDevices(config([VDA], [ALLOW, DENY]), ALL), { field: "linux.devices[0]" });
+  assert.throws(() => withoutHostDevices(config([MEM], [ALLOW, DENY]), ALL), { field: "linux.devices[0]" });
+  const empty: Device = { path: "/dev/sr0", type: "b", major: 11, minor: 0 };
+  assert.throws(() => withoutHostDevices(config([empty]), ALL), { message: /\(b 11:0\) is a block device without a/ });
+});
+
+test("withoutHostDevices keeps disks, which the VM is given", () => {
+  const given = config([VDA, FUSE]);
+  assert.deepEqual(withoutHostDevices(given, ALL), { config: given });
+  assert.deepEqual(disksOf(given, ALL), [VDA]);
+});
+
+test("withoutHostDevices keeps the disk that a privileged container has under a name of its own", () => {
+  const own = { ...VDA, path: "/dev/xvda" };
+  const given = config([VDA, own, MEM], [ALLOW]);
+  assert.deepEqual(withoutHostDevices(given, ALL).config.linux?.devices, [own]);
+  assert.deepEqual(disksOf(given, ALL), [own]);
 });
 
 test("withoutHostDevices leaves the host's devices out where all are allowed, and says which", () => {

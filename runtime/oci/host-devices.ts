@@ -1,5 +1,5 @@
 /** Which of `linux.devices` a guest can have: a device is a number to a kernel, and the guest's kernel is not the host's. */
-import { existsSync } from "node:fs";
+import { existsSync, lstatSync, readFileSync } from "node:fs";
 import { CaissonError } from "../../protocol/errors.ts";
 import type { Device, DeviceRule, Spec } from "../../protocol/oci.ts";
 
@@ -17,31 +17,78 @@ const VIRTUAL: readonly { type: "c" | "b"; major: number; minors?: readonly numb
   { type: "c", major: 10, minors: [200, 203, 229, 234, 235, 236, 237] },
   // ppp
   { type: "c", major: 108, minors: [0] },
-  // loop*, nbd*
+  // loop*, nbd*: those that the host uses are disks
   { type: "b", major: 7 },
   { type: "b", major: 43 },
 ];
 
-/** Whether this host has the device of these numbers, which need not have a name in /dev. Without sysfs all count as such. */
-function isOnHost({ type, major, minor }: Device): boolean {
-  const folder = `/sys/dev/${type === "b" ? "block" : "char"}`;
-  return !existsSync(folder) || existsSync(`${folder}/${major}:${minor}`);
+/** What is asked about a device of this host; a test has another one. */
+export interface HostDevices {
+  /** Whether there is one of these numbers, which need not have a name in /dev. Without sysfs all count as such. */
+  has(device: Device): boolean;
+  /** Whether it is a block device with something on it. */
+  isDisk(device: Device): boolean;
+  /** Whether the host has it at the path that the container is to have it at. */
+  hasAtPath(device: Device): boolean;
+}
+
+const HOST: HostDevices = {
+  has: ({ type, major, minor }) => {
+    const folder = `/sys/dev/${type === "b" ? "block" : "char"}`;
+    return !existsSync(folder) || existsSync(`${folder}/${major}:${minor}`);
+  },
+  isDisk: ({ type, major = 0, minor = 0 }) => type === "b" && diskSectors(major, minor) > 0,
+  hasAtPath: ({ path, type, major = 0, minor = 0 }) => {
+    const found = lstatSync(path, { throwIfNoEntry: false, bigint: true });
+    const isSame = type === "b" ? found?.isBlockDevice() : found?.isCharacterDevice();
+    return isSame === true && found !== undefined && sameNumbers(found.rdev, { major, minor });
+  },
+};
+
+/** The size of a block device of the host, in units of 512 bytes; 0 when there is none, or nothing in it. */
+export function diskSectors(major: number, minor: number): number {
+  try {
+    return Number(readFileSync(`/sys/dev/block/${major}:${minor}/size`, "latin1"));
+  } catch {
+    return 0;
+  }
+}
+
+/** makedev(3). */
+export function numbersOf(device: bigint): { major: number; minor: number } {
+  const major = ((device >> 8n) & 0xfffn) | ((device >> 32n) & ~0xfffn);
+  const minor = (device & 0xffn) | ((device >> 12n) & ~0xffn & 0xffffffffn);
+  return { major: Number(major), minor: Number(minor) };
+}
+
+export function sameNumbers(device: bigint, { major, minor }: { major: number; minor: number }): boolean {
+  const numbers = numbersOf(device);
+  return numbers.major === major && numbers.minor === minor;
+}
+
+/** Those of a configuration's devices that are disks of the host's which the VM is to be given. */
+export function disksOf({ linux }: Spec, host = HOST): Device[] {
+  const mayUse = mayUseAll(linux?.resources?.devices ?? []);
+  return (linux?.devices ?? []).filter((device) => host.isDisk(device) && !(mayUse && host.hasAtPath(device)));
 }
 
 /**
- * The configuration without the host's devices. Numbers that this host has no device of stand for nothing of it. Where the container may use every device (`--privileged`), engines list all
- * that the host has: these are left out, and `warning` says which.
+ * The configuration without those of the host's devices that the VM cannot have, which are all but disks. Numbers that this host has
+ * no device of stand for nothing of it. Where the container may use every device (`--privileged`), engines list all that the host has,
+ * under the host's names: these are left out, disks as well, and `warning` says which.
  * @throws CaissonError CAISSON_E_CONFIG_UNSUPPORTED that names a device of the host which the container was to have.
  */
-export function withoutHostDevices(config: Spec, onHost = isOnHost): { config: Spec; warning?: string } {
+export function withoutHostDevices(config: Spec, host = HOST): { config: Spec; warning?: string } {
   const devices = config.linux?.devices ?? [];
-  const missing = devices.filter((device) => !isVirtual(device) && onHost(device));
+  const mayUse = mayUseAll(config.linux?.resources?.devices ?? []);
+  const disks = disksOf(config, host);
+  const missing = devices.filter((device) => !disks.includes(device) && !isVirtual(device) && host.has(device));
   const [first] = missing;
   if (first === undefined) return { config };
-  if (!mayUseAll(config.linux?.resources?.devices ?? [])) throw refusal(first, devices.indexOf(first));
+  if (!mayUse) throw refusal(first, devices.indexOf(first));
   const kept = devices.filter((device) => !missing.includes(device));
   const paths = missing.map(({ path }) => path).join(", ");
-  const warning = `linux.devices: the VM has no devices of the host, so these are left out: ${paths}`;
+  const warning = `linux.devices: a privileged container has no devices of the host, so these are left out: ${paths}`;
   return { config: { ...config, linux: { ...config.linux, devices: kept } }, warning };
 }
 
@@ -62,12 +109,10 @@ function mayUseAll(rules: readonly DeviceRule[]): boolean {
 function refusal({ path, type, major, minor }: Device, index: number): CaissonError {
   const field = `linux.devices[${index}]`;
   const what = `${JSON.stringify(path)} (${type} ${major}:${minor})`;
-  return new CaissonError(
-    "CAISSON_E_CONFIG_UNSUPPORTED",
-    `${field}: ${what} is a device of the host, and the VM has none of them`,
-    {
-      field,
-      remedy: "Remove the device; docs/spec-conformance.md lists those that the guest provides.",
-    },
-  );
+  const why =
+    type === "b" ? "a block device without a medium" : "a device of the host, and of those the VM can have disks only";
+  return new CaissonError("CAISSON_E_CONFIG_UNSUPPORTED", `${field}: ${what} is ${why}`, {
+    field,
+    remedy: "Remove the device; docs/spec-conformance.md lists those that the guest provides.",
+  });
 }

@@ -22,12 +22,15 @@ import { compileSeccomp, type SeccompFilter } from "../oci/seccomp.ts";
 import { now } from "../process/clock.ts";
 import { deadline } from "../process/deadline.ts";
 import { tracePhase } from "../process/trace.ts";
+import { takeDisks } from "../storage/disks/take.ts";
+import type { RootfsMount } from "../storage/rootfs-mounts.ts";
 import { Share } from "../storage/share.ts";
 import { startVirtiofsd } from "../storage/virtiofsd/process.ts";
 import { explainError, formatError } from "../text/errors.ts";
 import { log } from "../text/log.ts";
 import type { ExitReason } from "../vm/exit-reason.ts";
 import type { Machine } from "../vm/machine.ts";
+import { SandboxDisks } from "./disks.ts";
 import { createSandbox, type GuestOptions, openTemplate, startFacts } from "./guest-start.ts";
 import { forGuest, forShare } from "./spec/guest-spec.ts";
 
@@ -41,6 +44,8 @@ export interface ContainerBundle {
   /** Where that directory is to be found, when this process does not see it at its own path. */
   foundAt?: string;
   rootfs: string;
+  /** The block devices that the guest is to mount as the root file system, if it is on such. */
+  rootfsDisks?: readonly RootfsMount[] | undefined;
   /** The result of compileFilter, if the caller began it while the VM was starting. */
   seccomp?: Promise<SeccompFilter | undefined>;
   /** The size that takeSharedMemory() has found, with the configuration. */
@@ -59,6 +64,7 @@ export class Guest implements GuestVm {
   readonly vcpus: number;
   readonly memoryMib: number;
   readonly #network: SandboxNetwork | undefined;
+  readonly #disks: SandboxDisks;
   #hasContainer = false;
   readonly #living = new Set<Container>();
   /** Set right for the first container: programs that run already would see it step. */
@@ -79,6 +85,7 @@ export class Guest implements GuestVm {
     this.template = template?.folder;
     this.share = share;
     this.machine = machine;
+    this.#disks = new SandboxDisks(machine);
     this.agent = agent;
     this.#clockSync = new ClockSync(agent);
   }
@@ -155,14 +162,17 @@ export class Guest implements GuestVm {
    */
   async createContainer(id: string, bundle: ContainerBundle, io: ProcessIo, mode?: TerminalMode): Promise<Container> {
     const isFirst = !this.#hasContainer;
+    const { directory, foundAt = directory, sharedMemoryBytes = 0, rootfsDisks } = bundle;
     const inNetwork = (given: Spec) => this.#network?.inGuest(given, isFirst) ?? given;
-    const spec = forShare(bundle.spec, { vcpus: this.vcpus, inNetwork });
-    const { directory, foundAt = directory, sharedMemoryBytes = 0 } = bundle;
-    const shared = this.share.addContainer(id, spec, foundAt, bundle.rootfs);
-    const guestSpec = forGuest(shared);
-    log.debug("what the container has of the host", { rootfs: bundle.rootfs, mounts: bindsOf(spec).join(" ") });
+    const taken = takeDisks(bundle.spec, { id, directory: foundAt, rootfs: rootfsDisks });
+    const spec = forShare(taken.spec, { vcpus: this.vcpus, inNetwork });
+    this.#disks.claim(id, taken);
     let supply: LiveSupply | undefined;
     try {
+      const shared = this.share.addContainer(id, spec, foundAt, bundle.rootfs);
+      const guestSpec = forGuest(shared);
+      log.debug("what the container has of the host", { rootfs: bundle.rootfs, mounts: bindsOf(spec).join(" ") });
+      const disks = await this.#disks.plug(taken, guestSpec.root?.path ?? "");
       const seccomp = await (bundle.seccomp ?? compileFilter(bundle.spec));
       supply = await LiveSupply.start(this.agent, this.share.liveSources(id), bundle.spec);
       const container = await Container.create(
@@ -174,6 +184,7 @@ export class Guest implements GuestVm {
           bundle: directory,
           sharedMemoryBytes,
           supply,
+          ...disks,
           ...(isFirst && { clock: this.#clock, beforeStart: (pid: number) => this.#beforeFirstStart(pid) }),
         },
         io,
@@ -185,9 +196,15 @@ export class Guest implements GuestVm {
       return container;
     } catch (error) {
       supply?.close();
-      this.share.removeContainer(id);
+      await this.removeContainer(id);
       throw error;
     }
+  }
+
+  /** Takes from the VM what only this container has of the host; the guest has removed it. */
+  async removeContainer(id: string): Promise<void> {
+    this.share.removeContainer(id);
+    await this.#disks.release(id);
   }
 
   /** Changes a container's limits; what is not named stays. */
@@ -243,6 +260,7 @@ export class Guest implements GuestVm {
     this.#clockSync.end();
     this.agent.close();
     await this.machine.kill();
+    this.#disks.close();
     this.#network?.close();
     this.share.close();
   }

@@ -9,6 +9,7 @@ import { memoryExhausted } from "../guest/memory-exhausted.ts";
 import type { ProcessIo } from "../guest/stdio/pump.ts";
 import { type Bundle, loadBundle } from "../oci/bundle.ts";
 import type { StateRecord } from "../state/record.ts";
+import { isDiskRootfs } from "../storage/disks/kinds.ts";
 import { mountRootfs, type RootfsMount, unmountRootfs } from "../storage/rootfs-mounts.ts";
 import { formatError } from "../text/errors.ts";
 import { log } from "../text/log.ts";
@@ -88,7 +89,8 @@ export class Pod {
     await using undo = new AsyncDisposableStack();
     undo.defer(() => void this.#creating.delete(id));
     const rootfsDirectory = join(directory, "rootfs");
-    mountRootfs(rootfsDirectory, rootfs);
+    const rootfsDisks = isDiskRootfs(rootfs) ? rootfs : undefined;
+    if (rootfsDisks === undefined) mountRootfs(rootfsDirectory, rootfs);
     undo.defer(() => unmountRootfs(rootfsDirectory, rootfs));
     const bundle = loadBundle(directory, (document) =>
       podDocument(adapt?.(document) ?? document, (pid) => this.#containerOf(pid), { namespaces: this.#bound, id }),
@@ -109,7 +111,7 @@ export class Pod {
       throw new CaissonError("CAISSON_E_STATE", `the sandbox of container ${id} has not started`);
     const { config: spec, bytes: sharedMemoryBytes } = takeSharedMemory(config);
     const createContainer = (found: Spec, foundRootfs: string) => {
-      const parts = { spec: found, sharedMemoryBytes, directory: bundle.bundle, rootfs: foundRootfs };
+      const parts = { spec: found, sharedMemoryBytes, directory: bundle.bundle, rootfs: foundRootfs, rootfsDisks };
       return sandbox.guest.createContainer(id, parts, io, window);
     };
     const paths = { spec, rootfs: bundle.rootfs, ownRootfs: rootfs.length > 0, directory };
@@ -189,7 +191,7 @@ export class Pod {
   async #discard(container: Container): Promise<void> {
     await container.delete();
     const sandbox = await this.#sandbox;
-    sandbox?.guest.share.removeContainer(container.id);
+    await sandbox?.guest.removeContainer(container.id);
   }
 
   async #start(config: Spec, prepare: () => Promise<void>, creation: AbortSignal): Promise<Sandbox> {

@@ -176,7 +176,9 @@ test("commandLine uses virtio 1 devices: over MMIO on microvm, over PCI on q35",
 
 test("commandLine has what lets the share's device be added, and not the device: a VM cannot be saved with it", () => {
   assert.ok(values(run(), "-device").includes("virtio-scsi-device,id=slots"));
-  assert.ok(values(run({ machine: "q35" }), "-device").includes("pcie-root-port,id=slots,chassis=1,slot=1"));
+  const devices = values(run({ machine: "q35" }), "-device");
+  assert.ok(devices.includes("pcie-root-port,id=slots,chassis=1,slot=1"));
+  assert.ok(devices.includes("virtio-scsi-pci,id=disks,disable-legacy=on"));
   assert.doesNotMatch(run().join(" "), /vhost-user/);
 });
 

@@ -1,6 +1,6 @@
 import { AGENT_PORT_NAME } from "../../protocol/guest-contract.ts";
 import { compareVersions, type QemuVersion } from "./qemu.ts";
-import { HOTPLUG_ID, initialMac, type MachineType, type NetworkDevice, type VmSpec } from "./spec.ts";
+import { DISK_BUS_ID, HOTPLUG_ID, initialMac, type MachineType, type NetworkDevice, type VmSpec } from "./spec.ts";
 
 /**
  * QEMU's buffer for translated code, which takes memory only as it fills: its default of 1 GiB would let one busy sandbox
@@ -227,10 +227,14 @@ function eventIndices({ accelerator }: VmSpec): string {
   return accelerator === "tcg" ? ",event_idx=off" : "";
 }
 
-/** What lets the shared directory's device be added (share-device.ts): a port on q35, a SCSI bus on microvm. */
-function hotplugArguments({ machine }: VmSpec): string[] {
-  const device = machine === "microvm" ? "virtio-scsi-device" : "pcie-root-port";
-  return ["-device", `${device},id=${HOTPLUG_ID}${machine === "microvm" ? "" : ",chassis=1,slot=1"}`];
+/**
+ * What lets devices be added: a SCSI bus for disks (disk-device.ts), and for the shared directory's (share-device.ts) a port on q35, and on
+ * microvm the SCSI bus as well.
+ */
+function hotplugArguments(spec: VmSpec): string[] {
+  const bus = ["-device", virtio(spec, "scsi", `id=${DISK_BUS_ID[spec.machine]}`)];
+  if (spec.machine === "microvm") return bus;
+  return ["-device", `pcie-root-port,id=${HOTPLUG_ID},chassis=1,slot=1`, ...bus];
 }
 
 /** The host's own, and not QEMU's generator: copies of one QEMU would have its numbers in common. */

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync, writeSync } from "node:fs";
+import { closeSync, mkdtempSync, openSync, readSync, rmSync, writeFileSync, writeSync } from "node:fs";
 import { Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -185,20 +185,27 @@ test("QmpClient.nextEvent rejects when its signal aborts or the connection ends"
   await ended;
 });
 
-test("QmpClient.passDescriptor sends the descriptor with its command", async (context) => {
+test("QmpClient.passDescriptor and addDescriptor send the descriptor with their command", async (context) => {
   const folder = mkdtempSync(join(tmpdir(), "caisson-qmp-"));
   context.after(() => rmSync(folder, { recursive: true }));
   writeFileSync(join(folder, "file"), "content");
   const [ours, theirs] = socketpair();
   const client = new QmpClient(ours, { onEvent() {}, onClose() {} });
   const fd = openSync(join(folder, "file"), "r");
-  const passed = client.passDescriptor("state", fd);
-  const { fd: received, data } = recvFd(theirs);
-  const command = JSON.parse(data.toString()) as { execute: string; arguments: unknown; id: number };
-  assert.deepEqual([command.execute, command.arguments], ["getfd", { fdname: "state" }]);
-  assert.equal(readFileSync(received, "utf8"), "content");
-  writeSync(theirs, `${GREETING}{"return": {}, "id": ${command.id}}\n`);
-  await passed;
+  writeSync(theirs, GREETING);
+  const takes = async (passed: Promise<void>, words: unknown[]) => {
+    const { fd: received, data } = recvFd(theirs);
+    const command = JSON.parse(data.toString()) as { execute: string; arguments: unknown; id: number };
+    assert.deepEqual([command.execute, command.arguments], words);
+    const content = Buffer.alloc(7);
+    readSync(received, content, 0, 7, 0);
+    assert.equal(content.toString(), "content");
+    closeSync(received);
+    writeSync(theirs, `{"return": {}, "id": ${command.id}}\n`);
+    await passed;
+  };
+  await takes(client.passDescriptor("state", fd), ["getfd", { fdname: "state" }]);
+  await takes(client.addDescriptor(20, fd), ["add-fd", { "fdset-id": 20 }]);
   client.close();
-  for (const open of [fd, theirs, received]) closeSync(open);
+  for (const open of [fd, theirs]) closeSync(open);
 });

@@ -98,6 +98,17 @@ export class QmpClient {
     );
   }
 
+  /** Gives QEMU a copy of a descriptor as the only one of a set, which it opens by the path `/dev/fdset/N` ("add-fd"). */
+  async addDescriptor(set: number, fd: number, options: ExecuteOptions = {}): Promise<void> {
+    await this.#request("add-fd", options, (id) =>
+      sendFds(
+        this.#fd,
+        [fd],
+        Buffer.from(`${JSON.stringify({ execute: "add-fd", arguments: { "fdset-id": set }, id })}\n`),
+      ),
+    );
+  }
+
   /**
    * The next event that matches.
    * @throws the signal's reason, or an Error when the connection ends first.

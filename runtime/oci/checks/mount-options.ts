@@ -14,7 +14,7 @@ const RECURSIVE: readonly string[] = [
 const PROPAGATION: readonly string[] = "private rprivate rshared rslave runbindable shared slave unbindable".split(" ");
 
 /** Done by the runtime, not the kernel. */
-const RUNTIME: readonly string[] = ["idmap", "ridmap", "tmpcopyup"];
+const RUNTIME: readonly string[] = ["idmap", "loop", "ridmap", "tmpcopyup"];
 
 /** Every option that the runtime knows by name, sorted: `caisson features` lists them. */
 export const MOUNT_OPTIONS: readonly string[] = [...FLAGS, ...RECURSIVE, ...PROPAGATION, ...RUNTIME].sort();

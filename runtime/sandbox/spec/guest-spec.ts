@@ -7,6 +7,7 @@
  * 2. validateConfig() and normalise() (oci/): from here on it is valid, with absolute paths.
  * 3. Set aside, since the host's files have no part in it: takeOwnSources() and takeModules() (oci/), takeSharedMemory().
  * 4. Paths of the host become those by which this process finds them (host-paths.ts).
+ *    takeDisks() (storage/disks/) sets block devices and file systems on them aside.
  * 5. forShare(): the sandbox's network, and resources in the guest's numbers.
  * 6. Share.addContainer() (storage/) makes the bind mounts and names them by the guest's paths.
  * 7. forGuest(): what was set aside comes back, by the guest's own paths.
@@ -17,6 +18,7 @@ import type { Spec } from "../../../protocol/oci.ts";
 import { giveModules } from "../../oci/guest-modules.ts";
 import { guestResources } from "../../oci/guest-resources.ts";
 import { giveOwnSources } from "../../oci/own-sources.ts";
+import { giveDisks } from "../../storage/disks/take.ts";
 import { giveSharedMemory } from "./shared-memory.ts";
 
 /** What the rewrites know of the VM. */
@@ -30,7 +32,7 @@ const FOR_SHARE: readonly ((spec: Spec, context: GuestContext) => Spec)[] = [
   (spec, { inNetwork }) => inNetwork(spec),
   withGuestResources,
 ];
-const FOR_GUEST: readonly ((spec: Spec) => Spec)[] = [giveSharedMemory, giveOwnSources, giveModules];
+const FOR_GUEST: readonly ((spec: Spec) => Spec)[] = [giveSharedMemory, giveOwnSources, giveModules, giveDisks];
 
 /** The configuration as the share is to serve it. Throws as `inNetwork` does. */
 export function forShare(spec: Spec, context: GuestContext): Spec {

@@ -1,0 +1,55 @@
+import type { FSWatcher } from "node:fs";
+import type { Event, WaitProcessResponse } from "../../protocol/generated/agent.ts";
+import type { Broadcast } from "../broadcast.ts";
+import { log } from "../log.ts";
+import type { Cgroup } from "./cgroup.ts";
+import { type OomKills, oomKills, watchFile } from "./events.ts";
+
+type OomAnswer = Pick<WaitProcessResponse, "oomKilled" | "guestMemoryExhausted">;
+
+/** What whoever waits for a process is told when the OOM killer has done nothing. */
+export const NOT_KILLED: OomAnswer = { oomKilled: false, guestMemoryExhausted: false };
+
+/** What the kernel's OOM killer has done in a container's cgroup, told as it happens. */
+export class OomWatch {
+  readonly #cgroup: Cgroup;
+  readonly #container: string;
+  readonly #events: Broadcast<Event>;
+  readonly #watcher: FSWatcher | undefined;
+  #kills: OomKills = { count: 0, ofGuest: false };
+
+  constructor(cgroup: Cgroup, container: string, events: Broadcast<Event>) {
+    this.#cgroup = cgroup;
+    this.#container = container;
+    this.#events = events;
+    this.#watcher = watchFile(`${cgroup.path}/memory.events`, () => this.look());
+  }
+
+  /** Looks whether there are more, which may not have been told yet. */
+  look(): void {
+    const kills = this.#read();
+    if (kills.count <= this.#kills.count) return;
+    this.#kills = kills;
+    const id = this.#container;
+    const what = kills.ofGuest ? "the guest" : `container ${id}`;
+    log("warning", `${what} is out of memory: the kernel has killed ${kills.count} processes of container ${id}`);
+    const value = { containerId: id, guestMemoryExhausted: kills.ofGuest };
+    this.#events.publish({ event: { $case: "oom", value } });
+  }
+
+  /** For whoever waits for a process. */
+  answer(): OomAnswer {
+    const { count, ofGuest } = this.#read();
+    return { oomKilled: count > 0, guestMemoryExhausted: ofGuest };
+  }
+
+  close(): void {
+    this.#watcher?.close();
+  }
+
+  /** Those of a cgroup that is gone are what they last were. */
+  #read(): OomKills {
+    const kills = oomKills(this.#cgroup.read("memory.events"));
+    return kills.count > this.#kills.count ? kills : this.#kills;
+  }
+}

@@ -1,0 +1,43 @@
+/** Which mounts of a configuration, or of a snapshotter, are made of a block device. */
+import { type Stats, statSync } from "node:fs";
+import { isBindMount } from "../../oci/checks/mounts.ts";
+
+/** The file systems on disks that the guest's kernel has (guest-image/modules.txt). */
+const FILE_SYSTEMS: readonly string[] = [
+  ..."ext2 ext3 ext4 xfs btrfs f2fs erofs squashfs vfat exfat iso9660 udf".split(" "),
+];
+
+/** Those of them that nobody can write to, which are mounted as such without being asked for. */
+const READ_ONLY_FILE_SYSTEMS: readonly string[] = ["erofs", "squashfs", "iso9660"];
+
+/** As mount(8) takes it: a file is to be used as a block device. */
+export const LOOP = "loop";
+
+interface MountKind {
+  type?: string | undefined;
+  options?: readonly string[] | undefined;
+}
+
+/** Whether it is a file system that lies on a block device or in an image of one. */
+export function isOnDisk({ type = "", options = [] }: MountKind): boolean {
+  return (
+    FILE_SYSTEMS.includes(type) &&
+    !options.includes("remount") &&
+    !isBindMount({ destination: "", type, options: [...options] })
+  );
+}
+
+export function isReadOnly(options: readonly string[] = [], type = ""): boolean {
+  if (READ_ONLY_FILE_SYSTEMS.includes(type)) return true;
+  return options.findLast((option) => option === "ro" || option === "rw") === "ro" || options.includes("rro");
+}
+
+/** Whether a snapshotter has the root file system on block devices, or in images of such: the guest mounts it then, and not the host. */
+export function isDiskRootfs(mounts: readonly MountKind[]): boolean {
+  return mounts.length > 0 && mounts.every(isOnDisk);
+}
+
+/** What is at a path; undefined for nothing. */
+export function kindOf(path: string): Stats | undefined {
+  return statSync(path, { throwIfNoEntry: false });
+}
