@@ -31,6 +31,7 @@ export interface ContainerOptions {
   output?: string;
   own?: readonly NamespaceType[];
   shared?: readonly (keyof typeof SHARED)[];
+  rootfs?: task.CreateTaskRequest["rootfs"];
 }
 
 /** containerd's calls about one sandbox. */
@@ -95,6 +96,7 @@ export class Calls {
       output = join(shim.folder, `${id}.log`),
       own = ["pid", "mount"],
       shared = ["ipc", "uts", "network"],
+      rootfs = [],
     } = options;
     bundle.spec.hostname = "";
     bundle.spec.mounts = bundle.spec.mounts?.filter(({ destination }) => destination !== "/dev/shm") ?? [];
@@ -108,7 +110,7 @@ export class Calls {
     bundle.write();
     const kind = statSync(output, { throwIfNoEntry: false })?.isFIFO() ? "fifo" : "file";
     const streams = { terminal: false, stdin: "", stdout: `${kind}://${output}`, stderr: "" };
-    const request = { id, bundle: bundle.directory, rootfs: [], ...streams, checkpoint: "", parentCheckpoint: "" };
+    const request = { id, bundle: bundle.directory, rootfs, ...streams, checkpoint: "", parentCheckpoint: "" };
     const create = { ...request, options: undefined };
     const { pid } = await shim.call(TASK, "Create", task.CreateTaskRequest, create, task.CreateTaskResponse);
     assert.notEqual(pid, sandboxPid);

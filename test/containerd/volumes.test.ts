@@ -1,9 +1,21 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  closeSync,
+  constants,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { until } from "../harness/host.ts";
+import { LoopDevice } from "../harness/loop-device.ts";
 import type { Cri } from "./cri.ts";
 import { Engine, options, whyNot } from "./engine.ts";
 import { Pod } from "./pod.ts";
@@ -21,6 +33,7 @@ after(async () => {
   await engine.stop();
 });
 
+const raw = { skip: whyNot ?? (!LoopDevice.canBe() && "needs loop devices") };
 const FOREVER = ["sleep", "1000"];
 
 /** A change of the host's shows within a second; until then a name that is new, or gone, may still be what it was. */
@@ -111,3 +124,27 @@ test("volumes mounted after the pod started show, and what is mounted in them wh
     for (const path of engine.mounts().filter((each) => each.startsWith(folder))) execFileSync("umount", [path]);
   }
 });
+
+test(
+  "a raw block volume of Kubernetes is a device, read-only when asked, and free again when its container has gone",
+  raw,
+  async () => {
+    const image = join(engine.folder, "raw");
+    writeFileSync(image, "from the host".padEnd(1024 * 1024, "\0"));
+    using volume = new LoopDevice(image);
+    await using pod = await Pod.run(engine, cri);
+    // kubelet's words (pkg/kubelet/kuberuntime, makeBlockVolumes).
+    const device = (permissions: string) => ({
+      devices: [{ containerPath: "/dev/data", hostPath: volume.path, permissions }],
+    });
+    const reader = await pod.container("reader", FOREVER, device("mr"));
+    assert.equal(await pod.sh(reader, "dd if=/dev/data bs=13 count=1 2>/dev/null"), "from the host");
+    assert.notEqual((await pod.exec(reader, "sh", "-c", "echo x > /dev/data")).exitCode, 0);
+    await pod.remove(reader);
+    const writer = await pod.container("writer", FOREVER, device("mrw"));
+    await pod.sh(writer, "echo by the pod | dd of=/dev/data conv=notrunc 2>/dev/null; cat /dev/data > /dev/null");
+    await pod.remove(writer);
+    assert.equal(readFileSync(image).subarray(0, 10).toString(), "by the pod");
+    closeSync(openSync(volume.path, constants.O_RDWR | constants.O_EXCL));
+  },
+);

@@ -79,7 +79,7 @@ test(
         "seq 100000 > /data/numbers; echo by-the-guest > /data/file",
     );
     addDevice(bundle.spec, "/dev/xvda", loop);
-  bundle.process.capabilities = { bounding: ["CAP_MKNOD"], effective: ["CAP_MKNOD"], permitted: ["CAP_MKNOD"] };
+    bundle.process.capabilities = { bounding: ["CAP_MKNOD"], effective: ["CAP_MKNOD"], permitted: ["CAP_MKNOD"] };
     bundle.spec.mounts?.push(
       { destination: "/dev/ro", type: "bind", source: fixed, options: ["bind", "loop", "ro"] },
       { destination: "/data", type: "ext4", source: volume, options: ["loop", "nosuid"] },
