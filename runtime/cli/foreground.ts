@@ -1,6 +1,6 @@
 import { CaissonError } from "../../protocol/errors.ts";
+import type { WindowSize } from "../../protocol/terminal.ts";
 import type { ControlClient } from "../control/client.ts";
-import type { WindowSize } from "../control/protocol.ts";
 import { onForwardedSignals } from "../process/forwarded-signals.ts";
 
 /** Holds our signals while a process runs in our foreground: at first they interrupt, then they are its. */

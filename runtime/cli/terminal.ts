@@ -2,7 +2,7 @@ import { openSync } from "node:fs";
 import { isatty, ReadStream } from "node:tty";
 import { getWinsize } from "../../native/posix/index.ts";
 import { CaissonError } from "../../protocol/errors.ts";
-import type { TerminalMode, WindowSize } from "../control/protocol.ts";
+import type { TerminalMode, WindowSize } from "../../protocol/terminal.ts";
 
 /** Our standard streams in the order in which runc looks for a terminal among them. */
 const STREAMS = [2, 1, 0] as const;

@@ -7,8 +7,10 @@
  *
  * The two ends are root's on one host, yet lines are bounded, so that a mistake cannot eat the daemon's memory.
  */
+
 import type { WireError } from "../../protocol/errors.ts";
 import type { Process, Resources, Spec } from "../../protocol/oci.ts";
+import type { TerminalMode, WindowSize } from "../../protocol/terminal.ts";
 import type { StateRecord } from "../state/record.ts";
 
 /** The longest line either side takes, bytes. */
@@ -23,17 +25,6 @@ export interface ClientStdio {
   stdin: number;
   stdout: number;
   stderr: number;
-}
-
-export interface WindowSize {
-  rows: number;
-  columns: number;
-}
-
-/** How a terminal starts. */
-export interface TerminalMode extends WindowSize {
-  /** "\n" does not become "\r\n" on output (ONLCR, termios(3)). */
-  keepNewlines?: boolean | undefined;
 }
 
 export interface CreateParams {

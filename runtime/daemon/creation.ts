@@ -1,5 +1,3 @@
-import { userInfo } from "node:os";
-import { CaissonError } from "../../protocol/errors.ts";
 import type { ContainerStatus, Resources } from "../../protocol/oci.ts";
 import { applyAnnotations, loadSettings } from "../config/load.ts";
 import { sandboxSize } from "../config/size.ts";
@@ -16,8 +14,8 @@ import { compileFilter, type Guest } from "../sandbox/guest.ts";
 import { HostHooks } from "../sandbox/hooks.ts";
 import { Sandbox } from "../sandbox/sandbox.ts";
 import { takeSharedMemory } from "../sandbox/spec/shared-memory.ts";
+import { newRecord } from "../state/new-record.ts";
 import { statePaths } from "../state/paths.ts";
-import { processIdentity } from "../state/process-identity.ts";
 import type { NetworkChanges, StateRecord } from "../state/record.ts";
 import { removeState, reserveState, writeState } from "../state/store.ts";
 import { formatError } from "../text/errors.ts";
@@ -170,7 +168,7 @@ export async function createFromBundle(params: CreateParams, placed: Bundle, sig
   const { config, bundle, rootfs } = placed;
   const settings = applyAnnotations(loadSettings(params.config), config.annotations);
   const cgroup = hostCgroupPath(id, config.linux?.cgroupsPath, params.systemdCgroup);
-  const record = newRecord(id, bundle, rootfs, cgroup, config.annotations);
+  const record = newRecord({ id, status: "creating", bundle, rootfs, annotations: config.annotations, cgroup });
   record.poststop = config.hooks?.poststop;
   const hooks = new HostHooks(config.hooks, record);
   reserveState(root, record);
@@ -247,19 +245,4 @@ export async function createFromBundle(params: CreateParams, placed: Bundle, sig
     }
     throw error;
   }
-}
-
-/** The record of a container that this process is to stand for. */
-export function newRecord(
-  id: string,
-  bundle: string,
-  rootfs: string,
-  cgroup: string,
-  annotations: Record<string, string> | undefined,
-): StateRecord {
-  const daemon = processIdentity();
-  if (daemon === undefined)
-    throw new CaissonError("CAISSON_E_HOST", "/proc does not show this process: is it mounted?");
-  const created = new Date().toISOString();
-  return { id, status: "creating", bundle, rootfs, annotations, created, owner: userInfo().username, daemon, cgroup };
 }

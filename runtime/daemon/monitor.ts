@@ -16,6 +16,7 @@ import { HostHooks } from "../sandbox/hooks.ts";
 import type { PlacedBundle } from "../sandbox/placement.ts";
 import { withSources } from "../sandbox/spec/host-paths.ts";
 import { takeSharedMemory } from "../sandbox/spec/shared-memory.ts";
+import { newRecord } from "../state/new-record.ts";
 import { statePaths } from "../state/paths.ts";
 import { removeState, reserveState, writeState } from "../state/store.ts";
 import { bind } from "../storage/bind.ts";
@@ -23,7 +24,6 @@ import { standFor } from "../storage/mount-namespace.ts";
 import { ownMountTree } from "../storage/mount-tree.ts";
 import { formatError } from "../text/errors.ts";
 import { log } from "../text/log.ts";
-import { newRecord } from "./creation.ts";
 import { tellLoss } from "./loss.ts";
 
 /** The cgroup is empty by then, but for what a hook has left in it. */
@@ -63,7 +63,14 @@ export class Monitor {
     const { placement, bundle, rootfs } = placed;
     const { config, bytes: sharedMemoryBytes } = takeSharedMemory(placed.config);
     const cgroupPath = hostCgroupPath(id, config.linux?.cgroupsPath, params.systemdCgroup);
-    const record = newRecord(id, bundle, rootfs, cgroupPath, config.annotations);
+    const record = newRecord({
+      id,
+      status: "creating",
+      bundle,
+      rootfs,
+      annotations: config.annotations,
+      cgroup: cgroupPath,
+    });
     record.poststop = config.hooks?.poststop;
     log.debug("the container on the host", { cgroup: cgroupPath, network: placed.networkPath ?? "named by no path" });
     const hooks = new HostHooks(config.hooks, record);

@@ -10,6 +10,7 @@ import type {
 } from "../../protocol/generated/agent.ts";
 import { stringifyJson } from "../../protocol/json.ts";
 import type { Hook, Process, Resources, Spec } from "../../protocol/oci.ts";
+import type { TerminalMode, WindowSize } from "../../protocol/terminal.ts";
 import { guestProcess } from "../oci/guest-resources.ts";
 import type { SeccompFilter } from "../oci/seccomp.ts";
 import { type GuestClock, NO_CLOCK } from "./clock.ts";
@@ -22,17 +23,6 @@ import { keepsNewlines, type ProcessIo } from "./stdio/pump.ts";
 
 /** Lifecycle (runtime.md): created -> running <-> paused -> stopped; created may be killed to stopped. */
 export type Lifecycle = "created" | "running" | "paused" | "stopped";
-
-export interface WindowSize {
-  rows: number;
-  columns: number;
-}
-
-/** How a terminal starts. */
-export interface TerminalMode extends WindowSize {
-  /** "\n" does not become "\r\n" on output (ONLCR, termios(3)). */
-  keepNewlines?: boolean | undefined;
-}
 
 /** What the guest needs of a bundle. */
 export interface GuestBundle {

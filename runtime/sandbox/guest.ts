@@ -1,5 +1,6 @@
 import { realtime } from "../../native/posix/index.ts";
 import type { Resources, Spec } from "../../protocol/oci.ts";
+import type { TerminalMode } from "../../protocol/terminal.ts";
 import { type Booted, bootMachine, type Origin } from "../factory/boot/boot.ts";
 import { ForkServer } from "../factory/fork-server/fork-server.ts";
 import type { Template } from "../factory/template/template.ts";
@@ -8,7 +9,7 @@ import type { Agent } from "../guest/agent/client.ts";
 import { connectAgent } from "../guest/agent/connect.ts";
 import { GuestClock } from "../guest/clock.ts";
 import { ClockSync } from "../guest/clock-sync.ts";
-import { Container, type TerminalMode } from "../guest/container.ts";
+import { Container } from "../guest/container.ts";
 import type { GuestVm } from "../guest/guest-vm.ts";
 import { LiveSupply } from "../guest/live-supply.ts";
 import { followGuestLog } from "../guest/log.ts";

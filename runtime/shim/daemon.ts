@@ -1,10 +1,8 @@
 import { createServer, type Server, Socket } from "node:net";
-import { userInfo } from "node:os";
-import { CaissonError } from "../../protocol/errors.ts";
 import { Any } from "../../protocol/generated/containerd/types.ts";
 import { endInWords } from "../process/last-words.ts";
 import { STARTER_FD } from "../process/spawn-self.ts";
-import { processIdentity } from "../state/process-identity.ts";
+import { newRecord } from "../state/new-record.ts";
 import type { StateRecord } from "../state/record.ts";
 import { removeState, reserveState, writeState } from "../state/store.ts";
 import { enterPrivateMountNamespace } from "../storage/mount-namespace.ts";
@@ -83,10 +81,17 @@ class ShimDaemon {
   constructor({ address, namespace, group, ttrpcAddress, bundle, options }: ShimDaemonParams) {
     this.#paths = shimPaths(address, namespace, group);
     this.#publisher = new Publisher(ttrpcAddress, namespace);
-    this.#record = newRecord(this.#paths.key, bundle, {
-      [ENGINE]: address,
-      "io.caisson.shim.namespace": namespace,
-      "io.caisson.shim.group": group,
+    this.#record = newRecord({
+      id: this.#paths.key,
+      status: "running",
+      bundle,
+      rootfs: bundle,
+      cgroup: `/caisson/${this.#paths.key}`,
+      annotations: {
+        [ENGINE]: address,
+        "io.caisson.shim.namespace": namespace,
+        "io.caisson.shim.group": group,
+      },
     });
     const pod = new ShimPod(this.#paths, (changes) => {
       this.#record = { ...this.#record, ...changes };
@@ -155,21 +160,4 @@ class ShimDaemon {
     }
     this.#ended.resolve();
   }
-}
-
-function newRecord(id: string, bundle: string, annotations: Record<string, string>): StateRecord {
-  const daemon = processIdentity();
-  if (daemon === undefined)
-    throw new CaissonError("CAISSON_E_HOST", "/proc does not show this process: is it mounted?");
-  return {
-    id,
-    status: "running",
-    bundle,
-    rootfs: bundle,
-    annotations,
-    created: new Date().toISOString(),
-    owner: userInfo().username,
-    daemon,
-    cgroup: `/caisson/${id}`,
-  };
 }

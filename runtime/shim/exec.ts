@@ -1,6 +1,7 @@
 import { CaissonError } from "../../protocol/errors.ts";
 import type { Process } from "../../protocol/oci.ts";
-import type { Container, WindowSize } from "../guest/container.ts";
+import type { WindowSize } from "../../protocol/terminal.ts";
+import type { Container } from "../guest/container.ts";
 import type { Exit } from "../guest/exit-status.ts";
 import type { GuestProcess } from "../guest/process.ts";
 import { openStdio, type ShimIo, STALL_LIMIT_MS, type StdioPaths } from "./task-io.ts";

@@ -1,7 +1,8 @@
 import { CaissonError } from "../../protocol/errors.ts";
 import { Status } from "../../protocol/generated/containerd/types.ts";
 import type { Process } from "../../protocol/oci.ts";
-import type { Container, WindowSize } from "../guest/container.ts";
+import type { WindowSize } from "../../protocol/terminal.ts";
+import type { Container } from "../guest/container.ts";
 import type { Exit } from "../guest/exit-status.ts";
 import { deadline } from "../process/deadline.ts";
 import { ExecEntry } from "./exec.ts";
