@@ -126,6 +126,10 @@ int make_parent_in_root(int root, const char *path, const char **name);
 /* Closes `fd` and returns `result`; errno stays what it was. */
 int close_and_return(int fd, int result);
 
+/* mounts.c: moves an open mount to an open place, and changes the attributes of an open mount. */
+int move_to(int tree, int target);
+struct mount_attr;
+int set_attributes(int fd, bool recursive, struct mount_attr *attributes);
 /* Attaches an open mount at a path, which is made if it is missing. */
 int attach(struct context *context, int tree, const char *target);
 

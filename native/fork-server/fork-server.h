@@ -10,9 +10,12 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
-/* server.c: what a request, or a fork, failed for: for whoever asked. */
+enum { PROBLEM_BYTES = 256 };
+
+/* errors.c: what a request, or a fork, failed for: for whoever asked. Both return false. */
 bool failed(const char *doing);
 bool refused(const char *format, ...) __attribute__((format(printf, 1, 2)));
+const char *last_problem(void);
 
 /*
  * threads.c: stops all threads but the calling one; false when one is at work, and cannot be.

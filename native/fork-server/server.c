@@ -47,22 +47,11 @@ static int copy_count;
 static int listener;
 /* The descriptors of the maker that its copies keep. */
 static int kept[DESCRIPTORS], kept_count;
-static char problem[256];
-
-bool failed(const char *doing) { return refused("cannot %s: %s", doing, strerror(errno)); }
-
-bool refused(const char *format, ...) {
-  va_list arguments;
-  va_start(arguments, format);
-  vsnprintf(problem, sizeof problem, format, arguments);
-  va_end(arguments);
-  return false;
-}
 
 /* Without anybody to be told there is nobody to miss it. */
 static void tell(int connection, const char *format, ...) __attribute__((format(printf, 2, 3)));
 static void tell(int connection, const char *format, ...) {
-  char line[sizeof problem + 16];
+  char line[PROBLEM_BYTES + 16];
   va_list arguments;
   va_start(arguments, format);
   int length = vsnprintf(line, sizeof line, format, arguments);
@@ -95,7 +84,7 @@ static void become_copy(const struct request *request, int connection) {
   for (int each = 0; good && each < request->count; each++)
     good = replace_descriptor(request->fds[each], request->targets[each]);
   if (good && drop_rights(request->uid) && load_filter() && restart_threads()) guard(connection);
-  tell(connection, "error %s\n", problem);
+  tell(connection, "error %s\n", last_problem());
   _exit(1);
 }
 
@@ -171,7 +160,7 @@ static void serve_one(void) {
   if (is_end)
     stop_listening();
   else if (!keeps)
-    tell(connection, "error %s\n", problem);
+    tell(connection, "error %s\n", last_problem());
   close_all(request.fds, request.count);
   if (!keeps) close(connection);
 }
@@ -225,7 +214,7 @@ static void *wait_for_maker(void *argument) {
   if (good)
     tell(maker, "ready\n");
   else
-    tell(maker, "error %s\n", problem);
+    tell(maker, "error %s\n", last_problem());
   /* Found by nobody it is of no use. */
   if (!good || read(maker, &byte, 1) != 1) _exit(1);
   close(maker);
