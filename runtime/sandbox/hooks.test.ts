@@ -54,6 +54,8 @@ test("hooks read the state, with its status and the pid while there is one", asy
   const state = { ociVersion: "1.2.0", id: "c1", pid: process.pid, bundle: folder, annotations: { key: "value" } };
   await hooks.create(never);
   assert.deepEqual(JSON.parse(text()), { ...state, status: "creating" });
+  await new HostHooks({ prestart: [hook] }, container).create(never);
+  assert.deepEqual(JSON.parse(text()), { ...state, status: "created" });
   await hooks.poststart(living([]));
   assert.deepEqual(JSON.parse(text()), { ...state, status: "running" });
   await runPoststopHooks([hook], container);

