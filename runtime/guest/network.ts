@@ -1,7 +1,7 @@
 /** Telling a guest's kernel what its network is. */
 import { CaissonError } from "../../protocol/errors.ts";
 import { encodeBatch, type Request } from "../network/message.ts";
-import type { GuestRequests } from "../network/network.ts";
+import type { GuestRequests } from "../network/told.ts";
 import type { Agent } from "./agent/client.ts";
 
 const LIMIT_MS = 30_000;

@@ -6,7 +6,7 @@ import type { ConnectedInterface, NetworkChanges } from "../state/record.ts";
 import type { NetworkDevice } from "../vm/spec.ts";
 import { assignDevices } from "./assignment.ts";
 import { type Dump, type Link, readLinks, readNamespace } from "./dump.ts";
-import { contentRequests, FIRST_GUEST_INDEX, linkRequests, moveRequests } from "./guest-requests.ts";
+import { FIRST_GUEST_INDEX } from "./guest-requests.ts";
 import {
   GUEST_ADDRESS,
   guestAccessRequests,
@@ -16,20 +16,14 @@ import {
   ownLoopback,
   shieldLoopback,
 } from "./loopback.ts";
-import { encodeBatch, type Request } from "./message.ts";
+import type { Request } from "./message.ts";
 import { hasNameServer, NAME_SERVER } from "./name-server.ts";
 import { currentNamespaceInode, enterNetworkNamespace, isCurrentNamespace } from "./namespace.ts";
 import { selectLinks } from "./selection.ts";
 import { connect, disconnect, planConnections } from "./tc-redirect.ts";
+import { type GuestRequests, ToldNetwork } from "./told.ts";
 import { transact } from "./transact.ts";
 import { VmTaps } from "./vm-taps.ts";
-
-/** Requests for the guest's kernel, in one network namespace of the guest. */
-export interface GuestRequests {
-  /** 0: the sandbox's own; else the one of this process of the guest. */
-  pid: number;
-  requests: readonly Request[];
-}
 
 /** Called with what must be on record before interfaces are changed. */
 export type Save = (changes: NetworkChanges) => void;
@@ -49,11 +43,7 @@ export class SandboxNetwork {
   /** By index of the interface: the VM's device that it has. */
   #devices = new Map<number, number>();
   readonly #connected: ConnectedInterface[] = [];
-  /** Interfaces that are in the container's own network namespace in the guest. */
-  readonly #moved = new Set<number>();
-  /** What the guest was told already. */
-  readonly #told = new Set<string>();
-  readonly #links = new Map<number, string>();
+  readonly #told = new ToldNetwork();
   /** Whether the interfaces belong to the guest's own network namespace, or to the container's in it. */
   #shared = false;
   /** Whether the namespace's 127.0.0.1 is the VM's. */
@@ -93,7 +83,7 @@ export class SandboxNetwork {
     if (links.length === 0) this.#taps.addSpare(isTemporary);
     this.#shared = this.#path !== undefined || (links.length > 0 && !this.#hasUserNamespace);
     this.#connect(dump, links);
-    return this.#shared ? this.#tell(dump, 0).flatMap(({ requests }) => requests) : [];
+    return this.#shared ? this.#told.tell(dump, this.#devices, 0).flatMap(({ requests }) => requests) : [];
   }
 
   /** How many network devices the VM has. */
@@ -130,7 +120,7 @@ export class SandboxNetwork {
     const late = links.filter(({ index }) => !this.#devices.has(index));
     this.#requireDevices(late);
     this.#connect(dump, late);
-    return this.#tell(dump, this.#shared ? 0 : pid);
+    return this.#told.tell(dump, this.#devices, this.#shared ? 0 : pid);
   }
 
   /**
@@ -255,55 +245,6 @@ export class SandboxNetwork {
     for (const link of links) {
       connect(this.#socket, link, this.#taps.at(this.#devices.get(link.index) ?? -1), dump.links);
     }
-  }
-
-  /** What the guest does not know yet, in the network namespace of that process (0: the guest's own). */
-  #tell(dump: Dump, pid: number): GuestRequests[] {
-    const present = dump.links.filter(({ index }) => this.#devices.has(index));
-    const toMove = pid === 0 ? [] : present.filter(({ index }) => !this.#moved.has(index));
-    for (const link of toMove) {
-      this.#moved.add(link.index);
-      this.#changed(link);
-    }
-    const staying = present.filter((link) => !toMove.includes(link) && this.#changed(link));
-    const steps: GuestRequests[] = [
-      {
-        pid: 0,
-        requests: [
-          ...this.#untold(linkRequests({ ...dump, links: toMove }, this.#devices)),
-          ...moveRequests(toMove, this.#devices, pid),
-        ],
-      },
-      {
-        pid,
-        requests: this.#untold([
-          ...linkRequests({ ...dump, links: staying }, this.#devices),
-          ...contentRequests(dump, this.#devices),
-        ]),
-      },
-    ];
-    return steps.filter(({ requests }) => requests.length > 0);
-  }
-
-  /**
-   * Whether the link itself is other than the guest was told, which refuses most changes of a link that is up. What we have
-   * changed ourselves does not count (connecting one gives it a queue's length), nor does a link-local address, which comes
-   * only after the link is up: the guest has made the same by itself.
-   */
-  #changed({ index, name, mac, mtu }: Link): boolean {
-    const shape = JSON.stringify([name, mac, mtu]);
-    const changed = this.#links.get(index) !== shape;
-    this.#links.set(index, shape);
-    return changed;
-  }
-
-  #untold(requests: readonly Request[]): Request[] {
-    return requests.filter((request) => {
-      const bytes = encodeBatch([request]).toString("latin1");
-      const known = this.#told.has(bytes);
-      this.#told.add(bytes);
-      return !known;
-    });
   }
 }
 
