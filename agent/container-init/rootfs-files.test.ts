@@ -1,14 +1,11 @@
 import assert from "node:assert/strict";
-import { chownSync, existsSync, readdirSync, statfsSync, statSync, symlinkSync, writeFileSync } from "node:fs";
-import { release } from "node:os";
+import { chownSync, existsSync, readdirSync, statSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import type { Mount, NamespaceType } from "../../protocol/oci.ts";
 import { configOf, DEV, failure, lines, NEEDS_ROOT, PROC, Rootfs, run } from "../../test/harness/agent/trial.ts";
 
 const options = { skip: NEEDS_ROOT };
-/** linux/magic.h */
-const TMPFS = 0x01021994;
 const namespaces = (["pid", "network", "ipc", "uts", "mount", "cgroup"] as NamespaceType[]).map((type) => ({ type }));
 const bind = (source: string, destination: string, ...more: string[]): Mount => ({
   destination,
@@ -32,20 +29,6 @@ test("tmpcopyup copies files, folders, links, nodes, owners, modes and times", o
   assert.equal(first, "contentcontent 4751");
   assert.deepEqual(rest, ["12:34", "deep/er", String(big.length), String(changed)]);
   assert.ok(!existsSync(join(rootfs.path, "m/new")));
-});
-
-test("an id-mapped mount shows its owners moved", options, async (t) => {
-  using rootfs = new Rootfs();
-  const source = rootfs.folder("source");
-  const [major = 0, minor = 0] = release().split(".").map(Number);
-  if (statfsSync(source).type === TMPFS && (major < 6 || (major === 6 && minor < 3)))
-    return t.skip("tmpfs takes no id map before Linux 6.3");
-  writeFileSync(join(source, "file"), "");
-  chownSync(join(source, "file"), 1000, 1000);
-  const mapping = [{ containerID: 1000, hostID: 5000, size: 1 }];
-  const mount = { ...bind(source, "/m", "idmap"), uidMappings: mapping, gidMappings: mapping };
-  assert.deepEqual(await lines(rootfs, "stat -c %u:%g /m/file", { mounts: [mount] }), ["5000:5000"]);
-  assert.equal(statSync(join(source, "file")).uid, 1000);
 });
 
 test("root.readonly leaves mounts writable", options, async () => {

@@ -22,8 +22,6 @@ export const FORMS = {
   loopbackUp: { code: 8, arguments: {} },
   hostname: { code: 9, arguments: { name: "string" } },
   domainname: { code: 10, arguments: { name: "string" } },
-  /** Makes the user namespace of the id-mapped mount that follows; without maps it is the container's own. */
-  mapNamespace: { code: 11, arguments: { uidMap: "string", gidMap: "string" } },
 
   // The file system. A "tree" is a mount that is not attached anywhere yet; there is one at a time.
   propagation: { code: 20, arguments: { path: "string", propagation: "u64" } },
@@ -32,7 +30,7 @@ export const FORMS = {
   openFilesystem: { code: 23, arguments: { type: "string", options: "strings", attributes: "u64" } },
   treeAttributes: {
     code: 24,
-    arguments: { recursive: "u32", set: "u64", clear: "u64", propagation: "u64", idMap: "u32" },
+    arguments: { recursive: "u32", set: "u64", clear: "u64", propagation: "u64" },
   },
   inheritMode: { code: 25, arguments: { path: "string" } },
   copyUp: { code: 26, arguments: { path: "string" } },

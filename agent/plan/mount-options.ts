@@ -67,8 +67,6 @@ export interface MountOptions {
   recursiveBind: boolean;
   remount: boolean;
   copyUp: boolean;
-  /** `idmap`: this mount; `ridmap`: the mounts below it, too. */
-  idMap: "idmap" | "ridmap" | undefined;
   /** Attributes of the mount itself. A later option wins over an earlier one. */
   set: bigint;
   clear: bigint;
@@ -87,7 +85,6 @@ export function parseMountOptions(mount: Mount, field: string): MountOptions {
     recursiveBind: false,
     remount: false,
     copyUp: false,
-    idMap: undefined,
     set: 0n,
     clear: 0n,
     recursiveSet: 0n,
@@ -122,7 +119,6 @@ function parseOption(option: string, parsed: MountOptions, field: string): void 
   else if (option === "rbind") parsed.bind = parsed.recursiveBind = true;
   else if (option === "remount") parsed.remount = true;
   else if (option === "tmpcopyup") parsed.copyUp = true;
-  else if (option === "idmap" || option === "ridmap") parsed.idMap = option;
   else if (IMPOSSIBLE.includes(option)) throw unsupported(field, `the mount option "${option}" is not supported`);
   else if (SUPERBLOCK.includes(option)) {
     if (!parsed.bind) parsed.data.push(option);

@@ -5,7 +5,6 @@ import type { Step } from "../container-init/steps.ts";
 import { ATTRIBUTE, type MountOptions, PROPAGATION, parseMountOptions } from "./mount-options.ts";
 import { containerPath } from "./paths.ts";
 import { invalid, unsupported } from "./unsupported.ts";
-import { idMapText } from "./user.ts";
 
 /** The superblock serves the whole namespace or guest, so `ro` must stay with the mount, or it would bind everyone. */
 const KERNEL_FILESYSTEMS = ["proc", "sysfs", "mqueue", "cgroup2", "securityfs", "debugfs", "tracefs", "bpf"];
@@ -104,18 +103,8 @@ interface About {
 
 function bindSteps(mount: Mount, target: string, options: MountOptions, userNamespace: boolean, about: About): Step[] {
   if (mount.source === undefined) throw invalid(`${about.field}.source`, "a bind mount needs a source.");
-  // An id map takes pids that only the guest's /proc has, so it needs the supervisor, too.
-  const outside = userNamespace || options.idMap !== undefined;
-  const supervised = outside ? ({ supervised: true } as const) : {};
+  const supervised = userNamespace ? ({ supervised: true } as const) : {};
   const steps: Step[] = [];
-  if (options.idMap !== undefined) {
-    const { uidMappings = [], gidMappings = [] } = mount;
-    if (uidMappings.length === 0 && !userNamespace) {
-      throw invalid(`${about.field}.uidMappings`, `"${options.idMap}" needs id maps or a user namespace.`);
-    }
-    const maps = { uidMap: idMapText(uidMappings), gidMap: idMapText(gidMappings) };
-    steps.push({ op: "mapNamespace", ...maps, ...supervised, ...about, task: "making the id map" });
-  }
   const recursive = options.recursiveBind ? 1 : 0;
   steps.push({
     op: "openTree",
@@ -125,8 +114,8 @@ function bindSteps(mount: Mount, target: string, options: MountOptions, userName
     ...about,
     task: `opening the source ${mount.source}`,
   });
-  if (outside) {
-    const attributes = { recursive: 1, set: 0n, clear: 0n, propagation: PROPAGATION.slave, idMap: 0 };
+  if (userNamespace) {
+    const attributes = { recursive: 1, set: 0n, clear: 0n, propagation: PROPAGATION.slave };
     steps.push({ op: "treeAttributes", ...attributes, ...supervised, ...about, task: "separating the mount" });
   }
   steps.push(...attributeSteps(options, supervised, about));
@@ -135,8 +124,6 @@ function bindSteps(mount: Mount, target: string, options: MountOptions, userName
 }
 
 function filesystemSteps(mount: Mount, target: string, options: MountOptions, about: About, steps: MountSteps): void {
-  if (options.idMap !== undefined)
-    throw unsupported(`${about.field}.options`, `"${options.idMap}" is for bind mounts.`);
   // The guest has cgroup v2 only; engines name the type "cgroup" for both.
   const type = mount.type === "cgroup" ? "cgroup2" : (mount.type ?? "none");
   if (type === "none") throw invalid(`${about.field}.type`, "a mount that is no bind mount needs a type.");
@@ -207,14 +194,9 @@ export function readonlyStep(target: string, about: About): Step {
 
 function attributeSteps(options: MountOptions, supervised: { supervised?: true }, about: About): Step[] {
   const task = "setting the mount's options";
-  const steps: Step[] = attributeChanges(options).map(([recursive, set, clear, propagation]) => {
-    return { op: "treeAttributes", recursive, set, clear, propagation, idMap: 0, ...supervised, ...about, task };
+  return attributeChanges(options).map(([recursive, set, clear, propagation]) => {
+    return { op: "treeAttributes", recursive, set, clear, propagation, ...supervised, ...about, task };
   });
-  if (options.idMap !== undefined) {
-    const attributes = { recursive: options.idMap === "ridmap" ? 1 : 0, set: 0n, clear: 0n, propagation: 0n, idMap: 1 };
-    steps.unshift({ op: "treeAttributes", ...attributes, ...supervised, ...about, task: "mapping the mount's ids" });
-  }
-  return steps;
 }
 
 /** The system calls, an entry each: recursive, set, clear, propagation. Recursive entries come first, so the mount's own win. */

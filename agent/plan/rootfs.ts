@@ -86,7 +86,7 @@ function foreignRootSteps(
   privateParent: number,
   about: { field: string; subject: string; task: string },
 ): Step[] {
-  const attributes = { recursive: 1, set: 0n, clear: 0n, propagation: PROPAGATION.slave, idMap: 0 };
+  const attributes = { recursive: 1, set: 0n, clear: 0n, propagation: PROPAGATION.slave };
   return [
     { op: "openTree", source: rootfs, recursive: 1, supervised: true, ...about },
     { op: "treeAttributes", ...attributes, supervised: true, ...about },

@@ -44,7 +44,7 @@ const PROCESS = [
   "execCPUAffinity",
 ];
 const USER = ["uid", "gid", "umask", "additionalGids"];
-const MOUNT = ["destination", "type", "source", "options", "uidMappings", "gidMappings"];
+const MOUNT = ["destination", "type", "source", "options"];
 
 /** Throws CAISSON_E_CONFIG_UNSUPPORTED for the first field of the configuration that no step carries out. */
 export function refuseUnsupportedConfig(config: Spec): void {

@@ -63,7 +63,6 @@ struct context {
   int link;           /* packets between the supervisor and the container's process; -1 before the fork */
   int tree;           /* a mount that is not attached yet, or -1 */
   int root;           /* the container's root, or -1 */
-  int user_namespace; /* for id-mapped mounts, or -1 */
   int process;        /* pidfd of a process whose namespaces are joined, or -1 */
   int namespaces[NAMESPACE_SLOTS];
   bool directory_refused; /* the working directory could not be entered as root */
@@ -81,7 +80,7 @@ int carry_out(struct context *context, uint32_t end);
 /* Every operation: 0, or -1 and errno (0 when `detail` says it all). */
 typedef int operation(struct context *context, struct arguments *arguments);
 operation make_process, open_namespace, set_namespace, open_process, join_process, unshare_namespaces, write_proc,
-    write_file, bring_loopback_up, set_hostname, set_domainname, map_namespace;
+    write_file, bring_loopback_up, set_hostname, set_domainname;
 operation set_propagation, mount_root, attach_root, open_source, open_source_in_root, open_filesystem, set_tree_attributes, inherit_mode, copy_up,
     attach_tree, attach_tree_if_possible, set_target_attributes, reconfigure, mask_path, make_path_readonly, make_directory, make_device,
     make_symlink, change_root, require_folder;

@@ -24,7 +24,7 @@ static bool read_all(uint8_t *bytes, size_t length) {
 }
 
 int main(void) {
-  struct context context = {.link = -1, .tree = -1, .root = -1, .user_namespace = -1, .process = -1};
+  struct context context = {.link = -1, .tree = -1, .root = -1, .process = -1};
   for (int slot = 0; slot < NAMESPACE_SLOTS; slot++) context.namespaces[slot] = -1;
 
   /* A descriptor of ours must not take the place of one that is missing. */

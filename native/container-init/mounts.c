@@ -183,10 +183,6 @@ int set_tree_attributes(struct context *context, struct arguments *arguments) {
   struct mount_attr attributes = {.attr_set = take_u64(arguments)};
   attributes.attr_clr = take_u64(arguments);
   attributes.propagation = take_u64(arguments);
-  if (take_u32(arguments) != 0) {
-    attributes.attr_set |= MOUNT_ATTR_IDMAP;
-    attributes.userns_fd = (uint64_t)context->user_namespace;
-  }
   if (all_taken(arguments) < 0) return -1;
   return set_attributes(context->tree, recursive, &attributes);
 }

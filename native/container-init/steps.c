@@ -14,7 +14,6 @@ static operation *const operations[] = {
     [8] = bring_loopback_up,
     [9] = set_hostname,
     [10] = set_domainname,
-    [11] = map_namespace,
     [12] = unshare_namespaces,
     [20] = set_propagation,
     [21] = mount_root,
