@@ -30,7 +30,8 @@ export class MountedShare {
       mkdirSync(this.path, { recursive: true, mode: 0o711 });
       for (let waitedMs = 0; !this.#mounted; waitedMs += POLL_MS) {
         try {
-          mount(tag, this.path, "virtiofs", posix.MS_NODEV, null);
+          // Devices on it are the guest's own; who may open which, the containers' cgroups say.
+          mount(tag, this.path, "virtiofs", 0, null);
           this.#mounted = true;
         } catch (error) {
           // EINVAL: no device has this tag.

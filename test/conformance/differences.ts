@@ -59,11 +59,6 @@ const NEUTRAL: readonly { what: RegExp; by: string; reason: string }[] = [
     reason: "the share is virtio-fs, on the host it is whatever is there",
   },
   {
-    what: /^(\S+ r[wo](?:,nosuid)?),nodev((?:,noexec)?\S*.* - shared)$/gm,
-    by: "$1$2",
-    reason: "devices never work on the share: they would be the host's",
-  },
-  {
     what: /^(SigIgn:\t0{8})8(0{7})$/gm,
     by: "$10$2",
     reason:
