@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { chmodSync, mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -58,4 +60,26 @@ test("readVolume leaves what is large to others, and isReplacedAsAWhole ordinary
   assert.equal(readVolume(directory, LIMITS), undefined);
   assert.equal(isReplacedAsAWhole(join(directory, "..1")), false);
   assert.equal(isReplacedAsAWhole("/nonexistent"), false);
+});
+
+test("readVolume never has a link without what it leads to, however fast the host is", async () => {
+  const directory = configMap("fast");
+  // In a process of its own, since readVolume lets nothing else run.
+  const script = `cd ${directory}; i=1; while [ ! -e stop ]; do n=$((i + 1)); mkdir ..new$n; echo $n > ..new$n/key; ln -s ..new$n tmp
+    mv -T tmp ..data; rm -rf ..new$i; i=$n; done`;
+  const host = spawn("sh", ["-c", script], { stdio: "ignore" });
+  try {
+    for (let reads = 0; reads < 200; reads++) {
+      const entries = readVolume(directory, LIMITS) ?? [];
+      const leadsTo = entries.find(({ path }) => path === "..data")?.content.toString();
+      assert.ok(
+        entries.some(({ path }) => path === `${leadsTo}/key`),
+        entries.map(({ path }) => path).join(" "),
+      );
+      await new Promise((resolve) => setTimeout(resolve, 1));
+    }
+  } finally {
+    writeFileSync(join(directory, "stop"), "");
+    await once(host, "close");
+  }
 });

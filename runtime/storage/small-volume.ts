@@ -41,7 +41,7 @@ export const LATER_LIMITS: VolumeLimits = { bytes: 3 * 1024 * 1024, entries: 102
 /** The link that is replaced. */
 const CURRENT = "..data";
 /** The host may replace the volume while it is read. */
-const TRIES = 5;
+const TRIES = 20;
 const NOTHING = Buffer.alloc(0);
 
 /** Whether the directory is such a volume. */
@@ -56,8 +56,11 @@ export function isReplacedAsAWhole(directory: string): boolean {
  */
 export function readVolume(directory: string, limits: VolumeLimits): VolumeEntry[] | undefined {
   for (let tries = 1; ; tries++) {
+    const current = readlinkSync(join(directory, CURRENT));
     try {
-      return new Reading(directory, limits).entries();
+      const entries = new Reading(directory, limits).entries(current);
+      if (readlinkSync(join(directory, CURRENT)) === current) return entries;
+      if (tries === TRIES) throw new Error(`${directory} changes faster than it can be read`);
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== "ENOENT" || tries === TRIES) throw error;
     }
@@ -76,13 +79,10 @@ class Reading {
     this.#left = entries;
   }
 
-  entries(): VolumeEntry[] | undefined {
-    // The link first: what it leads to is complete, and another directory may still be written.
-    const current = readlinkSync(join(this.#directory, CURRENT));
+  /** @param current where the link leads: to what is complete, while another directory may still be written, or go. */
+  entries(current: string): VolumeEntry[] | undefined {
     const isOther = (name: string) => name.startsWith("..") && name !== CURRENT && name !== current;
     if (!this.#add("", isOther)) return undefined;
-    const link = this.#entries.find(({ path }) => path === CURRENT);
-    if (link !== undefined) link.content = Buffer.from(current);
     return this.#entries;
   }
 
