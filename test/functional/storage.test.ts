@@ -137,3 +137,17 @@ test("a user makes files where only another group of his may write", async () =>
   const { stdout, stderr } = await host.run(["run", "-b", bundle.directory, host.id()]);
   assert.equal(stdout, "file 1234:1234 644\nfolder 1234:1234 755\nlink 1234:1234 777\n", stderr);
 });
+
+test("a container mounts an overlay on its root file system, whose whiteouts and opaque directories work", async () => {
+  const script = `
+    mkdir -p /o/low/d /o/up /o/work /o/m; echo low > /o/low/f; echo x > /o/low/gone; echo x > /o/low/d/hidden
+    mount -t overlay overlay -o lowerdir=/o/low,upperdir=/o/up,workdir=/o/work /o/m && cd /o/m || exit 1
+    echo up >> f; busybox rm -r gone d; mkdir d; busybox mv d e; ls . e; cat f; cat /o/low/f; stat -c %t:%T /o/up/gone
+    busybox mknod null c 1 3; echo x > null; cat null; ls /o/low`;
+  using bundle = new Bundle(["sh", "-c", script]);
+  const capabilities = ["CAP_SYS_ADMIN", "CAP_MKNOD", "CAP_DAC_OVERRIDE"];
+  bundle.process.capabilities = { bounding: capabilities, effective: capabilities, permitted: capabilities };
+  bundle.write();
+  const { stdout, stderr } = await host.run(["run", "-b", bundle.directory, host.id()]);
+  assert.equal(stdout, ".:\ne\nf\n\ne:\nlow\nup\nlow\n0:0\nd\nf\ngone\n", stderr);
+});
