@@ -3,7 +3,6 @@ import { dirname } from "node:path";
 import { CaissonError } from "../../protocol/errors.ts";
 import type {
   CreateContainerRequest,
-  Event,
   ExecProcessRequest,
   ExecProcessResponse,
   ProcessInfo,
@@ -14,7 +13,6 @@ import type {
 } from "../../protocol/generated/agent.ts";
 import { checkId } from "../../protocol/id.ts";
 import type { ContainerStatus, Process as ProcessConfig, Resources, Spec } from "../../protocol/oci.ts";
-import type { Broadcast } from "../broadcast.ts";
 import { Cgroup } from "../cgroups/cgroup.ts";
 import { freeze, thaw } from "../cgroups/freezer.ts";
 import { NOT_KILLED, OomWatch } from "../cgroups/oom-watch.ts";
@@ -22,32 +20,20 @@ import { cgroupPath } from "../cgroups/path.ts";
 import { resourceSettings } from "../cgroups/resources.ts";
 import { signalAll } from "../cgroups/signal-all.ts";
 import { readStats } from "../cgroups/stats.ts";
-import type { ContainerDisks, Disks } from "../disks/disks.ts";
+import type { ContainerDisks } from "../disks/disks.ts";
 import { resourcesWithGuestNumbers, withGuestNumbers } from "../disks/numbers.ts";
-import type { AgentPaths } from "../paths.ts";
 import { compileCreate, compileExec } from "../plan/plan.ts";
-import type { Pool } from "../pool/pool.ts";
 import { inCgroup } from "./exec-cgroup.ts";
 import { Execs } from "./execs.ts";
+import type { ContainerHost } from "./host.ts";
 import type { Lifecycle } from "./lifecycle.ts";
-import { type LivePids, withResolvedNamespaces } from "./namespaces.ts";
+import { withResolvedNamespaces } from "./namespaces.ts";
 import { openNetwork, stateJson } from "./oci-state.ts";
 import { parse } from "./parse.ts";
 import { Process } from "./process.ts";
 import { bootTimeNs, describeProcess } from "./process-info.ts";
 
 const MAX_SIGNAL = 64;
-
-/** What a container needs of the sandbox that it is in. */
-export interface ContainerHost extends LivePids {
-  readonly id: string;
-  readonly paths: AgentPaths;
-  readonly pool: Pool;
-  readonly disks: Disks;
-  readonly events: Broadcast<Event>;
-  /** Makes the memory that containers share be there, unless it is of no bytes. Throws CAISSON_E_STORAGE. */
-  provideSharedMemory(config: Spec, bytes: bigint): void;
-}
 
 /** A container: its cgroup, its init process and the processes that exec added. */
 export class Container {
