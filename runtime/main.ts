@@ -11,6 +11,8 @@ import { roleOf, SHIM_NAME } from "./process/roles.ts";
 
 /** Verbs that start VMs themselves. A container of such a name costs a verb a few milliseconds and changes nothing else. */
 const HEAVY = ["check", "template"];
+/** Verbs for operators, which load what no container's life needs. */
+const OPERATING = ["metrics", "monitor"];
 
 const FIRST_BESIDE_STREAMS = 3;
 
@@ -18,6 +20,7 @@ interface Bundles {
   cli: typeof import("./cli/main.ts");
   daemon: typeof import("./daemon/daemon.ts");
   "vm-starters": typeof import("./vm-starters.ts");
+  operator: typeof import("./operator.ts");
   shim: typeof import("./shim/main.ts");
   "shim-daemon": typeof import("./shim/daemon.ts");
 }
@@ -50,5 +53,6 @@ switch (roleOf(word)) {
     break;
   case undefined:
     if (word === SHIM_NAME) bundle("shim").main(args);
-    else bundle(HEAVY.some((each) => args.includes(each)) ? "vm-starters" : "cli").main(args);
+    else if (HEAVY.some((each) => args.includes(each))) bundle("vm-starters").main(args);
+    else bundle(OPERATING.some((each) => args.includes(each)) ? "operator" : "cli").main(args);
 }

@@ -34,6 +34,14 @@ const noSubprograms: Plugin = {
   },
 };
 
+/** Verbs that runtime/main.ts takes to other bundles than the command line's. */
+const VM_STARTING = ["check", "template"];
+const OPERATING = ["metrics", "monitor"];
+
+function verbsOf(bundle: string, verbs: readonly string[]): Record<string, string> {
+  return Object.fromEntries(verbs.map((verb) => [`./${verb}.ts`, `./${bundle}.cjs`]));
+}
+
 interface Bundle {
   entry: string;
   plugins: Plugin[];
@@ -44,11 +52,11 @@ const programs: Record<string, Record<string, Bundle>> = {
     caisson: { entry: "runtime/main.ts", plugins: [] },
     cli: {
       entry: "runtime/cli/main.ts",
-      // runtime/main.ts takes these to vm-starters.
-      plugins: [noSubprograms, leaveOut({ "./check.ts": "./vm-starters.cjs", "./template.ts": "./vm-starters.cjs" })],
+      plugins: [noSubprograms, leaveOut({ ...verbsOf("vm-starters", VM_STARTING), ...verbsOf("operator", OPERATING) })],
     },
     daemon: { entry: "runtime/daemon/daemon.ts", plugins: [grpcClientHalf] },
     "vm-starters": { entry: "runtime/vm-starters.ts", plugins: [noSubprograms, grpcClientHalf] },
+    operator: { entry: "runtime/operator.ts", plugins: [noSubprograms, grpcClientHalf] },
     shim: { entry: "runtime/shim/main.ts", plugins: [noSubprograms] },
     "shim-daemon": { entry: "runtime/shim/daemon.ts", plugins: [noSubprograms, grpcClientHalf] },
   },

@@ -25,6 +25,7 @@ for verb in "run -b $work none" "exec none true" "list" "delete none"; do
   run caisson --root "$work/state" --config "$work/config.toml" $verb
 done
 run caisson template --help
+run caisson metrics --help
 run containerd-shim-caisson-v2 -namespace none -id none -address none -bundle "$work" delete
 # A log that cannot be opened ends it.
 run shim-daemon "{\"log\":\"$work\"}"

@@ -25,8 +25,8 @@ done
 install -m 755 out/node "$home/out/node"
 rm -f "$home"/out/*.cjs.compiled
 # Named one by one: out/ may have what an older checkout has built.
-for bundle in caisson cli daemon vm-starters shim shim-daemon; do install -m 644 "out/$bundle.cjs" "$home/out/"; done
-for bundle in cli daemon vm-starters shim shim-daemon; do install -m 644 "out/$bundle.cjs.compiled" "$home/out/"; done
+for bundle in caisson cli daemon operator vm-starters shim shim-daemon; do install -m 644 "out/$bundle.cjs" "$home/out/"; done
+for bundle in cli daemon operator vm-starters shim shim-daemon; do install -m 644 "out/$bundle.cjs.compiled" "$home/out/"; done
 for library in posix.node vsock.node seccomp.node fork-server.so template-memory.so vhost-proxy.so share-rights.so; do
   install -m 644 "out/native/$library" "$home/out/native/"
 done
@@ -42,6 +42,6 @@ rm -rf "$doc"
 install -d "$doc/docs" "$doc/deploy"
 install -m 644 README.md CHANGELOG.md "$doc/"
 install -m 644 docs/*.md "$doc/docs/"
-cp -R deploy/containerd deploy/cri-o deploy/docker deploy/kubernetes deploy/podman deploy/tmpfiles.d "$doc/deploy/"
+cp -R deploy/containerd deploy/cri-o deploy/docker deploy/grafana deploy/kubernetes deploy/podman deploy/systemd deploy/tmpfiles.d "$doc/deploy/"
 chmod -R u=rwX,go=rX "$doc"
 echo "Installed below $prefix: bin/caisson, lib/caisson, man pages, completion, share/doc/caisson."

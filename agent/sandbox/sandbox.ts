@@ -131,6 +131,11 @@ export class Sandbox implements ContainerHost {
     return this.#containers.get(id)?.livePid;
   }
 
+  /** The pids of the living containers' inits. */
+  get inits(): number[] {
+    return [...this.#containers.values()].flatMap(({ livePid }) => livePid ?? []);
+  }
+
   /** Whether the pid is some living container's init. */
   isInit(pid: number): boolean {
     return [...this.#containers.values()].some((container) => container.livePid === pid);

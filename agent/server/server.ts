@@ -11,6 +11,7 @@ import { CaissonError } from "../../protocol/errors.ts";
 import { type AgentServer, AgentService, type ProcessId, Stream } from "../../protocol/generated/agent.ts";
 import { LONGEST_MESSAGE, PROTOCOL } from "../../protocol/guest-contract.ts";
 import type { Process } from "../container/process.ts";
+import { readGuestStats } from "../guest-stats/read.ts";
 import { logBroadcast } from "../log.ts";
 import { setClockRight } from "../sandbox/clock.ts";
 import { applyNetwork, networkDevices } from "../sandbox/network.ts";
@@ -152,6 +153,7 @@ function handlers(sandbox: Sandbox): AgentServer {
 
     listProcesses: unary(({ containerId }) => ({ processes: sandbox.container(containerId).processes() })),
     stats: unary(({ containerId }) => sandbox.container(containerId).stats()),
+    guestStats: unary(() => readGuestStats(sandbox.inits)),
 
     watchLog: streaming((call) =>
       logBroadcast.subscribe(call, (record, dropped) => ({ ...record, dropped: BigInt(dropped) })),

@@ -10,6 +10,7 @@ _caisson_words() {
       --pid-file --pidfd-socket --ignore-paused --preserve-fds --process-label --apparmor --cgroup --help" ;;
     kill) echo "--all --help" ;;
     list) echo "--format --quiet --help" ;;
+    monitor) echo "--listen --help" ;;
     ps) echo "--format --help" ;;
     run) echo "--bundle --console-socket --detach --keep --pid-file --pidfd-socket --no-subreaper --no-pivot --no-new-keyring
       --preserve-fds --help" ;;
@@ -18,9 +19,9 @@ _caisson_words() {
     update) echo "--resources --blkio-weight --cpu-period --cpu-quota --cpu-burst --cpu-share --cpu-rt-period
       --cpu-rt-runtime --cpu-idle --cpuset-cpus --cpuset-mems --memory --memory-reservation --memory-swap --pids-limit
       --l3-cache-schema --mem-bw-schema --help" ;;
-    checkpoint | features | pause | restore | resume | start | state) echo "--help" ;;
+    checkpoint | features | metrics | pause | restore | resume | start | state) echo "--help" ;;
     *) echo "--root --log --log-format --debug --config --trace --rootless --systemd-cgroup --version --help
-      check checkpoint create delete events exec features help kill list pause ps restore resume run spec start state
+      check checkpoint create delete events exec features help kill list metrics monitor pause ps restore resume run spec start state
       template update" ;;
   esac
 }

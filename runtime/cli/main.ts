@@ -34,6 +34,8 @@ async function reporting(run: () => Promise<void>): Promise<void> {
   } catch (error) {
     report(error);
     process.exitCode ??= 1;
+    const { countFailure } = await import("../metrics/totals.ts");
+    countFailure(codeOf(error));
   }
 }
 

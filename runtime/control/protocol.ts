@@ -11,6 +11,7 @@
 import type { WireError } from "../../protocol/errors.ts";
 import type { Process, Resources, Spec } from "../../protocol/oci.ts";
 import type { TerminalMode, WindowSize } from "../../protocol/terminal.ts";
+import type { Measurement } from "../metrics/measurement.ts";
 import type { StateRecord } from "../state/record.ts";
 
 /** The longest line either side takes, bytes. */
@@ -135,6 +136,8 @@ export interface Verbs {
   update: { params: { resources: Resources }; result: Record<string, never> };
   /** Stats as protocol/agent.proto's StatsResponse, 64-bit numbers as decimal strings, and how much memory the VM has. */
   stats: { params: Record<string, never>; result: { stats: unknown; vmMemoryMib: number } };
+  /** How the sandbox is that the container is in, and its processes on the host. */
+  measure: { params: Record<string, never>; result: Measurement };
   /** Ends the container (SIGKILL) and the VM; answers when both are gone, just before the daemon exits. */
   shutdown: { params: Record<string, never>; result: Record<string, never> };
 }

@@ -13,9 +13,9 @@ export type ContainerHandlers = Omit<Handlers, "create" | "join" | "detach">;
 
 /**
  * Answers the requests of one connection, each as soon as its handler is done. Ends with the connection.
- * @param handlers gives those of the moment.
+ * @param handlers gives those of the moment; what has none is refused.
  */
-export function serveControl(connection: Socket, handlers: () => Handlers): void {
+export function serveControl(connection: Socket, handlers: () => Partial<Handlers>): void {
   connection.on("error", () => connection.destroy());
   readLines(connection, (value) => {
     const { id, verb, params } = value as Request;
@@ -27,16 +27,17 @@ export function serveControl(connection: Socket, handlers: () => Handlers): void
 }
 
 async function answer<V extends Verb>(
-  handlers: Handlers,
+  handlers: Partial<Handlers>,
   verb: V,
   params: Verbs[V]["params"],
   connection: Socket,
 ): Promise<unknown> {
-  if (!Object.hasOwn(handlers, verb)) {
+  const handler = Object.hasOwn(handlers, verb) ? handlers[verb] : undefined;
+  if (handler === undefined) {
     throw new CaissonError(
       "CAISSON_E_INTERNAL",
       `the daemon knows no verb "${String(verb)}": is it of another version?`,
     );
   }
-  return await handlers[verb](params, connection);
+  return await handler(params, connection);
 }

@@ -6,6 +6,7 @@ import type { ContainerHandlers } from "../control/server.ts";
 import type { Exit } from "../guest/exit-status.ts";
 import type { GuestProcess } from "../guest/process.ts";
 import { deadline } from "../process/deadline.ts";
+import { measureGuest } from "../sandbox/measure.ts";
 import { clientIo } from "./client-io.ts";
 import type { Creation } from "./creation.ts";
 import { endReason } from "./loss.ts";
@@ -57,6 +58,7 @@ export function containerHandlers(get: () => Creation): ContainerHandlers {
       const { container, guest } = get();
       return { stats: toStats(await container.stats()), vmMemoryMib: guest.memoryMib };
     },
+    measure: () => measureGuest(get().guest),
     shutdown: async () => {
       await shutDown(get());
       return {};

@@ -9,6 +9,8 @@ import { type ContainerHandlers, type Handlers, serveControl } from "../control/
 import type { DaemonLog } from "../control/spawn.ts";
 import { VM_DEATH_EXIT_CODE } from "../guest/exit-status.ts";
 import { keepGroups, readOwnGroups } from "../oci/kept-groups.ts";
+import { countStart } from "../metrics/start-phases.ts";
+import { rememberFailure } from "../metrics/totals.ts";
 import { now } from "../process/clock.ts";
 import { deadline } from "../process/deadline.ts";
 import { onForwardedSignals } from "../process/forwarded-signals.ts";
@@ -17,7 +19,7 @@ import { STARTER_FD } from "../process/spawn-self.ts";
 import { tracePhase, traceTo, writeTrace } from "../process/trace.ts";
 import { readPlaced } from "../sandbox/placement.ts";
 import { enterPrivateMountNamespace } from "../storage/mount-namespace.ts";
-import { formatError } from "../text/errors.ts";
+import { codeOf, formatError } from "../text/errors.ts";
 import { log } from "../text/log.ts";
 import { dropStandardStreams } from "./client-io.ts";
 import { containerHandlers, shutDown } from "./container-handlers.ts";
@@ -129,6 +131,7 @@ class Daemon {
     if (this.#life.phase !== "idle") throw new CaissonError("CAISSON_E_STATE", "the container is created already");
     const abort = new AbortController();
     this.#life = { phase: "creating", abort };
+    countStart();
     try {
       const reading = now();
       const read = readPlaced(params.bundle, params.root);
@@ -156,6 +159,7 @@ class Daemon {
       return { pid: process.pid };
     } catch (error) {
       setImmediate(() => void this.#leave(1));
+      rememberFailure({ sandbox: params.id, code: codeOf(error), message: formatError(error) });
       throw error;
     }
   }
@@ -188,6 +192,9 @@ class Daemon {
     const exit = await creation.ended();
     const reason = endReason(`Container ${container.id}`, exit);
     if (reason !== undefined) tellLoss(reason);
+    if (exit.death !== undefined && reason !== undefined) {
+      rememberFailure({ sandbox: container.id, code: "CAISSON_E_VM_DIED", message: reason });
+    }
     const ending = now();
     await creation.end();
     await deadline(this.#members.over(), MEMBERS_LIMIT_MS);

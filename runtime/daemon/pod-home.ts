@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { applyAnnotations, loadSettings } from "../config/load.ts";
 import type { JoinParams } from "../control/protocol.ts";
 import { hostSize } from "../factory/vm-config.ts";
+import { rememberFailure } from "../metrics/totals.ts";
 import { SharedCgroup } from "../sandbox/cgroup/cgroup.ts";
 import type { Guest } from "../sandbox/guest.ts";
 import { Sandbox } from "../sandbox/sandbox.ts";
@@ -56,7 +57,10 @@ export class PodHome implements Home {
         signal,
       });
       void sandbox.guest.died.then((death) => {
-        if (death.reason !== "killed") log.error(diedError(`the sandbox of ${record.id} is lost`, death).message);
+        if (death.reason === "killed") return;
+        const { code, message } = diedError(`the sandbox of ${record.id} is lost`, death);
+        log.error(message);
+        rememberFailure({ sandbox: record.id, code, message });
       });
       return new PodHome(directory, sandbox, first);
     } catch (error) {

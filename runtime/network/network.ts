@@ -91,10 +91,18 @@ export class SandboxNetwork {
     return this.#taps.count;
   }
 
+  /** The names of the interfaces that the VM has. */
+  get interfaceNames(): string[] {
+    return this.#connected.map(({ name }) => name);
+  }
+
   /** For the log: where the VM's network is from, and the names of the interfaces that it has. */
   get facts(): { namespace: string; interfaces: string; devices: number } {
-    const interfaces = this.#connected.map(({ name }) => name).join(" ");
-    return { namespace: this.#path ?? "a new one", interfaces, devices: this.#taps.count };
+    return {
+      namespace: this.#path ?? "a new one",
+      interfaces: this.interfaceNames.join(" "),
+      devices: this.#taps.count,
+    };
   }
 
   /** The VM's network devices. Their descriptors stay ours. */

@@ -24,9 +24,18 @@ export async function traceTo(path: string | undefined, name: string, first = fa
   process.once("exit", writeTrace);
 }
 
+/** Whoever counts phases, in milliseconds; nobody by default. */
+let watcher: ((name: string, ms: number) => void) | undefined;
+
+/** Has each phase told to `watch` from now on; undefined: no more. */
+export function watchPhases(watch: typeof watcher): void {
+  watcher = watch;
+}
+
 /** Records that the phase lasted from `start` (a `now()`) until this moment. */
 export function tracePhase(name: string, start: number): void {
   if (log.level === "debug") log.debug(name, { ms: Math.round((now() - start) * 10) / 10 });
+  watcher?.(name, now() - start);
   if (add === undefined) return;
   const end = now();
   events.push(event({ ph: "X", name, ts: micros(start), dur: Math.round((end - start) * 1000) }, label));

@@ -8,6 +8,7 @@ import { WARM_UP_LIMIT_FACTOR, warmUpWith } from "../factory/warm-up/warm-up.ts"
 import type { Agent } from "../guest/agent/client.ts";
 import { sandboxRequest } from "../guest/create-sandbox-request.ts";
 import { explained } from "../guest/network.ts";
+import type { PodNames } from "../metrics/measurement.ts";
 import { encodeBatch, type Request } from "../network/message.ts";
 import type { SandboxNetwork } from "../network/network.ts";
 import { now } from "../process/clock.ts";
@@ -34,6 +35,8 @@ export interface GuestOptions {
   /** The guest's own, for containers that have no uts namespace; the image's by default. */
   hostname?: string | undefined;
   logLevel: "error" | "warning" | "info" | "debug";
+  /** As Kubernetes knows it; undefined for what is no pod. */
+  pod?: PodNames | undefined;
   /** The namespace that this process is in already; closed with the sandbox, also when it does not start. */
   network?: SandboxNetwork | undefined;
   signal: AbortSignal;

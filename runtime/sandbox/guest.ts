@@ -15,6 +15,8 @@ import { LiveSupply } from "../guest/live-supply.ts";
 import { followGuestLog } from "../guest/log.ts";
 import { updateNetwork } from "../guest/network.ts";
 import type { ProcessIo } from "../guest/stdio/pump.ts";
+import type { PodNames } from "../metrics/measurement.ts";
+import { startedBy } from "../metrics/start-phases.ts";
 import type { Request } from "../network/message.ts";
 import type { SandboxNetwork } from "../network/network.ts";
 import { isBindMount } from "../oci/checks/mounts.ts";
@@ -62,6 +64,7 @@ export class Guest implements GuestVm {
   readonly origin: Origin;
   /** The folder of the template of its VM, if there is one. */
   readonly template: string | undefined;
+  readonly pod: PodNames | undefined;
   readonly vcpus: number;
   readonly memoryMib: number;
   readonly #network: SandboxNetwork | undefined;
@@ -84,6 +87,8 @@ export class Guest implements GuestVm {
     this.id = options.id;
     this.origin = origin;
     this.template = template?.folder;
+    startedBy(origin);
+    this.pod = options.pod;
     this.share = share;
     this.machine = machine;
     this.#disks = new SandboxDisks(machine);
@@ -150,6 +155,11 @@ export class Guest implements GuestVm {
     const guest = new Guest(booted, share, options, template);
     guest.#clock = clock;
     return guest;
+  }
+
+  /** Names of the host's interfaces that the VM has. */
+  get interfaces(): readonly string[] {
+    return this.#network?.interfaceNames ?? [];
   }
 
   /** Resolves when the VM is gone; the containers' processes then end with VM_DEATH_EXIT_CODE. */

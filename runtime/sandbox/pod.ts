@@ -8,7 +8,11 @@ import { hostSize } from "../factory/vm-config.ts";
 import type { Container } from "../guest/container.ts";
 import { memoryExhausted } from "../guest/memory-exhausted.ts";
 import type { ProcessIo } from "../guest/stdio/pump.ts";
+import { countStart } from "../metrics/start-phases.ts";
+import { rememberFailure } from "../metrics/totals.ts";
 import { type Bundle, loadBundle } from "../oci/bundle.ts";
+import { now } from "../process/clock.ts";
+import { tracePhase } from "../process/trace.ts";
 import type { StateRecord } from "../state/record.ts";
 import { isDiskRootfs } from "../storage/disks/kinds.ts";
 import { mountRootfs, type RootfsMount, unmountRootfs } from "../storage/rootfs-mounts.ts";
@@ -102,6 +106,7 @@ export class Pod {
     undo.defer(() => hooks.poststop());
     if (this.#main === undefined) {
       this.#main = id;
+      countStart();
       undo.defer(() => this.end());
       this.#sandbox = this.#start(config, () => hooks.create(AbortSignal.any([signal, this.#abort.signal])), signal);
     } else {
@@ -116,9 +121,11 @@ export class Pod {
       return sandbox.guest.createContainer(id, parts, io, window);
     };
     const paths = { spec, rootfs: bundle.rootfs, ownRootfs: rootfs.length > 0, directory };
+    const creating = now();
     const container = await (id === this.#main
       ? createContainer(spec, bundle.rootfs)
       : withCallersMounts(paths, this.#options.share, createContainer));
+    tracePhase("create container", creating);
     undo.defer(() => this.#discard(container));
     signal.throwIfAborted();
     const placeholder = id === this.#main ? undefined : new PlaceholderProcess();
@@ -127,6 +134,14 @@ export class Pod {
     this.#creating.delete(id);
     void container.init.exit.then(() => this.#endIfOver());
     return container;
+  }
+
+  /** Its VM with the agent; undefined while there is none. */
+  get guest(): Promise<Guest | undefined> {
+    return Promise.resolve(this.#sandbox).then(
+      (sandbox) => sandbox?.guest,
+      () => undefined,
+    );
   }
 
   /** The pid that stands for a container on the host; each has its own. */
@@ -231,7 +246,10 @@ export class Pod {
       }
     });
     void died.then((death) => {
-      if (death.reason !== "killed") log.error(diedError(`sandbox ${this.#options.id} is lost`, death).message);
+      if (death.reason === "killed") return;
+      const { code, message } = diedError(`sandbox ${this.#options.id} is lost`, death);
+      log.error(message);
+      rememberFailure({ sandbox: this.#options.id, code, message });
     });
   }
 

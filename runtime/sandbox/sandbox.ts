@@ -14,6 +14,7 @@ import type { Machine } from "../vm/machine.ts";
 import { canFork } from "../vm/spec.ts";
 import { OwnCgroup } from "./cgroup/own-cgroup.ts";
 import { Guest } from "./guest.ts";
+import { podNames } from "./spec/cri-annotations.ts";
 
 /** A process that a hook has left in it keeps it. */
 const CGROUP_LIMIT_MS = 500;
@@ -91,6 +92,7 @@ export class Sandbox {
       hostname: hasNamespace(config, "uts") ? undefined : hostname(),
       logLevel: log.level === "debug" ? "debug" : settings.logLevel,
       network,
+      pod: podNames(config.annotations),
       signal,
     });
     undo.defer(() => guest.kill());

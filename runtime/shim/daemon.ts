@@ -3,13 +3,15 @@ import { Any } from "../../protocol/generated/containerd/types.ts";
 import { endInWords } from "../process/last-words.ts";
 import { STARTER_FD } from "../process/spawn-self.ts";
 import { newRecord } from "../state/new-record.ts";
+import { ENGINE, ENGINE_NAMESPACE, ENGINE_SANDBOX, SHIM_ROOT } from "../state/paths.ts";
 import type { StateRecord } from "../state/record.ts";
 import { removeState, reserveState, writeState } from "../state/store.ts";
 import { enterPrivateMountNamespace } from "../storage/mount-namespace.ts";
 import { formatError } from "../text/errors.ts";
 import { log } from "../text/log.ts";
 import { serve } from "../ttrpc/server.ts";
-import { ENGINE, SHIM_ROOT, shimPaths } from "./paths.ts";
+import { listenForOperators } from "./control.ts";
+import { shimPaths } from "./paths.ts";
 import { ShimPod } from "./pod.ts";
 import { Publisher } from "./publisher.ts";
 import { ShimSandbox } from "./sandbox.ts";
@@ -70,11 +72,13 @@ class ShimDaemon {
   readonly #paths: ReturnType<typeof shimPaths>;
   readonly #publisher: Publisher;
   readonly #sandbox: ShimSandbox;
+  readonly #pod: ShimPod;
   readonly #tasks: Tasks;
   readonly #connections = new Set<Socket>();
   readonly #ended = Promise.withResolvers<void>();
   #record: StateRecord;
   #server: Server | undefined;
+  #operators: Server | undefined;
   #leaving = false;
   #lastHeard = performance.now();
 
@@ -89,17 +93,17 @@ class ShimDaemon {
       cgroup: `/caisson/${this.#paths.key}`,
       annotations: {
         [ENGINE]: address,
-        "io.caisson.shim.namespace": namespace,
-        "io.caisson.shim.group": group,
+        [ENGINE_NAMESPACE]: namespace,
+        [ENGINE_SANDBOX]: group,
       },
     });
-    const pod = new ShimPod(this.#paths, (changes) => {
+    this.#pod = new ShimPod(this.#paths, (changes) => {
       this.#record = { ...this.#record, ...changes };
       writeState(SHIM_ROOT, this.#record);
     });
     const given = options === "" ? undefined : Any.decode(Buffer.from(options, "base64"));
-    this.#sandbox = new ShimSandbox(pod, given, this.#paths.sandbox);
-    this.#tasks = new Tasks({ pod, sandbox: this.#sandbox, namespace, publisher: this.#publisher });
+    this.#sandbox = new ShimSandbox(this.#pod, given, this.#paths.sandbox);
+    this.#tasks = new Tasks({ pod: this.#pod, sandbox: this.#sandbox, namespace, publisher: this.#publisher });
   }
 
   /** Resolves when nothing of the pod is left. */
@@ -133,6 +137,7 @@ class ShimDaemon {
     server.once("error", listening.reject);
     server.listen(this.#paths.socket, listening.resolve);
     await listening.promise;
+    this.#operators = await listenForOperators(this.#paths.controlSocket, this.#pod);
     for (const signal of ["SIGTERM", "SIGINT"] as const) process.on(signal, () => void this.#leave());
     setInterval(() => this.#leaveIfForgotten(), FORGOTTEN_AFTER_MS / 4).unref();
   }
@@ -153,6 +158,7 @@ class ShimDaemon {
       await this.#sandbox.end();
       await this.#publisher.close(FAREWELL_LIMIT_MS);
       this.#server?.close();
+      this.#operators?.close();
       for (const connection of this.#connections) connection.end();
       removeState(SHIM_ROOT, this.#paths.key);
     } catch (error) {

@@ -8,10 +8,11 @@ import {
 } from "../../protocol/generated/containerd/task.ts";
 import { VM_DEATH_EXIT_CODE } from "../guest/exit-status.ts";
 import { removeStopped } from "../sandbox/cleanup.ts";
+import { SHIM_ROOT } from "../state/paths.ts";
 import { Client } from "../ttrpc/client.ts";
 import { timestamp } from "./any.ts";
 import type { ShimFlags } from "./flags.ts";
-import { SHIM_ROOT, shimPaths } from "./paths.ts";
+import { shimPaths } from "./paths.ts";
 import { TASK_SERVICES } from "./service-names.ts";
 import { answers, groupOf, stateOf } from "./start.ts";
 

@@ -1,5 +1,7 @@
 import type { BinaryWriter } from "@bufbuild/protobuf/wire";
 import { Empty } from "../../protocol/generated/containerd/types.ts";
+import { countFailure } from "../metrics/totals.ts";
+import { codeOf } from "../text/errors.ts";
 import type { CallContext, Method } from "../ttrpc/server.ts";
 import { StatusCode, StatusError } from "../ttrpc/status.ts";
 import { toStatus } from "./status.ts";
@@ -19,6 +21,7 @@ export function method<Request, Response>(
     try {
       return response.encode(await handle(decode(request, payload), context)).finish();
     } catch (error) {
+      if (!(error instanceof StatusError)) countFailure(codeOf(error));
       throw toStatus(error);
     }
   };

@@ -1,18 +1,14 @@
 import { createHash } from "node:crypto";
 import { join } from "node:path";
-import { statePaths } from "../state/paths.ts";
-
-/** Where the states of containerd's sandboxes are; `caisson` and its verbs have their own. */
-export const SHIM_ROOT = "/run/caisson-shim";
-
-/** The annotation of a state that has the socket of the engine; CRI-O has none. */
-export const ENGINE = "io.caisson.shim.address";
+import { SHIM_ROOT, statePaths } from "../state/paths.ts";
 
 export interface ShimPaths {
   /** Names the sandbox among all that shims have: its state's id. */
   key: string;
   /** The Task service's socket. */
   socket: string;
+  /** Where operators ask. */
+  controlSocket: string;
   share: string;
   consoleLog: string;
   /** Folder for the files of a sandbox that containerd makes. */
@@ -25,6 +21,13 @@ export interface ShimPaths {
  */
 export function shimPaths(address: string, namespace: string, group: string): ShimPaths {
   const key = createHash("sha256").update([address, namespace, group].join("\0")).digest("hex").slice(0, 32);
-  const { directory, share, consoleLog } = statePaths(SHIM_ROOT, key);
-  return { key, socket: join(directory, "shim.sock"), share, consoleLog, sandbox: join(directory, "sandbox") };
+  const { directory, share, consoleLog, controlSocket } = statePaths(SHIM_ROOT, key);
+  return {
+    key,
+    socket: join(directory, "shim.sock"),
+    controlSocket,
+    share,
+    consoleLog,
+    sandbox: join(directory, "sandbox"),
+  };
 }

@@ -10,12 +10,13 @@ import { readDocument } from "../oci/document.ts";
 import { spawnSelf } from "../process/spawn-self.ts";
 import { removeStopped } from "../sandbox/cleanup.ts";
 import { podOf } from "../sandbox/spec/cri-annotations.ts";
+import { ENGINE, SHIM_ROOT } from "../state/paths.ts";
 import type { StateRecord } from "../state/record.ts";
 import { listStates, readFormerState, readState } from "../state/store.ts";
 import { formatStartAnswer, readStartInput } from "./bootstrap.ts";
 import type { ShimDaemonParams } from "./daemon.ts";
 import type { ShimFlags } from "./flags.ts";
-import { ENGINE, SHIM_ROOT, shimPaths } from "./paths.ts";
+import { shimPaths } from "./paths.ts";
 
 /** How long two starts of one pod's daemon may take to agree which one is it. */
 const START_LIMIT_MS = 10_000;

@@ -15,7 +15,9 @@ import type {
   WaitResponse,
 } from "../../protocol/generated/containerd/task.ts";
 import type { Exit } from "../guest/exit-status.ts";
+import { rememberFailure } from "../metrics/totals.ts";
 import { validateProcess, validateResources } from "../oci/validate.ts";
+import { codeOf, formatError } from "../text/errors.ts";
 import { packAny, timestamp, unpackOci } from "./any.ts";
 import { toMetrics } from "./metrics.ts";
 import { sumMetrics } from "./metrics-sum.ts";
@@ -99,6 +101,7 @@ export class Tasks {
       return new Task(container, about, streams, this.#events, () => pod.start(id));
     } catch (error) {
       streams.discard();
+      if (!signal.aborted) rememberFailure({ sandbox: id, code: codeOf(error), message: formatError(error) });
       throw error;
     }
   }

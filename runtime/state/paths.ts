@@ -2,6 +2,12 @@
 import { join } from "node:path";
 
 export const DEFAULT_ROOT = "/run/caisson";
+/** Where the states of containerd's sandboxes are; `caisson` and its verbs have their own. */
+export const SHIM_ROOT = "/run/caisson-shim";
+/** Annotations of the records there: the engine's socket, of which CRI-O has none, its namespace, and its name of the sandbox. */
+export const ENGINE = "io.caisson.shim.address";
+export const ENGINE_NAMESPACE = "io.caisson.shim.namespace";
+export const ENGINE_SANDBOX = "io.caisson.shim.group";
 
 export interface StatePaths {
   directory: string;

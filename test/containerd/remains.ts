@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import { SHIM_ROOT } from "../../runtime/shim/paths.ts";
+import { SHIM_ROOT } from "../../runtime/state/paths.ts";
 import type { Engine } from "./engine.ts";
 
 const END_LIMIT_MS = 120_000;

@@ -18,6 +18,9 @@ const TTY = /^(\?|[a-zA-Z0-9/]{1,32})$/;
 /** The states as ps(1) shows them: Ss, R<l+. */
 const STATE = /^[!-~]{1,16}$/;
 
+/** Of the guest's disks, and of its interfaces. */
+const MOST_DEVICES = 64;
+
 /** The first thing that is wrong, as "field is ..."; undefined when nothing is. */
 type Problem = string | undefined;
 
@@ -28,6 +31,7 @@ export interface Answers {
   waitProcess: agent.WaitProcessResponse;
   listProcesses: agent.ListProcessesResponse;
   stats: agent.StatsResponse;
+  guestStats: agent.GuestStatsResponse;
 }
 
 const CHECKS: { [Name in keyof Answers]: (answer: Answers[Name]) => Problem } = {
@@ -63,6 +67,13 @@ const CHECKS: { [Name in keyof Answers]: (answer: Answers[Name]) => Problem } = 
     firstOf(hugetlb, "hugetlb", ({ pageSize }) => keyProblem(pageSize)) ??
     pressureProblem("cpu.pressure", cpu?.pressure) ??
     pressureProblem("memory.pressure", memory?.pressure),
+  guestStats: ({ disks, interfaces, load, cpuPressure, memoryPressure, ioPressure }) =>
+    tooMany("disks", disks) ??
+    tooMany("interfaces", interfaces) ??
+    loadProblem(load) ??
+    pressureProblem("cpu_pressure", cpuPressure) ??
+    pressureProblem("memory_pressure", memoryPressure) ??
+    pressureProblem("io_pressure", ioPressure),
 };
 
 /** What is wrong with an answer, as the end of a sentence; undefined when nothing is. */
@@ -86,6 +97,17 @@ function pidProblem(field: string, pid: number): Problem {
 
 function atMost<N extends number | bigint>(field: string, value: N, most: N): Problem {
   return value <= most ? undefined : `${field} is ${value}`;
+}
+
+function tooMany(field: string, items: readonly unknown[]): Problem {
+  return items.length <= MOST_DEVICES ? undefined : `${field} has ${items.length} entries`;
+}
+
+function loadProblem(load: agent.GuestLoad | undefined): Problem {
+  const averages = [load?.load1, load?.load5, load?.load15];
+  return averages.every((value = 0) => Number.isFinite(value) && value >= 0)
+    ? undefined
+    : "load has a negative average";
 }
 
 function keyProblem(key: string): Problem {

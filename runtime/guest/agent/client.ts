@@ -17,6 +17,8 @@ import {
   Stream,
   type WriteStdinRequest,
 } from "../../../protocol/generated/agent.ts";
+import { AgentCalls } from "../../metrics/agent-calls.ts";
+import { now } from "../../process/clock.ts";
 import { answerProblem } from "./answers.ts";
 import { AgentChannel } from "./channel.ts";
 import { printable } from "./printable.ts";
@@ -31,6 +33,8 @@ export interface CallLimits {
 export class Agent {
   readonly #channel: AgentChannel;
   readonly #client: GeneratedClient;
+  /** How long each call took. */
+  readonly calls = new AgentCalls();
 
   constructor(connection: Duplex) {
     this.#channel = new AgentChannel(connection);
@@ -60,8 +64,10 @@ export class Agent {
     return new Promise((resolve, reject) => {
       const { signal } = limits;
       if (signal?.aborted) return reject(signal.reason);
+      const asked = now();
       const answered = (error: ServiceError | null, response?: ResponseOf<Name>) => {
         signal?.removeEventListener("abort", abort);
+        if (name !== ENDLESS) this.calls.add(name, (now() - asked) / 1000, error !== null);
         const problem = error ? undefined : answerProblem(name, response);
         if (error) reject(signal?.aborted ? signal.reason : agentError(name, error));
         else if (problem !== undefined) reject(malformed(name, problem));
@@ -113,6 +119,9 @@ export class Agent {
     return this.#client.watchEvents({});
   }
 }
+
+/** Answers when a process ends, which says nothing of the agent. */
+const ENDLESS = "waitProcess";
 
 type Service = typeof AgentService;
 type UnaryName = {
