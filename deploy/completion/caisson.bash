@@ -10,6 +10,7 @@ _caisson_words() {
       --pid-file --pidfd-socket --ignore-paused --preserve-fds --process-label --apparmor --cgroup --help" ;;
     kill) echo "--all --help" ;;
     list) echo "--format --quiet --help" ;;
+    logs) echo "--guest --console --agent --lines --help" ;;
     monitor) echo "--listen --help" ;;
     ps) echo "--format --help" ;;
     run) echo "--bundle --console-socket --detach --keep --pid-file --pidfd-socket --no-subreaper --no-pivot --no-new-keyring
@@ -21,7 +22,7 @@ _caisson_words() {
       --l3-cache-schema --mem-bw-schema --help" ;;
     checkpoint | features | metrics | pause | restore | resume | start | state) echo "--help" ;;
     *) echo "--root --log --log-format --debug --config --trace --rootless --systemd-cgroup --version --help
-      check checkpoint create delete events exec features help kill list metrics monitor pause ps restore resume run spec start state
+      check checkpoint create delete events exec features help kill list logs metrics monitor pause ps restore resume run spec start state
       template update" ;;
   esac
 }
@@ -49,7 +50,7 @@ _caisson() {
   words=$(_caisson_words "$verb")
   if [[ $current != -* && ! $id ]]; then
     case $verb in
-      delete | events | exec | kill | pause | ps | resume | start | state | update)
+      delete | events | exec | kill | logs | pause | ps | resume | start | state | update)
         words+=" $("${COMP_WORDS[0]}" "${root[@]}" list --quiet 2> /dev/null)" ;;
     esac
   fi

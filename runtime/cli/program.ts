@@ -22,6 +22,7 @@ export const VERBS: Record<string, Verb> = {
   features: { summary: "list what the runtime supports", load: () => import("./features.ts") },
   kill: { summary: "send a signal to a container", load: () => import("./kill.ts") },
   list: { summary: "list the containers", load: () => import("./list.ts") },
+  logs: { summary: "print the guest's console and its agent's log", load: () => import("./logs.ts") },
   metrics: { summary: "print how all sandboxes of the host are, for Prometheus", load: () => import("./metrics.ts") },
   monitor: { summary: "serve the metrics over HTTP", load: () => import("./monitor.ts") },
   pause: { summary: "freeze all processes of a container", load: () => import("./pause.ts") },

@@ -66,6 +66,12 @@ export interface JoinParams {
   settings?: string | undefined;
 }
 
+/** Absolute paths; what was written before the last rotation is beside each (text/rotated-file.ts). */
+export interface LogFiles {
+  console: string;
+  agent: string;
+}
+
 export interface ExitStatus {
   /** 0 to 255; 128 + signal when a signal ended it; 255 when the VM died under it. */
   exitCode: number;
@@ -138,6 +144,8 @@ export interface Verbs {
   stats: { params: Record<string, never>; result: { stats: unknown; vmMemoryMib: number } };
   /** How the sandbox is that the container is in, and its processes on the host. */
   measure: { params: Record<string, never>; result: Measurement };
+  /** Where the guest's console and its agent's log are kept. */
+  logFiles: { params: Record<string, never>; result: LogFiles };
   /** Ends the container (SIGKILL) and the VM; answers when both are gone, just before the daemon exits. */
   shutdown: { params: Record<string, never>; result: Record<string, never> };
 }

@@ -58,6 +58,7 @@ export function containerHandlers(get: () => Creation): ContainerHandlers {
       const { container, guest } = get();
       return { stats: toStats(await container.stats()), vmMemoryMib: guest.memoryMib };
     },
+    logFiles: async () => get().guest.logFiles,
     measure: () => measureGuest(get().guest),
     shutdown: async () => {
       await shutDown(get());

@@ -44,7 +44,7 @@ test("followGuestLog: a guest that floods its log fills ours up to a limit, and 
     log.stop();
     rmSync(folder, { recursive: true });
   });
-  followGuestLog(agent);
+  followGuestLog(agent, join(folder, "guest.log"));
   await ended.promise;
   const text = () => readFileSync(path, "utf8");
   const told = () => {

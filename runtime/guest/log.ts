@@ -3,6 +3,7 @@ import { now } from "../process/clock.ts";
 import { log } from "../text/log.ts";
 import type { Agent } from "./agent/client.ts";
 import { printable } from "./agent/printable.ts";
+import { GuestLogFile } from "./log-file.ts";
 import { LogLimit } from "./log-limit.ts";
 
 /** What a guest may add to our log in a sandbox's life: an agent in order stays far below it. */
@@ -11,20 +12,30 @@ const LIMITS_TEXT = "a sandbox may log 256 KiB at once, 512 bytes a second after
 /** What a record takes besides its text, in bytes: its time, its level, and the word on what was dropped before it. */
 const OVERHEAD_BYTES = 256;
 
-/** Brings the agent's log into ours until the connection ends. What it says is the guest's word: shown, never acted on. */
-export function followGuestLog(agent: Agent): void {
+/**
+ * Brings the agent's log into ours, and into a file, until the connection ends. What it says is the guest's word: shown, never
+ * acted on.
+ */
+export function followGuestLog(agent: Agent, file: string): void {
   const stream = agent.watchLog();
   const limit = new LogLimit(LIMITS, now);
+  const kept = new GuestLogFile(file);
   const tellDropped = () => {
     const dropped = limit.takeDropped();
     if (dropped === undefined) return;
     log.warning(`guest: ${dropped.records} log records of ${dropped.bytes} bytes were dropped: ${LIMITS_TEXT}`);
   };
-  stream.on("error", tellDropped);
-  stream.on("end", tellDropped);
+  const ended = () => {
+    tellDropped();
+    kept.close();
+  };
+  stream.on("error", ended);
+  stream.on("end", ended);
   stream.on("data", ({ level, message, dropped }: LogRecord) => {
-    const text = `guest: ${printable(message)}`;
+    const said = printable(message);
+    const text = `guest: ${said}`;
     if (!limit.admit(Buffer.byteLength(text) + OVERHEAD_BYTES)) return;
+    kept.add(level, said);
     tellDropped();
     if (dropped > 0n) log.warning(`guest: ${dropped} log records were dropped, since we are slower than they come`);
     if (level === "error") log.error(text);

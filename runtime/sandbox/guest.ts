@@ -27,6 +27,7 @@ import { deadline } from "../process/deadline.ts";
 import { tracePhase } from "../process/trace.ts";
 import { takeDisks } from "../storage/disks/take.ts";
 import type { RootfsMount } from "../storage/rootfs-mounts.ts";
+import { guestLogPath } from "../state/paths.ts";
 import { Share } from "../storage/share.ts";
 import { startVirtiofsd } from "../storage/virtiofsd/process.ts";
 import { explainError, formatError } from "../text/errors.ts";
@@ -64,6 +65,7 @@ export class Guest implements GuestVm {
   readonly origin: Origin;
   /** The folder of the template of its VM, if there is one. */
   readonly template: string | undefined;
+  readonly logFiles: { console: string; agent: string };
   readonly pod: PodNames | undefined;
   readonly vcpus: number;
   readonly memoryMib: number;
@@ -88,6 +90,8 @@ export class Guest implements GuestVm {
     this.origin = origin;
     this.template = template?.folder;
     startedBy(origin);
+    const { consoleLog } = options.vm;
+    this.logFiles = { console: consoleLog, agent: guestLogPath(consoleLog) };
     this.pod = options.pod;
     this.share = share;
     this.machine = machine;
@@ -151,7 +155,7 @@ export class Guest implements GuestVm {
       },
     );
     tracePhase("VM ready", starting);
-    followGuestLog(booted.value);
+    followGuestLog(booted.value, guestLogPath(vm.consoleLog));
     const guest = new Guest(booted, share, options, template);
     guest.#clock = clock;
     return guest;

@@ -12,6 +12,7 @@ import type { ShimPod } from "./pod.ts";
 export async function listenForOperators(path: string, pod: ShimPod): Promise<Server> {
   const server = createServer((connection) =>
     serveControl(connection, () => ({
+      logFiles: async () => (await guestOf(pod)).logFiles,
       measure: async () => measureGuest(await guestOf(pod)),
     })),
   );

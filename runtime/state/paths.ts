@@ -1,5 +1,5 @@
 /** Where a container's files are on the host: all below `<root>/<id>`, which removeState() removes. */
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 
 export const DEFAULT_ROOT = "/run/caisson";
 /** Where the states of containerd's sandboxes are; `caisson` and its verbs have their own. */
@@ -33,4 +33,9 @@ export function statePaths(root: string, id: string): StatePaths {
     consoleLog: join(directory, "console.log"),
     share: join(directory, "share"),
   };
+}
+
+/** Where the agent's log is kept of the sandbox whose console's log is this. */
+export function guestLogPath(consoleLog: string): string {
+  return join(dirname(consoleLog), "guest.log");
 }

@@ -1,8 +1,9 @@
-import { closeSync, ftruncateSync, openSync, writeSync } from "node:fs";
+import { closeSync } from "node:fs";
 import { Socket } from "node:net";
 import { stripVTControlCharacters } from "node:util";
+import { RotatedFile } from "../text/rotated-file.ts";
 
-/** What a guest can make the log of its console grow to, and what of it is kept when it starts over. */
+/** What a guest can make the log of its console grow to, and what of it is kept for error messages. */
 const FILE_LIMIT_BYTES = 1024 * 1024;
 const TAIL_BYTES = 16 * 1024;
 const LINE_LENGTH = 240;
@@ -10,8 +11,7 @@ const LINE_LENGTH = 240;
 /** The guest's serial console: its last part in memory for error messages, more of it in a file, both bounded. */
 export class ConsoleLog {
   readonly #socket: Socket;
-  readonly #file: number;
-  #fileBytes = 0;
+  readonly #file: RotatedFile;
   #tail = Buffer.alloc(0);
 
   /**
@@ -20,7 +20,7 @@ export class ConsoleLog {
    */
   constructor(fd: number, path: string) {
     try {
-      this.#file = openSync(path, "w", 0o600);
+      this.#file = new RotatedFile(path, FILE_LIMIT_BYTES, { anew: true });
     } catch (error) {
       closeSync(fd);
       throw error;
@@ -28,7 +28,7 @@ export class ConsoleLog {
     this.#socket = new Socket({ fd, readable: true, writable: false });
     this.#socket.on("data", (chunk: Buffer) => this.#take(chunk));
     this.#socket.on("error", () => this.#socket.destroy());
-    this.#socket.on("close", () => closeSync(this.#file));
+    this.#socket.on("close", () => this.#file.close());
   }
 
   /** The last lines, for a message to a person: no control characters, bounded. */
@@ -57,15 +57,6 @@ export class ConsoleLog {
 
   #take(chunk: Buffer): void {
     this.#tail = Buffer.concat([this.#tail, chunk]).subarray(-TAIL_BYTES);
-    try {
-      if (this.#fileBytes + chunk.length > FILE_LIMIT_BYTES) {
-        ftruncateSync(this.#file, 0);
-        this.#fileBytes = writeSync(this.#file, this.#tail, 0, this.#tail.length, 0);
-      } else {
-        this.#fileBytes += writeSync(this.#file, chunk, 0, chunk.length, this.#fileBytes);
-      }
-    } catch {
-      // A full disk costs the log, not the sandbox.
-    }
+    this.#file.append(chunk);
   }
 }

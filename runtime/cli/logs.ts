@@ -1,0 +1,47 @@
+import type { Command } from "commander";
+import { CaissonError } from "../../protocol/errors.ts";
+import { readGuestLogs } from "../monitor/guest-logs.ts";
+import { findSandbox, knownSandboxes } from "../monitor/sandboxes.ts";
+import { log } from "../text/log.ts";
+import { type Globals, verb } from "./command.ts";
+import { print } from "./output.ts";
+
+interface Flags {
+  guest?: boolean;
+  console?: boolean;
+  agent?: boolean;
+  lines?: string;
+}
+
+export function command({ root }: Globals): Command {
+  return verb("logs", "Prints the end of the guest's console, and its agent's log.")
+    .argument("<id>", "a container's or a sandbox's id, or the first 8 characters of an engine's")
+    .option("--guest", "both, which is the default")
+    .option("--console", "the console alone")
+    .option("--agent", "the agent's log alone")
+    .option("--lines <n>", "the last lines of each")
+    .action(async (id: string, flags: Flags) => {
+      const count = lineCount(flags.lines);
+      const sandbox = findSandbox(
+        knownSandboxes(root, (reason) => log.warning(reason)),
+        id,
+      );
+      const { console, agent } = await readGuestLogs(sandbox);
+      const parts: [string, readonly string[]][] = [];
+      const both = flags.guest === true || (flags.console === undefined && flags.agent === undefined);
+      if (both || flags.console === true) parts.push(["console", console]);
+      if (both || flags.agent === true) parts.push(["agent", agent]);
+      print(parts.map(([name, lines]) => section(parts.length > 1 ? name : undefined, lines.slice(-count))).join(""));
+    });
+}
+
+function section(name: string | undefined, lines: readonly string[]): string {
+  const heading = name === undefined ? "" : `==> ${name} <==\n`;
+  return `${heading}${lines.map((line) => `${line}\n`).join("")}`;
+}
+
+function lineCount(text: string | undefined): number {
+  if (text === undefined) return Number.POSITIVE_INFINITY;
+  if (/^[1-9]\d{0,8}$/.test(text)) return Number(text);
+  throw new CaissonError("CAISSON_E_USAGE", `--lines: "${text}" is no number of lines`, { remedy: "give 1 or more" });
+}
