@@ -26,6 +26,7 @@ const LAYERS: readonly (readonly string[])[] = [
   ["runtime/sandbox"],
   ["runtime/daemon"],
   ["runtime/monitor"],
+  ["runtime/collect"],
   ["runtime/cli", "runtime/shim"],
   ["runtime/operator.ts", "runtime/vm-starters.ts"],
   ["runtime/main.ts"],

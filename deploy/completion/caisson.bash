@@ -3,6 +3,7 @@
 _caisson_words() {
   case $1 in
     check) echo "--json --kubernetes --help" ;;
+    collect) echo "--output --no-check --help" ;;
     create) echo "--bundle --console-socket --pid-file --pidfd-socket --no-pivot --no-new-keyring --preserve-fds --help" ;;
     delete) echo "--force --regex --help" ;;
     events) echo "--interval --stats --help" ;;
@@ -22,7 +23,7 @@ _caisson_words() {
       --l3-cache-schema --mem-bw-schema --help" ;;
     checkpoint | features | metrics | pause | restore | resume | start | state) echo "--help" ;;
     *) echo "--root --log --log-format --debug --config --trace --rootless --systemd-cgroup --version --help
-      check checkpoint create delete events exec features help kill list logs metrics monitor pause ps restore resume run spec start state
+      check checkpoint collect create delete events exec features help kill list logs metrics monitor pause ps restore resume run spec start state
       template update" ;;
   esac
 }

@@ -37,7 +37,8 @@ export function command(globals: Globals): Command {
     });
 }
 
-async function inspect(settingsFile: string | undefined): Promise<Finding[]> {
+/** What the host has, and what comes of it. */
+export async function inspect(settingsFile: string | undefined): Promise<Finding[]> {
   const findings: Finding[] = [
     { subject: "caisson", status: "ok", found: `version ${VERSION}, Node.js ${process.version}` },
     root(),

@@ -15,6 +15,7 @@ interface Verb {
 export const VERBS: Record<string, Verb> = {
   check: { summary: "say what this host can do and what will be used", load: () => import("./check.ts") },
   checkpoint: { summary: "not possible with a virtual machine", load: () => import("./checkpoint.ts") },
+  collect: { summary: "put all that tells of a problem into one archive", load: () => import("./collect.ts") },
   create: { summary: "create a container", load: () => import("./create.ts") },
   delete: { summary: "remove a container and all it holds", load: () => import("./delete.ts") },
   events: { summary: "print a container's statistics and out-of-memory events", load: () => import("./events.ts") },
