@@ -99,6 +99,8 @@ function build(inputs: Inputs, id: string): void {
 function makeRoot(root: string, kernel: KernelModules, initramfsRules: LoadRule[]): string[] {
   makeSkeleton(root);
   install(programOf("kmod"), root, "usr/bin/kmod", { executable: true });
+  // For whoever looks into a guest (caisson shell).
+  install(programOf("strace"), root, "usr/bin/strace", { executable: true });
   for (const name of KMOD_LINKS) symlinkSync("../bin/kmod", join(root, "usr/sbin", name));
   makeWarmRootfs(root);
   install(NODE, root, "usr/bin/node", { executable: true });
@@ -106,7 +108,7 @@ function makeRoot(root: string, kernel: KernelModules, initramfsRules: LoadRule[
   for (const { source, path, executable } of OWN_FILES) install(source, root, path, { executable });
   const programs = OWN_FILES.map(({ path }) => path).filter((path) => !path.endsWith(".cjs"));
   linkApplets(root);
-  installLibraries(root, ["usr/bin/kmod", "usr/bin/node", ...programs], PACKAGES_ROOT);
+  installLibraries(root, ["usr/bin/kmod", "usr/bin/strace", "usr/bin/node", ...programs], PACKAGES_ROOT);
 
   const { selected, absent } = selectModules(kernel.index, readFileSync("guest-image/modules.txt", "utf8"));
   const loaded = loadOrder(

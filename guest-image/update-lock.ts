@@ -8,7 +8,7 @@ import { debianMirror } from "./mirror.ts";
 const SUITE = "trixie";
 /** Depends on the release's kernel. */
 const KERNEL_PACKAGE = "linux-image-amd64";
-const GUEST_PACKAGES = ["busybox-static", "kmod", "libc6", "libstdc++6"];
+const GUEST_PACKAGES = ["busybox-static", "kmod", "libc6", "libstdc++6", "strace"];
 /** What compiles the guest's C, strips its programs, reads the kernel's modules and packs the root. */
 const BUILD_PACKAGES = ["gcc-14", "libc6-dev", "erofs-utils", "kmod"];
 /** Only maintainer scripts need these, none of which is run, or sanitizers, profilers and languages that nothing here uses. */

@@ -1,6 +1,8 @@
 import { CaissonError } from "../../protocol/errors.ts";
 import type { Process } from "./process.ts";
 
+const SIGKILL = 9;
+
 /** How many ended processes are kept for a late WaitProcess; a liveness probe adds one every few seconds for ever. */
 const ENDED_LIMIT = 128;
 
@@ -32,6 +34,13 @@ export class Execs {
 
   get(id: string): Process | undefined {
     return this.#processes.get(id);
+  }
+
+  /** Kills those that live. */
+  kill(): void {
+    for (const process of this.#processes.values()) {
+      if (process.exit === undefined) process.signal(SIGKILL);
+    }
   }
 
   /** Lets go of all of them. */

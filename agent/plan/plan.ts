@@ -93,6 +93,25 @@ export function compileExec(input: ExecInput): Plan {
   return { steps };
 }
 
+/**
+ * The steps from a pre-spawned container-init to a process of the guest itself: in the guest's own namespaces, with the rights
+ * that `process` names. Throws as `compileCreate` does.
+ */
+export function compileGuestProcess(input: { process: Process; noStdin: boolean } & TerminalInput): Plan {
+  const { process, noStdin } = input;
+  refuseUnsupportedProcess(process);
+  const config: Spec = { ociVersion: "" };
+  const steps: Step[] = [
+    ...nullInputSteps(noStdin),
+    { op: "fork", flags: 0n, cgroup: "", field: "process", task: "making the process" },
+    NEW_KEYRING,
+    { op: "setSid", field: "process", task: "making a session" },
+  ];
+  if (process.terminal === true) steps.push(consoleStep(process, input, false));
+  steps.push(...programSteps({ process, config, seccomp: undefined, userNamespace: false, noStdin, stop: false }));
+  return { steps };
+}
+
 /** session-keyring(7): else the container would have the agent's. */
 const NEW_KEYRING: Step = { op: "newKeyring", field: "process", task: "making a session keyring" };
 

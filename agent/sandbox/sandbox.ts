@@ -17,6 +17,7 @@ import { Disks } from "../disks/disks.ts";
 import { isLogLevel, log, setLogLevel } from "../log.ts";
 import type { AgentPaths } from "../paths.ts";
 import { Pool } from "../pool/pool.ts";
+import { GuestProcesses } from "./guest-processes.ts";
 import { HostSockets } from "./host-sockets.ts";
 import { applyNetwork } from "./network.ts";
 import { MountedShare } from "./share.ts";
@@ -39,6 +40,8 @@ export class Sandbox implements ContainerHost {
   readonly sockets: HostSockets;
   readonly volumes: Volumes;
   readonly disks = new Disks();
+  /** Of the guest itself. */
+  readonly processes: GuestProcesses;
   readonly #containers = new Map<string, Container>();
   #lifecycle: Lifecycle = { status: "blank" };
   readonly #share: MountedShare;
@@ -49,6 +52,7 @@ export class Sandbox implements ContainerHost {
     this.pool = new Pool(paths);
     this.sockets = new HostSockets(`${paths.runDirectory}/${RUN_FOLDERS.sockets}`);
     this.volumes = new Volumes(`${paths.runDirectory}/${RUN_FOLDERS.volumes}`);
+    this.processes = new GuestProcesses(this.pool);
     this.#share = new MountedShare(`${paths.runDirectory}/${RUN_FOLDERS.share}`);
     this.#sharedMemory = new SharedMemory(`${paths.runDirectory}/${RUN_FOLDERS.sharedMemory}`);
   }
@@ -82,6 +86,7 @@ export class Sandbox implements ContainerHost {
    * with nothing left to do for itself: this is how a template is left.
    */
   async destroy(): Promise<void> {
+    this.processes.end();
     await Promise.all([...this.#containers.keys()].map((id) => this.deleteContainer(id, true)));
     this.#share.unmount();
     this.#sharedMemory.remove();

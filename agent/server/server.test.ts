@@ -205,6 +205,22 @@ test("ExecProcess adds processes with their own user, folder, environment and st
   await remove("host");
 });
 
+test("ExecProcess without a container runs a process of the guest itself", async () => {
+  const pid = await exec("", "shell-1", ["sh", "-c", "readlink /proc/self/ns/mnt /proc/$PPID/ns/mnt; exit 5"]).then(
+    (answer) => answer.pid,
+  );
+  assert.ok(pid > 0);
+  const [own, ofContainerInit] = (await agent.read("", "shell-1")).trim().split("\n");
+  assert.equal(own, ofContainerInit);
+  assert.notEqual(own, undefined);
+  assert.equal((await wait("", "shell-1")).exitCode, 5);
+  await exec("", "shell-2", ["sleep", "1000"]);
+  await fails(exec("", "shell-2", ["true"]), "CAISSON_E_ID_IN_USE");
+  await signal("", 15, false, "shell-2");
+  assert.equal((await wait("", "shell-2")).exitCode, 143);
+  await fails(wait("", "shell-3"), "CAISSON_E_NOT_FOUND");
+});
+
 test("SignalProcess sends realtime signals, and one to all processes", async () => {
   await start("signals", ["sh", "-c", "trap 'echo rt' 40; trap 'exit 4' 15; echo up; while :; do sleep 0.05; done"]);
   const reader = agent.reader("signals");

@@ -10,10 +10,12 @@ import { realtime, slewRealtime } from "../../native/posix/index.ts";
 import { CaissonError } from "../../protocol/errors.ts";
 import { type AgentServer, AgentService, type ProcessId, Stream } from "../../protocol/generated/agent.ts";
 import { LONGEST_MESSAGE, PROTOCOL } from "../../protocol/guest-contract.ts";
+import type { Container } from "../container/container.ts";
 import type { Process } from "../container/process.ts";
 import { readGuestStats } from "../guest-stats/read.ts";
 import { logBroadcast } from "../log.ts";
 import { setClockRight } from "../sandbox/clock.ts";
+import type { GuestProcesses } from "../sandbox/guest-processes.ts";
 import { applyNetwork, networkDevices } from "../sandbox/network.ts";
 import type { Sandbox } from "../sandbox/sandbox.ts";
 import { toStatus } from "./grpc-status.ts";
@@ -51,8 +53,10 @@ export function createServer(sandbox: Sandbox): Injector {
 }
 
 function handlers(sandbox: Sandbox): AgentServer {
-  const process = (id: ProcessId | undefined): Process =>
-    sandbox.container(id?.containerId ?? "").process(id?.execId ?? "");
+  /** Whose process it is: a container's, or without one the guest's own. */
+  const ownerOf = (id: ProcessId | undefined): Container | GuestProcesses =>
+    id === undefined || id.containerId === "" ? sandbox.processes : sandbox.container(id.containerId);
+  const process = (id: ProcessId | undefined): Process => ownerOf(id).process(id?.execId ?? "");
   return {
     check: unary(() => ({
       protocolMajor: PROTOCOL.major,
@@ -90,9 +94,9 @@ function handlers(sandbox: Sandbox): AgentServer {
     resumeContainer: action(({ containerId }) => sandbox.container(containerId).resume()),
     updateContainer: action((request) => sandbox.container(request.containerId).update(request.resourcesJson)),
 
-    execProcess: unary((request) => sandbox.container(request.process?.containerId ?? "").exec(request)),
-    signalProcess: action((request) => sandbox.container(request.process?.containerId ?? "").signal(request)),
-    waitProcess: unary(({ process: id }) => sandbox.container(id?.containerId ?? "").wait(id?.execId ?? "")),
+    execProcess: unary((request) => ownerOf(request.process).exec(request)),
+    signalProcess: action((request) => ownerOf(request.process).signal(request)),
+    waitProcess: unary(({ process: id }) => ownerOf(id).wait(id?.execId ?? "")),
 
     closeStdin: action(({ process: id }) => process(id).input.end()),
     setTtyNewlines: action(({ process: id, keepNewlines }) => process(id).keepNewlines(keepNewlines)),

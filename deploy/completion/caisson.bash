@@ -21,9 +21,9 @@ _caisson_words() {
     update) echo "--resources --blkio-weight --cpu-period --cpu-quota --cpu-burst --cpu-share --cpu-rt-period
       --cpu-rt-runtime --cpu-idle --cpuset-cpus --cpuset-mems --memory --memory-reservation --memory-swap --pids-limit
       --l3-cache-schema --mem-bw-schema --help" ;;
-    checkpoint | features | metrics | pause | restore | resume | start | state) echo "--help" ;;
+    checkpoint | features | metrics | pause | restore | resume | shell | start | state) echo "--help" ;;
     *) echo "--root --log --log-format --debug --config --trace --rootless --systemd-cgroup --version --help
-      check checkpoint collect create delete events exec features help kill list logs metrics monitor pause ps restore resume run spec start state
+      check checkpoint collect create delete events exec features help kill list logs metrics monitor pause ps restore resume run shell spec start state
       template update" ;;
   esac
 }
@@ -51,7 +51,7 @@ _caisson() {
   words=$(_caisson_words "$verb")
   if [[ $current != -* && ! $id ]]; then
     case $verb in
-      delete | events | exec | kill | logs | pause | ps | resume | start | state | update)
+      delete | events | exec | kill | logs | pause | ps | resume | shell | start | state | update)
         words+=" $("${COMP_WORDS[0]}" "${root[@]}" list --quiet 2> /dev/null)" ;;
     esac
   fi

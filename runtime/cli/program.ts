@@ -31,6 +31,7 @@ export const VERBS: Record<string, Verb> = {
   restore: { summary: "not possible with a virtual machine", load: () => import("./restore.ts") },
   resume: { summary: "thaw a paused container", load: () => import("./resume.ts") },
   run: { summary: "create and start a container", load: () => import("./run.ts") },
+  shell: { summary: "open a shell in the guest, outside of its containers", load: () => import("./shell.ts") },
   spec: { summary: "write a new config.json", load: () => import("./spec.ts") },
   start: { summary: "start a created container", load: () => import("./start.ts") },
   state: { summary: "print the state of a container", load: () => import("./state.ts") },

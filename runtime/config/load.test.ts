@@ -46,6 +46,7 @@ test("parseSettings reads every key", () => {
     kernel_params = "quiet  loglevel=3"
     log_level = "debug"
     boot_timeout_seconds = 90
+    guest_shell = "on"
     enabled_annotations = ["vcpus", "kernel_params"]
     `,
     "config.toml",
@@ -73,6 +74,7 @@ test("parseSettings reads every key", () => {
     kernelParams: ["quiet", "loglevel=3"],
     logLevel: "debug",
     bootTimeoutSeconds: 90,
+    guestShell: "on",
     enabledAnnotations: ["vcpus", "kernel_params"],
   });
   assert.deepEqual(Object.keys(settings).sort(), [...KEYS.values()].map(({ name }) => name).sort());

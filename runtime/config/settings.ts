@@ -36,6 +36,8 @@ export interface Settings {
   /** Appended to the guest kernel's command line. */
   kernelParams: readonly string[];
   logLevel: LogLevel;
+  /** Whether `caisson shell` may open a shell in guests. */
+  guestShell: "on" | "off";
   /** From QEMU's start to the agent's first answer. */
   bootTimeoutSeconds: number;
   /** The annotations that a container may carry, by their keys. */
@@ -91,6 +93,7 @@ export const KEYS: ReadonlyMap<string, Key> = new Map<string, Key>([
   ["image", { name: "image", kind: "path", annotation: false }],
   ["kernel_params", { name: "kernelParams", kind: "words", annotation: false }],
   ["log_level", { name: "logLevel", kind: "choice", values: ["error", "warning", "info", "debug"], annotation: true }],
+  ["guest_shell", { name: "guestShell", kind: "choice", values: ["on", "off"], annotation: false }],
   [
     "boot_timeout_seconds",
     { name: "bootTimeoutSeconds", kind: "integer", minimum: 1, maximum: 3600, unit: "seconds", annotation: true },
@@ -128,6 +131,7 @@ export const DEFAULTS: Readonly<Settings> = {
   image: join(IMAGE_FOLDER, "root.erofs"),
   kernelParams: [],
   logLevel: "info",
+  guestShell: "off",
   bootTimeoutSeconds: 30,
   enabledAnnotations: [...KEYS].filter(([, { annotation }]) => annotation).map(([key]) => key),
 };

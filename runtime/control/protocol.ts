@@ -66,6 +66,16 @@ export interface JoinParams {
   settings?: string | undefined;
 }
 
+export interface ShellParams {
+  /** Settings file that says whether this is allowed, absolute; the default one when missing. */
+  config?: string | undefined;
+  args: string[];
+  env: string[];
+  stdio: ClientStdio;
+  /** The client's terminal's mode; without one the process has no terminal. */
+  window?: TerminalMode | undefined;
+}
+
 /** Absolute paths; what was written before the last rotation is beside each (text/rotated-file.ts). */
 export interface LogFiles {
   console: string;
@@ -144,6 +154,11 @@ export interface Verbs {
   stats: { params: Record<string, never>; result: { stats: unknown; vmMemoryMib: number } };
   /** How the sandbox is that the container is in, and its processes on the host. */
   measure: { params: Record<string, never>; result: Measurement };
+  /** Runs a process in the guest, outside of its containers, if the settings allow that. It ends with the connection. */
+  shell: { params: ShellParams; result: { shellId: string } };
+  waitShell: { params: { shellId: string }; result: ExitStatus };
+  resizeShell: { params: WindowSize & { shellId: string }; result: Record<string, never> };
+  killShell: { params: { shellId: string; signal: number }; result: Record<string, never> };
   /** Where the guest's console and its agent's log are kept. */
   logFiles: { params: Record<string, never>; result: LogFiles };
   /** Ends the container (SIGKILL) and the VM; answers when both are gone, just before the daemon exits. */

@@ -1,15 +1,15 @@
 import type { Socket } from "node:net";
 import { constants } from "node:os";
 import { CaissonError } from "../../protocol/errors.ts";
-import type { ExecParams, ExitStatus } from "../control/protocol.ts";
+import type { ExecParams } from "../control/protocol.ts";
 import type { ContainerHandlers } from "../control/server.ts";
-import type { Exit } from "../guest/exit-status.ts";
 import type { GuestProcess } from "../guest/process.ts";
 import { deadline } from "../process/deadline.ts";
 import { measureGuest } from "../sandbox/measure.ts";
 import { clientIo } from "./client-io.ts";
 import type { Creation } from "./creation.ts";
-import { endReason } from "./loss.ts";
+import { toExitStatus } from "./exit-status.ts";
+import { shellHandlers } from "./shell-handlers.ts";
 import { toContainerProcesses, toStats } from "./stats.ts";
 
 const SIGKILL = constants.signals.SIGKILL;
@@ -58,6 +58,7 @@ export function containerHandlers(get: () => Creation): ContainerHandlers {
       const { container, guest } = get();
       return { stats: toStats(await container.stats()), vmMemoryMib: guest.memoryMib };
     },
+    ...shellHandlers(async () => get().guest),
     logFiles: async () => get().guest.logFiles,
     measure: () => measureGuest(get().guest),
     shutdown: async () => {
@@ -117,9 +118,4 @@ async function exec(
     started.exit.then(() => connection.off("close", kill));
   }
   return { execId: id.execId, pid };
-}
-
-function toExitStatus(name: string, exit: Exit): ExitStatus {
-  const { exitCode, exitedAt, oomKilled, memoryExhausted } = exit;
-  return { exitCode, exitedAt, oomKilled, memoryExhausted, reason: endReason(name, exit) };
 }

@@ -162,6 +162,12 @@ export class Monitor {
       resume: ask("resume"),
       update: ask("update"),
       stats: ask("stats"),
+      measure: ask("measure"),
+      logFiles: ask("logFiles"),
+      shell: ask("shell"),
+      waitShell: ask("waitShell"),
+      resizeShell: ask("resizeShell"),
+      killShell: ask("killShell"),
       shutdown: ask("shutdown"),
     };
   }

@@ -14,6 +14,7 @@ import type { GuestVm } from "../guest/guest-vm.ts";
 import { LiveSupply } from "../guest/live-supply.ts";
 import { followGuestLog } from "../guest/log.ts";
 import { updateNetwork } from "../guest/network.ts";
+import { Shells } from "../guest/shells.ts";
 import type { ProcessIo } from "../guest/stdio/pump.ts";
 import type { PodNames } from "../metrics/measurement.ts";
 import { startedBy } from "../metrics/start-phases.ts";
@@ -25,9 +26,9 @@ import { compileSeccomp, type SeccompFilter } from "../oci/seccomp.ts";
 import { now } from "../process/clock.ts";
 import { deadline } from "../process/deadline.ts";
 import { tracePhase } from "../process/trace.ts";
+import { guestLogPath } from "../state/paths.ts";
 import { takeDisks } from "../storage/disks/take.ts";
 import type { RootfsMount } from "../storage/rootfs-mounts.ts";
-import { guestLogPath } from "../state/paths.ts";
 import { Share } from "../storage/share.ts";
 import { startVirtiofsd } from "../storage/virtiofsd/process.ts";
 import { explainError, formatError } from "../text/errors.ts";
@@ -160,6 +161,9 @@ export class Guest implements GuestVm {
     guest.#clock = clock;
     return guest;
   }
+
+  /** Shells in the guest itself. */
+  readonly shells = new Shells(this);
 
   /** Names of the host's interfaces that the VM has. */
   get interfaces(): readonly string[] {

@@ -1,6 +1,7 @@
 import { createServer, type Server } from "node:net";
 import { CaissonError } from "../../protocol/errors.ts";
 import { serveControl } from "../control/server.ts";
+import { shellHandlers } from "../daemon/shell-handlers.ts";
 import type { Guest } from "../sandbox/guest.ts";
 import { measureGuest } from "../sandbox/measure.ts";
 import type { ShimPod } from "./pod.ts";
@@ -12,6 +13,7 @@ import type { ShimPod } from "./pod.ts";
 export async function listenForOperators(path: string, pod: ShimPod): Promise<Server> {
   const server = createServer((connection) =>
     serveControl(connection, () => ({
+      ...shellHandlers(() => guestOf(pod)),
       logFiles: async () => (await guestOf(pod)).logFiles,
       measure: async () => measureGuest(await guestOf(pod)),
     })),
