@@ -12,7 +12,7 @@ import { roleOf, SHIM_NAME } from "./process/roles.ts";
 /** Verbs that start VMs themselves. A container of such a name costs a verb a few milliseconds and changes nothing else. */
 const HEAVY = ["check", "template"];
 /** Verbs for operators, which load what no container's life needs. */
-const OPERATING = ["collect", "logs", "metrics", "monitor", "shell"];
+const OPERATING = ["collect", "logs", "metrics", "monitor", "shell", "trace"];
 
 const FIRST_BESIDE_STREAMS = 3;
 

@@ -36,7 +36,7 @@ const noSubprograms: Plugin = {
 
 /** Verbs that runtime/main.ts takes to other bundles than the command line's. */
 const VM_STARTING = ["check", "template"];
-const OPERATING = ["collect", "logs", "metrics", "monitor", "shell"];
+const OPERATING = ["collect", "logs", "metrics", "monitor", "shell", "trace"];
 
 function verbsOf(bundle: string, verbs: readonly string[]): Record<string, string> {
   return Object.fromEntries(verbs.map((verb) => [`./${verb}.ts`, `./${bundle}.cjs`]));

@@ -11,7 +11,7 @@ const LAYERS: readonly (readonly string[])[] = [
   ["native"],
   ["runtime/text"],
   ["runtime/process"],
-  ["runtime/oci", "runtime/ttrpc", "runtime/metrics"],
+  ["runtime/oci", "runtime/ttrpc", "runtime/metrics", "runtime/tracing"],
   ["runtime/config", "runtime/state"],
   ["runtime/control"],
   ["runtime/vm"],

@@ -18,13 +18,14 @@ _caisson_words() {
       --preserve-fds --help" ;;
     spec) echo "--bundle --rootless --help" ;;
     template) echo "build list rm --bundle --format --quiet --all --stale --help" ;;
+    trace) echo "--output --help" ;;
     update) echo "--resources --blkio-weight --cpu-period --cpu-quota --cpu-burst --cpu-share --cpu-rt-period
       --cpu-rt-runtime --cpu-idle --cpuset-cpus --cpuset-mems --memory --memory-reservation --memory-swap --pids-limit
       --l3-cache-schema --mem-bw-schema --help" ;;
     checkpoint | features | metrics | pause | restore | resume | shell | start | state) echo "--help" ;;
     *) echo "--root --log --log-format --debug --config --trace --rootless --systemd-cgroup --version --help
       check checkpoint collect create delete events exec features help kill list logs metrics monitor pause ps restore resume run shell spec start state
-      template update" ;;
+      template trace update" ;;
   esac
 }
 

@@ -39,6 +39,7 @@ export const VERBS: Record<string, Verb> = {
     summary: "build, list or remove the templates that VMs are cloned from",
     load: () => import("./template.ts"),
   },
+  trace: { summary: "draw the phases of a start", load: () => import("./trace.ts") },
   update: { summary: "change the limits of a container", load: () => import("./update.ts") },
 };
 
