@@ -19,6 +19,14 @@ test("docs/errors.md has every error code once, in their order, each with an exa
   }
 });
 
+test("docs/operating.md says of every error code what an operator does", () => {
+  const rows = [...read("operating.md").matchAll(/^\| (CAISSON_E_\w+) \| .{10,} \|$/gm)];
+  assert.deepEqual(
+    rows.map(([, code]) => code),
+    [...ERROR_CODES],
+  );
+});
+
 test("docs/configuration.md has every key with its choices, range, default and whether it is an annotation", () => {
   const rows = [...read("configuration.md").matchAll(/^\| `(\w+)` \| (.*?) \| (.*?) \| (yes|no) \|/gm)];
   assert.deepEqual(rows.map(([, key]) => key).sort(), [...KEYS.keys()].sort());
