@@ -4,7 +4,7 @@ import { qemusOf, virtiofsdsOf } from "../harness/qemu.ts";
 import type { Engine } from "./engine.ts";
 import type { Figures } from "./figures.ts";
 import { parentOf, processorSeconds, pss } from "./process.ts";
-import { CROWDS } from "./things.ts";
+import { CROWDS, SCRAPED_CROWD } from "./things.ts";
 
 /** What a crowd may use in all. */
 const ROOM_MIB = 16 * 1024;
@@ -14,6 +14,7 @@ const RESERVE_MIB = 1024;
 const SETTLE_MS = 3000;
 const IDLE_CROWD = 10;
 const IDLE_MS = 10_000;
+const SCRAPES = 5;
 const MIB = 1024 * 1024;
 
 interface Member {
@@ -54,6 +55,7 @@ export class Crowd {
       await sleep(SETTLE_MS, undefined, { signal: this.#signal });
       this.#weigh(`pss-${size}`);
       if (size === IDLE_CROWD) await this.#watch();
+      if (size === SCRAPED_CROWD) await this.#scrape();
     }
     this.#figures.add("crowd", "caisson", this.#members.length);
     this.#figures.add("gathering", "caisson", this.#starting);
@@ -97,6 +99,12 @@ export class Crowd {
     this.#figures.add(thing, "virtiofsd", ...weights.map(({ files }) => files));
     this.#figures.add(thing, "daemon", ...weights.map(({ daemon }) => daemon));
     this.#figures.add(thing, "QEMU", ...weights.map(({ qemu }) => qemu));
+  }
+
+  async #scrape(): Promise<void> {
+    for (let run = 0; run < SCRAPES; run++) {
+      this.#figures.add("scrape", "caisson", await this.#engine.command("metrics"));
+    }
   }
 
   async #watch(): Promise<void> {

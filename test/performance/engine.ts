@@ -70,6 +70,11 @@ export class Engine implements AsyncDisposable {
     return seconds;
   }
 
+  /** A command that is about no container, in seconds. */
+  command(...args: readonly string[]): Promise<number> {
+    return this.#time(...args);
+  }
+
   /** Leaves a container running. `pid` is the runtime's pid of it: Caisson's daemon. */
   async start(bundle: string): Promise<{ id: string; pid: number }> {
     const id = this.#newId();
