@@ -51,6 +51,9 @@ switch (roleOf(word)) {
   case "make-fork-server":
     bundle("vm-starters").makeForkServer(parameters());
     break;
+  case "export-trace":
+    bundle("operator").runExporter(parameters());
+    break;
   case undefined:
     if (word === SHIM_NAME) bundle("shim").main(args);
     else if (HEAVY.some((each) => args.includes(each))) bundle("vm-starters").main(args);

@@ -1,5 +1,6 @@
 import { closeSync } from "node:fs";
 import { dirname } from "node:path";
+import { realtime } from "../../native/posix/index.ts";
 import { CaissonError } from "../../protocol/errors.ts";
 import type {
   CreateContainerRequest,
@@ -25,7 +26,7 @@ import { resourcesWithGuestNumbers, withGuestNumbers } from "../disks/numbers.ts
 import { compileCreate, compileExec } from "../plan/plan.ts";
 import { inCgroup } from "./exec-cgroup.ts";
 import { Execs } from "./execs.ts";
-import type { ContainerHost } from "./host.ts";
+import type { ContainerHost, Created } from "./host.ts";
 import type { Lifecycle } from "./lifecycle.ts";
 import { withResolvedNamespaces } from "./namespaces.ts";
 import { openNetwork, stateJson } from "./oci-state.ts";
@@ -76,8 +77,8 @@ export class Container {
     return [root?.path, ...mounts.map(({ source }) => source)].filter((path) => path !== undefined);
   }
 
-  /** Sets it up as far as OCI "created"; answers with the init's pid. On failure nothing of it is left. */
-  async create(request: CreateContainerRequest): Promise<number> {
+  /** Sets it up as far as OCI "created"; answers with the init's pid, and how long that took. On failure nothing of it is left. */
+  async create(request: CreateContainerRequest): Promise<Created> {
     const { configJson, rows, columns, keepNewlines, seccomp, bundle, sharedMemoryBytes, noStdin } = request;
     const { disks, diskMounts } = request;
     try {
@@ -106,13 +107,15 @@ export class Container {
       const hooks = (config.hooks?.createContainer ?? []).length > 0;
       const state = hooks ? (pid: number) => this.#stateJson("creating", pid, dirname(root?.path ?? "/")) : undefined;
       const client = this.#sandbox.pool.take();
+      const initBegunNs = realtime();
       const init = await Process.launch(`container ${this.id}`, client, plan, terminal, state);
+      const initReachedNs = realtime();
       if (noStdin) init.input.end();
       this.#lifecycle = { status: "created", init };
       this.#network ??= openNetwork(init.pid);
       this.#exit = this.#finish(init, cgroup);
       this.#oomWatch = new OomWatch(cgroup, this.id, this.#sandbox.events);
-      return init.pid;
+      return { pid: init.pid, initBegunNs, initReachedNs };
     } catch (error) {
       this.#lifecycle = { status: "stopped", init: undefined };
       // What is left of the process may still be on its way out, and a cgroup with processes cannot be removed.

@@ -1,10 +1,13 @@
-import type { Event } from "../../protocol/generated/agent.ts";
+import type { CreateContainerResponse, Event } from "../../protocol/generated/agent.ts";
 import type { Spec } from "../../protocol/oci.ts";
 import type { Broadcast } from "../broadcast.ts";
 import type { Disks } from "../disks/disks.ts";
 import type { AgentPaths } from "../paths.ts";
 import type { Pool } from "../pool/pool.ts";
 import type { LivePids } from "./namespaces.ts";
+
+/** What is known of a container's init once it waits to be started. */
+export type Created = Pick<CreateContainerResponse, "pid" | "initBegunNs" | "initReachedNs">;
 
 /** What a container needs of the sandbox that it is in. */
 export interface ContainerHost extends LivePids {

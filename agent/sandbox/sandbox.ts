@@ -1,19 +1,15 @@
 import { writeFileSync } from "node:fs";
 import { addEntropy, clockSettime } from "../../native/posix/index.ts";
 import { CaissonError } from "../../protocol/errors.ts";
-import type {
-  CreateContainerRequest,
-  CreateContainerResponse,
-  CreateSandboxRequest,
-  Event,
-} from "../../protocol/generated/agent.ts";
+import type { CreateContainerRequest, CreateSandboxRequest, Event } from "../../protocol/generated/agent.ts";
 import { RUN_FOLDERS } from "../../protocol/guest-contract.ts";
 import { checkId } from "../../protocol/id.ts";
 import type { Spec } from "../../protocol/oci.ts";
 import { Broadcast } from "../broadcast.ts";
 import { Container } from "../container/container.ts";
-import type { ContainerHost } from "../container/host.ts";
+import type { ContainerHost, Created } from "../container/host.ts";
 import { Disks } from "../disks/disks.ts";
+
 import { isLogLevel, log, setLogLevel } from "../log.ts";
 import type { AgentPaths } from "../paths.ts";
 import { Pool } from "../pool/pool.ts";
@@ -95,7 +91,7 @@ export class Sandbox implements ContainerHost {
     collectGarbage();
   }
 
-  async createContainer(request: CreateContainerRequest): Promise<Pick<CreateContainerResponse, "pid">> {
+  async createContainer(request: CreateContainerRequest): Promise<Created> {
     const { containerId: id } = request;
     checkId("container", id);
     if (this.#containers.has(id)) {
@@ -104,7 +100,7 @@ export class Sandbox implements ContainerHost {
     const container = new Container(id, this);
     this.#containers.set(id, container);
     try {
-      return { pid: await container.create(request) };
+      return await container.create(request);
     } catch (error) {
       this.#containers.delete(id);
       throw error;

@@ -84,10 +84,12 @@ function handlers(sandbox: Sandbox): AgentServer {
       const created = await sandbox.createContainer(request);
       return { ...created, receivedNs, answeredNs: realtime() };
     }),
-    startContainer: action((request) => {
+    startContainer: unary(async (request) => {
       const container = sandbox.container(request.containerId);
       setClockRight(request);
-      return container.start();
+      const receivedNs = realtime();
+      await container.start();
+      return { receivedNs, answeredNs: realtime() };
     }),
     deleteContainer: action(({ containerId, force }) => sandbox.deleteContainer(containerId, force)),
     pauseContainer: action(({ containerId }) => sandbox.container(containerId).pause()),

@@ -8,7 +8,7 @@ export function command(globals: Globals): Command {
     async (id: string, flags: LaunchFlags) => {
       checkFlags(flags);
       checkTerminal(readWantsTerminal(flags.bundle), true, flags.consoleSocket);
-      const daemon = await createContainer(globals, id, flags);
+      const daemon = await createContainer(globals, id, flags, { name: "create" });
       await daemon.client.request("detach", {});
       daemon.client.close();
       daemon.unref();

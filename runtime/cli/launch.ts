@@ -89,7 +89,7 @@ export async function createContainer(
   globals: Globals,
   id: string,
   flags: LaunchFlags,
-  { terminal, signal }: { terminal?: OwnTerminal | undefined; signal?: AbortSignal } = {},
+  { name, terminal, signal }: { name: "create" | "run"; terminal?: OwnTerminal | undefined; signal?: AbortSignal },
 ): Promise<Daemon> {
   signal?.throwIfAborted();
   const start = now();
@@ -104,6 +104,7 @@ export async function createContainer(
       consoleSocket: flags.consoleSocket === undefined ? undefined : resolve(flags.consoleSocket),
       ownTerminal: terminal?.mode,
       config: globals.config,
+      asked: { name: `caisson ${name}`, atMs: Date.now() - now() },
       systemdCgroup: globals.systemdCgroup,
     });
     await announcePid(flags, pid);

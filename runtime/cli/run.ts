@@ -37,7 +37,7 @@ async function run(globals: Globals, id: string, flags: RunFlags): Promise<numbe
   checkTerminal(wantsTerminal, detach, flags.consoleSocket);
   using foreground = new Foreground();
   using terminal = wantsTerminal && !detach ? new OwnTerminal() : undefined;
-  const daemon = await createContainer(globals, id, flags, { terminal, signal: foreground.interrupted });
+  const daemon = await createContainer(globals, id, flags, { name: "run", terminal, signal: foreground.interrupted });
   try {
     const start = now();
     foreground.interrupted.throwIfAborted();

@@ -47,6 +47,8 @@ test("parseSettings reads every key", () => {
     log_level = "debug"
     boot_timeout_seconds = 90
     guest_shell = "on"
+    otel_endpoint = "http://c:4318"
+    otel_headers = "a=b"
     enabled_annotations = ["vcpus", "kernel_params"]
     `,
     "config.toml",
@@ -75,6 +77,8 @@ test("parseSettings reads every key", () => {
     logLevel: "debug",
     bootTimeoutSeconds: 90,
     guestShell: "on",
+    otelEndpoint: "http://c:4318",
+    otelHeaders: "a=b",
     enabledAnnotations: ["vcpus", "kernel_params"],
   });
   assert.deepEqual(Object.keys(settings).sort(), [...KEYS.values()].map(({ name }) => name).sort());

@@ -36,6 +36,9 @@ export interface Settings {
   /** Appended to the guest kernel's command line. */
   kernelParams: readonly string[];
   logLevel: LogLevel;
+  /** Where starts are traced to (OTLP over HTTP), without /v1/traces, and headers for it; not traced when undefined. */
+  otelEndpoint: string | undefined;
+  otelHeaders: string | undefined;
   /** Whether `caisson shell` may open a shell in guests. */
   guestShell: "on" | "off";
   /** From QEMU's start to the agent's first answer. */
@@ -58,6 +61,7 @@ export type Key = KeyBase &
     | { kind: "path" }
     | { kind: "name" }
     | { kind: "words" }
+    | { kind: "text" }
     | { kind: "keys" }
   );
 
@@ -93,6 +97,8 @@ export const KEYS: ReadonlyMap<string, Key> = new Map<string, Key>([
   ["image", { name: "image", kind: "path", annotation: false }],
   ["kernel_params", { name: "kernelParams", kind: "words", annotation: false }],
   ["log_level", { name: "logLevel", kind: "choice", values: ["error", "warning", "info", "debug"], annotation: true }],
+  ["otel_endpoint", { name: "otelEndpoint", kind: "text", annotation: false }],
+  ["otel_headers", { name: "otelHeaders", kind: "text", annotation: false }],
   ["guest_shell", { name: "guestShell", kind: "choice", values: ["on", "off"], annotation: false }],
   [
     "boot_timeout_seconds",
@@ -131,6 +137,8 @@ export const DEFAULTS: Readonly<Settings> = {
   image: join(IMAGE_FOLDER, "root.erofs"),
   kernelParams: [],
   logLevel: "info",
+  otelEndpoint: undefined,
+  otelHeaders: undefined,
   guestShell: "off",
   bootTimeoutSeconds: 30,
   enabledAnnotations: [...KEYS].filter(([, { annotation }]) => annotation).map(([key]) => key),

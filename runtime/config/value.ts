@@ -29,6 +29,9 @@ export function readValue(key: Key, value: unknown): unknown {
       // QEMU passes the command line on as it is; the kernel reads printable ASCII.
       if (!/^[\x20-\x7e\t]*$/.test(value)) throw new WrongValue("must be printable ASCII text");
       return value.split(/[ \t]+/).filter((word) => word !== "");
+    case "text":
+      if (typeof value === "string" && value !== "" && /^[\x20-\x7e]*$/.test(value)) return value;
+      throw new WrongValue(`must be printable ASCII text, not ${shown(value)}`);
     case "keys":
       return readKeys(value);
   }

@@ -40,6 +40,8 @@ export interface CreateParams {
   ownTerminal?: TerminalMode | undefined;
   /** Settings file, absolute; the default one when missing. */
   config?: string | undefined;
+  /** What was asked for, and when, Unix milliseconds: for the start's trace. */
+  asked?: { name: string; atMs: number } | undefined;
   /** `linux.cgroupsPath` is in systemd's form, or empty. */
   systemdCgroup?: boolean | undefined;
 }

@@ -8,7 +8,9 @@ import type { Exit } from "../guest/exit-status.ts";
 import type { Bundle } from "../oci/bundle.ts";
 import { now } from "../process/clock.ts";
 import { deadline } from "../process/deadline.ts";
+import { startIsOver } from "../process/spans.ts";
 import { tracePhase } from "../process/trace.ts";
+import { beginTrace } from "../sandbox/begin-trace.ts";
 import { hostCgroupPath } from "../sandbox/cgroup/cgroup.ts";
 import { compileFilter, type Guest } from "../sandbox/guest.ts";
 import { HostHooks } from "../sandbox/hooks.ts";
@@ -167,6 +169,8 @@ export async function createFromBundle(params: CreateParams, placed: Bundle, sig
   const start = now();
   const { config, bundle, rootfs } = placed;
   const settings = applyAnnotations(loadSettings(params.config), config.annotations);
+  const { name, atMs } = params.asked ?? { name: "caisson create", atMs: Date.now() };
+  await beginTrace(settings, { id, name, askedMs: atMs, traceparent: process.env["TRACEPARENT"] });
   const cgroup = hostCgroupPath(id, config.linux?.cgroupsPath, params.systemdCgroup);
   const record = newRecord({ id, status: "creating", bundle, rootfs, annotations: config.annotations, cgroup });
   record.poststop = config.hooks?.poststop;
@@ -237,6 +241,7 @@ export async function createFromBundle(params: CreateParams, placed: Bundle, sig
     undo.move();
     return creation;
   } catch (error) {
+    startIsOver(formatError(error));
     await undo.disposeAsync();
     // The record of one whose caller has gone stays: without this process it says "stopped".
     if (!signal.aborted) {

@@ -17,8 +17,9 @@ async function running(
 ): Promise<{ container: Container; givenUp: string[] }> {
   const server = new Server();
   const handlers: Partial<AgentServer> = {
-    createContainer: (_call, callback) => callback(null, { pid: 2, receivedNs: 0n, answeredNs: 0n }),
-    startContainer: (_call, callback) => callback(null, {}),
+    createContainer: (_call, callback) =>
+      callback(null, { pid: 2, receivedNs: 0n, answeredNs: 0n, initBegunNs: 0n, initReachedNs: 0n }),
+    startContainer: (_call, callback) => callback(null, { receivedNs: 0n, answeredNs: 0n }),
     waitProcess: () => {},
     signalProcess: (_call, callback) => confirms && callback(null, {}),
   };

@@ -13,8 +13,10 @@ import type { Hook, Process, Resources, Spec } from "../../protocol/oci.ts";
 import type { TerminalMode, WindowSize } from "../../protocol/terminal.ts";
 import { guestProcess } from "../oci/guest-resources.ts";
 import type { SeccompFilter } from "../oci/seccomp.ts";
+import { addSpans, startIsOver } from "../process/spans.ts";
 import { type GuestClock, NO_CLOCK } from "./clock.ts";
 import type { Exit } from "./exit-status.ts";
+import { guestSpan, guestSpans } from "./guest-spans.ts";
 import type { GuestVm } from "./guest-vm.ts";
 import { killInit } from "./kill-init.ts";
 import type { LiveSupply } from "./live-supply.ts";
@@ -127,6 +129,7 @@ export class Container {
     const response = await vm.agent.call("createContainer", request, callLimit(spec.hooks?.createContainer));
     guest.clock?.sent(sentNs, response.receivedNs);
     guest.clock?.answered(response.answeredNs, realtime());
+    addSpans(() => guestSpans(response, guest.clock?.aheadNs));
     const init = new GuestProcess(vm, { containerId: id, execId: "" }, response.pid, io, guest.supply);
     return new Container(vm, id, guest, init, io.terminal);
   }
@@ -146,7 +149,14 @@ export class Container {
     // The holder of a terminal has had time to set it since the container was created.
     if (keepsNewlines(this.#terminal)) await this.#keepNewlines(this.init.id);
     const request = { containerId: this.id, ...(this.#clock?.correction() ?? NO_CLOCK) };
-    await this.#agent.call("startContainer", request, callLimit(this.spec.hooks?.startContainer));
+    const { receivedNs, answeredNs } = await this.#agent.call(
+      "startContainer",
+      request,
+      callLimit(this.spec.hooks?.startContainer),
+    );
+    // The guest's clock was set right for it.
+    addSpans(() => [guestSpan("agent", "agent: start container", receivedNs, answeredNs, 0n)]);
+    startIsOver();
     this.#lifecycle = "running";
   }
 

@@ -19,13 +19,14 @@ export function startedBy(origin: Origin): void {
 
 class StartPhases {
   readonly #seen: [phase: string, seconds: number][] = [];
+  readonly #unwatch: () => void;
   #origin: Origin | undefined;
 
   constructor() {
     current = this;
-    watchPhases((name, ms) => {
+    this.#unwatch = watchPhases((name, start, end) => {
       const phase = PHASES[name];
-      if (phase !== undefined) this.#seen.push([phase, ms / 1000]);
+      if (phase !== undefined) this.#seen.push([phase, (end - start) / 1000]);
     });
   }
 
@@ -39,7 +40,7 @@ class StartPhases {
   #write(): void {
     if (current !== this) return;
     current = undefined;
-    watchPhases(undefined);
+    this.#unwatch();
     changeTotals(({ starts, phases }) => {
       if (this.#origin !== undefined) starts[this.#origin] = (starts[this.#origin] ?? 0) + 1;
       for (const [phase, seconds] of this.#seen) observe(histogramOf(phases, phase), seconds);

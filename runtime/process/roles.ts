@@ -13,6 +13,8 @@ export const ROLES = [
   "exec-monitor",
   /** The process that makes a fork server (factory/fork-server/maker). */
   "make-fork-server",
+  /** What sends the spans of one start to a collector (tracing/exporter.ts). */
+  "export-trace",
 ] as const;
 
 export type Role = (typeof ROLES)[number];

@@ -24,20 +24,25 @@ export async function traceTo(path: string | undefined, name: string, first = fa
   process.once("exit", writeTrace);
 }
 
-/** Whoever counts phases, in milliseconds; nobody by default. */
-let watcher: ((name: string, ms: number) => void) | undefined;
+/** Told of a phase of this process, by `now()`, when it ends. */
+type Watcher = (name: string, startMs: number, endMs: number) => void;
 
-/** Has each phase told to `watch` from now on; undefined: no more. */
-export function watchPhases(watch: typeof watcher): void {
-  watcher = watch;
+/** Whoever counts phases or makes spans of them; nobody by default. */
+const watchers = new Set<Watcher>();
+
+/** Has each phase told to `watch` from now on. @returns what ends that; may be called again. */
+export function watchPhases(watch: Watcher): () => void {
+  watchers.add(watch);
+  return () => void watchers.delete(watch);
 }
 
 /** Records that the phase lasted from `start` (a `now()`) until this moment. */
 export function tracePhase(name: string, start: number): void {
   if (log.level === "debug") log.debug(name, { ms: Math.round((now() - start) * 10) / 10 });
-  watcher?.(name, now() - start);
-  if (add === undefined) return;
+  if (add === undefined && watchers.size === 0) return;
   const end = now();
+  for (const watch of watchers) watch(name, start, end);
+  if (add === undefined) return;
   events.push(event({ ph: "X", name, ts: micros(start), dur: Math.round((end - start) * 1000) }, label));
 }
 

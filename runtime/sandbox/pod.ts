@@ -19,6 +19,7 @@ import { mountRootfs, type RootfsMount, unmountRootfs } from "../storage/rootfs-
 import { formatError } from "../text/errors.ts";
 import { log } from "../text/log.ts";
 import { diedError } from "../vm/exit-reason.ts";
+import { beginTrace } from "./begin-trace.ts";
 import { hostCgroupPath } from "./cgroup/cgroup.ts";
 import type { Guest } from "./guest.ts";
 import { HostHooks } from "./hooks.ts";
@@ -50,6 +51,8 @@ export interface PodContainer {
   rootfs: readonly RootfsMount[];
   io: ProcessIo;
   window?: WindowSize | undefined;
+  /** W3C's, of the engine's call. */
+  traceparent?: string | undefined;
   /** Changes the configuration before it is checked. */
   adapt?: ((document: unknown) => unknown) | undefined;
   /** Takes the creation back. */
@@ -88,7 +91,10 @@ export class Pod {
    * Creates a container up to where its init waits to be started; the first one starts the VM.
    * @throws CaissonError with whatever is wrong; nothing of the container is left then.
    */
-  async create(id: string, { bundle: directory, rootfs, io, window, adapt, signal }: PodContainer): Promise<Container> {
+  async create(
+    id: string,
+    { bundle: directory, rootfs, io, window, adapt, traceparent, signal }: PodContainer,
+  ): Promise<Container> {
     signal.throwIfAborted();
     this.#reserve(id);
     await using undo = new AsyncDisposableStack();
@@ -107,8 +113,11 @@ export class Pod {
     if (this.#main === undefined) {
       this.#main = id;
       countStart();
+      const asked = { id, name: "shim: create", askedMs: Date.now(), traceparent };
+      const traced = beginTrace(this.#options.settings, asked);
       undo.defer(() => this.end());
-      this.#sandbox = this.#start(config, () => hooks.create(AbortSignal.any([signal, this.#abort.signal])), signal);
+      const prepare = () => hooks.create(AbortSignal.any([signal, this.#abort.signal]));
+      this.#sandbox = traced.then(() => this.#start(config, prepare, signal));
     } else {
       await hooks.create(signal);
     }

@@ -27,8 +27,9 @@ const collectGarbage = runInNewContext("gc") as () => void;
 
 /** An agent whose processes say a word and end at once, but for the container's init. */
 const HANDLERS: Partial<AgentServer> = {
-  createContainer: (_call, callback) => callback(null, { pid: INIT_PID, receivedNs: 0n, answeredNs: 0n }),
-  startContainer: (_call, callback) => callback(null, {}),
+  createContainer: (_call, callback) =>
+    callback(null, { pid: INIT_PID, receivedNs: 0n, answeredNs: 0n, initBegunNs: 0n, initReachedNs: 0n }),
+  startContainer: (_call, callback) => callback(null, { receivedNs: 0n, answeredNs: 0n }),
   execProcess: (_call, callback) => callback(null, { pid: INIT_PID + 1 }),
   waitProcess: ({ request: { process } }, callback) => {
     if (process?.execId === "") return;

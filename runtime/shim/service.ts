@@ -25,7 +25,7 @@ import {
   WaitRequest,
   WaitResponse,
 } from "../../protocol/generated/containerd/task.ts";
-import type { Services } from "../ttrpc/server.ts";
+import type { CallContext, Services } from "../ttrpc/server.ts";
 import { action, method } from "./method.ts";
 import { TASK_SERVICES } from "./service-names.ts";
 import { noCheckpoints, type Tasks } from "./tasks.ts";
@@ -37,8 +37,8 @@ import { noCheckpoints, type Tasks } from "./tasks.ts";
 export function taskServices(tasks: Tasks, shutDown: () => void): Services {
   const methods = {
     State: method(StateRequest, StateResponse, (request) => tasks.state(request)),
-    Create: method(CreateTaskRequest, CreateTaskResponse, async (request, { signal }) => ({
-      pid: await tasks.create(request, signal),
+    Create: method(CreateTaskRequest, CreateTaskResponse, async (request, { signal, metadata }) => ({
+      pid: await tasks.create(request, signal, traceparentOf(metadata)),
     })),
     Start: method(StartRequest, StartResponse, async ({ id, execId }) => ({ pid: await tasks.get(id).start(execId) })),
     Delete: method(DeleteRequest, DeleteResponse, (request) => tasks.delete(request)),
@@ -71,4 +71,9 @@ export function taskServices(tasks: Tasks, shutDown: () => void): Services {
     }),
   };
   return Object.fromEntries(TASK_SERVICES.map((service) => [service, methods]));
+}
+
+/** As containerd's clients write it into a call's metadata when they trace. */
+function traceparentOf(metadata: CallContext["metadata"]): string | undefined {
+  return metadata.find(({ key }) => key.toLowerCase() === "traceparent")?.value;
 }

@@ -17,6 +17,7 @@ import type {
 import type { Exit } from "../guest/exit-status.ts";
 import { rememberFailure } from "../metrics/totals.ts";
 import { validateProcess, validateResources } from "../oci/validate.ts";
+import { startIsOver } from "../process/spans.ts";
 import { codeOf, formatError } from "../text/errors.ts";
 import { packAny, timestamp, unpackOci } from "./any.ts";
 import { toMetrics } from "./metrics.ts";
@@ -69,13 +70,13 @@ export class Tasks {
    * Creates a container up to where it waits to be started. @returns its pid.
    * @param caller aborts when whoever wants it has gone: nobody would start it, and a new containerd cannot know of it.
    */
-  async create(request: CreateTaskRequest, caller: AbortSignal): Promise<number> {
+  async create(request: CreateTaskRequest, caller: AbortSignal, traceparent?: string): Promise<number> {
     const { id } = request;
     if (this.#tasks.has(id) || this.#creating.has(id)) {
       throw new CaissonError("CAISSON_E_ID_IN_USE", `there is a container ${id} already`);
     }
     const abort = new AbortController();
-    const done = this.#create(request, AbortSignal.any([abort.signal, caller]));
+    const done = this.#create(request, AbortSignal.any([abort.signal, caller]), traceparent);
     this.#creating.set(id, { abort, done });
     try {
       const task = await done;
@@ -86,7 +87,7 @@ export class Tasks {
     }
   }
 
-  async #create(request: CreateTaskRequest, signal: AbortSignal): Promise<Task> {
+  async #create(request: CreateTaskRequest, signal: AbortSignal, traceparent?: string): Promise<Task> {
     const { id, bundle, rootfs, terminal, stdin, stdout, stderr, checkpoint } = request;
     if (checkpoint !== "") throw noCheckpoints();
     const { sandbox, namespace } = this.#options;
@@ -95,12 +96,13 @@ export class Tasks {
     const streams = await openStdio(stdio, { id, namespace }, signal);
     try {
       const adapt = (document: unknown) => sandbox.complete(document);
-      const container = await pod.create(id, { bundle, rootfs, io: streams.io, signal, adapt });
+      const container = await pod.create(id, { bundle, rootfs, io: streams.io, signal, adapt, traceparent });
       const about = { bundle, stdio, pid: pod.pidOf(id), namespace };
       this.#events.created({ containerId: id, bundle, rootfs, io: stdio, checkpoint, pid: about.pid });
       return new Task(container, about, streams, this.#events, () => pod.start(id));
     } catch (error) {
       streams.discard();
+      startIsOver(formatError(error));
       if (!signal.aborted) rememberFailure({ sandbox: id, code: codeOf(error), message: formatError(error) });
       throw error;
     }

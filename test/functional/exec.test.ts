@@ -1,8 +1,10 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { Readable } from "node:stream";
 import { after, before, test } from "node:test";
 import { processIdentity } from "../../runtime/state/process-identity.ts";
 import { Bundle } from "../harness/bundle.ts";
@@ -35,6 +37,32 @@ async function others(): Promise<number> {
 test("exec passes output, errors, input and the exit status through", async () => {
   const result = await host.run(["exec", id, "sh", "-c", "cat; echo err >&2; exit 7"], { input: "in\n" });
   assert.deepEqual(result, { exitCode: 7, stdout: "in\n", stderr: "err\n" });
+});
+
+test("shell runs in the guest itself, outside of the container, once the settings allow it", async () => {
+  const refused = await host.run(["shell", id, "id", "-u"]);
+  assert.equal(refused.exitCode, 1);
+  assert.match(errorOf(refused), /guest_shell is off.*set guest_shell = "on"/);
+
+  const settings = join(folder, "shell.toml");
+  writeFileSync(settings, 'guest_shell = "on"\n');
+  const shell = (...args: string[]) =>
+    host.run(["--config", settings, "shell", id, ...args], { input: "in\n", limitMs: 30_000 });
+  const result = await shell(
+    "sh",
+    "-c",
+    "cat; ps -o comm | grep -c container-init; ip -o link | head -1; strace -V | head -1; exit 3",
+  );
+  assert.equal(result.exitCode, 3, result.stderr);
+  assert.match(result.stdout, /^in\n[1-9]\d*\n1: lo.*\nstrace -- version /);
+  assert.equal((await shell("test", "-e", "/run/caisson/share")).exitCode, 0, "it sees what no container does");
+
+  const sleeper = host.spawn(["--config", settings, "shell", id, "sh", "-c", "echo $$; exec sleep 1000"]);
+  const [pid] = (await once(sleeper.stdout as Readable, "data")) as [Buffer];
+  const lives = async () => (await shell("kill", "-0", String(pid).trim())).exitCode === 0;
+  assert.ok(await lives());
+  sleeper.kill("SIGKILL");
+  await until(async () => !(await lives()));
 });
 
 test("exec leaves the command's own flags alone", async () => {

@@ -27,6 +27,7 @@ type Problem = string | undefined;
 export interface Answers {
   check: agent.CheckResponse;
   createContainer: agent.CreateContainerResponse;
+  startContainer: agent.StartContainerResponse;
   execProcess: agent.ExecProcessResponse;
   waitProcess: agent.WaitProcessResponse;
   listProcesses: agent.ListProcessesResponse;
@@ -40,10 +41,15 @@ const CHECKS: { [Name in keyof Answers]: (answer: Answers[Name]) => Problem } = 
       if (index === 0) return "index is 0";
       return mac.length === MAC_LENGTH ? undefined : `mac has ${mac.length} bytes`;
     }),
-  createContainer: ({ pid, receivedNs, answeredNs }) =>
+  createContainer: ({ pid, receivedNs, answeredNs, initBegunNs, initReachedNs }) =>
     pidProblem("pid", pid) ??
     atMost("received_ns", receivedNs, answeredNs) ??
-    atMost("answered_ns", answeredNs, MOST_NS),
+    atMost("answered_ns", answeredNs, MOST_NS) ??
+    atMost("init_begun_ns", initBegunNs, MOST_NS) ??
+    atMost("init_reached_ns", initReachedNs, MOST_NS),
+  // Containers that run already may set the clock.
+  startContainer: ({ receivedNs, answeredNs }) =>
+    atMost("received_ns", receivedNs, MOST_NS) ?? atMost("answered_ns", answeredNs, MOST_NS),
   execProcess: ({ pid }) => pidProblem("pid", pid),
   waitProcess: ({ exitCode, signal }) => atMost("exit_code", exitCode, 255) ?? atMost("signal", signal, MOST_SIGNAL),
   listProcesses: ({ processes }) => {
