@@ -2,6 +2,7 @@ import { CaissonError } from "../../protocol/errors.ts";
 import type { Disk, DiskMount } from "../../protocol/generated/agent.ts";
 import { ClaimedDisk } from "../storage/disks/claim.ts";
 import type { DiskFileSystem, DiskUse, TakenDisks } from "../storage/disks/take.ts";
+import { outsideTree } from "../storage/mount-tree.ts";
 import { formatError } from "../text/errors.ts";
 import { log } from "../text/log.ts";
 import { DISK_TARGETS, plugDisk, unplugDisk } from "../vm/disk-device.ts";
@@ -72,9 +73,12 @@ export class SandboxDisks {
   async release(container: string): Promise<void> {
     for (const [key, held] of [...this.#held]) {
       if (!held.users.delete(container) || held.users.size > 0) continue;
-      if (held.plugged !== undefined) {
-        const limit = AbortSignal.timeout(UNPLUG_LIMIT_MS);
-        await unplugDisk(this.#vm, held.target, limit).catch((error: unknown) => log.warning(formatError(error)));
+      try {
+        if (held.plugged !== undefined) await unplugDisk(this.#vm, held.target, AbortSignal.timeout(UNPLUG_LIMIT_MS));
+      } catch (error) {
+        // QEMU may still write to it: it stays the sandbox's until the VM has ended.
+        log.warning(`a disk of container ${container} could not be taken from the VM: ${formatError(error)}`);
+        continue;
       }
       held.claim.close();
       this.#held.delete(key);
@@ -110,7 +114,7 @@ export class SandboxDisks {
 }
 
 function keyOf({ image, path, major, minor }: DiskUse): string {
-  return image ? path : `${major}:${minor}`;
+  return image ? outsideTree(path) : `${major}:${minor}`;
 }
 
 function toMount({ type, flags, data, path, field }: DiskFileSystem, target: number, root: string): DiskMount {

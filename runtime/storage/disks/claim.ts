@@ -3,6 +3,7 @@ import { flock, constants as posix } from "../../../native/posix/index.ts";
 import { CaissonError } from "../../../protocol/errors.ts";
 import { diskSectors, sameNumbers } from "../../oci/host-devices.ts";
 import { systemErrorSentence } from "../../text/errors.ts";
+import { outsideTree } from "../mount-tree.ts";
 import type { DiskUse } from "./take.ts";
 
 const { O_EXCL, O_RDONLY, O_RDWR } = constants;
@@ -40,7 +41,7 @@ export class ClaimedDisk implements Disposable {
       if (!isMeant) throw problem(use, `${use.path} is another file`);
       const bytes = use.image ? Number(found.size) : diskSectors(use.major, use.minor) * SECTOR_BYTES;
       if (bytes < SECTOR_BYTES) throw problem(use, "it is empty");
-      const loop = use.image && !readOnly ? loopDeviceOf(use.path) : undefined;
+      const loop = use.image && !readOnly ? loopDeviceOf(outsideTree(use.path)) : undefined;
       if (loop !== undefined) throw inUse(use, `${loop} is on it`);
       if (!flock(fd, (readOnly ? posix.LOCK_SH : posix.LOCK_EX) | posix.LOCK_NB)) throw inUse(use, "another VM has it");
       return new ClaimedDisk(fd, use, readOnly);
