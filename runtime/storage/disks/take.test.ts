@@ -117,7 +117,7 @@ test("takeDisks takes what a snapshotter has on block devices for the guest's ro
     fileSystems.map(({ path, data, type, field }) => [path, data, type, field]),
     [["", "discard", "ext4", "rootfs[0]"]],
   );
-  const layer = [{ type: "erofs", source: image, target: "", options: ["loop"] }];
+  const layer = [{ type: "erofs", source: image, target: "", options: [] }];
   const { disks, fileSystems: layers } = takeDisks(spec([]), { id: "one", directory: folder, rootfs: layer });
   assert.deepEqual([disks[0]?.readOnly, layers[0]?.flags], [true, 1]);
   const beyond = [{ ...rootfs[0], type: "erofs", source: image, target: "", options: ["X-containerd.x=1"] }];

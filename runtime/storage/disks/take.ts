@@ -170,7 +170,8 @@ class Taking {
     const beyond = options.find((option) => /^(uidmap=|gidmap=|X-containerd\.)/.test(option));
     if (beyond !== undefined) throw unsupported(field, `the mount option "${beyond}" is not supported`);
     const { flags, data } = mountArguments(options.filter((option) => option !== LOOP));
-    const disk = this.#source(source, options, type, field);
+    // What a snapshotter names as the source of a file system on a disk is one, with the option or without.
+    const disk = this.#source(source, [...options, LOOP], type, field);
     const path = target.replace(/^\/*/, "");
     return { disk, type, flags: flags | readOnlyFlag(options, type), data: data.join(","), path, field };
   }
