@@ -6,18 +6,11 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/time.h>
-#include <time.h>
 #include <unistd.h>
 
 /* A device without requests for so long gives memory back; while a ring is stopped it is looked at as often. */
 enum { MESSAGE_LIMIT_S = 5, QUIET_MS = 1000 };
 enum { LOOK_US = 50 };
-
-int64_t now_us(void) {
-  struct timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
-}
 
 static bool limit_waits(int socket) {
   struct timeval limit = {.tv_sec = MESSAGE_LIMIT_S};

@@ -216,7 +216,7 @@ struct device {
   int stopping;
   int64_t stop_limit_us;
 };
-/* device.c: microseconds of CLOCK_MONOTONIC. */
+/* clock.c: microseconds of CLOCK_MONOTONIC. */
 int64_t now_us(void);
 /* Takes the sockets over, also when it fails. */
 bool open_device(struct device **device, int qemu, int server);
