@@ -20,7 +20,7 @@ const LAYERS: readonly (readonly string[])[] = [
   ["runtime/guest/agent"],
   ["runtime/guest/stdio", "runtime/guest/sockets", "runtime/guest/volumes"],
   ["runtime/guest"],
-  ["runtime/sandbox/cgroup"],
+  ["runtime/cgroup"],
   ["runtime/factory"],
   ["runtime/sandbox/spec"],
   ["runtime/sandbox"],

@@ -5,10 +5,10 @@
  */
 import { existsSync, writeFileSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
-import { weightOfShares } from "../../../protocol/cpu-weight.ts";
-import { CaissonError } from "../../../protocol/errors.ts";
-import type { Resources } from "../../../protocol/oci.ts";
-import { log } from "../../text/log.ts";
+import { weightOfShares } from "../../protocol/cpu-weight.ts";
+import { CaissonError } from "../../protocol/errors.ts";
+import type { Resources } from "../../protocol/oci.ts";
+import { log } from "../text/log.ts";
 import type { CgroupMount } from "./cgroup.ts";
 
 interface Setting {

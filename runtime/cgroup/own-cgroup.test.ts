@@ -5,8 +5,8 @@ import { closeSync, existsSync, mkdirSync, openSync, readFileSync, rmdirSync, wr
 import { join } from "node:path";
 import { afterEach, test } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
-import { constants, flock } from "../../../native/posix/index.ts";
-import type { CgroupFolder } from "../../state/record.ts";
+import { constants, flock } from "../../native/posix/index.ts";
+import type { CgroupFolder } from "../state/record.ts";
 import { cgroupMounts } from "./cgroup.ts";
 import { inodeOf, processesIn, readOptional } from "./folder.ts";
 import { OwnCgroup } from "./own-cgroup.ts";

@@ -1,9 +1,9 @@
 import { closeSync, constants, fstatSync, openSync } from "node:fs";
 import { join } from "node:path";
-import { flock, constants as posix } from "../../../native/posix/index.ts";
-import { CaissonError } from "../../../protocol/errors.ts";
-import type { Resources } from "../../../protocol/oci.ts";
-import type { CgroupFolder } from "../../state/record.ts";
+import { flock, constants as posix } from "../../native/posix/index.ts";
+import { CaissonError } from "../../protocol/errors.ts";
+import type { Resources } from "../../protocol/oci.ts";
+import type { CgroupFolder } from "../state/record.ts";
 import { adopt, type CgroupMount, cgroupMounts, leaveCgroups, makeFolder, removeWithin } from "./cgroup.ts";
 import { inodeOf, move, processesBelow, processesIn } from "./folder.ts";
 import { freezes } from "./freezer.ts";

@@ -4,7 +4,7 @@
  */
 import { existsSync, readFileSync } from "node:fs";
 import { posix } from "node:path";
-import { CaissonError } from "../../../protocol/errors.ts";
+import { CaissonError } from "../../protocol/errors.ts";
 
 /** How engines name a scope in `linux.cgroupsPath`: slice:prefix:name. */
 const FORM = /^([^/:]*):([^/:]*):([^/:]+)$/;

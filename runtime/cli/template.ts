@@ -2,6 +2,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import type { Command } from "commander";
 import { CaissonError } from "../../protocol/errors.ts";
 import type { Spec } from "../../protocol/oci.ts";
+import { removeWithin, SharedCgroup } from "../cgroup/cgroup.ts";
 import { applyAnnotations, loadSettings, type Settings, sandboxSize } from "../config/load.ts";
 import { forkServerPid } from "../factory/fork-server/fork-server.ts";
 import { FORK_SERVER_CGROUP, type ForkServerParams, spawnMaker } from "../factory/fork-server/maker/spawn.ts";
@@ -11,7 +12,6 @@ import { WARM_UP_LIMIT_FACTOR, warmUpWith } from "../factory/warm-up/warm-up.ts"
 import { networkProblem } from "../network/kernel-features.ts";
 import { loadBundle } from "../oci/bundle.ts";
 import { defaultSpec } from "../oci/default-spec.ts";
-import { removeWithin, SharedCgroup } from "../sandbox/cgroup/cgroup.ts";
 import { enterPrivateMountNamespace } from "../storage/mount-namespace.ts";
 import { ANY_TAP, canFork } from "../vm/spec.ts";
 import { type Globals, verb } from "./command.ts";

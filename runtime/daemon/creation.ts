@@ -1,4 +1,5 @@
 import type { ContainerStatus, Resources } from "../../protocol/oci.ts";
+import { hostCgroupPath } from "../cgroup/cgroup.ts";
 import { applyAnnotations, loadSettings } from "../config/load.ts";
 import { sandboxSize } from "../config/size.ts";
 import type { CreateParams } from "../control/protocol.ts";
@@ -11,7 +12,6 @@ import { deadline } from "../process/deadline.ts";
 import { startIsOver } from "../process/spans.ts";
 import { tracePhase } from "../process/trace.ts";
 import { beginTrace } from "../sandbox/begin-trace.ts";
-import { hostCgroupPath } from "../sandbox/cgroup/cgroup.ts";
 import { compileFilter, type Guest } from "../sandbox/guest.ts";
 import { HostHooks } from "../sandbox/hooks.ts";
 import { Sandbox } from "../sandbox/sandbox.ts";

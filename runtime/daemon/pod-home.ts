@@ -1,10 +1,10 @@
 import { rmSync } from "node:fs";
 import { join } from "node:path";
+import { SharedCgroup } from "../cgroup/cgroup.ts";
 import { applyAnnotations, loadSettings } from "../config/load.ts";
 import type { JoinParams } from "../control/protocol.ts";
 import { hostSize } from "../factory/vm-config.ts";
 import { rememberFailure } from "../metrics/totals.ts";
-import { SharedCgroup } from "../sandbox/cgroup/cgroup.ts";
 import type { Guest } from "../sandbox/guest.ts";
 import { Sandbox } from "../sandbox/sandbox.ts";
 import { podSize } from "../sandbox/spec/pod-size.ts";

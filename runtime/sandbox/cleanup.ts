@@ -1,10 +1,10 @@
 /** What a container whose daemon has ended leaves on the host. */
 import { CaissonError } from "../../protocol/errors.ts";
+import { removeCgroup } from "../cgroup/remove.ts";
 import { restoreNetwork } from "../network/restore.ts";
 import type { ProcessIdentity } from "../state/process-identity.ts";
 import type { StateRecord } from "../state/record.ts";
 import { readState, removeState } from "../state/store.ts";
-import { removeCgroup } from "./cgroup/remove.ts";
 
 /**
  * Removes the cgroup, with whatever a killed daemon left running in it, what the VM's network needed in the container's

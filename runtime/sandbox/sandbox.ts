@@ -1,5 +1,6 @@
 import { hostname } from "node:os";
 import type { Resources, Spec } from "../../protocol/oci.ts";
+import { OwnCgroup } from "../cgroup/own-cgroup.ts";
 import type { Settings } from "../config/load.ts";
 import type { SandboxSize } from "../config/size.ts";
 import { DeferredForkServer } from "../factory/fork-server/maker/deferred.ts";
@@ -12,7 +13,6 @@ import type { CgroupFolder, NetworkChanges } from "../state/record.ts";
 import { log } from "../text/log.ts";
 import type { Machine } from "../vm/machine.ts";
 import { canFork } from "../vm/spec.ts";
-import { OwnCgroup } from "./cgroup/own-cgroup.ts";
 import { Guest } from "./guest.ts";
 import { podNames } from "./spec/cri-annotations.ts";
 

@@ -9,7 +9,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import * as task from "../../protocol/generated/containerd/task.ts";
 import { Empty } from "../../protocol/generated/containerd/types.ts";
 import type { Spec } from "../../protocol/oci.ts";
-import { cgroupMounts } from "../../runtime/sandbox/cgroup/cgroup.ts";
+import { cgroupMounts } from "../../runtime/cgroup/cgroup.ts";
 import { packOci } from "../../runtime/shim/any.ts";
 import { Client } from "../../runtime/ttrpc/client.ts";
 import { Bundle } from "../harness/bundle.ts";

@@ -4,7 +4,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, rmdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, afterEach, test } from "node:test";
-import { cgroupMounts } from "../../runtime/sandbox/cgroup/cgroup.ts";
+import { cgroupMounts } from "../../runtime/cgroup/cgroup.ts";
 import { Bundle } from "../harness/bundle.ts";
 import { detached, errorOf, Host, until } from "../harness/host.ts";
 

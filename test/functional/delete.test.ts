@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { existsSync, mkdirSync, readFileSync, rmdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, test } from "node:test";
-import { cgroupMounts } from "../../runtime/sandbox/cgroup/cgroup.ts";
+import { cgroupMounts } from "../../runtime/cgroup/cgroup.ts";
 import { Bundle } from "../harness/bundle.ts";
 import { errorOf, Host, until } from "../harness/host.ts";
 import { inNetns, Netns } from "../harness/network.ts";

@@ -3,8 +3,8 @@
  * The guest has cgroup v2, where systemd needs none of it.
  */
 import { dirname } from "node:path";
+import { cgroupMounts } from "../../cgroup/cgroup.ts";
 import { log } from "../../text/log.ts";
-import { cgroupMounts } from "../cgroup/cgroup.ts";
 import { isObject } from "./host-labels.ts";
 
 const CGROUPS = "/sys/fs/cgroup";

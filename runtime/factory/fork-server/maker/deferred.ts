@@ -1,5 +1,5 @@
 import { closeSync } from "node:fs";
-import { SharedCgroup } from "../../../sandbox/cgroup/cgroup.ts";
+import { SharedCgroup } from "../../../cgroup/cgroup.ts";
 import { formatError } from "../../../text/errors.ts";
 import { log } from "../../../text/log.ts";
 import { lockForkServer } from "./lock.ts";

@@ -2,11 +2,11 @@ import type { ChildProcess } from "node:child_process";
 import type { Socket } from "node:net";
 import { text } from "node:stream/consumers";
 import { CaissonError } from "../../../../protocol/errors.ts";
+import { SharedCgroup } from "../../../cgroup/cgroup.ts";
 import type { Settings } from "../../../config/load.ts";
 import type { SandboxSize } from "../../../config/size.ts";
 import { inCallersNetworkNamespace } from "../../../network/namespace.ts";
 import { spawnSelf } from "../../../process/spawn-self.ts";
-import { SharedCgroup } from "../../../sandbox/cgroup/cgroup.ts";
 import { inCallersMountNamespace } from "../../../storage/mount-namespace.ts";
 
 /** The cgroup of the fork servers, and of the processes that make them. */
