@@ -90,7 +90,7 @@ run: all ## run a demo container in a microVM; ARGS="sh -c '...'" runs that inst
 
 # --- checks -----------------------------------------------------------------------------------------------------------
 
-.PHONY: lint test test-files engines test-engines fuzz bench
+.PHONY: lint test test-files engines test-engines test-workloads fuzz bench
 TEST_FILES = $(shell find protocol native runtime agent guest-image test -name '*.test.ts' ! -path 'test/vsock/*')
 # Test files that run at once: a VM without KVM keeps a core busy.
 TEST_JOBS ?= 2
@@ -112,7 +112,7 @@ test: all ## lint, unit tests and tests in real VMs; those of engines that are n
 	@[ ! -e $(OUT)/.lint-failed ] || { echo "lint has failed: see above" >&2; exit 1; }
 
 test-files: all native-tests ## only the test files TEST_FILES="test/functional/run.test.ts ..."
-	@scripts/packages.sh runc dpkg-dev
+	@scripts/packages.sh runc dpkg-dev mmdebstrap
 	@# What most tests start their VMs from: made beside them it takes longer than a boot may. Those that need root are skipped without.
 	@echo "boot_timeout_seconds = 300" >$(OUT)/test.toml
 	@scripts/step.sh "save a booted VM for the tests" bin/caisson --config $(OUT)/test.toml template build || true
@@ -126,6 +126,11 @@ engines: ## install the engines that tests are for: podman, Docker, containerd, 
 
 test-engines: all engines ## only test/engines and test/containerd, with the engines installed
 	@$(RUN_TESTS) --test-concurrency=1 test/engines/*.test.ts test/containerd/*.test.ts
+
+# Under emulation, with a database of each kind in three places: half an hour.
+test-workloads: all ## PostgreSQL, MariaDB, SQLite, Redis, apt, git, make, npm, ssh, ... on the root file system, a volume and a tmpfs
+	@scripts/packages.sh mmdebstrap
+	@WORKLOADS=all $(RUN_TESTS) --test-concurrency=1 test/workloads/*.test.ts
 
 bench: all ## measure this machine against docs/specification.md; BENCH_RUNS=3 for a quick look
 	@scripts/packages.sh runc crun

@@ -4,8 +4,7 @@
 set -eu
 release=$1
 root=$2
-mirror=$(apt-get indextargets --format "\$(SITE)" "Created-By: Packages" "Origin: Debian" "Component: main" | head -n 1)
-[ -n "$mirror" ] || { echo "apt knows no mirror of Debian on this machine" >&2; exit 1; }
+mirror=$("$(dirname "$0")/../../scripts/mirror.sh")
 sure=
 maybe=
 for package in $3; do
