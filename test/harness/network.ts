@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { type ExecFileSyncOptionsWithStringEncoding, execFileSync, spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { setTimeout as delay } from "node:timers/promises";
+import type { Spec } from "../../protocol/oci.ts";
 import type { Bundle } from "./bundle.ts";
 import { collect, type Result } from "./host.ts";
 
@@ -103,12 +104,17 @@ export class Netns implements Disposable {
   }
 }
 
-/** Gives a bundle that network namespace, and its process the right to use it freely. */
-export function inNetns(bundle: Bundle, path: string | undefined): Bundle {
-  const { spec, process } = bundle;
+/** Puts the container into that network namespace, or into a new one. */
+export function inNamespace(spec: Spec, path: string | undefined): void {
   const others = spec.linux?.namespaces?.filter(({ type }) => type !== "network") ?? [];
   const own = path === undefined ? { type: "network" as const } : { type: "network" as const, path };
   spec.linux = { ...spec.linux, namespaces: [...others, own] };
+}
+
+/** Gives a bundle that network namespace, and its process the right to use it freely. */
+export function inNetns(bundle: Bundle, path: string | undefined): Bundle {
+  const { spec, process } = bundle;
+  inNamespace(spec, path);
   for (const set of ["bounding", "effective", "permitted"] as const) {
     process.capabilities?.[set]?.push("CAP_NET_ADMIN", "CAP_NET_RAW");
   }

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { install, makeSkeleton, packErofs } from "../../guest-image/tree.ts";
 import { AGENT_PORT_NAME } from "../../protocol/guest-contract.ts";
@@ -82,6 +82,9 @@ function packImage(image: string, directory: string): void {
   makeSkeleton(root);
   install(BUSYBOX, root, "usr/bin/busybox", { executable: true });
   writeFileSync(join(root, "usr/bin/node"), agentScript(), { mode: 0o755 });
+  // PID 1 has no more modules to load.
+  mkdirSync(join(root, "usr/lib/caisson"), { recursive: true });
+  writeFileSync(join(root, "usr/lib/caisson/modules"), "");
   packErofs(root, image);
   rmSync(root, { recursive: true });
 }

@@ -1,6 +1,7 @@
 /**
  * `make bench`: measures this machine, prints each figure beside its promise (docs/specification.md), and writes
- * out/bench/bench.json and bench.svg. BENCH_RUNS=n takes n runs of each in place of ten.
+ * out/bench/bench.json and bench.svg. BENCH_RUNS=n takes n runs of each in place of ten; BENCH_PARTS="starts crowd" measures
+ * only these.
  */
 import { execFileSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
@@ -14,6 +15,7 @@ import { Crowd } from "./crowd.ts";
 import { Figures } from "./figures.ts";
 import { timeFiles } from "./files.ts";
 import { currentLoad, type HostFacts, hostFacts } from "./host-facts.ts";
+import { timeLarge } from "./large.ts";
 import { measureNetwork } from "./network.ts";
 import { medianPhases, type Phase } from "./phases.ts";
 import { picture } from "./picture.ts";
@@ -21,6 +23,7 @@ import { measurePods } from "./pods.ts";
 import { peakMemory } from "./process.ts";
 import { parsePromises } from "./promises.ts";
 import { report } from "./report.ts";
+import { measureSoftware } from "./software.ts";
 import { Starts } from "./starts.ts";
 import { PEAK_AFTER_MIB, STDIO_MIB, testData, timeStdio } from "./stdio.ts";
 import { Workspace } from "./workspace.ts";
@@ -30,6 +33,9 @@ const OUTPUT = join(TOP, "out/bench");
 const BUSYBOX = "/bin/busybox";
 const DEFAULT_RUNS = 10;
 const MIB = 1024 * 1024;
+/** In the order that they are measured in. */
+const PARTS = ["starts", "streams", "network", "pods", "crowd", "software"] as const;
+type Part = (typeof PARTS)[number];
 
 interface Outcome {
   facts: HostFacts;
@@ -50,6 +56,14 @@ function wantedRuns(text: string | undefined): number {
   throw new RangeError(`BENCH_RUNS must be a whole number above 0, not "${text}".`);
 }
 
+function wantedParts(text: string | undefined): readonly Part[] {
+  const names = (text ?? "").split(" ").filter((name) => name !== "");
+  const unknown = names.filter((name) => !PARTS.includes(name as Part));
+  if (unknown.length > 0)
+    throw new RangeError(`BENCH_PARTS has ${unknown.join(", ")}, but may have: ${PARTS.join(", ")}.`);
+  return names.length === 0 ? PARTS : PARTS.filter((part) => names.includes(part));
+}
+
 /** A root file system of busybox, the same for every runtime. */
 function makeRootfs(workspace: Workspace, name: string): string {
   const rootfs = workspace.folder(name);
@@ -67,15 +81,25 @@ async function measure(workspace: Workspace, runs: number, signal: AbortSignal):
   progress("build the template");
   await using starts = await Starts.prepare(workspace, rootfs, figures, signal);
   const facts = hostFacts(starts.vm, load, starts.rivals);
-  for (let run = 0; run < runs; run++) {
-    progress(`starts and single commands: run ${run + 1} of ${runs}`);
-    await starts.round(run);
-  }
-  await measureStreams(workspace, starts, figures, runs, signal);
-  progress("network");
-  await measureNetwork(starts, rootfs, workspace, figures, runs, signal);
-  await measurePods(figures, runs, signal, progress);
-  await new Crowd(starts.caisson, starts.sleeper, figures, signal).measure(progress);
+  figures.add("template-new", "caisson", workspace.templateMib);
+  const parts: Record<Part, () => Promise<void>> = {
+    starts: async () => {
+      for (let run = 0; run < runs; run++) {
+        progress(`starts and single commands: run ${run + 1} of ${runs}`);
+        await starts.round(run);
+      }
+    },
+    streams: () => measureStreams(workspace, starts, figures, runs, signal),
+    network: () => {
+      progress("network");
+      return measureNetwork(starts, rootfs, workspace, figures, runs, signal);
+    },
+    pods: () => measurePods(figures, runs, signal, progress),
+    crowd: () => new Crowd(starts.caisson, starts.sleeper, figures, signal).measure(progress),
+    software: () => measureSoftware(starts, workspace, figures, runs, signal, progress),
+  };
+  for (const part of wantedParts(process.env["BENCH_PARTS"])) await parts[part]();
+  figures.add("template-used", "caisson", workspace.templateMib);
   return { facts, figures, phases: medianPhases(starts.traces) };
 }
 
@@ -110,6 +134,8 @@ async function measureStreams(
     await timeFiles(ours, figures);
     const theirs = { shell: bare.shell, by: "bare", onHost: bare.share, inGuest: BARE_SHARE } as const;
     await timeFiles({ ...theirs, memory: BARE_MEMORY }, figures);
+    await timeLarge(ours, figures);
+    await timeLarge({ ...theirs, memory: BARE_MEMORY }, figures);
   }
 }
 

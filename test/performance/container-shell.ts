@@ -1,6 +1,8 @@
+import { randomBytes } from "node:crypto";
 import { closeSync } from "node:fs";
 import { Socket } from "node:net";
 import { pipe } from "../../native/posix/index.ts";
+import type { Spec } from "../../protocol/oci.ts";
 import type { Engine } from "./engine.ts";
 import { Shell } from "./shell.ts";
 import type { Workspace } from "./workspace.ts";
@@ -23,20 +25,22 @@ export class ContainerShell implements AsyncDisposable {
     this.#end = end;
   }
 
-  /** @param rootfs a folder that the container may write to. */
+  /** @param rootfs a folder that the container may write to. @param change what else its configuration has. */
   static async start(
     engine: Engine,
     rootfs: string,
     { commands }: Workspace,
     signal: AbortSignal,
+    change: (spec: Spec) => void = () => {},
   ): Promise<ContainerShell> {
-    const bundle = engine.bundle("shell", rootfs, ["sleep", "100000"], (spec) => {
+    const bundle = engine.bundle(`shell-${randomBytes(3).toString("hex")}`, rootfs, ["sleep", "100000"], (spec) => {
       spec.root = { path: rootfs, readonly: false };
       const options = ["nosuid", "nodev", `size=${MEMORY_MIB}m`];
       spec.mounts = [
         ...(spec.mounts ?? []),
         { destination: CONTAINER_MEMORY, type: "tmpfs", source: "tmpfs", options },
       ];
+      change(spec);
     });
     const { id, pid } = await engine.start(bundle);
     const [stdin, input] = pipe();

@@ -2,8 +2,8 @@ import type { Readable, Writable } from "node:stream";
 
 const NEWLINE = 10;
 const CHUNK = 64 * 1024;
-/** A guest that says nothing for so long, while it should, hangs. */
-const SILENCE_LIMIT_MS = 120_000;
+/** A guest that says nothing for so long, while it should, hangs. Package managers take minutes under emulation. */
+const SILENCE_LIMIT_MS = 900_000;
 
 /**
  * A shell in a guest, reached over a pair of streams: the same commands measure a container's streams and those of a bare

@@ -79,6 +79,11 @@ export class Starts implements AsyncDisposable {
     return this.#ours.engine;
   }
 
+  /** Caisson, and runc where it runs. */
+  get withRunc(): Engine[] {
+    return this.#engines.map(({ engine }) => engine).filter(({ by }) => by !== "crun");
+  }
+
   /** The bundle, for Caisson, of a container that sleeps. */
   get sleeper(): string {
     return this.#ours.sleep;

@@ -19,6 +19,7 @@ export const SECTIONS = {
   memory: "Sandboxes that only sleep",
   stdio: "Standard streams",
   files: "Shared file system",
+  software: "Everyday work in a container",
   network: "Network, between the host and a guest",
   pods: "Pods, through containerd's CRI",
 } as const;
@@ -34,6 +35,11 @@ export const POD_CROWDS = [1, 5] as const;
 export const PROMISED_CROWD = 20;
 export const VERBS = ["create", "start", "exec", "kill", "delete"] as const;
 export const SMALL_FILES = 1000;
+export const LARGE_MIB = 1024;
+export const MANY_FILES = 10_000;
+export const UNPACKED_ENTRIES = 7500;
+export const PACKAGE_MIB = 30;
+export const CLONED_FILES = 3000;
 
 /** Everything that the bench measures, in the order it is shown. */
 export const THINGS: readonly Thing[] = [
@@ -65,6 +71,8 @@ export const THINGS: readonly Thing[] = [
   })),
   { id: "idle", title: "CPU of one, idle", unit: "%", section: "memory", promise: "CPU of an idle sandbox" },
   { id: "crowd", title: "running at once", unit: "sandboxes", section: "memory" },
+  { id: "template-new", title: "the template's memory, when it is new", unit: "MiB", section: "memory" },
+  { id: "template-used", title: "the template's memory, after all that was measured", unit: "MiB", section: "memory" },
   { id: "gathering", title: "starting all of them", unit: "s", section: "memory" },
   { id: "stdin", title: "stdin", unit: "MiB/s", section: "stdio" },
   { id: "stdout", title: "stdout", unit: "MiB/s", section: "stdio" },
@@ -83,6 +91,17 @@ export const THINGS: readonly Thing[] = [
     unit: "s" as const,
     section: "files" as const,
   })),
+  { id: "large-write", title: `write ${LARGE_MIB} MiB, flushed`, unit: "s", section: "files" },
+  ...["create", "stat", "remove"].map((what) => ({
+    id: `many-${what}`,
+    title: `${what} ${MANY_FILES} empty files in one folder`,
+    unit: "s" as const,
+    section: "files" as const,
+  })),
+  { id: "untar", title: `tar x of ${UNPACKED_ENTRIES} files`, unit: "s", section: "software" },
+  { id: "dpkg", title: `dpkg -i of a package of ${PACKAGE_MIB} MiB`, unit: "s", section: "software" },
+  { id: "clone", title: `git clone of ${CLONED_FILES} files`, unit: "s", section: "software" },
+  { id: "npm", title: "npm install of express", unit: "s", section: "software" },
   { id: "net-in", title: "TCP to the guest", unit: "MiB/s", section: "network" },
   { id: "net-out", title: "TCP to the host", unit: "MiB/s", section: "network" },
   { id: "ping", title: "round trip", unit: "ms", section: "network" },

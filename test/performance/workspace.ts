@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { loadSettings, type Settings } from "../../runtime/config/load.ts";
@@ -8,6 +8,8 @@ import { templateStore } from "../../runtime/factory/vm-config.ts";
 import { leftovers } from "../harness/leftovers.ts";
 import { Commands } from "./command.ts";
 
+/** Of stat(2)'s count. */
+const BLOCK_BYTES = 512;
 const END_LIMIT_MS = 10_000;
 const END_PAUSE_MS = 50;
 
@@ -26,6 +28,7 @@ export class Workspace implements AsyncDisposable {
   readonly warm: string;
   readonly cloned: string;
   readonly cold: string;
+  readonly #templates: string;
 
   constructor() {
     const tmpfs = dirname(dirname(defaultTemplateDirectory()));
@@ -35,7 +38,8 @@ export class Workspace implements AsyncDisposable {
     this.warm = join(this.directory, "warm.toml");
     this.cloned = join(this.directory, "cloned.toml");
     this.cold = join(this.directory, "cold.toml");
-    const templates = `template_dir = ${JSON.stringify(join(this.directory, "kept", "templates"))}\n`;
+    this.#templates = join(this.directory, "kept", "templates");
+    const templates = `template_dir = ${JSON.stringify(this.#templates)}\n`;
     writeFileSync(this.warm, templates);
     writeFileSync(this.cloned, `${templates}fork_server = "off"\n`);
     writeFileSync(this.cold, `${templates}template = "off"\n`);
@@ -46,6 +50,15 @@ export class Workspace implements AsyncDisposable {
     const path = join(this.directory, name);
     mkdirSync(path, { recursive: true });
     return path;
+  }
+
+  /** What the memory of its templates takes on the host. */
+  get templateMib(): number {
+    const files = readdirSync(this.#templates, { withFileTypes: true, recursive: true }).filter((entry) =>
+      entry.isFile(),
+    );
+    const blocks = files.map(({ parentPath, name }) => statSync(join(parentPath, name)).blocks);
+    return (blocks.reduce((sum, count) => sum + count, 0) * BLOCK_BYTES) / 2 ** 20;
   }
 
   get settings(): Settings {
