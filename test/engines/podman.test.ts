@@ -5,7 +5,7 @@ import { chmodSync, existsSync, mkdirSync, readFileSync, statSync, writeFileSync
 import { hostname } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
-import { collect, until } from "../harness/host.ts";
+import { collect, PROGRAM, until } from "../harness/host.ts";
 import { LoopDevice } from "../harness/loop-device.ts";
 import { engineCases } from "./cases.ts";
 import { Podman, podmanMajor, whyNoPodman } from "./podman.ts";
@@ -184,3 +184,36 @@ test("podman run --device gives a block device of the host", disks, async () => 
   assert.match((await run("rw")).stdout, /^from the host0$/m);
   assert.equal(readFileSync(image).subarray(0, 2).toString(), "x\n");
 });
+
+test(
+  "podman build: RUN as the USER of the image, whose files keep their owners, modes and links",
+  options,
+  async () => {
+    const podman = engine();
+    const context = join(podman.folder, "context");
+    mkdirSync(context);
+    writeFileSync(join(context, "note"), "note\n");
+    writeFileSync(
+      join(context, "Dockerfile"),
+      `FROM busybox
+     RUN mkdir -p /srv/app && busybox chown 1234:1235 /srv/app
+     USER 1234:1235
+     WORKDIR /srv/app
+     RUN id -u >who && mkdir private && busybox chmod 700 private && echo x >private/file && busybox ln who again
+     COPY --chown=1234:1235 note /srv/app/note
+     RUN cat note >>who && ! touch /etc/refused
+     USER 0:0
+     RUN busybox chown 7:8 again && busybox chmod 4755 again
+     USER 1234:1235
+    `,
+    );
+    const isolation = ["--runtime", PROGRAM, "--isolation", "oci", "--network", "none"];
+    await podman.ok(["build", ...isolation, "--layers=false", "--tag", "built", context]);
+    const script =
+      "stat -c '%n %u:%g %a' . who again private note; cat who private/file; test who -ef again && echo one";
+    assert.equal(
+      await podman.ok(["run", "--rm", "--network", "none", "built", "sh", "-c", script]),
+      ". 1234:1235 755\nwho 7:8 4755\nagain 7:8 4755\nprivate 1234:1235 700\nnote 1234:1235 644\n1234\nnote\nx\none\n",
+    );
+  },
+);
