@@ -90,11 +90,12 @@ bool carry_to_server(struct queue *queue, const struct guest_memory *memory, uin
 }
 
 static bool finish(struct queue *queue, uint32_t number, uint32_t length, const struct guest_memory *memory,
-                   const uint8_t *shared) {
+                   uint8_t *shared) {
   struct request *request = &queue->requests[number];
   if (!request->is_given) return refused("virtiofsd has completed request %u, which it does not have", number);
   if (length > offered(request))
     return refused("virtiofsd has written %u bytes where the guest takes %u", length, offered(request));
+  note_cached_files(&queue->cached_files, request, shared, length);
   if (!copy_to_guest(request, memory, shared, length)) return false;
   request->is_given = false;
   free_pages(&queue->arena, request->first_page, request->pages);
@@ -103,7 +104,7 @@ static bool finish(struct queue *queue, uint32_t number, uint32_t length, const 
   return true;
 }
 
-bool carry_to_guest(struct queue *queue, const struct guest_memory *memory, const uint8_t *shared) {
+bool carry_to_guest(struct queue *queue, const struct guest_memory *memory, uint8_t *shared) {
   uint32_t number, length, count = 0;
   enum taken taken;
   while ((taken = take_done(&queue->server, in_flight(queue), &number, &length)) == TAKEN) {

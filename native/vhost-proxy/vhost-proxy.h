@@ -120,6 +120,25 @@ bool has_done(const struct server_ring *ring);
 /* The next request that virtiofsd has done: its number, and how many bytes it has written. */
 enum taken take_done(struct server_ring *ring, uint32_t in_flight, uint32_t *number, uint32_t *length);
 
+/* cached-files.c: which of its files the guest has in its cache, as far as one slot for several files tells. */
+enum { CACHED_FILES = 8192 };
+struct file_time {
+  uint64_t seconds;
+  uint32_t nanoseconds;
+};
+struct cached_file {
+  uint64_t node;
+  /* The ctime that the guest was told last, and that it had been told when it opened the file last. */
+  struct file_time told, opened;
+  /* The file had not changed for a while when it was opened last. */
+  bool is_settled;
+};
+struct cached_files {
+  struct cached_file slots[CACHED_FILES];
+};
+/* Looks at an answer of virtiofsd's, of `length` bytes, which the guest has not got yet, and may change it. */
+void note_cached_files(struct cached_files *files, const struct request *request, uint8_t *shared, uint32_t length);
+
 /* queue.c: carries requests from one ring to the other. */
 struct queue {
   struct guest_ring ring;
@@ -138,6 +157,7 @@ struct queue {
   int waiting;
   /* The pages of requests that virtiofsd has not been told of. */
   uint32_t untold;
+  struct cached_files cached_files;
 };
 void begin_queue(struct queue *queue, int index);
 uint32_t in_flight(const struct queue *queue);
@@ -146,7 +166,7 @@ bool is_running(const struct queue *queue);
 bool has_work(const struct queue *queue);
 /* `has_more` when the guest has more than a turn's worth. */
 bool carry_to_server(struct queue *queue, const struct guest_memory *memory, uint8_t *shared, bool *has_more);
-bool carry_to_guest(struct queue *queue, const struct guest_memory *memory, const uint8_t *shared);
+bool carry_to_guest(struct queue *queue, const struct guest_memory *memory, uint8_t *shared);
 void put_back_waiting(struct queue *queue);
 
 /* messages.c: vhost-user's messages. */
