@@ -47,7 +47,7 @@ export class OomWatch {
     this.#watcher?.close();
   }
 
-  /** Those of a cgroup that is gone are what they last were. */
+  /** The kills in the cgroup; once the cgroup is gone, the last known. */
   #read(): OomKills {
     const kills = oomKills(this.#cgroup.read("memory.events"));
     return kills.count > this.#kills.count ? kills : this.#kills;

@@ -9,7 +9,7 @@ import { log } from "../log.ts";
 import type { DiskNumbers } from "./numbers.ts";
 import { addDisk, type GuestDisk, removeDisk } from "./scsi-bus.ts";
 
-/** Those who had a file system mounted have ended, but the kernel lets go of it a moment later. */
+/** The processes that had a file system mounted have ended, but the kernel lets go of it a moment later. */
 const LET_GO_WITHIN_MS = 10_000;
 const POLL_MS = 5;
 

@@ -8,7 +8,7 @@ export interface DiskNumbers {
   guest: { major: number; minor: number };
 }
 
-/** Of the kernel's driver for SCSI disks (Documentation/admin-guide/devices.txt), which all disks of the guest's containers have. */
+/** The major number of the kernel's driver for SCSI disks (Documentation/admin-guide/devices.txt), which all disks of the guest's containers have. */
 const SCSI_DISKS = new Set([8, 65, 66, 67, 68, 69, 70, 71, 128, 129, 130, 131, 132, 133, 134, 135]);
 /** loop and nbd: the guest has its own under the same numbers as the host. */
 const GUESTS_OWN = new Set([7, 43]);

@@ -12,7 +12,7 @@ const POLL_MS = 2;
 
 /** A disk as this guest knows it. */
 export interface GuestDisk {
-  /** Of its device node. */
+  /** The number of the disk's device node. */
   major: number;
   minor: number;
   /** In the guest's devtmpfs, absolute. */
@@ -51,7 +51,7 @@ function diskAt(folder: string): GuestDisk | undefined {
     const node = `/dev/${name}`;
     return major === undefined || minor === undefined || !existsSync(node) ? undefined : { major, minor, node };
   } catch {
-    // It is on its way.
+    // The disk is on its way.
     return undefined;
   }
 }

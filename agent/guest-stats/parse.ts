@@ -4,10 +4,10 @@ import type { GuestCpu, GuestDisk, GuestInterface, GuestLoad, GuestMemory } from
 /** USER_HZ is 100 on every Linux that Node runs on (time(7)). */
 const NS_PER_TICK = 10_000_000n;
 const NS_PER_MS = 1_000_000n;
-/** Of /proc/diskstats, whatever the device's own sectors are. */
+/** The size of a sector in /proc/diskstats, whatever the device's own sectors are. */
 const SECTOR_BYTES = 512n;
 const KIB = 1024n;
-/** As agent.proto promises. */
+/** The limit that agent.proto promises. */
 const DEVICE_LIMIT = 64;
 
 /** Whole disks, by the names that the guest's drivers give: no partitions, no loop devices or ramdisks. */

@@ -17,7 +17,7 @@ export type ConnectionCall = ServerDuplexStream<ConnectionChunk, ConnectionChunk
 export class HostSockets {
   readonly #folder: string;
   readonly #acceptors = new Set<Acceptor>();
-  /** Those that the host has not answered yet, by their numbers. */
+  /** The connections that the host has not answered yet, by their numbers. */
   readonly #waiting = new Map<number, PollStream>();
   #count = 0;
   #last = 0;

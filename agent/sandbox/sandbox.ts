@@ -36,7 +36,7 @@ export class Sandbox implements ContainerHost {
   readonly sockets: HostSockets;
   readonly volumes: Volumes;
   readonly disks = new Disks();
-  /** Of the guest itself. */
+  /** The processes of the guest itself. */
   readonly processes: GuestProcesses;
   readonly #containers = new Map<string, Container>();
   #lifecycle: Lifecycle = { status: "blank" };

@@ -20,7 +20,7 @@ const folderOf = (path: string) => entry(path, 0o040755);
 const file = (path: string, content: string, mode = 0o644) => entry(path, 0o100000 | mode, content);
 const link = (path: string, to: string) => entry(path, 0o120777, to);
 
-/** As kubelet has it: each generation in a directory of its own. */
+/** A volume as kubelet has it: each generation in a directory of its own. */
 function generation(number: number, keys = ["a", "b"]): VolumeEntry[] {
   return [
     folderOf(""),
@@ -54,7 +54,7 @@ test("Volumes.write is told to who watches, and a reader finds old or new", asyn
   volumes.write({ path, entries: generation(0) });
   const names = new Set<string | null>();
   const watcher = watch(path, (_, name) => names.add(name));
-  // Both keys of one generation, by the link.
+  // The link leads to both keys of one generation.
   const script = `while [ ! -e ${folder}/stop ]; do cd -P ${path}/..data && x=$(cat a b) && [ "\${x% *}" ] && set -- $x && [ "$1" = "$2" ] || echo "bad: $x"; done; echo over`;
   const reader = spawn("sh", ["-c", script.replaceAll("cat a b", 'echo "$(cat a) $(cat b)"')], {
     stdio: ["ignore", "pipe", "inherit"],

@@ -48,7 +48,7 @@ struct identity {
   size_t count;
 };
 
-/* Of this thread only: the C library would change all threads'. Root's user comes back last and goes first, as only he may change the rest. */
+/* Changes the users of this thread only: the C library would change all threads'. Root's user comes back last and goes first, as only he may change the rest. */
 static int become(const struct identity *one, bool root_before) {
   if (root_before && syscall(SYS_setresuid, -1, one->uid, -1) < 0) return -1;
   if (syscall(SYS_setgroups, one->count, one->groups) < 0 || syscall(SYS_setresgid, -1, one->gid, -1) < 0) return -1;

@@ -89,7 +89,7 @@ function enableController(top: string, folder: string, file: string): void {
     try {
       writeFileSync(join(above, "cgroup.subtree_control"), `+${controller}`);
     } catch {
-      // It does not have it itself, or has processes, which rules it out.
+      // The cgroup does not have the controller itself, or has processes, which rules it out.
     }
   }
 }

@@ -50,7 +50,7 @@ export function command({ root, config }: Globals): Command {
 function write(path: string, archive: Uint8Array): void {
   try {
     writeFileSync(path, archive, { mode: 0o600 });
-    // One that was there keeps its own mode.
+    // A file that was there keeps its own mode.
     chmodSync(path, 0o600);
   } catch (cause) {
     throw new CaissonError("CAISSON_E_STORAGE", systemErrorSentence(`write the report ${path}`, cause), {

@@ -51,7 +51,7 @@ function threadsOf(pid: number): string[] {
   }
 }
 
-/** It may have ended, or the kernel may not say. */
+/** What the kernel says of a process; the process may have ended, or the kernel may not say. */
 function read(path: string): string {
   try {
     return readFileSync(path, "latin1");

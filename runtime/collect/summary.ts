@@ -33,7 +33,7 @@ function failureText(last: Failure | undefined): string {
   return `the sandbox that failed last: ${sandbox}, at ${new Date(at).toISOString()}: ${code}: ${message}`;
 }
 
-/** Those that are still there and did not end by themselves. */
+/** The sandboxes that are still there and did not end by themselves. */
 function lostTexts(sandboxes: readonly KnownSandbox[], last: Failure | undefined): string[] {
   return sandboxes
     .filter(({ id, record }) => record.exitReason !== undefined && id !== last?.sandbox)

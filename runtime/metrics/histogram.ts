@@ -1,7 +1,7 @@
 /** What a histogram holds, as it crosses the control socket: how many observations were in each bucket, the last one's being without bound. */
 export interface HistogramValue {
   buckets: number[];
-  /** Of all observations, seconds. */
+  /** The sum of all observations, seconds. */
   sum: number;
 }
 

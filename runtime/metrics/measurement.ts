@@ -31,7 +31,7 @@ export interface Measurement {
 
 type Numbers<T> = { [Key in keyof T]: number };
 
-/** One disk's, or interface's: numbers by the names of agent.proto, but for its own. */
+/** What a disk, or an interface, has done: numbers by the names of agent.proto, but for its own. */
 export type DeviceReadings = { name: string } & Record<string, number | string>;
 
 export interface GuestReadings {

@@ -9,11 +9,11 @@ import { ERROR_CODES, type ErrorCode } from "../../protocol/errors.ts";
 import { readBounded, SMALL_FILE } from "../text/bounded-read.ts";
 import { type HistogramValue, isHistogram } from "./histogram.ts";
 
-/** Of the whole host, as the users of QEMUs are (vm/jail/uids.ts). */
+/** The folder of the whole host, as the users of QEMUs are (vm/jail/uids.ts). */
 const DIRECTORY = "/run/caisson-vm";
 const FILE = "totals.json";
 const LOCK = "totals.lock";
-/** It is there while starts are to be counted: whoever monitors makes it. */
+/** A file that is there while starts are to be counted: whoever monitors makes it. */
 const MONITORED = "monitored";
 /** A writer has the file for less than a millisecond. Past this what was to be counted is lost: it must not hold anything up. */
 const LOCK_LIMIT_MS = 100;

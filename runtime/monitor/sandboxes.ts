@@ -45,7 +45,7 @@ export function findSandbox(sandboxes: readonly KnownSandbox[], id: string): Kno
   throw new CaissonError("CAISSON_E_USAGE", `"${id}" may be any of ${places}`, { remedy: "give more of the id" });
 }
 
-/** Of the beginning of an id. */
+/** The fewest characters by which the beginning of an id names it. */
 const SHORTEST = 8;
 
 function known(root: string, record: StateRecord): KnownSandbox {

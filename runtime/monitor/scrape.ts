@@ -6,7 +6,7 @@ import { askToMeasure } from "./ask.ts";
 import { type HostProcess, readHostProcess } from "./host-process.ts";
 import { type KnownSandbox, knownSandboxes, uniqueIds } from "./sandboxes.ts";
 
-/** One sandbox, as it was when it was asked. */
+/** A sandbox, as it was when it was asked. */
 export interface ScrapedSandbox {
   id: string;
   known: KnownSandbox;

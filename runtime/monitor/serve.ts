@@ -13,7 +13,7 @@ const MOST_CONNECTIONS = 64;
 
 export interface Monitor {
   server: Server;
-  /** As it can be reached: a port that the kernel has chosen is in it. */
+  /** The address by which the server can be reached: a port that the kernel has chosen is in it. */
   at: string;
 }
 

@@ -66,7 +66,7 @@ export function sameNumbers(device: bigint, { major, minor }: { major: number; m
   return numbers.major === major && numbers.minor === minor;
 }
 
-/** Those of a configuration's devices that are disks of the host's which the VM is to be given. */
+/** The devices of a configuration that are disks of the host's which the VM is to be given. */
 export function disksOf({ linux }: Spec, host = HOST): Device[] {
   const mayUse = mayUseAll(linux?.resources?.devices ?? []);
   return (linux?.devices ?? []).filter((device) => host.isDisk(device) && !(mayUse && host.hasAtPath(device)));

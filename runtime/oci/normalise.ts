@@ -38,7 +38,7 @@ export function normalise(given: Spec, bundle: string): { config: Spec; warnings
   };
 }
 
-/** As crun does, a new user namespace that nothing is mapped into has the runtime's own user as its root. */
+/** Maps ids as crun does: a new user namespace that nothing is mapped into has the runtime's own user as its root. */
 function mapped({ linux }: Spec, warnings: string[]): Spec["linux"] {
   const { namespaces = [], uidMappings = [], gidMappings = [] } = linux ?? {};
   const isNew = namespaces.some(({ type, path = "" }) => type === "user" && path === "");

@@ -35,7 +35,7 @@ export interface GuestOptions {
   /** The guest's own, for containers that have no uts namespace; the image's by default. */
   hostname?: string | undefined;
   logLevel: "error" | "warning" | "info" | "debug";
-  /** As Kubernetes knows it; undefined for what is no pod. */
+  /** The pod as Kubernetes knows it; undefined for what is no pod. */
   pod?: PodNames | undefined;
   /** The namespace that this process is in already; closed with the sandbox, also when it does not start. */
   network?: SandboxNetwork | undefined;

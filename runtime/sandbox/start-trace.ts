@@ -1,4 +1,4 @@
-/** One trace of OpenTelemetry for the start of a sandbox. Loaded where one is wanted. */
+/** A trace of OpenTelemetry for the start of a sandbox. Loaded where one is wanted. */
 import type { Socket } from "node:net";
 import { inCallersNetworkNamespace } from "../network/namespace.ts";
 import { collectSpans, type Span, type SpanCollector } from "../process/spans.ts";

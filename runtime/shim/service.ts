@@ -73,7 +73,7 @@ export function taskServices(tasks: Tasks, shutDown: () => void): Services {
   return Object.fromEntries(TASK_SERVICES.map((service) => [service, methods]));
 }
 
-/** As containerd's clients write it into a call's metadata when they trace. */
+/** The trace's context as containerd's clients write it into a call's metadata when they trace. */
 function traceparentOf(metadata: CallContext["metadata"]): string | undefined {
   return metadata.find(({ key }) => key.toLowerCase() === "traceparent")?.value;
 }

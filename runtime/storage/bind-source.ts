@@ -11,7 +11,7 @@ export class BindSource {
   readonly index: number;
   /** Absolute, without symbolic links. */
   readonly path: string;
-  /** As whoever has written the configuration knows it. */
+  /** The path as whoever has written the configuration knows it. */
   readonly name: string;
   readonly isDirectory: boolean;
   readonly isSocket: boolean;

@@ -15,7 +15,7 @@ export function idMapOf(mount: Mount, linux: Spec["linux"]): IdMap | undefined {
   if (!isIdMapped(mount)) return undefined;
   const isOwn = (mount.uidMappings ?? []).length > 0;
   const { uidMappings = [], gidMappings = [] } = (isOwn ? mount : linux) ?? {};
-  // As runc has it, the later of the two options wins.
+  // The later of the two options wins, as runc has it.
   const recursive = mount.options?.findLast(isIdMapOption) === "ridmap";
   return { uids: lines(uidMappings), gids: lines(gidMappings), recursive };
 }

@@ -21,7 +21,7 @@ export function takeIdMap(options: readonly string[]): { idMap: IdMap | undefine
     return false;
   });
   const { uidmap: uids, gidmap: gids } = maps;
-  // One alone is left for mount(2) to refuse.
+  // One of the two options alone is left for mount(2) to refuse.
   if (uids === undefined || gids === undefined) return { idMap: undefined, rest: [...options] };
   return { idMap: { uids, gids, recursive: false }, rest };
 }

@@ -98,7 +98,7 @@ export class Share {
     inOwnMountNamespace(() => this.#remove(id));
   }
 
-  /** Those of a container's mounts that the guest is to be supplied with before the container is created there. */
+  /** The mounts of a container that the guest is to be supplied with before the container is created there. */
   liveSources(id: string): LiveSources {
     return this.#live.get(id) ?? new LiveSources();
   }

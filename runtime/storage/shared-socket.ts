@@ -9,9 +9,9 @@ const O_PATH = 0o10000000;
 const BUSY_LIMIT_MS = 10_000;
 const BUSY_POLL_MS = 20;
 
-/** One of them. It stays the same socket whatever comes to its name later, as a bind mount on the host does. */
+/** A socket of the host. It stays the same socket whatever comes to its name later, as a bind mount on the host does. */
 export class SharedSocket {
-  /** Of the configuration, and of the host. */
+  /** The field of the configuration, and the path on the host. */
   readonly field: string;
   readonly name: string;
   /** Where the guest listens. */

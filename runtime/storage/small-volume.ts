@@ -8,7 +8,7 @@ import { join } from "node:path";
 /** A file, directory or symbolic link in such a volume; the volume itself has an empty path. */
 export interface VolumeEntry {
   path: string;
-  /** As stat(2) has it. */
+  /** The mode as stat(2) has it. */
   mode: number;
   uid: number;
   gid: number;
@@ -16,13 +16,13 @@ export interface VolumeEntry {
   content: Buffer;
 }
 
-/** One that a container has. */
+/** A volume that a container has. */
 export interface SmallVolume {
   /** Where this process sees it. */
   directory: string;
   /** Where the guest is to have its copy. */
   guestPath: string;
-  /** Of the configuration, and of the host. */
+  /** The field of the configuration, and the path on the host. */
   field: string;
   name: string;
 }
@@ -35,7 +35,7 @@ export interface VolumeLimits {
 
 /** Kubernetes' own limit of a ConfigMap or Secret is 1 MiB; several may be projected into one volume. */
 export const FIRST_LIMITS: VolumeLimits = { bytes: 1024 * 1024, entries: 256 };
-/** It may grow; a message to the agent has 4 MiB at most. */
+/** The most bytes of a volume, which may grow; a message to the agent has 4 MiB at most. */
 export const LATER_LIMITS: VolumeLimits = { bytes: 3 * 1024 * 1024, entries: 1024 };
 
 /** The link that is replaced. */

@@ -3,7 +3,7 @@ import { closeSync, mkdirSync, openSync, statSync } from "node:fs";
 import { dirname } from "node:path";
 import { isByteShared, shareByte } from "../../native/posix/index.ts";
 
-/** Of the whole host: sandboxes of different engines may share a directory. */
+/** The folder of the whole host: sandboxes of different engines may share a directory. */
 const FOLDER = "/run/caisson-vm";
 const FILE = "writable-directories";
 

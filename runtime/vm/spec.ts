@@ -54,7 +54,7 @@ export type Trace = (phase: string) => void;
 export const SHARE_TAG = "caisson-share";
 /** QEMU's name of the device that lets others be added later. */
 export const HOTPLUG_ID = "slots";
-/** Of the SCSI bus to which disks are added: on q35 the port has no bus for them. */
+/** The name of the SCSI bus to which disks are added: on q35 the port has no bus for them. */
 export const DISK_BUS_ID = { microvm: HOTPLUG_ID, q35: "disks" } as const;
 /** Where in the guest's memory a microvm has the slot of the shared directory's device (guest-image/slot-table.ts). */
 export const SHARE_SLOT_ADDRESS = 0xfeb00200;

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { expectation, neutral } from "./differences.ts";
 import { type Answers, runcVersion } from "./pair.ts";
 
-/** Both must have said the same, unless the case is one of the accepted differences: then they must not, with a runc that is known. */
+/** The two runtimes must have said the same, unless the case is one of the accepted differences: then they must not, with a runc that is known. */
 export function sameAnswer(name: string, { caisson, runc }: Answers): void {
   const ours = { exitCode: caisson.exitCode, stdout: neutral(caisson.stdout) };
   const theirs = { exitCode: runc.exitCode, stdout: neutral(runc.stdout) };

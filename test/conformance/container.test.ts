@@ -180,7 +180,7 @@ const subjects: Readonly<Record<string, Subject>> = {
     },
   },
   "files are a disk's": {
-    // Both runtimes have the volume at the same time.
+    // The two runtimes have the volume at the same time.
     script: `for place in /tmp /m; do cd $(mktemp -d $place/XXXXXX); ${DISK}; done`,
     change: (bundle) => {
       chmodSync(join(bundle.rootfs, "tmp"), 0o777);

@@ -23,7 +23,7 @@ export function runcMissing(): string | undefined {
 
 let version: string | undefined;
 
-/** Of Debian's runc: "1.1.5". */
+/** The version of Debian's runc: "1.1.5". */
 export function runcVersion(): string {
   version ??= /^runc version (\d+\.\d+\.\d+)/.exec(execFileSync(RUNC, ["--version"], { encoding: "utf8" }))?.[1] ?? "";
   return version;

@@ -27,13 +27,13 @@ const SANDBOXER = process.env["CAISSON_SANDBOXER"];
 
 const START_LIMIT_MS = 120_000;
 const CTR_LIMIT_MS = 200_000;
-/** Of 10.213.0.0/16, for pods. */
+/** The next subnet of 10.213.0.0/16, for pods. */
 const SUBNETS = 250;
 const BIN = join(import.meta.dirname, "..", "..", "bin");
 
 /** Why there is no containerd to test with; `make test-engines` installs it. */
 export const whyNot = missing();
-/** Of every test with an engine. */
+/** The options of every test with an engine. */
 export const options = { skip: whyNot ?? false };
 
 function missing(): string | undefined {

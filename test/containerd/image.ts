@@ -60,7 +60,7 @@ export function writeImage(path: string, { name, command, files = [], user = "" 
     ["pause", { link: "bin/busybox" }],
     ["etc/passwd", { data: Buffer.from("root:x:0:0:root:/root:/bin/sh\nuser:x:1000:1000::/:/bin/sh\n") }],
     ["etc/group", { data: Buffer.from("root:x:0:\nuser:x:1000:\n") }],
-    // Of a name that is there twice, the last one counts.
+    // The last entry counts of a name that is there twice.
     ...files,
   ]);
   const config = json({

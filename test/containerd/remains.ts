@@ -15,7 +15,7 @@ export async function nothingRemains(engine: Engine): Promise<void> {
   assert.deepEqual(remains(engine), []);
 }
 
-/** One line for each thing that pods of this containerd have left on the host. */
+/** Lines, one for each thing that pods of this containerd have left on the host. */
 export function remains(engine: Engine): string[] {
   const states = entries(SHIM_ROOT).filter((name) => text(`${SHIM_ROOT}/${name}/state.json`).includes(engine.folder));
   return [
@@ -29,7 +29,7 @@ export function remains(engine: Engine): string[] {
   ];
 }
 
-/** Those that nobody is in any more, of containers that its log names: other containerds have theirs in the same places. */
+/** The cgroups that nobody is in any more, of containers that its log names: other containerds have theirs in the same places. */
 function cgroups({ log }: Engine): string[] {
   const root = "/sys/fs/cgroup";
   return [root, ...entries(root).map((name) => join(root, name))]

@@ -24,7 +24,7 @@ export const CONFIG: PodSandboxConfig = {
   },
 };
 
-/** Those of a sandbox, with their names in /proc/PID/ns. */
+/** The namespaces of a sandbox, with their names in /proc/PID/ns. */
 const SHARED = { ipc: "ipc", uts: "uts", network: "net", pid: "pid" } as const;
 
 export interface ContainerOptions {

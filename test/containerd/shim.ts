@@ -110,7 +110,7 @@ export class Shim implements AsyncDisposable {
   }
 }
 
-/** One command line as containerd has it, for child_process; its working directory is the bundle. */
+/** A command line as containerd has it, for child_process; its working directory is the bundle. */
 export function shimProgram(
   folder: string,
   id: string,

@@ -21,7 +21,7 @@ const LIMIT_MS = 120_000;
 /** Kubernetes' channels of one WebSocket (remotecommand, v4.channel.k8s.io): a message's first byte. */
 const [STDIN, STDOUT, STDERR, RESULT, RESIZE] = [0, 1, 2, 3, 4];
 
-/** One streaming call: what comes out of its channels, and a way in. */
+/** A streaming call: what comes out of its channels, and a way in. */
 class Stream {
   /** Resolves when the other side has ended it. */
   readonly ended: Promise<void>;

@@ -51,7 +51,7 @@ test("a container reads a ConfigMap while it is replaced, is told of it, and has
   for (const key of ["a", "b"]) symlinkSync(`..data/${key}`, join(folder, key));
   using bundle = bundleWithNode(
     { destination: "/config", source: folder, options: ["rbind", "ro"] },
-    // As kubelet does with subPath: the file, not the link.
+    // kubelet does this with subPath: the file, not the link.
     { destination: "/one", source: join(folder, "a"), options: ["bind", "ro"] },
   );
   const id = await host.start(bundle);

@@ -52,7 +52,7 @@ test("delete --force ends a paused container", async () => {
   assert.deepEqual(await host.remains(), []);
 });
 
-/** Of cgroup v1, where the frozen take no SIGKILL. */
+/** The freezer of cgroup v1, where the frozen take no SIGKILL. */
 const FREEZER = "/sys/fs/cgroup/freezer";
 const noFreezer = existsSync(join(FREEZER, "cgroup.procs")) ? false : "this host has no freezer of cgroup v1";
 

@@ -5,7 +5,7 @@ import { test } from "node:test";
 import { execa } from "execa";
 
 const TOP = join(import.meta.dirname, "../..");
-/** It may be the first to boot a VM. */
+/** The limit: the demo may be the first to boot a VM. */
 const LIMIT_MS = 120_000;
 
 test("make run: a container's output, its exit status, and the phases of its start", async () => {

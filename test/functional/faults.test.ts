@@ -183,7 +183,7 @@ test("a state directory that runs out of inodes, at whatever moment", async () =
   using bundle = new Bundle(["true"]);
   bundle.write();
   try {
-    // One for the directory itself; with the last number everything fits.
+    // The first number is for the directory itself; with the last number everything fits.
     for (const inodes of [1, 2, 3, 4, 5, 6, 7, 20]) {
       execFileSync("mount", ["-t", "tmpfs", "-o", `nr_inodes=${inodes}`, "tmpfs", small]);
       try {

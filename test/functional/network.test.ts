@@ -60,7 +60,7 @@ test("a VM answers at the addresses of its network namespace, and leaves it as i
   await answers(outside, "192.168.10.101");
   await answers(outside, "fd00:10::101");
   for (const address of ["192.168.10.1", "fd00:10::1"]) await reaches(id, address);
-  // Both ways without fragmentation.
+  // The packets go both ways without fragmentation.
   await reaches(id, "-s", "8900", "192.168.10.1");
 
   const mac = /link\/ether (\S+)/.exec(inside.ip("link show eth0"))?.[1] ?? "none";

@@ -17,7 +17,7 @@ function podBundle(...args: string[]): Bundle {
   return bundle.write();
 }
 
-/** One that joins namespaces of a container by its pid, as engines write it. */
+/** A container that joins namespaces of a container by its pid, as engines write it. */
 function joining(pid: number, types: Record<string, string>, ...args: string[]): Bundle {
   const bundle = new Bundle(args);
   delete bundle.spec.hostname;

@@ -92,7 +92,7 @@ test("a full disk is an error where it is written to", async () => {
 
 test("an id-mapped mount has the files of the container's users, here and there", async () => {
   using bundle = new Bundle();
-  // As podman's is: the mount points are made by the namespace's root, who may write there since he is root.
+  // The root file system is as podman's: the mount points are made by the namespace's root, who may write there since he is root.
   chownSync(bundle.rootfs, 100_000, 100_000);
   chmodSync(bundle.rootfs, 0o555);
   const volume = join(folder, "mapped");

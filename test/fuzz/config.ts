@@ -32,7 +32,7 @@ const BUNDLE = "/bundle";
 /** The sandbox has no other containers. */
 const NOBODY = { ofContainer: () => undefined, isInit: () => false };
 const HOST = { memoryMib: 4096, vcpus: 2 };
-/** One configuration takes well below a millisecond; the rest is the machine's. */
+/** A configuration takes well below a millisecond; the rest is the machine's. */
 const LONGEST_MS = 2000;
 
 export type Outcome = "accepted" | "refused" | "no JSON";

@@ -7,7 +7,7 @@ const NAMESPACED_SETTING = /^\/proc\/sys\/(net|fs\/mqueue|user|kernel\/(domainna
 /** Below /proc of the container's own process. */
 const OWN_FILES = ["oom_score_adj", "uid_map", "gid_map", "timens_offsets"];
 
-/** One sentence for each step that acts outside the container; `share` is the container's folder in the share. */
+/** Sentences, one for each step that acts outside the container; `share` is the container's folder in the share. */
 export function* escapes(steps: readonly Step[], share: string): Iterable<string> {
   for (const step of steps) {
     const problem = problemOf(step, share);

@@ -162,7 +162,7 @@ async function judgeClient(random: Random): Promise<number> {
   const answer = Response.encode({ status: undefined, payload: Buffer.from("on") }).finish();
   ours.write(frame(2 * calls.length + 1, RESPONSE, 0, Buffer.from(answer)));
   assert.equal(String(await inTime(last)), "on");
-  // Those that have had no answer fail with the connection, which may end in the middle of a frame.
+  // The calls that have had no answer fail with the connection, which may end in the middle of a frame.
   if (random.below(2) === 0) ours.write(frame(1, RESPONSE, 0, Buffer.from("x")).subarray(0, 1 + random.below(10)));
   const closed = new Promise((resolve) => theirs.once("close", resolve));
   ours.end();
@@ -245,7 +245,7 @@ function frame(stream: number, type: number, flags: number, data: Buffer): Buffe
 
 function* pieces(bytes: Buffer, random: Random): Iterable<Buffer> {
   const longest = random.of([1, 9, 100, 5000]);
-  // Of much, small pieces only at the beginning.
+  // A long message comes in small pieces only at its beginning.
   for (let at = 0; at < bytes.length; ) {
     const length = at > 20_000 ? 65_536 : 1 + random.below(longest);
     yield bytes.subarray(at, at + length);

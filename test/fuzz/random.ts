@@ -14,7 +14,7 @@ export class Random {
     return ((bits ^ (bits >>> 14)) >>> 0) % limit;
   }
 
-  /** One of the list, which must not be empty. */
+  /** An element of the list, which must not be empty. */
   of<T>(list: readonly T[]): T {
     return list[this.below(list.length)] as T;
   }

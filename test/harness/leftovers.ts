@@ -7,7 +7,7 @@ import { join } from "node:path";
 
 const CGROUPS = "/sys/fs/cgroup";
 
-/** One line for each thing of the runtime root, or with the mark in its name, that is still there. */
+/** Lines, one for each thing of the runtime root, or with the mark in its name, that is still there. */
 export function leftovers(root: string, mark: string): string[] {
   return [
     ...entries(root).map((name) => `state directory ${join(root, name)}`),

@@ -41,7 +41,7 @@ export class ScratchNamespace implements Disposable {
     return inNetworkNamespace(this.path, what);
   }
 
-  /** One `ip` command for each line; what they print. */
+  /** Runs an `ip` command for each line; what they print. */
   ip(commands: string): string {
     return this.command("ip", commands);
   }

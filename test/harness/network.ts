@@ -50,7 +50,7 @@ export class Netns implements Disposable {
     return `/run/netns/${this.name}`;
   }
 
-  /** One `ip` command for each line; what they print. */
+  /** Runs an `ip` command for each line; what they print. */
   ip(commands: string): string {
     return this.#each(["ip", "-n", this.name], commands);
   }

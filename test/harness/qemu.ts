@@ -25,7 +25,7 @@ export function isRunning(pid: number): boolean {
   return state !== "Z" && state !== "X";
 }
 
-/** Of a process that is gone, nothing. */
+/** The text of a file of a process in /proc; empty for one that is gone. */
 function read(pid: number, name: string): string {
   try {
     return readFileSync(`/proc/${pid}/${name}`, "utf8");

@@ -41,7 +41,7 @@ export class Figures {
     this.#samples.set(thing, ofThing.set(by, [...(ofThing.get(by) ?? []), ...values]));
   }
 
-  /** One row for each thing and whose it is, in the order of THINGS. */
+  /** Rows, one for each thing and whose it is, in the order of THINGS. */
   rows(promises: readonly Promised[]): Row[] {
     const limit = this.#median("run", "limit");
     return THINGS.flatMap((thing) => {

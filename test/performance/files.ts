@@ -9,7 +9,7 @@ const MIB = 1024 * 1024;
 export const FILE_MIB = 64;
 const SMALL_BYTES = 100;
 
-/** One directory of the host as it is in a guest, and a file system in the guest's memory. */
+/** A directory of the host as it is in a guest, and a file system in the guest's memory. */
 export interface SharedFolder {
   shell: Shell;
   by: By;

@@ -5,7 +5,7 @@ import type { VmSpec } from "../../runtime/vm/spec.ts";
 
 const GIB = 1024 ** 3;
 const TOP = join(import.meta.dirname, "../..");
-/** Of each processor: more than this, and others than the bench had work to do. */
+/** The load of each processor: more than this, and others than the bench had work to do. */
 const QUIET_LOAD = 0.25;
 
 /** The names of the runtimes that work here, each with what is different about how it is called. */

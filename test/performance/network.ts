@@ -18,7 +18,7 @@ const GUEST = "198.18.0.2";
 const SINK_PORT = 5001;
 const SOURCE_PORT = 5002;
 const READY_TRIES = 100;
-/** Of one command; a guest that does not answer for so long hangs. */
+/** The limit of a command; a guest that does not answer for so long hangs. */
 const LIMIT_SECONDS = 60;
 /** Taken by both guests, so that the programs are the same. */
 const BLOCK_KIB = 64;

@@ -24,7 +24,7 @@ export function parentOf(pid: number): number {
   return Number(statFields(pid)[1]);
 }
 
-/** Of a process that is gone, none. */
+/** The text of a process's cgroups; empty for one that is gone. */
 function cgroups(pid: number): string {
   try {
     return readFileSync(`/proc/${pid}/cgroup`, "utf8");

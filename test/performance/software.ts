@@ -14,7 +14,7 @@ import type { Starts } from "./starts.ts";
 import { CLONED_FILES, PACKAGE_MIB, UNPACKED_ENTRIES } from "./things.ts";
 import type { Workspace } from "./workspace.ts";
 
-/** Of each; one of them takes minutes under emulation. */
+/** The runs of each thing, one of which takes minutes under emulation. */
 const MOST_RUNS = 3;
 const IN_FOLDER = 100;
 const MIB = 1024 * 1024;

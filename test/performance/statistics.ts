@@ -1,4 +1,4 @@
-/** Of repeated measurements of one thing, in its unit. */
+/** The statistics of repeated measurements of one thing, in its unit. */
 export interface Summary {
   minimum: number;
   median: number;

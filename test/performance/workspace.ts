@@ -8,7 +8,7 @@ import { templateStore } from "../../runtime/factory/vm-config.ts";
 import { leftovers } from "../harness/leftovers.ts";
 import { Commands } from "./command.ts";
 
-/** Of stat(2)'s count. */
+/** The bytes of a block in stat(2)'s count. */
 const BLOCK_BYTES = 512;
 const END_LIMIT_MS = 10_000;
 const END_PAUSE_MS = 50;

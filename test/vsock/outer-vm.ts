@@ -69,7 +69,7 @@ function qemuArguments(kernel: string, initramfs: string, consoleLog: string, op
     ...["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"],
     // q35 has the timers that the kernel calibrates the TSC against, however busy the host.
     ...["-machine", "q35", "-accel", "tcg,tb-size=1024", "-cpu", "max"],
-    // One CPU: QEMU before 8.1 translates code while another of the guest's CPUs changes it (a kernel that patches itself, a
+    // The VM has one CPU: QEMU before 8.1 translates code while another of the guest's CPUs changes it (a kernel that patches itself, a
     // JIT compiler), and keeps what it read half-way. The guest then dies of a trap that is no longer there, or hangs.
     ...["-m", `${options.memoryMib ?? 4096}M`, "-smp", "1"],
     ...["-kernel", kernel, "-initrd", initramfs, "-append", "console=ttyS0 quiet panic=-1 mitigations=off"],

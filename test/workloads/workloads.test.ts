@@ -25,7 +25,7 @@ const PROGRAMS = "/workloads";
 const LIMIT_SECONDS = isAll ? 500 : 240;
 const MIRROR_LIMIT_MS = 20_000;
 const FILES_LIMIT = 4096;
-/** It reaps what the programs leave to it. */
+/** The init reaps what the programs leave to it. */
 const INIT = ["bash", "-c", "trap exit TERM; while :; do sleep 1000 & wait; done"];
 
 const host = new Host();

@@ -69,7 +69,7 @@ static void drops_what_is_new(void) {
   expect(!keeps(3) && !keeps(3));
   look_up(3, ago(0) + 1000);
   expect(!keeps(3) && !keeps(3));
-  /* It was read when it could have changed again within the same tick. */
+  /* The file was read when it could have changed again within the same tick. */
   uint64_t changed = ago(1);
   look_up(4, changed);
   expect(!keeps(4));

@@ -18,7 +18,7 @@ const TTY = /^(\?|[a-zA-Z0-9/]{1,32})$/;
 /** The states as ps(1) shows them: Ss, R<l+. */
 const STATE = /^[!-~]{1,16}$/;
 
-/** Of the guest's disks, and of its interfaces. */
+/** The most disks, and interfaces, that a guest may tell of. */
 const MOST_DEVICES = 64;
 
 /** The first thing that is wrong, as "field is ..."; undefined when nothing is. */

@@ -4,12 +4,12 @@ import { AgentService } from "../../../protocol/generated/agent.ts";
 import { encodeFrame, FrameReader } from "./frames.ts";
 
 export type Call = ReturnType<ChannelInterface["createCall"]>;
-/** Of a ConnectionChunk's data, bytes (protocol/agent.proto), and of what else is in a message. */
+/** The most of a ConnectionChunk's data, bytes (protocol/agent.proto), and of what else is in a message. */
 const CONNECTION_CHUNK = 64 * 1024;
 const MESSAGE_OVERHEAD = 64;
 type MessageContext = Parameters<Call["sendMessageWithContext"]>[0];
 
-/** Of messages of which many may be waiting for whoever takes them, bytes; others have LONGEST_MESSAGE. */
+/** The longest of those messages of which many may be waiting for whoever takes them, bytes; others have LONGEST_MESSAGE. */
 const LIMITS: Readonly<Record<string, number>> = {
   [AgentService.carryConnection.path]: CONNECTION_CHUNK + MESSAGE_OVERHEAD,
 };

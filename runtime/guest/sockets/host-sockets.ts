@@ -8,7 +8,7 @@ import { log } from "../../text/log.ts";
 import { type Agent, agentError } from "../agent/client.ts";
 import { Connection, refuseConnection } from "./connection.ts";
 
-/** Of a container, at once; the agent has fewer in all (agent/host-sockets.ts). */
+/** The connections of a container at once; the agent has fewer in all (agent/host-sockets.ts). */
 const MOST_CONNECTIONS = 256;
 /** What an ended container has written is waited for so long. */
 const TAKEN_WITHIN_MS = 2000;
@@ -22,7 +22,7 @@ export class HostSockets {
   readonly #calls: Call[] = [];
   readonly #connections = new Set<Connection>();
   readonly #closing = new AbortController();
-  /** One refusal of a kind is enough for the log. */
+  /** The kinds of refusals that the log has: one of a kind is enough. */
   readonly #told = new Set<string>();
 
   private constructor(agent: Agent, { linux }: Spec) {

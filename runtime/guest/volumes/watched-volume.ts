@@ -48,7 +48,7 @@ export class WatchedVolume {
     this.#agent.call("removeVolume", request, { timeoutMs: CALL_LIMIT_MS }).catch(() => {});
   }
 
-  /** One write at a time; what has changed meanwhile is written once. */
+  /** The write under way, one at a time; what has changed meanwhile is written once. */
   async #follow(): Promise<void> {
     this.#hasChanged = true;
     if (this.#isWriting) return;

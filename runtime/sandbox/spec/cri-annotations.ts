@@ -18,7 +18,7 @@ const NAMES: readonly Readonly<Record<keyof PodNames, string>>[] = [
   { name: "io.kubernetes.pod.name", namespace: "io.kubernetes.pod.namespace", uid: "io.kubernetes.pod.uid" },
 ];
 
-/** As Kubernetes knows the pod that a container belongs to; undefined for one that is in none. */
+/** The pod that a container belongs to, as Kubernetes knows it; undefined for one that is in none. */
 export function podNames(annotations: Readonly<Record<string, string>> | undefined): PodNames | undefined {
   for (const keys of NAMES) {
     const name = annotations?.[keys.name];

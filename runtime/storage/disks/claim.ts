@@ -102,7 +102,7 @@ function loopDeviceOf(path: string): string | undefined {
       try {
         return readFileSync(`/sys/block/${name}/loop/backing_file`, "utf8").trimEnd() === path;
       } catch {
-        // It is on none.
+        // The file is on no disk.
         return false;
       }
     });
@@ -111,7 +111,7 @@ function loopDeviceOf(path: string): string | undefined {
   }
 }
 
-/** Of a partition it is its disk's. */
+/** The size of a sector of a disk; a partition has its disk's. */
 function deviceSectorBytes(major: number, minor: number): number {
   const folder = `/sys/dev/block/${major}:${minor}`;
   for (const path of [`${folder}/queue`, `${folder}/../queue`]) {

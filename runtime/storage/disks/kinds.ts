@@ -7,10 +7,10 @@ const FILE_SYSTEMS: readonly string[] = [
   ..."ext2 ext3 ext4 xfs btrfs f2fs erofs squashfs vfat exfat iso9660 udf".split(" "),
 ];
 
-/** Those of them that nobody can write to, which are mounted as such without being asked for. */
+/** The kinds that nobody can write to, which are mounted as such without being asked for. */
 const READ_ONLY_FILE_SYSTEMS: readonly string[] = ["erofs", "squashfs", "iso9660"];
 
-/** As mount(8) takes it: a file is to be used as a block device. */
+/** The option as mount(8) takes it: a file is to be used as a block device. */
 export const LOOP = "loop";
 
 interface MountKind {

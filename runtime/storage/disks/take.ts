@@ -13,7 +13,7 @@ import { outsideTree } from "../mount-tree.ts";
 import type { RootfsMount } from "../rootfs-mounts.ts";
 import { isOnDisk, isReadOnly, kindOf, LOOP } from "./kinds.ts";
 
-/** Of the mount of a file system until the guest has mounted that. */
+/** The type of the mount of a file system until the guest has mounted that. */
 const FILE_SYSTEM_TYPE = "caisson-disk-fs";
 /** The major number of no device (devices.txt): images have it in the configuration. */
 const NO_MAJOR = 0;
@@ -22,7 +22,7 @@ const NO_MAJOR = 0;
 export interface DiskUse {
   /** Absolute, without symbolic links. */
   path: string;
-  /** As its user knows it. */
+  /** The path as its user knows it. */
   name: string;
   field: string;
   readOnly: boolean;

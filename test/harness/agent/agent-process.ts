@@ -79,7 +79,7 @@ export class AgentProcess {
     return new AgentProcess(client, folder, child.pid ?? 0, cgroup, ended);
   }
 
-  /** One call; rejects with the ServiceError that the agent ended it with. */
+  /** Makes a call; rejects with the ServiceError that the agent ended it with. */
   call<M extends UnaryMethod>(method: M, request: Request<M>): Promise<Response<M>> {
     type Unary = (request: Request<M>, callback: (error: ServiceError | null, response: Response<M>) => void) => void;
     // The generated client has an overload per form of a call; which method it is does not change that.
@@ -149,7 +149,7 @@ export class AgentProcess {
   }
 }
 
-/** One ReadOutput call and what it brought so far. */
+/** A ReadOutput call and what it brought so far. */
 export class OutputReader {
   text = "";
   /** Rejects with the ServiceError that ended the stream. */

@@ -120,7 +120,7 @@ export interface Result {
   error: CaissonError | undefined;
 }
 
-/** One container-init with the plan it was given. */
+/** A container-init with the plan it was given. */
 export class Trial {
   readonly plan: Plan;
   readonly child: ChildProcess;
