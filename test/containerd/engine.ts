@@ -27,7 +27,7 @@ const SANDBOXER = process.env["CAISSON_SANDBOXER"];
 
 const START_LIMIT_MS = 120_000;
 const CTR_LIMIT_MS = 200_000;
-/** The next subnet of 10.213.0.0/16, for pods. */
+/** How many subnets of 10.213.0.0/16 pods take in turn. */
 const SUBNETS = 250;
 const BIN = join(import.meta.dirname, "..", "..", "bin");
 
