@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type {
+  IDMapping,
   LinuxPodSandboxConfig,
   NamespaceMode,
   PodSandboxConfig,
@@ -64,11 +65,24 @@ test("sandboxDocument leaves out what is the node's, which validateConfig refuse
   assert.throws(() => validateConfig(network, "config.json"), { code: "CAISSON_E_CONFIG_UNSUPPORTED" });
 });
 
-test("sandboxDocument of a pod with a user namespace is refused: nobody says which ids it maps", () => {
-  const namespaceOptions = { network: 0, pid: 0, ipc: 0, usernsOptions: { mode: 0 } } as const;
-  const linux = { ...LINUX, securityContext: { namespaceOptions } };
-  const document = sandboxDocument({ ...WISH, config: { ...CONFIG, linux } });
-  assert.throws(() => normalise(validateConfig(document, "config.json"), "/bundle"), /[uU]ser|linux.uidMappings/);
+function withUsers(uids: IDMapping[], gids: IDMapping[]): Spec {
+  const namespaceOptions = { network: 0, pid: 0, ipc: 0, usernsOptions: { mode: 0, uids, gids } } as const;
+  return sandboxDocument({
+    ...WISH,
+    config: { ...CONFIG, linux: { ...LINUX, securityContext: { namespaceOptions } } },
+  });
+}
+
+test("sandboxDocument of a pod with a user namespace has the ids that the kubelet says", () => {
+  const mappings = [{ hostId: 65_536, containerId: 0, length: 65_536 }];
+  const { config } = normalise(validateConfig(withUsers(mappings, mappings), "config.json"), "/bundle");
+  const expected = [{ containerID: 0, hostID: 65_536, size: 65_536 }];
+  assert.deepEqual([config.linux?.uidMappings, config.linux?.gidMappings], [expected, expected]);
+  assert.ok(types(config)?.includes("user"));
+});
+
+test("sandboxDocument of a pod with a user namespace is refused where nobody says which ids it maps", () => {
+  assert.throws(() => withUsers([], []), { code: "CAISSON_E_CONFIG_UNSUPPORTED", message: /which ids of the host/ });
 });
 
 test("sandboxDocument names a cgroup below a slice as systemd's drivers do", () => {

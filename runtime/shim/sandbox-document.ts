@@ -1,10 +1,14 @@
 import { basename, join } from "node:path";
+import { CaissonError } from "../../protocol/errors.ts";
 import {
+  type IDMapping,
   type LinuxPodSandboxConfig,
   NamespaceMode,
   type PodSandboxConfig,
 } from "../../protocol/generated/containerd/pod-config.ts";
 import {
+  type IdMapping,
+  type Linux,
   type Namespace,
   type NamespaceType,
   OCI_VERSION,
@@ -33,6 +37,7 @@ const ROOT: Root = { path: "rootfs" };
 /**
  * The configuration of the container that stands for a sandbox: it holds the namespaces that the others join, and never
  * starts. The annotations are those that containerd gives a pause container, so that the VM is as large as with one.
+ * @throws CaissonError CAISSON_E_CONFIG_UNSUPPORTED for a user namespace of which nobody says what it maps.
  */
 export function sandboxDocument({ id, netns, config, spec, annotations }: SandboxWish): Spec {
   if (config === undefined && spec !== undefined) return withoutProgram(spec, netns, annotations);
@@ -57,6 +62,7 @@ export function sandboxDocument({ id, netns, config, spec, annotations }: Sandbo
     },
     linux: {
       namespaces: namespaces(netns, linux),
+      ...userMappings(linux),
       sysctl: { ...linux?.sysctls },
       ...(linux !== undefined && linux.cgroupParent !== "" && { cgroupsPath: cgroupsPath(linux.cgroupParent, id) }),
     },
@@ -92,6 +98,24 @@ function namespaces(netns: string, linux: LinuxPodSandboxConfig | undefined): Na
   add("ipc", ipc);
   if (usernsOptions?.mode === NamespaceMode.POD) own.push({ type: "user" });
   return own;
+}
+
+/** The ids of a pod with a user namespace; a kubelet that gives it one says which (hostUsers: false). */
+function userMappings(linux: LinuxPodSandboxConfig | undefined): Pick<Linux, "uidMappings" | "gidMappings"> {
+  const { mode, uids = [], gids = [] } = linux?.securityContext?.namespaceOptions?.usernsOptions ?? {};
+  if (mode !== NamespaceMode.POD) return {};
+  if (uids.length === 0 || gids.length === 0) {
+    throw new CaissonError(
+      "CAISSON_E_CONFIG_UNSUPPORTED",
+      "the pod has a user namespace, and its configuration does not say which ids of the host it maps",
+      { field: "linux.security_context.namespace_options.userns_options" },
+    );
+  }
+  return { uidMappings: uids.map(ociMapping), gidMappings: gids.map(ociMapping) };
+}
+
+function ociMapping({ containerId, hostId, length }: IDMapping): IdMapping {
+  return { containerID: containerId, hostID: hostId, size: length };
 }
 
 /** The path as containerd names it: systemd's form below a slice (runc, docs/systemd.md). */

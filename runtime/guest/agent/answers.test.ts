@@ -26,7 +26,7 @@ test("answerProblem takes what agent.proto promises", () => {
     undefined,
   );
   assert.equal(answerProblem("stats", StatsResponse.decode(new Uint8Array())), undefined);
-  assert.equal(answerProblem("startContainer", {}), undefined);
+  assert.equal(answerProblem("startContainer", { receivedNs: 0n, answeredNs: 0n }), undefined);
 });
 
 test("answerProblem names what cannot be", () => {
