@@ -13,8 +13,12 @@ import { virtiofsdArguments } from "./command-line.ts";
 import type { Virtiofsd } from "./find.ts";
 
 const LISTENER_FD = 3;
-/** What it makes for a user it makes where the guest lets that user make it (native/share-rights). */
+/**
+ * What virtiofsd makes for a user it makes where the guest lets that user make it (native/share-rights). The library is named
+ * by a descriptor, since a path with a space or a colon would be split (ld.so(8), LD_PRELOAD).
+ */
 const RIGHTS = "share-rights.so";
+const RIGHTS_FD = 4;
 const MESSAGE_BYTES = 2 * 1024;
 
 /**
@@ -43,8 +47,9 @@ function start({ path, flavour }: Virtiofsd, directory: string): ShareServer {
   ours.adopt(said, closeSync);
   const nothing = theirs.adopt(openSync("/dev/null", "r+"), closeSync);
   const words = [path, ...virtiofsdArguments(flavour, LISTENER_FD, directory)];
-  const environment = [`LD_PRELOAD=${builtFile(RIGHTS)}`];
-  const pid = spawnProgram(words, [nothing, nothing, says, listener], environment);
+  const rights = theirs.adopt(openSync(builtFile(RIGHTS), "r"), closeSync);
+  const environment = [`LD_PRELOAD=/proc/self/fd/${RIGHTS_FD}`];
+  const pid = spawnProgram(words, [nothing, nothing, says, listener, rights], environment);
   ours.move();
   return new VirtiofsdProcess(pid, said, connection);
 }
