@@ -23,6 +23,7 @@ test("virtiofsdArguments confine either virtiofsd and leave locks to the guest",
     "--inode-file-handles=prefer",
   ])
     assert.ok(rust.includes(part), part);
+  assert.ok(c.includes(",no_killpriv_v2,") && !rust.includes("killpriv"));
   for (const argv of [c, rust]) assert.match(argv, /cache=auto.*announce[_-]submounts/);
 });
 

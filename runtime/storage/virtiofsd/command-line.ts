@@ -8,6 +8,8 @@ const KEEP_LIMIT = "--rlimit-nofile=0";
  * them, a filter of system calls, and only the capabilities that acting as the files' owners takes.
  * - sys_admin is for trusted.* extended attributes, which an overlay of a container's own needs; mount(2) its filter refuses.
  * - Submounts are announced: files of two file systems may have the same inode number, and only so does the guest tell them apart.
+ * - A write that takes set-user-ID away is the guest's to see to (no killpriv_v2): left to virtiofsd, the guest would know of it when it asks
+ *   for the file's mode the next time, up to a second later, and start the changed program with its owner's rights until then.
  * - Locks stay in the guest, where all its processes see them: a lock on the host would block virtiofsd itself.
  * @param fd a socket that listens. @param directory absolute.
  */
@@ -22,7 +24,7 @@ function cArguments(fd: number, directory: string): string[] {
     "cache=auto",
     "xattr",
     "posix_acl",
-    "killpriv_v2",
+    "no_killpriv_v2",
     "announce_submounts",
     "no_flock",
     "no_posix_lock",
@@ -40,7 +42,6 @@ function rustArguments(fd: number, directory: string): string[] {
     "--cache=auto",
     "--xattr",
     "--posix-acl",
-    "--killpriv-v2",
     "--announce-submounts",
     // Descriptors are opened as they are needed, where the file system can: the guest may remember more files than a process may open.
     "--inode-file-handles=prefer",

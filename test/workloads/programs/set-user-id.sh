@@ -13,3 +13,4 @@ chmod 6755 id
 chmod o+w id
 as_user sh -c "echo >>id"
 [ "$(stat --format=%a id)" = 757 ] || { stat --format=%a id; exit 1; }
+[ "$(as_user ./id -u):$(as_user ./id -g)" = 1234:1234 ]
