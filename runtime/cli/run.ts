@@ -1,4 +1,6 @@
 import type { Command } from "commander";
+import { CaissonError } from "../../protocol/errors.ts";
+import { VM_DEATH_EXIT_CODE } from "../guest/exit-status.ts";
 import { now } from "../process/clock.ts";
 import { tracePhase } from "../process/trace.ts";
 import { removeIfOf } from "../sandbox/cleanup.ts";
@@ -56,9 +58,15 @@ async function run(globals: Globals, id: string, flags: RunFlags): Promise<numbe
   }
   const started = now();
   foreground.forwardTo(daemon.client, undefined, terminal && (() => terminal.size));
-  const code = await daemon.exited;
-  tracePhase("run", started);
-  log.debug("the container has ended", { exitCode: code });
-  if (flags.keep !== true) await removeIfOf(daemon.identity, globals.root, id);
-  return code;
+  try {
+    const code = await daemon.exited;
+    tracePhase("run", started);
+    log.debug("the container has ended", { exitCode: code });
+    return code;
+  } catch (cause) {
+    process.exitCode = VM_DEATH_EXIT_CODE;
+    throw new CaissonError("CAISSON_E_VM_DIED", `container ${id} is lost`, { cause });
+  } finally {
+    if (flags.keep !== true) await removeIfOf(daemon.identity, globals.root, id);
+  }
 }

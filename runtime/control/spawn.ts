@@ -1,4 +1,3 @@
-import { constants } from "node:os";
 import { CaissonError } from "../../protocol/errors.ts";
 import { spawnSelf } from "../process/spawn-self.ts";
 import { type ProcessIdentity, processIdentity } from "../state/process-identity.ts";
@@ -19,7 +18,7 @@ export interface Daemon {
   /** Undefined when it could not be started, or has ended at once. */
   identity: ProcessIdentity | undefined;
   client: ControlClient;
-  /** Resolves with the daemon's exit code, which is the container's; 128 + signal when a signal ended the daemon. */
+  /** Resolves with the daemon's exit code, which is the container's. Rejects with CAISSON_E_VM_DIED when a signal has ended the daemon. */
   exited: Promise<number>;
   /** Lets the calling process end before the daemon. */
   unref(): void;
@@ -35,7 +34,10 @@ export function spawnDaemon(log: DaemonLog, stdio: "inherit" | "ignore"): Daemon
   const { child, connection } = spawnSelf("sandbox-daemon", log, stdio);
   logger.debug("started the sandbox daemon", { pid: child.pid ?? 0 });
   const { promise: exited, resolve, reject } = Promise.withResolvers<number>();
-  child.once("exit", (code, signal) => resolve(code ?? 128 + (signal === null ? 0 : constants.signals[signal])));
+  child.once("exit", (code, signal) => {
+    if (code !== null) resolve(code);
+    else reject(new CaissonError("CAISSON_E_VM_DIED", `${signal} has ended the sandbox daemon, and the VM with it`));
+  });
   child.once("error", (cause) =>
     reject(new CaissonError("CAISSON_E_HOST", "the sandbox daemon could not be started", { cause })),
   );

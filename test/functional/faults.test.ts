@@ -26,6 +26,11 @@ async function qemuOf(id: string): Promise<number> {
   return qemusOf(await daemonOf(id))[0] ?? assert.fail(`container ${id} has no QEMU`);
 }
 
+async function virtiofsdOf(id: string): Promise<number> {
+  const [, served] = virtiofsdsOf(await daemonOf(id));
+  return served ?? assert.fail("virtiofsd has no child");
+}
+
 async function stopsAndGoes(id: string): Promise<void> {
   await until(async () => (await host.status(id)) === "stopped");
   for (const verb of ["kill", "pause", "start"]) assert.equal((await host.run([verb, id])).exitCode, 1);
@@ -54,31 +59,27 @@ test("kill -9 of QEMU of a running container", async () => {
   await stopsAndGoes(id);
 });
 
-test("kill -9 of QEMU under a foreground run is a failure that says so", async () => {
-  using bundle = new Bundle(["sh", "-c", "echo ready; sleep 1000"]);
-  const id = host.id();
-  const child = host.spawn(["run", "-b", bundle.directory, id]);
-  const ended = collect(child);
-  await new Promise((resolve) => child.stdout?.once("data", resolve));
-  process.kill(await qemuOf(id), "SIGKILL");
-  const result = await ended;
-  assert.equal(result.exitCode, 255);
-  assert.match(errorOf(result), /Container .* is lost.*(SIGKILL|signal 9|killed)/);
-});
-
-test("kill -9 of virtiofsd is a failure that says so, within a second", async () => {
-  using bundle = new Bundle(["sh", "-c", "echo ready; sleep 1000"]);
-  const id = host.id();
-  const child = host.spawn(["run", "-b", bundle.directory, id]);
-  const ended = collect(child);
-  await new Promise((resolve) => child.stdout?.once("data", resolve));
-  const [, served] = virtiofsdsOf(await daemonOf(id));
-  const killed = performance.now();
-  process.kill(served ?? assert.fail("virtiofsd has no child"), "SIGKILL");
-  const result = await ended;
-  assert.ok(performance.now() - killed < 1000, `it took ${performance.now() - killed} ms`);
-  assert.equal(result.exitCode, 255);
-  assert.match(errorOf(result), /Container .* is lost.*virtiofsd, which serves its files, /);
+test("kill -9 of QEMU, virtiofsd or the daemon under a foreground run is a failure that says so, within a second", async () => {
+  const victims: [(id: string) => Promise<number>, RegExp][] = [
+    [qemuOf, /container .* is lost.*(SIGKILL|signal 9|killed)/i],
+    [virtiofsdOf, /container .* is lost.*virtiofsd, which serves its files, /i],
+    [daemonOf, /container .* is lost.*SIGKILL has ended the sandbox daemon/i],
+  ];
+  for (const [pidOf, sentence] of victims) {
+    using bundle = new Bundle(["sh", "-c", "echo ready; sleep 1000"]);
+    const id = host.id();
+    const child = host.spawn(["run", "-b", bundle.directory, id]);
+    const ended = collect(child);
+    await new Promise((resolve) => child.stdout?.once("data", resolve));
+    const victim = await pidOf(id);
+    const killed = performance.now();
+    process.kill(victim, "SIGKILL");
+    const result = await ended;
+    const tookMs = performance.now() - killed;
+    assert.match(errorOf(result), sentence);
+    assert.equal(result.exitCode, 255);
+    assert.ok(tookMs < 1000, `it took ${tookMs} ms`);
+  }
 });
 
 test("a guest whose kernel panics is a failure that says so", async () => {
