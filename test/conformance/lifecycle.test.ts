@@ -48,7 +48,7 @@ test("create, start, kill and delete, each in its state only", async () => {
   assert.equal((await state(id))["status"], "running");
 
   await host.ok(["kill", id, "USR1"]);
-  await until(async () => (await state(id))["status"] === "stopped");
+  await host.stopped(id);
   const stopped = await state(id);
   assert.ok(!stopped["pid"], `a stopped container has no pid, not ${stopped["pid"]}`);
   await refused(["start", id], /stopped|created/);
@@ -119,7 +119,7 @@ test("kill delivers every signal that a process can catch", async () => {
   await refused(["kill", id, "65"], /unknown signal/);
   await refused(["kill", id, "NOPE"], /unknown signal/);
   await host.ok(["kill", "--all", id, "KILL"]);
-  await until(async () => (await state(id))["status"] === "stopped");
+  await host.stopped(id);
   await host.ok(["delete", id]);
 });
 

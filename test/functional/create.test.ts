@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, afterEach, test } from "node:test";
 import { Bundle } from "../harness/bundle.ts";
-import { collect, detached, errorOf, Host, until } from "../harness/host.ts";
+import { collect, detached, errorOf, Host } from "../harness/host.ts";
 import { ConsoleSocket, PidfdSocket } from "../harness/terminal.ts";
 
 const host = new Host();
@@ -39,7 +39,7 @@ test("create stops short of the process, whose streams are those create was give
   // The daemon holds the streams until the process has ended.
   const { stdout, stderr } = await output;
   assert.deepEqual({ stdout, stderr }, { stdout: "out\n", stderr: "err\n" });
-  await until(async () => (await host.status(id)) === "stopped");
+  await host.stopped(id);
   assert.equal(readFileSync(join(bundle.rootfs, "root/started"), "utf8"), "started\n");
   await host.ok(["delete", id]);
 });
@@ -76,7 +76,7 @@ test("create with a terminal sends it over --console-socket before the process r
   await host.ok(["start", id]);
   screen.type("hello\n");
   await screen.shows(/got hello/);
-  await until(async () => (await host.status(id)) === "stopped");
+  await host.stopped(id);
   await host.ok(["delete", id]);
 });
 

@@ -127,7 +127,7 @@ test("delete of a container that was killed needs nothing of what it was made of
   const { pid } = JSON.parse(await host.ok(["state", id])) as { pid: number };
   assert.match(readFileSync(join(host.root, id, "state.json"), "utf8"), /"network":\{/);
   process.kill(pid, "SIGKILL");
-  await until(async () => (await host.status(id)) === "stopped");
+  await host.stopped(id);
   near[Symbol.dispose]();
   near = undefined;
   writeFileSync(path, "");

@@ -40,7 +40,7 @@ test("a reader that does not read hides neither the end of the container nor its
   using bundle = new Bundle(["sh", "-c", "seq 1 60000"]);
   const id = host.id();
   const reader = await unread(bundle, id);
-  await until(async () => (await host.status(id)) === "stopped");
+  await host.stopped(id);
   assert.match(errorOf(await host.run(["kill", id, "KILL"])), /not running/);
   assert.equal(
     await text(createReadStream("", { fd: reader })),
@@ -55,7 +55,7 @@ test("a container whose writer waits for a reader is killed and deleted like any
   const reader = await unread(bundle, id);
   assert.equal(await host.status(id), "running");
   await host.ok(["kill", id, "KILL"]);
-  await until(async () => (await host.status(id)) === "stopped");
+  await host.stopped(id);
   await host.ok(["delete", id]);
   closeSync(reader);
 });

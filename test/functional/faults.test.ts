@@ -32,7 +32,7 @@ async function virtiofsdOf(id: string): Promise<number> {
 }
 
 async function stopsAndGoes(id: string): Promise<void> {
-  await until(async () => (await host.status(id)) === "stopped");
+  await host.stopped(id);
   for (const verb of ["kill", "pause", "start"]) assert.equal((await host.run([verb, id])).exitCode, 1);
   await host.ok(["delete", id]);
 }
@@ -238,7 +238,7 @@ test("start and pause on a state directory that has become full do nothing, and 
     }
     fill();
     await full.ok(["kill", id, "KILL"]);
-    await until(async () => (await full.status(id)) === "stopped");
+    await full.stopped(id);
     await full.ok(["delete", id]);
     rmSync(filler);
     assert.deepEqual(await full.remains(), []);

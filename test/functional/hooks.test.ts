@@ -141,7 +141,7 @@ test("a startContainer hook that fails fails start, and the process never runs",
   const result = await host.run(["start", id]);
   assert.equal(result.exitCode, 1);
   assert.match(errorOf(result), /hooks\.startContainer\[0\] "\/hook": error running hook #0: exit status 6/);
-  await until(async () => (await host.status(id)) === "stopped");
+  await host.stopped(id);
   assert.equal(existsSync(join(bundle.rootfs, "ran")), false);
   await host.ok(["delete", id]);
   assert.deepEqual(journal(), ["poststop"]);
@@ -160,7 +160,7 @@ test("a poststart hook that fails fails start, and the process is killed", async
     errorOf(result),
     /hooks\.poststart\[0\] ".*": error running hook #0: the poststart hook failed with exit code 7/,
   );
-  await until(async () => (await host.status(id)) === "stopped");
+  await host.stopped(id);
   await host.ok(["delete", id]);
   assert.deepEqual(journal(), ["poststart", "poststop"]);
 

@@ -68,7 +68,7 @@ test("kill --all reaches every process, and a stopped container none", async () 
   const id = await host.start(bundle);
   await until(async () => (await host.pids(id)).length === 4);
   await host.ok(["kill", "--all", id, "USR2"]);
-  await until(async () => (await host.status(id)) === "stopped");
+  await host.stopped(id);
   const late = await host.run(["kill", id]);
   assert.equal(late.exitCode, 1);
   assert.match(errorOf(late), /container not running/);

@@ -159,7 +159,7 @@ test("whatever kills a sandbox, its network namespace is as it was once the cont
     const id = await host.start(bundle);
     await answers(outside, "192.168.10.101");
     process.kill(await victim(id), "SIGKILL");
-    await until(async () => (await host.status(id)) === "stopped");
+    await host.stopped(id);
     await host.ok(["delete", id]);
     await inside.returnsTo(before);
   }

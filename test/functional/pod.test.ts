@@ -77,7 +77,7 @@ test("create with namespaces of another container's pid: one VM, and every verb"
 
   // The member ends with its own exit code, and the VM stays.
   await host.ok(["kill", member, "TERM"]);
-  await until(async () => (await host.status(member)) === "stopped");
+  await host.stopped(member);
   assert.equal(JSON.parse(readFileSync(`${host.root}/${member}/state.json`, "utf8")).exitCode, 3);
   await host.ok(["delete", member]);
   assert.equal(await host.ok(["exec", pod, "echo", "still there"]), "still there\n");
@@ -101,7 +101,7 @@ test("a pod lives until its last container has ended, whichever that is", async 
   using second = joining(await pidOf(pod), OF_PODS, "sleep", "1000");
   const member = await host.start(second);
   await host.ok(["kill", pod, "KILL"]);
-  await until(async () => (await host.status(pod)) === "stopped");
+  await host.stopped(pod);
   await host.ok(["delete", pod]);
   assert.equal(await host.ok(["exec", member, "hostname"]), "the-pod\n");
   await host.ok(["delete", "--force", member]);
@@ -114,7 +114,7 @@ test("the VM of a container of its own ends with it, and takes those along that 
   using second = joining(await pidOf(id), { network: "net" }, "sleep", "1000");
   const member = await host.start(second);
   await host.ok(["kill", id, "KILL"]);
-  await until(async () => (await host.status(member)) === "stopped");
+  await host.stopped(member);
   for (const each of [id, member]) await host.ok(["delete", each]);
   assert.deepEqual(await host.remains(), []);
 });
@@ -128,7 +128,7 @@ for (const whose of ["monitor", "daemon"] as const) {
     const monitors = [await pidOf(pod), await pidOf(member)];
     if (whose === "monitor") {
       process.kill(monitors[1] as number, "SIGKILL");
-      await until(async () => (await host.status(member)) === "stopped");
+      await host.stopped(member);
       await host.ok(["delete", member]);
       assert.equal(await host.ok(["exec", pod, "echo", "still there"]), "still there\n");
       // The member's name in the VM is free again.
@@ -139,7 +139,8 @@ for (const whose of ["monitor", "daemon"] as const) {
       const daemon = all.find((pid) => pid > 0 && !monitors.includes(pid)) ?? 0;
       assert.equal(daemons(), 3);
       process.kill(daemon, "SIGKILL");
-      await until(async () => (await host.status(member)) === "stopped" && (await host.status(pod)) === "stopped");
+      await host.stopped(member);
+      await host.stopped(pod);
       await host.ok(["delete", member]);
     }
     await host.ok(["delete", "--force", pod]);
@@ -189,7 +190,7 @@ test("a container that joins another's user and pid namespaces is known by a pid
   assert.match(await host.ok(["ps", member]), /sleep 1000/);
   assert.equal(await host.ok(["exec", member, "sh", "-c", "kill -0 1 && echo both"]), "both\n");
   await host.ok(["kill", member, "KILL"]);
-  await until(async () => (await host.status(member)) === "stopped");
+  await host.stopped(member);
   assert.equal(await host.status(pod), "running");
   await host.ok(["delete", member]);
   await host.ok(["delete", "-f", pod]);

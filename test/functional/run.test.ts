@@ -171,7 +171,7 @@ test("run --detach with a terminal needs --console-socket, and sends the termina
   screen.type("until stty size | grep '20.60'; do sleep 0.1; done\n");
   await screen.shows(/20 60/);
   screen.type("exit\n");
-  await until(async () => (await host.status(id)) === "stopped");
+  await host.stopped(id);
   await host.ok(["delete", id]);
 });
 

@@ -20,7 +20,7 @@ test("start lets a created container's process go, once", async () => {
   assert.match(errorOf(again), /cannot start an already running container/);
 
   await host.ok(["kill", id, "KILL"]);
-  await until(async () => (await host.status(id)) === "stopped");
+  await host.stopped(id);
   const late = await host.run(["start", id]);
   assert.equal(late.exitCode, 1);
   assert.match(errorOf(late), /cannot start a container that has stopped/);
@@ -38,7 +38,7 @@ test("start waits for a container that is still being created", async () => {
   assert.equal(await host.status(id), "creating");
   await host.ok(["start", id]);
   await creation;
-  await until(async () => (await host.status(id)) === "stopped");
+  await host.stopped(id);
   await host.ok(["delete", id]);
 });
 
@@ -50,7 +50,7 @@ test("start of a command that the kernel cannot execute says so and leaves a sto
   const result = await host.run(["start", id]);
   assert.equal(result.exitCode, 1);
   assert.match(errorOf(result), /"\/bin\/garbage".*\(ENOEXEC\)/);
-  await until(async () => (await host.status(id)) === "stopped");
+  await host.stopped(id);
   await host.ok(["delete", id]);
   assert.deepEqual(await host.remains(), []);
 });

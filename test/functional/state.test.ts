@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { after, test } from "node:test";
 import { processIdentity } from "../../runtime/state/process-identity.ts";
 import { Bundle } from "../harness/bundle.ts";
-import { detached, Host, until } from "../harness/host.ts";
+import { detached, Host } from "../harness/host.ts";
 
 const host = new Host();
 after(() => host[Symbol.asyncDispose]());
@@ -30,7 +30,7 @@ test("state prints the OCI state, with what runc adds, through a container's lif
   await host.ok(["resume", id]);
   assert.deepEqual(await state(), { ...facts, created, status: "running", pid });
   await host.ok(["kill", id, "KILL"]);
-  await until(async () => (await host.status(id)) === "stopped");
+  await host.stopped(id);
   assert.deepEqual(await state(), { ...facts, created, status: "stopped", pid: 0 });
   await host.ok(["delete", id]);
   assert.equal((await host.run(["state", id])).exitCode, 1);

@@ -91,6 +91,23 @@ export class Host implements AsyncDisposable {
     return (JSON.parse(await this.ok(["state", id])) as { status: string }).status;
   }
 
+  /** Waits until a container has stopped. If it never does, the error tells what runs in it, and what its VM has said. */
+  async stopped(id: string): Promise<void> {
+    try {
+      await until(async () => (await this.status(id)) === "stopped");
+    } catch (cause) {
+      const answers = [
+        ["ps", id],
+        ["logs", id, "--guest"],
+        ["exec", id, "true"],
+      ].map((args) => this.run(args));
+      const told = (await Promise.all(answers)).map(
+        ({ exitCode, stdout, stderr }) => `${exitCode}: ${stdout}${stderr}`,
+      );
+      throw new Error(`container ${id} does not stop. ps, logs and exec say:\n${told.join("\n")}`, { cause });
+    }
+  }
+
   /** The guest's pids of a container's processes. */
   async pids(id: string): Promise<number[]> {
     const [, ...lines] = (await this.ok(["ps", id, "-o", "pid"])).trimEnd().split("\n");
