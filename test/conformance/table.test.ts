@@ -79,7 +79,7 @@ test("quoted errors are those of the checks", () => {
 });
 
 test("every accepted difference is one of a case that there is", () => {
-  const cases = ["process", "container"].map((name) =>
+  const cases = ["process", "container", "mounts"].map((name) =>
     readFileSync(join(import.meta.dirname, `${name}.test.ts`), "utf8"),
   );
   for (const difference of Object.keys(DIFFERENCES)) {
