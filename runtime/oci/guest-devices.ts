@@ -3,28 +3,12 @@ import { statSync } from "node:fs";
 import { posix } from "node:path";
 import type { Device, Mount, Spec } from "../../protocol/oci.ts";
 import { isBindMount } from "./checks/mounts.ts";
+import { defaultSpec } from "./default-spec.ts";
 
 /** What the guest has besides the default devices, and programs look for in a whole /dev: null(4) and the like are made anyway. */
 const MORE: readonly Device[] = [
   { path: "/dev/fuse", type: "c", major: 10, minor: 229 },
   { path: "/dev/net/tun", type: "c", major: 10, minor: 200 },
-];
-
-/** What is mounted below the host's /dev, and so in the container by rbind. */
-const BELOW: readonly Mount[] = [
-  {
-    destination: "/dev/pts",
-    type: "devpts",
-    source: "devpts",
-    options: ["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"],
-  },
-  {
-    destination: "/dev/shm",
-    type: "tmpfs",
-    source: "shm",
-    options: ["nosuid", "noexec", "nodev", "mode=1777", "size=65536k"],
-  },
-  { destination: "/dev/mqueue", type: "mqueue", source: "mqueue", options: ["nosuid", "noexec", "nodev"] },
 ];
 
 /**
@@ -39,7 +23,7 @@ export function takeDevices(config: Spec, modeOf = modeOnHost): Spec {
   if (found === undefined || !isBindMount(found) || !isDev(found.source ?? "")) return config;
   const later = mounts.slice(index + 1);
   const below = found.options?.includes("rbind")
-    ? BELOW.filter(({ destination }) => !later.some((mount) => posix.normalize(mount.destination) === destination))
+    ? belowDev().filter(({ destination }) => !later.some((mount) => posix.normalize(mount.destination) === destination))
     : [];
   const present = linux?.devices ?? [];
   const devices = MORE.flatMap((device) => {
@@ -66,4 +50,9 @@ function isDev(path: string): boolean {
 function modeOnHost(path: string): number | undefined {
   const found = statSync(path, { throwIfNoEntry: false });
   return found?.isCharacterDevice() ? found.mode & 0o777 : undefined;
+}
+
+/** What is mounted below the host's /dev, and so in the container by rbind: what a container has there by default. */
+function belowDev(): Mount[] {
+  return (defaultSpec().mounts ?? []).filter(({ destination }) => destination.startsWith("/dev/"));
 }
