@@ -3,21 +3,8 @@ import { chownSync, readFileSync, readlinkSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import type { NamespaceType } from "../../protocol/oci.ts";
+import { FILES, FOREVER, ids } from "../../test/harness/agent/own-namespaces.ts";
 import { configOf, DEVPTS, exec, NEEDS_ROOT, Rootfs, run, started } from "../../test/harness/agent/trial.ts";
-
-const FILES = { pid: "pid", network: "net", ipc: "ipc", uts: "uts", mount: "mnt", cgroup: "cgroup" };
-const FOREVER = { process: { args: ["sleep", "1000"] } };
-const ids = (pid: number | "self") => {
-  const link = (file: string) => readlinkSync(`/proc/${pid}/ns/${file}`);
-  return {
-    pid: link("pid"),
-    net: link("net"),
-    ipc: link("ipc"),
-    uts: link("uts"),
-    mnt: link("mnt"),
-    cgroup: link("cgroup"),
-  };
-};
 
 const options = { skip: NEEDS_ROOT };
 

@@ -1,10 +1,8 @@
 import assert from "node:assert/strict";
-import { duplexPair } from "node:stream";
 import { describe, it, type TestContext } from "node:test";
-import { Server, ServerCredentials } from "@grpc/grpc-js";
-import { type AgentServer, AgentService } from "../../protocol/generated/agent.ts";
+import type { AgentServer } from "../../protocol/generated/agent.ts";
+import { connectedAgent } from "../../test/harness/agent/connected-agent.ts";
 import { defaultSpec } from "../oci/default-spec.ts";
-import { Agent } from "./agent/client.ts";
 import { Container } from "./container.ts";
 
 const SIGTERM = 15;
@@ -15,7 +13,6 @@ async function running(
   t: TestContext,
   { confirms = false, isShared = false } = {},
 ): Promise<{ container: Container; givenUp: string[] }> {
-  const server = new Server();
   const handlers: Partial<AgentServer> = {
     createContainer: (_call, callback) =>
       callback(null, { pid: 2, receivedNs: 0n, answeredNs: 0n, initBegunNs: 0n, initReachedNs: 0n }),
@@ -23,14 +20,7 @@ async function running(
     waitProcess: () => {},
     signalProcess: (_call, callback) => confirms && callback(null, {}),
   };
-  server.addService(AgentService, handlers as AgentServer);
-  const [hostSide, guestSide] = duplexPair();
-  server.createConnectionInjector(ServerCredentials.createInsecure()).injectConnection(guestSide);
-  const agent = new Agent(hostSide);
-  t.after(() => {
-    agent.close();
-    server.forceShutdown();
-  });
+  const agent = connectedAgent(t, handlers);
   const givenUp: string[] = [];
   const death = { reason: "vm-error" as const, description: "was given up", consoleLines: [], qemuMessage: "" };
   const giveUp = async (why: string) => {

@@ -2,12 +2,10 @@ import assert from "node:assert/strict";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { duplexPair } from "node:stream";
 import { test } from "node:test";
-import { Server, ServerCredentials } from "@grpc/grpc-js";
-import { type AgentServer, AgentService } from "../../protocol/generated/agent.ts";
+import type { AgentServer } from "../../protocol/generated/agent.ts";
+import { connectedAgent } from "../../test/harness/agent/connected-agent.ts";
 import { log } from "../text/log.ts";
-import { Agent } from "./agent/client.ts";
 import { followGuestLog } from "./log.ts";
 
 const RECORDS = 5000;
@@ -17,7 +15,6 @@ test("followGuestLog: a guest that floods its log fills ours up to a limit, and 
   const folder = mkdtempSync(join(tmpdir(), "caisson-guest-log-"));
   const path = join(folder, "log");
   log.start({ log: path, logFormat: "text", debug: false });
-  const server = new Server();
   const ended = Promise.withResolvers<void>();
   const handlers: Partial<AgentServer> = {
     watchLog: (call) => {
@@ -34,13 +31,8 @@ test("followGuestLog: a guest that floods its log fills ours up to a limit, and 
       write();
     },
   };
-  server.addService(AgentService, handlers as AgentServer);
-  const [hostSide, guestSide] = duplexPair();
-  server.createConnectionInjector(ServerCredentials.createInsecure()).injectConnection(guestSide);
-  const agent = new Agent(hostSide);
+  const agent = connectedAgent(t, handlers);
   t.after(() => {
-    agent.close();
-    server.forceShutdown();
     log.stop();
     rmSync(folder, { recursive: true });
   });

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { duplexPair, Writable } from "node:stream";
-import { type TestContext, test } from "node:test";
-import { Server, ServerCredentials } from "@grpc/grpc-js";
-import { type AgentServer, AgentService } from "../../protocol/generated/agent.ts";
+import { test } from "node:test";
+import type { AgentServer } from "../../protocol/generated/agent.ts";
+import { connectedAgent } from "../../test/harness/agent/connected-agent.ts";
 import { Agent } from "./agent/client.ts";
 import type { GuestVm } from "./guest-vm.ts";
 import { GuestProcess } from "./process.ts";
@@ -20,19 +20,6 @@ function vmOf(agent: Agent): GuestVm & { said: string[] } {
     return DEATH;
   };
   return { agent, vcpus: 1, memoryMib: 64, isShared: false, giveUp: lost, lost, said };
-}
-
-function agentWith(t: TestContext, handlers: Partial<AgentServer>): Agent {
-  const server = new Server();
-  server.addService(AgentService, handlers as AgentServer);
-  const [hostSide, guestSide] = duplexPair();
-  server.createConnectionInjector(ServerCredentials.createInsecure()).injectConnection(guestSide);
-  const agent = new Agent(hostSide);
-  t.after(() => {
-    agent.close();
-    server.forceShutdown();
-  });
-  return agent;
 }
 
 /** Takes nothing until it is told to. */
@@ -66,7 +53,7 @@ const ENDED: Partial<AgentServer> = {
 
 test("GuestProcess: a reader that does not read holds up the delivery of the output, and nothing else", async (t) => {
   const stdout = new Blocked();
-  const process = new GuestProcess(vmOf(agentWith(t, ENDED)), ID, 2, { ...NO_IO, stdout });
+  const process = new GuestProcess(vmOf(connectedAgent(t, ENDED)), ID, 2, { ...NO_IO, stdout });
   assert.equal((await process.over).exitCode, 3);
   await process.collected;
   let delivered = false;
@@ -82,7 +69,7 @@ test("GuestProcess: a reader that does not read holds up the delivery of the out
 
 test("GuestProcess.abandonStalled drops output that nobody reads", async (t) => {
   const stdout = new Blocked().on("error", () => {});
-  const process = new GuestProcess(vmOf(agentWith(t, ENDED)), ID, 2, { ...NO_IO, stdout });
+  const process = new GuestProcess(vmOf(connectedAgent(t, ENDED)), ID, 2, { ...NO_IO, stdout });
   await process.over;
   process.abandonStalled(50);
   assert.equal((await process.exit).exitCode, 3);
@@ -91,7 +78,7 @@ test("GuestProcess.abandonStalled drops output that nobody reads", async (t) => 
 
 test("GuestProcess: an output that goes away under the process does not hold up its end", async (t) => {
   let end = () => {};
-  const agent = agentWith(t, {
+  const agent = connectedAgent(t, {
     waitProcess: (_call, callback) => {
       end = () => callback(null, EXIT);
     },
@@ -110,9 +97,9 @@ test("GuestProcess: an output that goes away under the process does not hold up 
 
 test("GuestProcess: without an answer to believe it ends with its VM, whose end says why", async (t) => {
   const malformed = vmOf(
-    agentWith(t, { waitProcess: (_call, callback) => callback(null, { ...EXIT, exitCode: 300 }) }),
+    connectedAgent(t, { waitProcess: (_call, callback) => callback(null, { ...EXIT, exitCode: 300 }) }),
   );
-  const refused = vmOf(agentWith(t, { waitProcess: (_call, callback) => callback({ code: 5, details: "none" }) }));
+  const refused = vmOf(connectedAgent(t, { waitProcess: (_call, callback) => callback({ code: 5, details: "none" }) }));
   const [hostSide, guestSide] = duplexPair();
   const broken = new Agent(hostSide);
   t.after(() => broken.close());

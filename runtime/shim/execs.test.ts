@@ -1,15 +1,14 @@
 /** Processes that exec adds are forgotten once they have ended, on both fronts: a health check adds one every few seconds. */
 import assert from "node:assert/strict";
 import { closeSync, openSync } from "node:fs";
-import { Duplex, duplexPair } from "node:stream";
+import { Duplex } from "node:stream";
 import { type TestContext, test } from "node:test";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
-import { Server, ServerCredentials } from "@grpc/grpc-js";
-import { type AgentServer, AgentService } from "../../protocol/generated/agent.ts";
+import type { AgentServer } from "../../protocol/generated/agent.ts";
+import { connectedAgent } from "../../test/harness/agent/connected-agent.ts";
 import { containerHandlers } from "../daemon/container-handlers.ts";
 import type { Creation } from "../daemon/creation.ts";
-import { Agent } from "../guest/agent/client.ts";
 import { Container } from "../guest/container.ts";
 import { defaultSpec } from "../oci/default-spec.ts";
 import { Task } from "./task.ts";
@@ -47,15 +46,7 @@ const HANDLERS: Partial<AgentServer> = {
 };
 
 async function container(t: TestContext): Promise<Container> {
-  const server = new Server();
-  server.addService(AgentService, HANDLERS as AgentServer);
-  const [hostSide, guestSide] = duplexPair();
-  server.createConnectionInjector(ServerCredentials.createInsecure()).injectConnection(guestSide);
-  const agent = new Agent(hostSide);
-  t.after(() => {
-    agent.close();
-    server.forceShutdown();
-  });
+  const agent = connectedAgent(t, HANDLERS);
   const death = { reason: "killed" as const, description: "was ended", consoleLines: [], qemuMessage: "" };
   const vm = { agent, vcpus: 1, memoryMib: 1, isShared: false, giveUp: async () => death, lost: async () => death };
   const io = { stdin: undefined, stdout: undefined, stderr: undefined };

@@ -1,24 +1,8 @@
 import assert from "node:assert/strict";
-import { duplexPair } from "node:stream";
-import { type TestContext, test } from "node:test";
-import { Metadata, Server, ServerCredentials, status } from "@grpc/grpc-js";
+import { test } from "node:test";
+import { Metadata, status } from "@grpc/grpc-js";
 import { CaissonError } from "../../../protocol/errors.ts";
-import { type AgentServer, AgentService } from "../../../protocol/generated/agent.ts";
-import { Agent } from "./client.ts";
-
-/** An Agent talking to a grpc-js server with these handlers over an in-memory connection. */
-function connected(t: TestContext, handlers: Partial<AgentServer>): Agent {
-  const server = new Server();
-  server.addService(AgentService, handlers as AgentServer);
-  const [hostSide, guestSide] = duplexPair();
-  server.createConnectionInjector(ServerCredentials.createInsecure()).injectConnection(guestSide);
-  const agent = new Agent(hostSide);
-  t.after(() => {
-    agent.close();
-    server.forceShutdown();
-  });
-  return agent;
-}
+import { connectedAgent } from "../../../test/harness/agent/connected-agent.ts";
 
 test("Agent.call returns the agent's answer", async (t) => {
   const devices = [{ index: 2, mac: Buffer.from("02ca15000000", "hex") }];
@@ -29,7 +13,7 @@ test("Agent.call returns the agent's answer", async (t) => {
     kernelRelease: "6.1",
     networkDevices: devices,
   };
-  const agent = connected(t, {
+  const agent = connectedAgent(t, {
     check: (_call, callback) => callback(null, answer),
   });
   assert.deepEqual(await agent.call("check", {}), answer);
@@ -39,7 +23,7 @@ test("Agent.call turns the agent's code and field into a CaissonError, without c
   const metadata = new Metadata();
   metadata.set("caisson-code", "CAISSON_E_CONFIG_UNSUPPORTED");
   metadata.set("caisson-field", "mounts[3]");
-  const agent = connected(t, {
+  const agent = connectedAgent(t, {
     check: (_call, callback) =>
       callback({ code: status.INVALID_ARGUMENT, details: "mounts[3]: no \u001b[31mé", metadata }),
   });
@@ -52,7 +36,7 @@ test("Agent.call turns the agent's code and field into a CaissonError, without c
 });
 
 test("Agent.call ends with CAISSON_E_TIMEOUT at its limit and with the signal's reason when aborted", async (t) => {
-  const agent = connected(t, { check: () => {} });
+  const agent = connectedAgent(t, { check: () => {} });
   await assert.rejects(agent.call("check", {}, { timeoutMs: 20 }), { code: "CAISSON_E_TIMEOUT" });
   const reason = new CaissonError("CAISSON_E_VM_DIED", "gone");
   const controller = new AbortController();
@@ -61,12 +45,12 @@ test("Agent.call ends with CAISSON_E_TIMEOUT at its limit and with the signal's 
 });
 
 test("Agent.call has no limit where gRPC cannot express it", async (t) => {
-  const agent = connected(t, { deleteContainer: (_call, callback) => setTimeout(() => callback(null, {}), 20) });
+  const agent = connectedAgent(t, { deleteContainer: (_call, callback) => setTimeout(() => callback(null, {}), 20) });
   await agent.call("deleteContainer", { containerId: "c", force: false }, { timeoutMs: 3_000_000_000 });
 });
 
 test("Agent.call fails when the connection ends under it and after", async (t) => {
-  const agent = connected(t, { check: () => {} });
+  const agent = connectedAgent(t, { check: () => {} });
   const pending = assert.rejects(agent.call("check", {}), { code: "CAISSON_E_AGENT" });
   await new Promise((resolve) => setTimeout(resolve, 10));
   agent.close();
@@ -78,7 +62,7 @@ test("Agent.call fails when the connection ends under it and after", async (t) =
 test("Agent.readOutput stops the writer while nobody reads", async (t) => {
   let written = 0;
   const chunk = Buffer.alloc(64 * 1024);
-  const agent = connected(t, {
+  const agent = connectedAgent(t, {
     readOutput: (call) => {
       const write = () => {
         while (written < 64 * 1024 * 1024) {
@@ -101,7 +85,7 @@ test("Agent.readOutput stops the writer while nobody reads", async (t) => {
 
 test("Agent.writeStdin settles when the agent has taken everything", async (t) => {
   const got: Buffer[] = [];
-  const agent = connected(t, {
+  const agent = connectedAgent(t, {
     writeStdin: (call, callback) => {
       call.on("data", ({ data }) => got.push(data));
       call.on("end", () => callback(null, {}));
