@@ -57,19 +57,7 @@ test("CreateContainer names what it cannot carry out, and leaves nothing behind"
     "linux.resources.memory.swappiness",
   );
   await fails(containers.create("../up", ["true"]), "CAISSON_E_ID_INVALID");
-  const noJson = {
-    containerId: "none",
-    configJson: Buffer.from("{"),
-    rows: 0,
-    columns: 0,
-    seccomp: undefined,
-    bundle: "",
-    sharedMemoryBytes: 0n,
-    noStdin: false,
-    keepNewlines: false,
-    disks: [],
-    diskMounts: [],
-  };
+  const noJson = AgentContainers.request("none", Buffer.from("{"));
   await fails(agent.call("createContainer", noJson), "CAISSON_E_CONFIG_INVALID");
   await fails(
     agent.call("startContainer", { containerId: "none", sentNs: 0n, aheadLeastNs: 0n, aheadMostNs: 0n }),

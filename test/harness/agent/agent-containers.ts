@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import type { ServiceError } from "@grpc/grpc-js";
-import type { WaitProcessResponse } from "../../../protocol/generated/agent.ts";
+import type { CreateContainerRequest, WaitProcessResponse } from "../../../protocol/generated/agent.ts";
 import type { AgentProcess } from "./agent-process.ts";
 import { configOf, makeRootfs, processOf } from "./bundle.ts";
 
@@ -16,22 +16,25 @@ export class AgentContainers {
 
   /** Creates a container that runs these words; it still waits to be started. */
   async create(containerId: string, args: string[], more = {}, process = {}): Promise<number> {
-    const configJson = configOf(this.rootfs, args, more, process);
-    return (
-      await this.#agent.call("createContainer", {
-        containerId,
-        configJson,
-        rows: 0,
-        columns: 0,
-        seccomp: undefined,
-        bundle: "",
-        sharedMemoryBytes: 0n,
-        noStdin: false,
-        keepNewlines: false,
-        disks: [],
-        diskMounts: [],
-      })
-    ).pid;
+    const config = configOf(this.rootfs, args, more, process);
+    return (await this.#agent.call("createContainer", AgentContainers.request(containerId, config))).pid;
+  }
+
+  /** Asks for a container of that configuration, with nothing that the configuration does not say. */
+  static request(containerId: string, configJson: Buffer): CreateContainerRequest {
+    return {
+      containerId,
+      configJson,
+      rows: 0,
+      columns: 0,
+      seccomp: undefined,
+      bundle: "",
+      sharedMemoryBytes: 0n,
+      noStdin: false,
+      keepNewlines: false,
+      disks: [],
+      diskMounts: [],
+    };
   }
 
   async start(containerId: string, args: string[], more = {}, process = {}): Promise<number> {
