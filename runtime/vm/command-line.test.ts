@@ -96,9 +96,15 @@ test("commandLine gives an emulated guest no timer that ticks by itself", () => 
 
 test("commandLine gives the machine its RAM and processors", () => {
   assert.deepEqual(values(run({ memoryMib: 512, vcpus: 3 }), "-m"), ["512M"]);
-  assert.deepEqual(values(run({ memoryMib: 512, vcpus: 3 }), "-smp"), ["3"]);
+  assert.deepEqual(values(run({ vcpus: 3, accelerator: "kvm" }), "-smp"), ["3"]);
   assert.equal(values(run(), "-object")[0], "memory-backend-memfd,id=ram,size=256M,share=on");
   assert.match(values(run(), "-machine").join(), /memory-backend=ram/);
+});
+
+test("commandLine gives an emulated machine room for a second processor, so that its memory barriers are real", () => {
+  assert.deepEqual(values(run({ vcpus: 1 }), "-smp"), ["1,maxcpus=2"]);
+  assert.deepEqual(values(run({ vcpus: 3 }), "-smp"), ["3,maxcpus=3"]);
+  assert.deepEqual(values(run({ vcpus: 1, accelerator: "kvm" }), "-smp"), ["1"]);
 });
 
 test("commandLine shares a template's memory and keeps a clone's private", () => {

@@ -90,7 +90,7 @@ function machineArguments({ qemu, machine, accelerator, vcpus }: VmSpec, { memor
     // each byte (ERMS and FSRM, "fast" ones) or word (rep_good, below).
     emulated ? "max,-erms,-fsrm" : "host",
     "-smp",
-    String(vcpus),
+    emulated ? `${vcpus},maxcpus=${Math.max(vcpus, MIN_EMULATED_CPUS)}` : String(vcpus),
     // virtio-mmio speaks the pre-1.0 protocol unless told otherwise; vsock has no such version.
     ...(machine === "microvm" ? ["-global", "virtio-mmio.force-legacy=false", ...MICROVM_FIRMWARE] : []),
   ];
@@ -104,6 +104,13 @@ function machineType(machine: MachineType, version: QemuVersion): string {
   if (machine === "microvm") return machine;
   return compareVersions(version, [13, 0, 0]) < 0 ? "pc-q35-7.2" : machine;
 }
+
+/**
+ * QEMU emulates the memory barriers and atomic instructions of a machine that can never have a second processor by plain loads and
+ * stores (CF_PARALLEL in its accel/tcg), though its devices are other threads of the host: a ring's completion or kick can then go
+ * untold, and whoever waits for it waits forever. Room for a second processor makes them real; it is never plugged.
+ */
+const MIN_EMULATED_CPUS = 2;
 
 /**
  * QEMU before 8.1 translates code without a lock while another of the guest's processors, in a thread of its own, changes it,
@@ -219,9 +226,8 @@ function agentArguments(spec: VmSpec, { agent }: Wiring): string[] {
 }
 
 /**
- * Without event indices both sides tell each other of every message. With them they leave that out while the other side is at work, which is safe
- * only where the guest's memory barriers are real: QEMU emulates those of a guest with one CPU by plain instructions, though its devices
- * are other threads of the host. A message that nobody is told of would wait for the next one.
+ * Without event indices both sides tell each other of every message. With them they leave that out while the other side is at work, which is
+ * safe only where the guest's memory barriers are real: those of processors that share a thread of QEMU (`threads` above) are not.
  */
 function eventIndices({ accelerator }: VmSpec): string {
   return accelerator === "tcg" ? ",event_idx=off" : "";
