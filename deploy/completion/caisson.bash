@@ -11,7 +11,7 @@ _caisson_words() {
       --pid-file --pidfd-socket --ignore-paused --preserve-fds --process-label --apparmor --cgroup --help" ;;
     kill) echo "--all --help" ;;
     list) echo "--format --quiet --help" ;;
-    logs) echo "--guest --console --agent --lines --help" ;;
+    logs) echo "--guest --console --agent --lines --follow --help" ;;
     monitor) echo "--listen --help" ;;
     ps) echo "--format --help" ;;
     run) echo "--bundle --console-socket --detach --keep --pid-file --pidfd-socket --no-subreaper --no-pivot --no-new-keyring

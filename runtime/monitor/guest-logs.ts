@@ -20,8 +20,14 @@ export async function readGuestLogs(sandbox: KnownSandbox): Promise<GuestLogs> {
   return { console: linesOf(files.console), agent: linesOf(files.agent) };
 }
 
+/** A line without what could drive a terminal. */
+export function withoutControls(line: string): string {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: those are what it removes
+  return stripVTControlCharacters(line).replaceAll(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g, "");
+}
+
 /** A sandbox that others share has them in a folder of its own, which its daemon knows. */
-async function findLogFiles({ root, record, directory }: KnownSandbox): Promise<LogFiles> {
+export async function findLogFiles({ root, record, directory }: KnownSandbox): Promise<LogFiles> {
   const { consoleLog } = statePaths(root, record.id);
   const usual = { console: consoleLog, agent: guestLogPath(consoleLog) };
   if (record.status === "stopped") return usual;
@@ -40,10 +46,7 @@ async function findLogFiles({ root, record, directory }: KnownSandbox): Promise<
 
 function linesOf(path: string): string[] {
   const text = [formerPath(path), path].map(readIfThere).join("");
-  const lines = stripVTControlCharacters(text)
-    .split("\n")
-    // biome-ignore lint/suspicious/noControlCharactersInRegex: those are what it removes
-    .map((line) => line.replaceAll(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g, ""));
+  const lines = text.split("\n").map(withoutControls);
   if (lines.at(-1) === "") lines.pop();
   return lines;
 }
