@@ -22,7 +22,8 @@ const RELEASE_POLL_MS = 10;
 export interface SharePlug {
   qmp: QmpClient;
   machine: MachineType;
-  link: ShareLink;
+  /** Without it QEMU and the server meet directly, and the server has all of the VM's memory, which must be a shared mapping then. */
+  link?: ShareLink | undefined;
 }
 
 /**
@@ -36,10 +37,7 @@ export function plugShare(
 ): Promise<unknown>[] {
   using descriptors = new DisposableStack();
   descriptors.adopt(connection, closeSync);
-  const [proxys, qemus] = socketpair();
-  descriptors.adopt(proxys, closeSync);
-  descriptors.adopt(qemus, closeSync);
-  link.join(proxys, connection);
+  const qemus = link === undefined ? connection : throughLink(link, connection, descriptors);
   const backend = { type: "socket", data: { addr: { type: "fd", data: { str: ID } }, server: false } };
   return [
     qmp.passDescriptor(ID, qemus, within),
@@ -47,6 +45,15 @@ export function plugShare(
     ...(machine === "microvm" ? [letSlotBePlugged(qmp, within)] : []),
     qmp.execute("device_add", deviceProperties(machine), within),
   ];
+}
+
+/** @returns QEMU's end of the connection. */
+function throughLink(link: ShareLink, server: number, descriptors: DisposableStack): number {
+  const [proxys, qemus] = socketpair();
+  descriptors.adopt(proxys, closeSync);
+  descriptors.adopt(qemus, closeSync);
+  link.join(proxys, server);
+  return qemus;
 }
 
 /** microvm's slots have nobody who looks after what is plugged into them; a SCSI bus leaves it to the device itself. */

@@ -23,7 +23,7 @@ import { measurePods } from "./pods.ts";
 import { peakMemory } from "./process.ts";
 import { parsePromises } from "./promises.ts";
 import { report } from "./report.ts";
-import { measureSoftware } from "./software.ts";
+import { measureSoftware, NPM_TASKS, TASKS } from "./software.ts";
 import { Starts } from "./starts.ts";
 import { PEAK_AFTER_MIB, STDIO_MIB, testData, timeStdio } from "./stdio.ts";
 import { Workspace } from "./workspace.ts";
@@ -34,7 +34,7 @@ const BUSYBOX = "/bin/busybox";
 const DEFAULT_RUNS = 10;
 const MIB = 1024 * 1024;
 /** In the order that they are measured in. */
-const PARTS = ["starts", "streams", "network", "pods", "crowd", "software"] as const;
+const PARTS = ["starts", "streams", "files", "network", "pods", "crowd", "software", "npm"] as const;
 type Part = (typeof PARTS)[number];
 
 interface Outcome {
@@ -90,20 +90,22 @@ async function measure(workspace: Workspace, runs: number, signal: AbortSignal):
       }
     },
     streams: () => measureStreams(workspace, starts, figures, runs, signal),
+    files: () => measureFiles(workspace, starts, figures, runs, signal),
     network: () => {
       progress("network");
       return measureNetwork(starts, rootfs, workspace, figures, runs, signal);
     },
     pods: () => measurePods(figures, runs, signal, progress),
     crowd: () => new Crowd(starts.caisson, starts.sleeper, figures, signal).measure(progress),
-    software: () => measureSoftware(starts, workspace, figures, runs, signal, progress),
+    software: () => measureSoftware(TASKS, starts, workspace, figures, runs, signal, progress),
+    npm: () => measureSoftware(NPM_TASKS, starts, workspace, figures, runs, signal, progress),
   };
   for (const part of wantedParts(process.env["BENCH_PARTS"])) await parts[part]();
   figures.add("template-used", "caisson", workspace.templateMib);
   return { facts, figures, phases: medianPhases(starts.traces) };
 }
 
-/** Standard streams and files, in turn in a container and in a bare guest. */
+/** Standard streams, in turn in a container and in a bare guest. */
 async function measureStreams(
   workspace: Workspace,
   starts: Starts,
@@ -122,19 +124,27 @@ async function measureStreams(
     await timeStdio(bare.shell, "bare", BARE_MEMORY, data, figures);
   }
   figures.add("peak", "caisson", peakMemory(container.daemon));
+}
+
+/** The shared file system, in turn in a container and in a bare guest. */
+async function measureFiles(
+  workspace: Workspace,
+  starts: Starts,
+  figures: Figures,
+  runs: number,
+  signal: AbortSignal,
+): Promise<void> {
+  progress("boot a bare guest");
+  await using bare = await BareGuest.boot(starts.vm, workspace, signal);
+  const rootfs = makeRootfs(workspace, "files-rootfs");
+  await using container = await ContainerShell.start(starts.caisson, rootfs, workspace, signal);
   for (let run = 0; run < runs; run++) {
     progress(`files: run ${run + 1} of ${runs}`);
-    const ours = {
-      shell: container.shell,
-      by: "caisson",
-      onHost: rootfs,
-      inGuest: "",
-      memory: CONTAINER_MEMORY,
-    } as const;
-    await timeFiles(ours, figures);
+    const ours = { shell: container.shell, by: "caisson", onHost: rootfs, inGuest: "" } as const;
+    await timeFiles({ ...ours, memory: CONTAINER_MEMORY }, figures);
     const theirs = { shell: bare.shell, by: "bare", onHost: bare.share, inGuest: BARE_SHARE } as const;
     await timeFiles({ ...theirs, memory: BARE_MEMORY }, figures);
-    await timeLarge(ours, figures);
+    await timeLarge({ ...ours, memory: CONTAINER_MEMORY }, figures);
     await timeLarge({ ...theirs, memory: BARE_MEMORY }, figures);
   }
 }
