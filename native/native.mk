@@ -27,6 +27,7 @@ VSOCK_SOURCES := native/napi.c $(wildcard native/vsock/*.c)
 SECCOMP_SOURCES := native/napi.c $(wildcard native/seccomp/*.c)
 FORK_SERVER_SOURCES := $(wildcard native/fork-server/*.c)
 VHOST_PROXY_SOURCES := $(wildcard native/vhost-proxy/*.c)
+SHARE_RIGHTS_SOURCES := $(wildcard native/share-rights/*.c)
 JAIL_SOURCES := $(wildcard native/jail/*.c)
 CAISSON_INIT_SOURCES := $(wildcard native/caisson-init/*.c)
 CONTAINER_INIT_SOURCES := $(wildcard native/container-init/*.c)
@@ -78,9 +79,9 @@ $(NATIVE_OUT)/template-memory.so: native/template-memory/template-memory.c nativ
 	@scripts/step.sh "compile template-memory" $(CC) $(LIBRARY_CFLAGS) -shared -o $@.new $<
 	@mv -f $@.new $@
 
-$(NATIVE_OUT)/share-rights.so: native/share-rights/share-rights.c native/native.mk | $(NATIVE_SETUP)
+$(NATIVE_OUT)/share-rights.so: $(SHARE_RIGHTS_SOURCES) native/share-rights/share-rights.h native/native.mk | $(NATIVE_SETUP)
 	@mkdir -p $(@D)
-	@scripts/step.sh "compile share-rights" $(CC) $(LIBRARY_CFLAGS) -shared -o $@.new $<
+	@scripts/step.sh "compile share-rights" $(CC) $(LIBRARY_CFLAGS) -shared -o $@.new $(SHARE_RIGHTS_SOURCES)
 	@mv -f $@.new $@
 
 $(NATIVE_OUT)/fork-server.so: $(FORK_SERVER_SOURCES) native/fork-server/fork-server.h native/place.h native/native.mk | $(NATIVE_SETUP)
@@ -99,11 +100,16 @@ VHOST_PROXY_TRIAL := $(wildcard native/vhost-proxy/trial/*.c)
 VHOST_PROXY_FUZZ := $(wildcard native/vhost-proxy/fuzz/*.c)
 
 .PHONY: native-tests
-native-tests: $(addprefix $(NATIVE_OUT)/test/vhost-proxy-,trial fuzz fork-trial) ## compile what the tests of the C run
+native-tests: $(addprefix $(NATIVE_OUT)/test/,vhost-proxy-trial vhost-proxy-fuzz vhost-proxy-fork-trial share-rights-trial) ## compile what the tests of the C run
 
 $(NATIVE_OUT)/test/vhost-proxy-trial: $(VHOST_PROXY_TRIAL) $(VHOST_PROXY_SOURCES) native/vhost-proxy/trial/trial.h native/vhost-proxy/vhost-proxy.h native/native.mk | $(NATIVE_SETUP)
 	@mkdir -p $(@D)
 	@scripts/step.sh "compile vhost-proxy's trials" $(CC) $(SANITIZED_CFLAGS) -o $@.new $(VHOST_PROXY_TRIAL) $(VHOST_PROXY_SOURCES)
+	@mv -f $@.new $@
+
+$(NATIVE_OUT)/test/share-rights-trial: native/share-rights/trial/main.c $(SHARE_RIGHTS_SOURCES) native/share-rights/share-rights.h native/native.mk | $(NATIVE_SETUP)
+	@mkdir -p $(@D)
+	@scripts/step.sh "compile share-rights' trial" $(CC) $(SANITIZED_CFLAGS) -o $@.new native/share-rights/trial/main.c native/share-rights/sync.c
 	@mv -f $@.new $@
 
 # The two libraries are preloaded into this one, whose functions they find (-rdynamic); the sanitizers would want to be first there.
@@ -137,7 +143,7 @@ $(NATIVE_OUT)/container-init: $(CONTAINER_INIT_SOURCES) $(CONTAINER_INIT_HEADERS
 native-analyze: | $(NATIVE_SETUP) ## run GCC's analyzer over the C
 	@for source in $(sort $(POSIX_SOURCES) $(VSOCK_SOURCES) $(SECCOMP_SOURCES)); do \
 	  $(CC) $(ADDON_CFLAGS) -fanalyzer -c -o /dev/null "$$source" || exit 1; done
-	@for source in native/template-memory/template-memory.c native/share-rights/share-rights.c $(FORK_SERVER_SOURCES) $(VHOST_PROXY_SOURCES); do \
+	@for source in native/template-memory/template-memory.c $(SHARE_RIGHTS_SOURCES) $(FORK_SERVER_SOURCES) $(VHOST_PROXY_SOURCES); do \
 	  $(CC) $(LIBRARY_CFLAGS) -fanalyzer -c -o /dev/null "$$source" || exit 1; done
 	@for source in $(JAIL_SOURCES) $(CAISSON_INIT_SOURCES) $(CONTAINER_INIT_SOURCES); do \
 	  $(CC) $(NATIVE_CFLAGS) -fanalyzer -c -o /dev/null "$$source" || exit 1; done

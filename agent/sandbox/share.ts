@@ -8,6 +8,7 @@ const DRIVER = "/sys/bus/platform/drivers/virtio-mmio";
 /** A device that the kernel finds by itself is there a moment after the guest runs. */
 const APPEARS_WITHIN_MS = 10_000;
 const POLL_MS = 5;
+const FORGET_AGAIN_MS = 1000;
 /** Each request costs as much as 100 KiB of data do: by default the kernel asks for 128 KiB at a time. */
 const READ_AHEAD_KIB = 512;
 
@@ -67,6 +68,15 @@ export class MountedShare {
       const isUsed = used.some((each) => `${each}/`.startsWith(`${path}/`) || path.startsWith(`${each}/`));
       if (!isUsed) umount(path, posix.MNT_DETACH);
     }
+    // The kernel lets go of an ended container's mounts a moment later.
+    this.#forget();
+    setTimeout(() => this.#forget(), FORGET_AGAIN_MS).unref();
+  }
+
+  /** Has the kernel forget what nobody uses of the share's own file system, which root file systems are parts of (native/vhost-proxy). */
+  #forget(): void {
+    // reconfigure_super() in Linux's fs/super.c: the file system's names go, and nothing is written or changed.
+    if (this.#mounted) mount(null, this.path, null, posix.MS_REMOUNT, null);
   }
 
   /** The device may be taken away then. */

@@ -5,14 +5,14 @@
  * the user's other groups, and which capabilities he has. So CAP_DAC_OVERRIDE stays; all others go, CAP_FSETID above
  * all, without which nobody can make a file of a group that he is not in with the right to act as the group.
  */
+#include "share-rights.h"
+
 #include <dlfcn.h>
 #include <errno.h>
 #include <linux/capability.h>
 #include <stdarg.h>
 #include <sys/syscall.h>
 #include <unistd.h>
-
-#define INTERPOSED __attribute__((visibility("default")))
 
 typedef long (*system_call)(long number, ...);
 

@@ -139,6 +139,9 @@ struct cached_files {
 /* Looks at an answer of virtiofsd's, of `length` bytes, which the guest has not got yet, and may change it. */
 void note_cached_files(struct cached_files *files, const struct request *request, uint8_t *shared, uint32_t length);
 
+/* root-file-systems.c: the same, for where a container's root file system begins. */
+void join_root_file_system(const struct request *request, uint8_t *shared, uint32_t length);
+
 /* queue.c: carries requests from one ring to the other. */
 struct queue {
   struct guest_ring ring;

@@ -15,6 +15,8 @@ import { Volumes } from "./volumes.ts";
 
 /** Not in any container's id. */
 const VOLUMES = "~volumes";
+/** In each container's folder. native/vhost-proxy knows it by this name, and native/share-rights does. */
+const ROOT_FILE_SYSTEM = "~rootfs";
 
 /**
  * Room for the share's own directories and mount points: all that a hostile guest could write beside the volumes. Whoever
@@ -24,7 +26,7 @@ const SHARE_TMPFS = "mode=0711,size=1m,nr_inodes=4096";
 
 /**
  * The one directory that the sandbox's VM can see. Root file systems and volumes are bind mounts below it:
- * `<container>/rootfs`, `<container>/mounts/<index>` for files and overlays, and `~volumes/<n>` for directories. Processes that have a copy of
+ * `<container>/~rootfs`, `<container>/mounts/<index>` for files and overlays, and `~volumes/<n>` for directories. Processes that have a copy of
  * this process's mount namespace see them come and go, as virtiofsd does. Only to be used in a private mount namespace.
  */
 export class Share {
@@ -64,8 +66,8 @@ export class Share {
     this.#folders.set(id, own);
     try {
       mkdirSync(join(own, "mounts"), { recursive: true });
-      mkdirSync(join(own, "rootfs"), { recursive: true });
-      bind(rootfs, join(own, "rootfs"), { recursive: true, readOnly: false, field: "root.path" });
+      mkdirSync(join(own, ROOT_FILE_SYSTEM), { recursive: true });
+      bind(rootfs, join(own, ROOT_FILE_SYSTEM), { recursive: true, readOnly: false, field: "root.path" });
       const sources = this.#addBinds(id, spec, bundle);
       for (const [index, entry] of spec.mounts?.entries() ?? []) {
         if (isOverlay(entry)) sources.set(index, mountOverlay(entry, index, join(own, "mounts"), bundle));
@@ -83,7 +85,7 @@ export class Share {
       const hooks = addHooks(spec.hooks, bundle, own, `${GUEST_SHARE}/${folder}`);
       return {
         ...spec,
-        root: { ...spec.root, path: `${GUEST_SHARE}/${folder}/rootfs` },
+        root: { ...spec.root, path: `${GUEST_SHARE}/${folder}/${ROOT_FILE_SYSTEM}` },
         ...(mounts && { mounts }),
         ...(hooks && { hooks }),
       };
@@ -105,7 +107,7 @@ export class Share {
 
   /** Makes this process's mount namespace look like the container's, as far as that is the host's: for engines. */
   standFor(id: string): void {
-    standFor(join(this.#folder(id), "rootfs"), this.#shown.get(id) ?? []);
+    standFor(join(this.#folder(id), ROOT_FILE_SYSTEM), this.#shown.get(id) ?? []);
   }
 
   /** Unmounts it with all that is in it. May be called again. */

@@ -7,6 +7,7 @@ import {
   existsSync,
   mkdirSync,
   mkdtempSync,
+  readdirSync,
   readFileSync,
   rmSync,
   statSync,
@@ -16,7 +17,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
 import { Bundle } from "../harness/bundle.ts";
-import { Host } from "../harness/host.ts";
+import { Host, until } from "../harness/host.ts";
 
 const host = new Host();
 const folder = mkdtempSync(join(tmpdir(), "caisson-storage-"));
@@ -151,3 +152,37 @@ test("a container mounts an overlay on its root file system, whose whiteouts and
   const { stdout, stderr } = await host.run(["run", "-b", bundle.directory, host.id()]);
   assert.equal(stdout, ".:\ne\nf\n\ne:\nlow\nup\nlow\n0:0\nd\nf\ngone\n", stderr);
 });
+
+test("what a container of a pod had of the host is let go when the container is deleted", async () => {
+  using pod = new Bundle();
+  pod.spec.annotations = { "io.kubernetes.cri-o.ContainerType": "sandbox" };
+  const podId = await host.start(pod.write());
+  const { pid } = JSON.parse(await host.ok(["state", podId])) as { pid: number };
+  using bundle = new Bundle();
+  const volume = mkdtempSync(join(folder, "let-go-"));
+  for (let file = 0; file < 50; file++) {
+    for (const directory of [volume, bundle.rootfs]) writeFileSync(join(directory, `file-${file}`), "");
+  }
+  const namespaces = bundle.spec.linux?.namespaces ?? [];
+  bundle.spec.linux = {
+    ...bundle.spec.linux,
+    namespaces: namespaces.map(({ type }) => (type === "network" ? { type, path: `/proc/${pid}/ns/net` } : { type })),
+  };
+  bundle.spec.mounts?.push({ destination: "/volume", source: volume, options: ["bind"] });
+  const before = descriptorsOfVirtiofsd(pid);
+  const id = await host.start(bundle.write());
+  await host.ok(["exec", id, "sh", "-c", "stat /file-* /volume/file-* >/dev/null"]);
+  assert.ok(descriptorsOfVirtiofsd(pid) >= before + 100);
+  await host.ok(["delete", "--force", id]);
+  await until(() => descriptorsOfVirtiofsd(pid) < before + 10);
+  await host.ok(["delete", "--force", podId]);
+});
+
+/** Those of the processes that the sandbox's daemon has started, and theirs. */
+function descriptorsOfVirtiofsd(daemon: number): number {
+  const children = readFileSync(`/proc/${daemon}/task/${daemon}/children`, "latin1").split(" ").filter(Boolean);
+  return children.reduce((sum, child) => {
+    const isVirtiofsd = readFileSync(`/proc/${child}/comm`, "latin1").startsWith("virtiofsd");
+    return sum + (isVirtiofsd ? readdirSync(`/proc/${child}/fd`).length : 0) + descriptorsOfVirtiofsd(Number(child));
+  }, 0);
+}

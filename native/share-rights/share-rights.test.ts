@@ -1,0 +1,30 @@
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { test } from "node:test";
+
+/** Built by `make native-tests`. */
+const TRIAL = join(import.meta.dirname, "../../out/native/test/share-rights-trial");
+
+test("share-rights flushes each root file system in a share, whatever else is there", () => {
+  const share = realpathSync(mkdtempSync(join(tmpdir(), "caisson-share-")));
+  try {
+    for (const folder of ["one/~rootfs/~rootfs", "two/~rootfs", "none/mounts", "~volumes/0"]) {
+      mkdirSync(join(share, folder), { recursive: true });
+    }
+    writeFileSync(join(share, "file"), "");
+    mkdirSync(join(share, "linked"));
+    symlinkSync("/", join(share, "linked/~rootfs"));
+    symlinkSync("one", join(share, "also"));
+    const lines = execFileSync(TRIAL, [share], { encoding: "utf8" }).trimEnd().split("\n");
+    const roots = ["one", "two"].map((name) => join(share, name, "~rootfs"));
+    const [, , first, , , second] = lines;
+    assert.deepEqual([first, second], ["0 ", "-1 EIO"]);
+    for (const from of [0, 3]) assert.deepEqual(lines.slice(from, from + 2).sort(), roots);
+    assert.equal(lines.length, 6);
+  } finally {
+    rmSync(share, { recursive: true });
+  }
+});
