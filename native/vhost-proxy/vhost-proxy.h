@@ -142,6 +142,9 @@ void note_cached_files(struct cached_files *files, const struct request *request
 /* root-file-systems.c: the same, for where a container's root file system begins. */
 void join_root_file_system(const struct request *request, uint8_t *shared, uint32_t length);
 
+/* unflushed-files.c: the same, for what is opened for reading. */
+void spare_flush(const struct request *request, uint8_t *shared, uint32_t length);
+
 /* queue.c: carries requests from one ring to the other. */
 struct queue {
   struct guest_ring ring;
