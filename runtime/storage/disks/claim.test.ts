@@ -6,6 +6,7 @@ import {
   mkdirSync,
   mkdtempSync,
   openSync,
+  readFileSync,
   rmSync,
   truncateSync,
   writeFileSync,
@@ -67,6 +68,11 @@ test("ClaimedDisk.open has a device of the host for itself", loops, () => {
   {
     using disk = ClaimedDisk.open(use);
     assert.deepEqual([disk.isDevice, disk.readOnly, disk.sectorBytes], [true, false, 4096]);
+    const flags = Number.parseInt(
+      /^flags:\s+(\d+)$/m.exec(readFileSync(`/proc/self/fdinfo/${disk.fd}`, "utf8"))?.[1] ?? "",
+      8,
+    );
+    assert.equal(flags & constants.O_DIRECT, constants.O_DIRECT, "QEMU's monitor_fdset_dup_fd_add() looks for it");
     assert.throws(() => ClaimedDisk.open(use), IN_USE);
     assert.throws(() => openSync(loop.path, constants.O_RDWR | constants.O_EXCL), { code: "EBUSY" });
     assert.throws(() => ClaimedDisk.open(image("device")), IN_USE, "its image");

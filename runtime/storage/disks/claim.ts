@@ -6,7 +6,7 @@ import { systemErrorSentence } from "../../text/errors.ts";
 import { outsideTree } from "../mount-tree.ts";
 import type { DiskUse } from "./take.ts";
 
-const { O_EXCL, O_RDONLY, O_RDWR } = constants;
+const { O_DIRECT, O_EXCL, O_RDONLY, O_RDWR } = constants;
 const SECTOR_BYTES = 512;
 
 /**
@@ -28,8 +28,10 @@ export class ClaimedDisk implements Disposable {
     this.readOnly = readOnly;
     this.isDevice = !image;
     this.sectorBytes = image ? SECTOR_BYTES : deviceSectorBytes(major, minor);
+    // QEMU goes past the page cache to a device, and from 9.1 on takes no descriptor for it that was not opened so.
+    const flags = (readOnly ? O_RDONLY : O_RDWR) | (image ? 0 : O_DIRECT);
     // Opened anew: of copies of one descriptor QEMU could take the lock away.
-    this.fd = openSync(`/proc/self/fd/${lock}`, readOnly ? O_RDONLY : O_RDWR);
+    this.fd = openSync(`/proc/self/fd/${lock}`, flags);
   }
 
   /** @throws CaissonError CAISSON_E_STORAGE naming the field, when it is not there, in use, or empty. */
