@@ -58,7 +58,9 @@ async function tryIn(user: number, memory: string): Promise<Results> {
 
 test("a jailed QEMU reads nothing of the host's but what it needs, and writes nothing", () => {
   for (const [name, { failed }] of Object.entries(results).filter(([name]) => name.startsWith("read /"))) {
-    assert.equal(failed, "ENOENT", name);
+    // A folder that this program or Node.js lies below is there, with the way to it alone.
+    const above = [PROGRAM, process.execPath].some((file) => file.startsWith(`${name.slice("read ".length)}/`));
+    assert.equal(failed, above ? "EISDIR" : "ENOENT", name);
   }
   for (const [name, { failed = "done" }] of Object.entries(results).filter(([name]) => name.startsWith("write /"))) {
     assert.ok(["ENOENT", "EROFS", "EACCES", "EPERM"].includes(failed), `${name}: ${failed}`);
