@@ -14,10 +14,14 @@ fi
 # What was built in it before is built anew only where it must be.
 checkout=$root/root/caisson
 mkdir -p "$checkout/out"
-find "$checkout" -mindepth 1 -maxdepth 1 ! -name out -exec rm -rf {} +
-git ls-files --cached --others --exclude-standard -z | tar --create --null --files-from=- --ignore-failed-read 2>/dev/null |
-  tar --extract --directory "$checkout"
-cp -a node_modules "$checkout/"
+files=$(mktemp)
+trap 'rm -f "$files"' EXIT
+git ls-files --cached --others --exclude-standard | sort >"$files"
+(cd "$checkout" && find . \( -path ./out -o -path ./bin -o -path ./node_modules -o -name generated \) -prune -o -type f -printf '%P\n') |
+  sort | comm -13 "$files" - | (cd "$checkout" && xargs -r -d '\n' rm -f)
+tar --create --files-from="$files" --ignore-failed-read 2>/dev/null | tar --extract --directory "$checkout"
+rm -f "$files"
+cp -au node_modules "$checkout/"
 touch "$checkout/out/.packages" "$checkout/out/.npm"
 # shellcheck disable=SC2016 # expanded in there
 exec test/release/enter.sh "$root" sh -c 'cd /root/caisson && PATH=$PWD/node_modules/.bin:$PATH && exec make "$@"' make "$@"
