@@ -102,8 +102,7 @@ function wantedProcess(bundle: string, args: readonly string[], flags: ExecFlags
   if (args.length === 0) throw new CaissonError("CAISSON_E_USAGE", "process args cannot be empty");
   const path = join(bundle, "config.json");
   const config = readDocument(path, "CAISSON_E_BUNDLE") as Partial<Spec> | null;
-  dropProcessLabels(config?.process);
-  const own = validateProcess(config?.process, path);
+  const own = validateProcess(dropProcessLabels(config?.process), path);
   return validateProcess(commandProcess(own, args, wanted), "the process to run");
 }
 

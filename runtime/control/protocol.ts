@@ -56,8 +56,6 @@ export interface JoinParams {
   directory: string;
   /** Valid; namespaces of other containers as the guest names them, bind sources and hooks without symbolic links. */
   config: Spec;
-  /** The size that takeSharedMemory() has found. */
-  sharedMemoryBytes: number;
   /** The monitor's, or a terminal that it has opened. */
   stdio: ClientStdio;
   /** The terminal's mode. */

@@ -15,7 +15,6 @@ import { beginTrace } from "../sandbox/begin-trace.ts";
 import { compileFilter, type Guest } from "../sandbox/guest.ts";
 import { HostHooks } from "../sandbox/hooks.ts";
 import { Sandbox } from "../sandbox/sandbox.ts";
-import { takeSharedMemory } from "../sandbox/spec/shared-memory.ts";
 import { newRecord } from "../state/new-record.ts";
 import { statePaths } from "../state/paths.ts";
 import type { NetworkChanges, StateRecord } from "../state/record.ts";
@@ -214,8 +213,7 @@ export async function createFromBundle(params: CreateParams, placed: Bundle, sig
     const { guest } = sandbox;
     const creating = now();
     const { io, window, follow, letGo } = openInitIo(params, config.process?.terminal === true);
-    const { config: spec, bytes: sharedMemoryBytes } = takeSharedMemory(config);
-    const parts = { spec, sharedMemoryBytes, directory: bundle, rootfs, ...(seccomp && { seccomp }) };
+    const parts = { spec: config, directory: bundle, rootfs, ...(seccomp && { seccomp }) };
     const container = await guest.createContainer(id, parts, io, window);
     signal.throwIfAborted();
     follow(container);

@@ -10,7 +10,6 @@ import type { DaemonLog } from "../control/spawn.ts";
 import { VM_DEATH_EXIT_CODE } from "../guest/exit-status.ts";
 import { countStart } from "../metrics/start-phases.ts";
 import { rememberFailure } from "../metrics/totals.ts";
-import { keepGroups, readOwnGroups } from "../oci/kept-groups.ts";
 import { now } from "../process/clock.ts";
 import { deadline } from "../process/deadline.ts";
 import { onForwardedSignals } from "../process/forwarded-signals.ts";
@@ -134,9 +133,7 @@ class Daemon {
     countStart();
     try {
       const reading = now();
-      const read = readPlaced(params.bundle, params.root);
-      // This process has the groups of whoever asked for the container.
-      const placed = { ...read, config: keepGroups(read.config, readOwnGroups()) };
+      const placed = readPlaced(params.bundle, params.root);
       for (const warning of placed.warnings) log.warning(warning);
       tracePhase("read bundle", reading);
       const { placement, bundle, rootfs } = placed;

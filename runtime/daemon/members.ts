@@ -109,7 +109,7 @@ async function refused(): Promise<never> {
 
 /** @throws CaissonError as Guest.createContainer does, or the signal's reason; nothing of the container is left then. */
 async function create({ guest, directory }: Home, params: JoinParams, signal: AbortSignal): Promise<Creation> {
-  const { root, record, config, sharedMemoryBytes, stdio, window, mounts } = params;
+  const { root, record, config, stdio, window, mounts } = params;
   const { id, bundle, rootfs } = record;
   const tree = takeFd(stdio.pid, mounts);
   const io = clientIo(stdio, config.process?.terminal === true);
@@ -119,7 +119,6 @@ async function create({ guest, directory }: Home, params: JoinParams, signal: Ab
       const spec = withSources(config, (path) => join(seen, path));
       const parts: ContainerBundle = {
         spec,
-        sharedMemoryBytes,
         directory: bundle,
         foundAt: join(seen, params.directory),
         rootfs: join(seen, rootfs),

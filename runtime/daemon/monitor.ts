@@ -15,7 +15,6 @@ import { isBindMount } from "../oci/checks/mounts.ts";
 import { HostHooks } from "../sandbox/hooks.ts";
 import type { PlacedBundle } from "../sandbox/placement.ts";
 import { withSources } from "../sandbox/spec/host-paths.ts";
-import { takeSharedMemory } from "../sandbox/spec/shared-memory.ts";
 import { newRecord } from "../state/new-record.ts";
 import { statePaths } from "../state/paths.ts";
 import { removeState, reserveState, writeState } from "../state/store.ts";
@@ -60,8 +59,7 @@ export class Monitor {
     signal: AbortSignal,
   ): Promise<Monitor> {
     const { root, id } = params;
-    const { placement, bundle, rootfs } = placed;
-    const { config, bytes: sharedMemoryBytes } = takeSharedMemory(placed.config);
+    const { placement, bundle, rootfs, config } = placed;
     const cgroupPath = hostCgroupPath(id, config.linux?.cgroupsPath, params.systemdCgroup);
     const record = newRecord({
       id,
@@ -94,7 +92,6 @@ export class Monitor {
       record,
       directory: realpathSync(bundle),
       config: withSources(withNetwork(config, placed), realSource),
-      sharedMemoryBytes,
       ...openStreams(params, config.process?.terminal === true),
       mounts: ownMountTree(),
       settings: params.config,

@@ -5,18 +5,11 @@ import { CaissonError } from "../../protocol/errors.ts";
 import type { Process, Resources, Spec } from "../../protocol/oci.ts";
 import { systemErrorSentence } from "../text/errors.ts";
 import { readDocument, readStdinDocument } from "./document.ts";
-import { takeDevices } from "./guest-devices.ts";
-import { takeModules } from "./guest-modules.ts";
 import { normalise } from "./normalise.ts";
-import { takeOwnSources } from "./own-sources.ts";
 import { validateConfig, validateProcess, validateResources } from "./validate.ts";
 
 export interface Bundle {
-  /**
-   * Valid and normalised: absolute mount destinations and bind sources, those that only the guest has
-   * for giveOwnSources() and giveModules().
-   * `root.path` is as it was written.
-   */
+  /** Valid and normalised: absolute mount destinations and bind sources. `root.path` is as it was written. */
   config: Spec;
   /** Absolute path of the bundle. */
   bundle: string;
@@ -44,15 +37,12 @@ export function loadBundle(directory: string, adapt = (document: unknown) => doc
     `Create the directory, or name the right one in root.path of ${path}.`,
     "root.path",
   );
-  const rootfs = realpathSync(rootPath);
-  return { config: takeModules(takeOwnSources(takeDevices(config), rootfs)), bundle, rootfs, warnings };
+  return { config, bundle, rootfs: realpathSync(rootPath), warnings };
 }
 
 /** The process in a file or pipe for `exec --process`; `adapt` may change it before it is checked. Errors as validateProcess. */
-export function loadProcess(path: string, adapt: (document: unknown) => void = () => {}): Process {
-  const document = readDocument(path, "CAISSON_E_USAGE", { pipes: true });
-  adapt(document);
-  return validateProcess(document, path);
+export function loadProcess(path: string, adapt = (document: unknown) => document): Process {
+  return validateProcess(adapt(readDocument(path, "CAISSON_E_USAGE", { pipes: true })), path);
 }
 
 /** The resources in a file or pipe for `update --resources`, `-` for standard input; errors as validateResources. */

@@ -37,7 +37,8 @@ import type { ExitReason } from "../vm/exit-reason.ts";
 import type { Machine } from "../vm/machine.ts";
 import { SandboxDisks } from "./disks.ts";
 import { createSandbox, type GuestOptions, openTemplate, startFacts } from "./guest-start.ts";
-import { forGuest, forShare } from "./spec/guest-spec.ts";
+import { toGuestSpec } from "./spec/guest-spec.ts";
+import { sharedMemoryBytes } from "./spec/shared-memory.ts";
 
 /** How long a VM may live on after the connection to its agent has ended. */
 const DEATH_FOLLOWS_MS = 1000;
@@ -53,8 +54,6 @@ export interface ContainerBundle {
   rootfsDisks?: readonly RootfsMount[] | undefined;
   /** The result of compileFilter, if the caller began it while the VM was starting. */
   seccomp?: Promise<SeccompFilter | undefined>;
-  /** The size that takeSharedMemory() has found, with the configuration. */
-  sharedMemoryBytes?: number;
 }
 
 /** A microVM with its agent, and the containers in it. Needs a private mount namespace (storage/share.ts). */
@@ -181,27 +180,26 @@ export class Guest implements GuestVm {
    */
   async createContainer(id: string, bundle: ContainerBundle, io: ProcessIo, mode?: TerminalMode): Promise<Container> {
     const isFirst = !this.#hasContainer;
-    const { directory, foundAt = directory, sharedMemoryBytes = 0, rootfsDisks } = bundle;
+    const { directory, foundAt = directory, rootfs, rootfsDisks } = bundle;
     const inNetwork = (given: Spec) => this.#network?.inGuest(given, isFirst) ?? given;
     const taken = takeDisks(bundle.spec, { id, directory: foundAt, rootfs: rootfsDisks });
-    const spec = forShare(taken.spec, { vcpus: this.vcpus, inNetwork });
     this.#disks.claim(id, taken);
     let supply: LiveSupply | undefined;
     try {
-      const shared = this.share.addContainer(id, spec, foundAt, bundle.rootfs);
-      const guestSpec = forGuest(shared);
-      log.debug("what the container has of the host", { rootfs: bundle.rootfs, mounts: bindsOf(spec).join(" ") });
-      const disks = await this.#disks.plug(taken, guestSpec.root?.path ?? "");
+      const share = (given: Spec) => this.share.addContainer(id, given, foundAt, rootfs);
+      const spec = toGuestSpec(taken.spec, { vcpus: this.vcpus, inNetwork, share });
+      log.debug("what the container has of the host", { rootfs, mounts: bindsOf(taken.spec).join(" ") });
+      const disks = await this.#disks.plug(taken, spec.root?.path ?? "");
       const seccomp = await (bundle.seccomp ?? compileFilter(bundle.spec));
       supply = await LiveSupply.start(this.agent, this.share.liveSources(id), bundle.spec);
       const container = await Container.create(
         this,
         id,
         {
-          spec: guestSpec,
+          spec,
           seccomp,
           bundle: directory,
-          sharedMemoryBytes,
+          sharedMemoryBytes: sharedMemoryBytes(taken.spec),
           supply,
           ...disks,
           ...(isFirst && { clock: this.#clock, beforeStart: (pid: number) => this.#beforeFirstStart(pid) }),

@@ -1,12 +1,13 @@
 import { statSync } from "node:fs";
 import { CaissonError } from "../../protocol/errors.ts";
 import type { Spec } from "../../protocol/oci.ts";
-import { type Bundle, loadBundle } from "../oci/bundle.ts";
+import type { Bundle } from "../oci/bundle.ts";
+import { readOwnGroups } from "../oci/kept-groups.ts";
 import type { StateRecord } from "../state/record.ts";
 import { listStates } from "../state/store.ts";
 import { log } from "../text/log.ts";
 import { podOf } from "./spec/cri-annotations.ts";
-import { podDocument } from "./spec/pod-document.ts";
+import { readBundle } from "./spec/read-bundle.ts";
 
 /** Which VM a container is for. */
 export type Placement =
@@ -26,7 +27,7 @@ export interface PlacedBundle extends Bundle {
 /**
  * Reads a bundle as an engine has written it. Engines name the namespaces of other containers by their pids, of which the
  * records below `root` tell whose they are.
- * @throws CaissonError as loadBundle does; CAISSON_E_NETWORK for a network namespace that another container's VM has.
+ * @throws CaissonError as readBundle does; CAISSON_E_NETWORK for a network namespace that another container's VM has.
  */
 export function readPlaced(directory: string, root: string): PlacedBundle {
   let joined: string | undefined;
@@ -41,10 +42,12 @@ export function readPlaced(directory: string, root: string): PlacedBundle {
     joined ??= found;
     return found;
   };
-  const bundle = loadBundle(directory, (document) => {
+  const complete = (document: unknown): unknown => {
     networkPath = networkPathOf(document as Spec | null);
-    return podDocument(document, containerOf);
-  });
+    return document;
+  };
+  // This process has the groups of whoever asked for the container.
+  const bundle = readBundle(directory, { containerOf, complete, groups: readOwnGroups() });
   if (joined === undefined && networkPath !== undefined) requireUnused(networkPath, living());
   const placement: Placement =
     joined !== undefined ? { kind: "with", id: joined } : { kind: isOfPod(bundle.config) ? "pod" : "own" };

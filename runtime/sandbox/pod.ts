@@ -11,7 +11,7 @@ import { memoryExhausted } from "../guest/memory-exhausted.ts";
 import type { ProcessIo } from "../guest/stdio/pump.ts";
 import { countStart } from "../metrics/start-phases.ts";
 import { rememberFailure } from "../metrics/totals.ts";
-import { type Bundle, loadBundle } from "../oci/bundle.ts";
+import type { Bundle } from "../oci/bundle.ts";
 import { now } from "../process/clock.ts";
 import { tracePhase } from "../process/trace.ts";
 import type { StateRecord } from "../state/record.ts";
@@ -27,10 +27,9 @@ import { PlaceholderProcess } from "./placeholder-process.ts";
 import { Sandbox } from "./sandbox.ts";
 import { podOf } from "./spec/cri-annotations.ts";
 import { withCallersMounts } from "./spec/host-paths.ts";
-import { podDocument } from "./spec/pod-document.ts";
 import { BoundNamespaces } from "./spec/pod-namespaces.ts";
 import { podSize } from "./spec/pod-size.ts";
-import { takeSharedMemory } from "./spec/shared-memory.ts";
+import { readBundle } from "./spec/read-bundle.ts";
 
 export interface PodOptions {
   id: string;
@@ -103,9 +102,9 @@ export class Pod {
     const rootfsDisks = isDiskRootfs(rootfs) ? rootfs : undefined;
     if (rootfsDisks === undefined) mountRootfs(rootfsDirectory, rootfs);
     undo.defer(() => unmountRootfs(rootfsDirectory, rootfs));
-    const bundle = loadBundle(directory, (document) =>
-      podDocument(adapt?.(document) ?? document, (pid) => this.#containerOf(pid), { namespaces: this.#bound, id }),
-    );
+    const containerOf = (pid: number) => this.#containerOf(pid);
+    const bound = { namespaces: this.#bound, id };
+    const bundle = readBundle(directory, { containerOf, bound, complete: adapt });
     for (const warning of bundle.warnings) log.warning(warning);
     const { config } = bundle;
     const hooks = new HostHooks(config.hooks, { id, bundle: directory, annotations: config.annotations });
@@ -124,15 +123,14 @@ export class Pod {
     const sandbox = await this.#sandbox;
     if (sandbox === undefined)
       throw new CaissonError("CAISSON_E_STATE", `the sandbox of container ${id} has not started`);
-    const { config: spec, bytes: sharedMemoryBytes } = takeSharedMemory(config);
     const createContainer = (found: Spec, foundRootfs: string) => {
-      const parts = { spec: found, sharedMemoryBytes, directory: bundle.bundle, rootfs: foundRootfs, rootfsDisks };
+      const parts = { spec: found, directory: bundle.bundle, rootfs: foundRootfs, rootfsDisks };
       return sandbox.guest.createContainer(id, parts, io, window);
     };
-    const paths = { spec, rootfs: bundle.rootfs, ownRootfs: rootfs.length > 0, directory };
+    const paths = { spec: config, rootfs: bundle.rootfs, ownRootfs: rootfs.length > 0, directory };
     const creating = now();
     const container = await (id === this.#main
-      ? createContainer(spec, bundle.rootfs)
+      ? createContainer(config, bundle.rootfs)
       : withCallersMounts(paths, this.#options.share, createContainer));
     tracePhase("create container", creating);
     undo.defer(() => this.#discard(container));

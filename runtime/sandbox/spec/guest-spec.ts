@@ -2,17 +2,15 @@
  * What becomes of a container's configuration on its way from the engine to the guest, in this order; what the guest gets of a
  * field, and why, is answered by one of these:
  *
- * 1. podDocument() (pod-document.ts), as the engine has written it: security labels and cgroup mounts of the host are dropped, and
- *    namespaces of the pod's other containers get their names in the guest.
- * 2. validateConfig() and normalise() (oci/): from here on it is valid, with absolute paths.
- * 3. Set aside, since the host's files have no part in it: takeOwnSources() and takeModules() (oci/), takeSharedMemory().
- * 4. Paths of the host become those by which this process finds them (host-paths.ts).
- *    takeDisks() (storage/disks/) sets block devices and file systems on them aside.
- * 5. forShare(): the sandbox's network, and resources in the guest's numbers.
- * 6. Share.addContainer() (storage/) makes the bind mounts and names them by the guest's paths.
- * 7. forGuest(): what was set aside comes back, by the guest's own paths.
+ * 1. readBundle() (read-bundle.ts), by whoever sees the host's files as the engine does. DOCUMENT, of what may not be valid:
+ *    a pod's own files are added, security labels and cgroup mounts of the host are dropped, and namespaces of the pod's
+ *    other containers get their names in the guest. validateConfig() and normalise() (oci/): from here on it is valid, with
+ *    absolute paths. ASIDE: what has no part in the host's files is set aside.
+ * 2. Paths of the host become those by which this process finds them (host-paths.ts).
+ * 3. takeDisks() (storage/disks/) sets block devices and file systems on them aside: the VM is given them.
+ * 4. toGuestSpec(): the list below.
  *
- * Steps 3, 5 and 7 are pure functions of a configuration; the caller's own object is never changed.
+ * All are functions of a configuration and a context; the caller's own object is never changed.
  */
 import type { Spec } from "../../../protocol/oci.ts";
 import { giveModules } from "../../oci/guest-modules.ts";
@@ -26,22 +24,24 @@ export interface GuestContext {
   vcpus: number;
   /** The configuration with the network namespace as the guest has it (SandboxNetwork.inGuest). */
   inNetwork(spec: Spec): Spec;
+  /** The configuration with bind mounts named by the paths that the guest has in the share (Share.addContainer). */
+  share(spec: Spec): Spec;
 }
 
-const FOR_SHARE: readonly ((spec: Spec, context: GuestContext) => Spec)[] = [
+const REWRITES: readonly ((spec: Spec, context: GuestContext) => Spec)[] = [
   (spec, { inNetwork }) => inNetwork(spec),
   withGuestResources,
+  (spec, { share }) => share(spec),
+  // What was set aside comes back, by the guest's own paths.
+  giveSharedMemory,
+  giveOwnSources,
+  giveModules,
+  giveDisks,
 ];
-const FOR_GUEST: readonly ((spec: Spec) => Spec)[] = [giveSharedMemory, giveOwnSources, giveModules, giveDisks];
 
-/** The configuration as the share is to serve it. Throws as `inNetwork` does. */
-export function forShare(spec: Spec, context: GuestContext): Spec {
-  return FOR_SHARE.reduce((before, rewrite) => rewrite(before, context), spec);
-}
-
-/** The configuration that the share has returned, as the guest is to carry it out. */
-export function forGuest(spec: Spec): Spec {
-  return FOR_GUEST.reduce((before, rewrite) => rewrite(before), spec);
+/** The configuration as the guest is to carry it out. Throws as the context's functions do. */
+export function toGuestSpec(spec: Spec, context: GuestContext): Spec {
+  return REWRITES.reduce((before, rewrite) => rewrite(before, context), spec);
 }
 
 function withGuestResources(spec: Spec, { vcpus }: GuestContext): Spec {

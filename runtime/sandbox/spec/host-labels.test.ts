@@ -4,22 +4,17 @@ import { dropLabels, dropProcessLabels } from "./host-labels.ts";
 
 for (const profile of ["docker-default", "containers-default-0.50.1", "cri-containerd.apparmor.d", "unconfined"]) {
   test(`dropProcessLabels() takes out the profile ${profile}, which engines set by themselves`, () => {
-    const process = { args: ["sh"], apparmorProfile: profile };
-    dropProcessLabels(process);
-    assert.deepEqual(process, { args: ["sh"] });
+    assert.deepEqual(dropProcessLabels({ args: ["sh"], apparmorProfile: profile }), { args: ["sh"] });
   });
 }
 
 test("dropLabels() takes out SELinux labels, and leaves a profile that somebody has asked for", () => {
   const document = { process: { selinuxLabel: "a:b:c:d", apparmorProfile: "mine" }, linux: { mountLabel: "a:b:c:e" } };
-  dropLabels(document);
-  assert.deepEqual(document, { process: { apparmorProfile: "mine" }, linux: {} });
+  assert.deepEqual(dropLabels(document), { process: { apparmorProfile: "mine" }, linux: {} });
 });
 
 test("dropLabels() leaves what is no configuration as it is", () => {
   for (const document of [null, [], "x", { process: [] }, { linux: 1 }]) {
-    const before = structuredClone(document);
-    dropLabels(document);
-    assert.deepEqual(document, before);
+    assert.deepEqual(dropLabels(document), document);
   }
 });

@@ -8,28 +8,31 @@ import { log } from "../../text/log.ts";
 const DEFAULT_PROFILE =
   /^(cri-containerd\.apparmor\.d|crio-default(-.*)?|docker-default|containers-default-.*|unconfined)$/;
 
-/** Takes them out of a process, which may not be valid. */
-export function dropProcessLabels(process: unknown): void {
-  if (!isObject(process)) return;
+/** The process, which may not be valid, without them. */
+export function dropProcessLabels(process: unknown): unknown {
+  if (!isObject(process)) return process;
   const { apparmorProfile } = process;
-  if (typeof apparmorProfile === "string" && DEFAULT_PROFILE.test(apparmorProfile)) drop(process, "apparmorProfile");
-  // Labels are generated for every container of a host with SELinux.
-  drop(process, "selinuxLabel");
+  const isDefault = typeof apparmorProfile === "string" && DEFAULT_PROFILE.test(apparmorProfile);
+  // SELinux labels are generated for every container of a host that has it.
+  return without(isDefault ? without(process, "apparmorProfile") : process, "selinuxLabel");
 }
 
-/** Takes them out of a configuration, which may not be valid. */
-export function dropLabels(document: unknown): void {
-  if (!isObject(document)) return;
-  dropProcessLabels(document["process"]);
-  if (isObject(document["linux"])) drop(document["linux"], "mountLabel");
+/** The configuration, which may not be valid, without them. */
+export function dropLabels(document: unknown): unknown {
+  if (!isObject(document)) return document;
+  const { process, linux } = document;
+  return {
+    ...document,
+    ...(isObject(process) && { process: dropProcessLabels(process) }),
+    ...(isObject(linux) && { linux: without(linux, "mountLabel") }),
+  };
 }
 
-function drop(part: Record<string, unknown>, field: string): void {
-  if (part[field] === undefined || part[field] === "") return;
-  log.info(
-    `${field} "${part[field]}" is left out: the engine's own for the host, and the guest's kernel has no such module`,
-  );
-  delete part[field];
+function without(part: Record<string, unknown>, field: string): Record<string, unknown> {
+  const { [field]: value, ...rest } = part;
+  if (value === undefined || value === "") return part;
+  log.info(`${field} "${value}" is left out: the engine's own for the host, and the guest's kernel has no such module`);
+  return rest;
 }
 
 export function isObject(value: unknown): value is Record<string, unknown> {

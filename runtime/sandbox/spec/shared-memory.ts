@@ -9,23 +9,31 @@ const TYPE = "caisson-shm";
 /** statfs(2), f_type */
 const TMPFS = 0x01021994;
 
+/** An option of such a mount: the memory's size, bytes. */
+const SIZE = "caisson-size=";
+
 /**
  * The configuration with the tmpfs that an engine has made on the host for a container's /dev/shm as one of the guest's: it
  * is for memory to be shared between processes, which are all in the guest. Those who have the same one share it there, too.
- * @returns its size as well, bytes; 0 for a configuration that has none.
  */
-export function takeSharedMemory(config: Spec): { config: Spec; bytes: number } {
-  let bytes = 0;
+export function takeSharedMemory(config: Spec): Spec {
+  let found = false;
   const mounts = config.mounts?.map((mount): Mount => {
     const memory = mount.destination === "/dev/shm" && isBindMount(mount) ? memoryOf(mount.source ?? "") : undefined;
     if (memory === undefined) return mount;
-    bytes = memory.bytes;
+    found = true;
     // Nothing is in it that anybody but the container has made, so there is no owner to map.
     const left = (option: string) => option !== "bind" && option !== "rbind" && !isIdMapOption(option);
-    const options = mount.options?.filter(left) ?? [];
+    const options = [...(mount.options?.filter(left) ?? []), `${SIZE}${memory.bytes}`];
     return { destination: mount.destination, type: TYPE, source: memory.name, options };
   });
-  return bytes === 0 ? { config, bytes } : { config: { ...config, mounts }, bytes };
+  return found ? { ...config, mounts } : config;
+}
+
+/** The size of what takeSharedMemory() took, bytes; 0 for a configuration that has none. */
+export function sharedMemoryBytes({ mounts = [] }: Spec): number {
+  const options = mounts.flatMap(({ type, options: given = [] }) => (type === TYPE ? given : []));
+  return Number(options.findLast((option) => option.startsWith(SIZE))?.slice(SIZE.length) ?? 0);
 }
 
 /** The configuration for the guest: what takeSharedMemory() took is a bind mount there. */
@@ -34,7 +42,8 @@ export function giveSharedMemory(config: Spec): Spec {
   const mounts = config.mounts.map((mount): Mount => {
     if (mount.type !== TYPE) return mount;
     const source = `${GUEST_SHARED_MEMORY}/${mount.source}`;
-    return { ...mount, type: "bind", source, options: ["bind", ...(mount.options ?? [])] };
+    const options = mount.options?.filter((option) => !option.startsWith(SIZE)) ?? [];
+    return { ...mount, type: "bind", source, options: ["bind", ...options] };
   });
   return { ...config, mounts };
 }
