@@ -6,8 +6,8 @@ import type { ContainerHandlers } from "../control/server.ts";
 import type { GuestProcess } from "../guest/process.ts";
 import { deadline } from "../process/deadline.ts";
 import { measureGuest } from "../sandbox/measure.ts";
+import type { PodContainer } from "../sandbox/pod-container.ts";
 import { clientIo } from "./client-io.ts";
-import type { Creation } from "./creation.ts";
 import { toExitStatus } from "./exit-status.ts";
 import { shellHandlers } from "./shell-handlers.ts";
 import { toContainerProcesses, toStats } from "./stats.ts";
@@ -19,7 +19,7 @@ const SHUTDOWN_LIMIT_MS = 10_000;
 const STALL_LIMIT_MS = 500;
 
 /** What the verbs do with a container. @param get throws while there is none. */
-export function containerHandlers(get: () => Creation): ContainerHandlers {
+export function containerHandlers(get: () => PodContainer): ContainerHandlers {
   return {
     start: async () => {
       await get().start();
@@ -41,13 +41,11 @@ export function containerHandlers(get: () => Creation): ContainerHandlers {
     },
     ps: async () => ({ processes: toContainerProcesses((await get().container.processes()).processes) }),
     pause: async () => {
-      const creation = get();
-      await creation.change("paused", () => creation.container.pause());
+      await get().pause();
       return {};
     },
     resume: async () => {
-      const creation = get();
-      await creation.change("running", () => creation.container.resume());
+      await get().resume();
       return {};
     },
     update: async ({ resources }) => {
@@ -72,9 +70,9 @@ export function containerHandlers(get: () => Creation): ContainerHandlers {
  * Kills the container, whose other processes end with its init, and ends what it holds; that comes first if the container
  * takes too long. Output that its reader has not taken by then is dropped.
  */
-export async function shutDown(creation: Creation): Promise<void> {
-  const { container } = creation;
-  creation.abortHooks();
+export async function shutDown(own: PodContainer): Promise<void> {
+  const { container } = own;
+  own.abortHooks();
   const killed = container.lifecycle === "stopped" ? Promise.resolve() : container.kill(SIGKILL);
   const delivered = killed
     // The container may just have ended.
@@ -85,12 +83,12 @@ export async function shutDown(creation: Creation): Promise<void> {
       return container.wait();
     });
   await deadline(delivered, SHUTDOWN_LIMIT_MS);
-  await creation.end();
+  await own.remove();
 }
 
 /** The process's end is the connection's: a client that is killed must not leave its process behind. */
 async function exec(
-  { container }: Creation,
+  { container }: PodContainer,
   { execId, process, stdio, window, ignorePaused, detached, cgroup }: ExecParams,
   connection: Socket,
 ): Promise<{ execId: string; pid: number }> {

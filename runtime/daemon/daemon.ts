@@ -1,8 +1,10 @@
 import { once } from "node:events";
+import { rmSync } from "node:fs";
 import { Socket } from "node:net";
 import { constants } from "node:os";
-import { dirname } from "node:path";
+import { join } from "node:path";
 import { CaissonError } from "../../protocol/errors.ts";
+import { loadSettings } from "../config/load.ts";
 import { ControlListener } from "../control/listener.ts";
 import type { CreateParams, JoinParams } from "../control/protocol.ts";
 import { type ContainerHandlers, type Handlers, serveControl } from "../control/server.ts";
@@ -17,19 +19,23 @@ import { endInWords } from "../process/last-words.ts";
 import { STARTER_FD } from "../process/spawn-self.ts";
 import { tracePhase, traceTo, writeTrace } from "../process/trace.ts";
 import { readPlaced } from "../sandbox/placement.ts";
+import { Pod } from "../sandbox/pod.ts";
+import type { PodContainer } from "../sandbox/pod-container.ts";
+import type { ContainerRecord } from "../state/container-record.ts";
+import { statePaths } from "../state/paths.ts";
+import { makeOwnDirectory } from "../state/store.ts";
 import { enterPrivateMountNamespace } from "../storage/mount-namespace.ts";
 import { codeOf, formatError } from "../text/errors.ts";
 import { log } from "../text/log.ts";
 import { dropStandardStreams } from "./client-io.ts";
 import { containerHandlers, shutDown } from "./container-handlers.ts";
-import { type Creation, createFromBundle } from "./creation.ts";
+import { createOwn, type OwnContainer } from "./create.ts";
+import { JoinedContainers } from "./join.ts";
 import { endReason, tellLoss } from "./loss.ts";
-import { type Home, Members } from "./members.ts";
 import type { Monitor } from "./monitor.ts";
-import type { PodHome } from "./pod-home.ts";
 
 /** How long containers whose VM has gone may take to tell. */
-const MEMBERS_LIMIT_MS = 2000;
+const JOINED_LIMIT_MS = 2000;
 
 /**
  * Runs one sandbox for the CLI verbs. Its pid is the OCI pid of the container that the sandbox is for, whose exit code it
@@ -68,20 +74,17 @@ type Life =
   /** `create` is at work; aborting it takes everything back. */
   | { phase: "creating"; abort: AbortController }
   /** The container is created, running, paused or just ended: it knows which. */
-  | { phase: "alive"; creation: Creation }
+  | ({ phase: "alive" } & OwnContainer)
   /** The container is in the VM of another daemon. */
   | { phase: "monitoring"; monitor: Monitor }
-  /** All containers of the VM are members. */
-  | { phase: "pod"; home: Promise<PodHome> };
+  /** All containers of the VM have monitors: it is nobody's own, and outlives the one that it was started for. */
+  | { phase: "pod"; pod: Pod };
 
 const PLACES = { own: "its own", pod: "a new one, for its pod" };
 
 class Daemon {
   readonly #listener = new ControlListener(() => ({ ...this.#own, ...this.#container() }));
-  readonly #members = new Members(
-    (params, signal) => this.#home(params, signal),
-    () => this.#membersChanged(),
-  );
+  readonly #joined = new JoinedContainers((params, record) => this.#podFor(params, record));
   readonly #ended = Promise.withResolvers<number>();
   readonly #logging: DaemonLog;
   #life: Life = { phase: "idle" };
@@ -105,10 +108,10 @@ class Daemon {
 
   readonly #own: Pick<Handlers, "create" | "join" | "detach"> = {
     create: (params) => this.#create(params),
-    join: (params, connection) => this.#members.join(params, connection),
+    join: (params, connection) => this.#joined.join(params, connection),
     detach: async () => {
       this.#detached = true;
-      if (this.#life.phase === "alive") this.#life.creation.letGo();
+      if (this.#life.phase === "alive") this.#life.letGo();
       // The streams of a container in another daemon's VM have been taken by that daemon.
       else if (this.#life.phase === "monitoring") dropStandardStreams(0, 1, 2);
       return {};
@@ -121,8 +124,8 @@ class Daemon {
     return this.#life.phase === "monitoring" ? this.#life.monitor.handlers : this.#alone;
   }
 
-  #alive(): Creation {
-    if (this.#life.phase === "alive") return this.#life.creation;
+  #alive(): PodContainer {
+    if (this.#life.phase === "alive") return this.#life.container;
     throw new CaissonError("CAISSON_E_STATE", "the container is not created yet");
   }
 
@@ -143,10 +146,10 @@ class Daemon {
         rootfs,
       });
       if (placed.placement.kind === "own") {
-        const creation = await createFromBundle(params, placed, abort.signal);
-        this.#life = { phase: "alive", creation };
-        await this.#listener.listen(creation.controlSocket);
-        void this.#follow(creation);
+        const own = await createOwn(params, placed, abort.signal);
+        this.#life = { phase: "alive", ...own };
+        await this.#listener.listen(statePaths(params.root, params.id).controlSocket);
+        void this.#follow(own.container);
       } else {
         const { Monitor } = await import("./monitor.ts");
         const monitor = await Monitor.begin(params, placed, this.#logging, abort.signal);
@@ -162,39 +165,45 @@ class Daemon {
   }
 
   /** The VM for one more container; the first that is asked for by another process starts it. */
-  async #home(params: JoinParams, signal: AbortSignal): Promise<Home> {
-    if (this.#life.phase === "idle") this.#life = { phase: "pod", home: this.#startPod(params, signal) };
-    if (this.#life.phase === "pod") return await this.#life.home;
-    const { guest } = this.#alive();
-    return { guest, directory: dirname(guest.share.directory) };
+  #podFor(params: JoinParams, record: ContainerRecord): Pod {
+    if (this.#life.phase === "idle") this.#life = { phase: "pod", pod: this.#newPod(params, record) };
+    if (this.#life.phase === "pod" || this.#life.phase === "alive") return this.#life.pod;
+    throw new CaissonError("CAISSON_E_STATE", "the container is not created yet");
   }
 
-  async #startPod(params: JoinParams, signal: AbortSignal): Promise<PodHome> {
-    const { PodHome: Pod } = await import("./pod-home.ts");
-    return await Pod.start(params, signal);
+  #newPod({ root, settings }: JoinParams, record: ContainerRecord): Pod {
+    // Not the first container's directory, which may go before the others do.
+    const directory = makeOwnDirectory(root);
+    const pod = new Pod({
+      id: record.state.id,
+      settings: loadSettings(settings),
+      share: join(directory, "share"),
+      consoleLog: join(directory, "console.log"),
+      ends: "with the last",
+      isOwn: () => false,
+      record,
+    });
+    void pod.over.then(async () => {
+      rmSync(directory, { recursive: true, force: true });
+      await this.#joined.over();
+      // An error is answered first.
+      setImmediate(() => void this.#leave(0));
+    });
+    return pod;
   }
 
-  async #membersChanged(): Promise<void> {
-    if (this.#life.phase !== "pod") return;
-    const home = await this.#life.home.catch(() => undefined);
-    if (!this.#members.isEmpty) return home?.moveInto(this.#members.cgroups);
-    await home?.end();
-    // The last monitor is told that the end has come by ours.
-    setImmediate(() => void this.#leave(home === undefined ? 1 : 0));
-  }
-
-  /** Waits for the container's end and ends the sandbox with it. */
-  async #follow(creation: Creation): Promise<void> {
-    const { container } = creation;
-    const exit = await creation.ended();
+  /** Waits for the container's end, with which the sandbox ends. */
+  async #follow(own: PodContainer): Promise<void> {
+    const { container } = own;
+    const exit = await own.ended;
     const reason = endReason(`Container ${container.id}`, exit);
     if (reason !== undefined) tellLoss(reason);
     if (exit.death !== undefined && reason !== undefined) {
       rememberFailure({ sandbox: container.id, code: "CAISSON_E_VM_DIED", message: reason });
     }
     const ending = now();
-    await creation.end();
-    await deadline(this.#members.over(), MEMBERS_LIMIT_MS);
+    await own.remove();
+    await deadline(this.#joined.over(), JOINED_LIMIT_MS);
     // Without the VM it waits here for whoever reads the last output, until `delete`.
     await container.wait();
     tracePhase("end sandbox", ending);
@@ -203,7 +212,7 @@ class Daemon {
 
   #signalled(signal: number): void {
     const life = this.#life;
-    if (life.phase === "alive") void life.creation.container.kill(signal).catch(() => {});
+    if (life.phase === "alive") void life.container.container.kill(signal).catch(() => {});
     else if (life.phase === "monitoring") life.monitor.kill(signal);
     // A pod's daemon is nobody's OCI pid.
     else if (life.phase !== "pod" && signal !== constants.signals.SIGHUP) this.#abandon();
@@ -213,9 +222,10 @@ class Daemon {
   #abandon(): void {
     const life = this.#life;
     if (life.phase === "idle") void this.#leave(1);
+    else if (life.phase === "pod" && life.pod.isNew) void life.pod.end();
     else if (life.phase === "creating") life.abort.abort(new CaissonError("CAISSON_E_USAGE", "the caller went away"));
     else if (life.phase === "monitoring") life.monitor.abandon();
-    else if (life.phase === "alive") void shutDown(life.creation).catch((error) => log.error(formatError(error)));
+    else if (life.phase === "alive") void shutDown(life.container).catch((error) => log.error(formatError(error)));
   }
 
   /** Lets the last answers out, then ends. */

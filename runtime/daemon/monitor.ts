@@ -2,7 +2,7 @@ import { realpathSync } from "node:fs";
 import { getWinsize } from "../../native/posix/index.ts";
 import { CaissonError } from "../../protocol/errors.ts";
 import type { Spec } from "../../protocol/oci.ts";
-import { hostCgroupPath, leaveCgroups, SharedCgroup } from "../cgroup/cgroup.ts";
+import { leaveCgroups, SharedCgroup } from "../cgroup/cgroup.ts";
 import { OwnCgroup } from "../cgroup/own-cgroup.ts";
 import { type ControlClient, connectControl } from "../control/client.ts";
 import type { ClientStdio, CreateParams, JoinParams, Verb, Verbs } from "../control/protocol.ts";
@@ -15,14 +15,13 @@ import { isBindMount } from "../oci/checks/mounts.ts";
 import { HostHooks } from "../sandbox/hooks.ts";
 import type { PlacedBundle } from "../sandbox/placement.ts";
 import { withSources } from "../sandbox/spec/host-paths.ts";
-import { newRecord } from "../state/new-record.ts";
 import { statePaths } from "../state/paths.ts";
-import { removeState, reserveState, writeState } from "../state/store.ts";
 import { bind } from "../storage/bind.ts";
 import { standFor } from "../storage/mount-namespace.ts";
 import { ownMountTree } from "../storage/mount-tree.ts";
 import { formatError } from "../text/errors.ts";
 import { log } from "../text/log.ts";
+import { reserveContainer } from "./create.ts";
 import { tellLoss } from "./loss.ts";
 
 /** The cgroup is empty by then, but for what a hook has left in it. */
@@ -50,7 +49,7 @@ export class Monitor {
 
   /**
    * Has the container created in the VM that it is placed in; one for a pod is started with a daemon of its own.
-   * @throws as createFromBundle does.
+   * @throws as createOwn does.
    */
   static async begin(
     params: CreateParams,
@@ -60,24 +59,15 @@ export class Monitor {
   ): Promise<Monitor> {
     const { root, id } = params;
     const { placement, bundle, rootfs, config } = placed;
-    const cgroupPath = hostCgroupPath(id, config.linux?.cgroupsPath, params.systemdCgroup);
-    const record = newRecord({
-      id,
-      status: "creating",
-      bundle,
-      rootfs,
-      annotations: config.annotations,
-      cgroup: cgroupPath,
-    });
-    record.poststop = config.hooks?.poststop;
+    const record = reserveContainer(params, placed);
+    const { cgroup: cgroupPath } = record.state;
     log.debug("the container on the host", { cgroup: cgroupPath, network: placed.networkPath ?? "named by no path" });
-    const hooks = new HostHooks(config.hooks, record);
-    reserveState(root, record);
+    const hooks = new HostHooks(config.hooks, record.state);
     await using undo = new AsyncDisposableStack();
     undo.defer(async () => {
       // The record of one whose caller has gone stays: without this process it says "stopped".
       if (signal.aborted) return;
-      removeState(root, id);
+      record.remove();
       await hooks.poststop();
     });
     // Before this process leaves the caller's network namespace, where the daemon belongs.
@@ -87,9 +77,8 @@ export class Monitor {
         : startDaemon(logging).client;
     undo.defer(() => life.close());
     signal.addEventListener("abort", () => life.close());
-    const join: JoinParams = {
+    const join: Omit<JoinParams, "record"> = {
       root,
-      record,
       directory: realpathSync(bundle),
       config: withSources(withNetwork(config, placed), realSource),
       ...openStreams(params, config.process?.terminal === true),
@@ -99,10 +88,7 @@ export class Monitor {
     let cgroup: OwnCgroup | undefined;
     // The cgroup of a pod's first container is the VM's.
     if (placement.kind === "with") {
-      const own = OwnCgroup.claim(cgroupPath, (folders) => {
-        record.cgroupFolders = folders;
-        writeState(root, record);
-      });
+      const own = OwnCgroup.claim(cgroupPath, (cgroupFolders) => record.write({ cgroupFolders }));
       undo.defer(() => own.discard(CGROUP_LIMIT_MS));
       await own.join();
       cgroup = own;
@@ -110,7 +96,7 @@ export class Monitor {
     enterNetworkNamespace(placed.networkPath);
     await hooks.create(signal);
     try {
-      await life.request("join", join);
+      await life.request("join", { ...join, record: record.state });
       if (cgroup === undefined) new SharedCgroup(cgroupPath).adopt([process.pid]);
       const verbs = await connectControl(statePaths(root, id).directory);
       const monitor = new Monitor(id, life, verbs, cgroup);

@@ -1,85 +1,58 @@
-import { join } from "node:path";
 import { CaissonError } from "../../protocol/errors.ts";
-import type { Event } from "../../protocol/generated/agent.ts";
-import type { Resources, Spec } from "../../protocol/oci.ts";
-import type { WindowSize } from "../../protocol/terminal.ts";
-import { hostCgroupPath } from "../cgroup/cgroup.ts";
-import { applyAnnotations, type Settings } from "../config/load.ts";
+import type { Spec } from "../../protocol/oci.ts";
+import { applyAnnotations, type Settings, sandboxSize } from "../config/load.ts";
 import { hostSize } from "../factory/vm-config.ts";
 import type { Container } from "../guest/container.ts";
-import { memoryExhausted } from "../guest/memory-exhausted.ts";
-import type { ProcessIo } from "../guest/stdio/pump.ts";
-import { countStart } from "../metrics/start-phases.ts";
 import { rememberFailure } from "../metrics/totals.ts";
-import type { Bundle } from "../oci/bundle.ts";
+import type { SeccompFilter } from "../oci/seccomp.ts";
 import { now } from "../process/clock.ts";
+import { startIsOver } from "../process/spans.ts";
 import { tracePhase } from "../process/trace.ts";
-import type { StateRecord } from "../state/record.ts";
-import { isDiskRootfs } from "../storage/disks/kinds.ts";
-import { mountRootfs, type RootfsMount, unmountRootfs } from "../storage/rootfs-mounts.ts";
+import type { ContainerRecord } from "../state/container-record.ts";
 import { formatError } from "../text/errors.ts";
 import { log } from "../text/log.ts";
 import { diedError } from "../vm/exit-reason.ts";
 import { beginTrace } from "./begin-trace.ts";
-import type { Guest } from "./guest.ts";
-import { HostHooks } from "./hooks.ts";
-import { PlaceholderProcess } from "./placeholder-process.ts";
+import type { ContainerRequest } from "./container-request.ts";
+import { compileFilter, type Guest } from "./guest.ts";
+import { watchOom } from "./oom.ts";
+import { PodContainer } from "./pod-container.ts";
 import { Sandbox } from "./sandbox.ts";
 import { podOf } from "./spec/cri-annotations.ts";
-import { withCallersMounts } from "./spec/host-paths.ts";
-import { BoundNamespaces } from "./spec/pod-namespaces.ts";
 import { podSize } from "./spec/pod-size.ts";
-import { readBundle } from "./spec/read-bundle.ts";
 
 export interface PodOptions {
   id: string;
+  /** The host's; annotations of the first container are applied to them. */
   settings: Settings;
   /** Mount point of what the guest sees, and the file for the last part of its serial console. */
   share: string;
   consoleLog: string;
-  /** Called with what is about to be changed on the host, for whoever cleans up after this process. */
-  record(changes: Pick<StateRecord, "network" | "poststop"> | Pick<StateRecord, "cgroup" | "cgroupFolders">): void;
-  /** The kernel's OOM killer has killed in a container. */
-  onOom(containerId: string): void;
-}
-
-export interface PodContainer {
-  /** The bundle's directory. */
-  bundle: string;
-  /** To be mounted on its root file system's directory; none when that is there already. */
-  rootfs: readonly RootfsMount[];
-  io: ProcessIo;
-  window?: WindowSize | undefined;
-  /** W3C's, of the engine's call. */
-  traceparent?: string | undefined;
-  /** Changes the configuration before it is checked. */
-  adapt?: ((document: unknown) => unknown) | undefined;
-  /** Takes the creation back. */
-  signal: AbortSignal;
-}
-
-interface Member {
-  container: Container;
-  bundle: Bundle;
-  rootfs: readonly RootfsMount[];
-  hooks: HostHooks;
-  /** Stands for the container on the host, unless it is the pod's own, which this process stands for. */
-  placeholder: PlaceholderProcess | undefined;
+  /** When the VM ends: with its first container, whose end ends the others, or once all containers have ended. */
+  ends: "with the first" | "with the last";
+  /** Whether the VM is one container's own: of its size, with its limits on the host. @param config of the first. */
+  isOwn(config: Spec): boolean;
+  /** What is about to be changed on the host is on record there, for whoever cleans up after this process. */
+  record: ContainerRecord;
+  /** Called when the kernel's OOM killer has killed in a container. */
+  onOom?(containerId: string): void;
+  /** Whether engines connect to what listens on the sandbox's loopback, as Kubernetes forwards ports. */
+  lendsLoopback?: boolean;
 }
 
 /**
- * Containers that share one VM. The first stands for the pod: the VM starts with it, and ends when it and all others
- * have. Needs a private mount namespace (storage/mount-namespace.ts).
+ * Containers that share one VM; one on its own is a pod of one. The VM starts with the first. Needs a private mount namespace
+ * (storage/mount-namespace.ts).
  */
 export class Pod {
   readonly #options: PodOptions;
-  readonly #members = new Map<string, Member>();
-  /** The ids of containers that are being created and have no Container yet. */
+  readonly #containers = new Map<string, PodContainer>();
+  /** The ids of containers that are being created. */
   readonly #creating = new Set<string>();
-  readonly #bound = new BoundNamespaces();
   readonly #abort = new AbortController();
-  #sandbox: Promise<Sandbox> | undefined;
-  #main: string | undefined;
+  readonly #over = Promise.withResolvers<void>();
+  /** Undefined before the first container is asked for. */
+  #started: { first: string; sandbox: Promise<Sandbox> } | undefined;
   #ended: Promise<void> | undefined;
 
   constructor(options: PodOptions) {
@@ -88,180 +61,199 @@ export class Pod {
 
   /**
    * Creates a container up to where its init waits to be started; the first one starts the VM.
-   * @throws CaissonError with whatever is wrong; nothing of the container is left then.
+   * @throws CaissonError with whatever is wrong; nothing of the container is left in the VM then.
    */
-  async create(
-    id: string,
-    { bundle: directory, rootfs, io, window, adapt, traceparent, signal }: PodContainer,
-  ): Promise<Container> {
+  async create(request: ContainerRequest): Promise<PodContainer> {
+    const { id, signal } = request;
     signal.throwIfAborted();
     this.#reserve(id);
-    await using undo = new AsyncDisposableStack();
-    undo.defer(() => void this.#creating.delete(id));
-    const rootfsDirectory = join(directory, "rootfs");
-    const rootfsDisks = isDiskRootfs(rootfs) ? rootfs : undefined;
-    if (rootfsDisks === undefined) mountRootfs(rootfsDirectory, rootfs);
-    undo.defer(() => unmountRootfs(rootfsDirectory, rootfs));
-    const containerOf = (pid: number) => this.#containerOf(pid);
-    const bound = { namespaces: this.#bound, id };
-    const bundle = readBundle(directory, { containerOf, bound, complete: adapt });
-    for (const warning of bundle.warnings) log.warning(warning);
-    const { config } = bundle;
-    const hooks = new HostHooks(config.hooks, { id, bundle: directory, annotations: config.annotations });
-    undo.defer(() => hooks.poststop());
-    if (this.#main === undefined) {
-      this.#main = id;
-      countStart();
-      const asked = { id, name: "shim: create", askedMs: Date.now(), traceparent };
-      const traced = beginTrace(this.#options.settings, asked);
-      undo.defer(() => this.end());
-      const prepare = () => hooks.create(AbortSignal.any([signal, this.#abort.signal]));
-      this.#sandbox = traced.then(() => this.#start(config, prepare, signal));
-    } else {
-      await hooks.create(signal);
+    const isFirst = this.isNew;
+    try {
+      return await this.#create(request, isFirst);
+    } catch (error) {
+      if (isFirst) {
+        startIsOver(formatError(error));
+        await this.end();
+      }
+      throw error;
+    } finally {
+      this.#creating.delete(id);
+      void this.#endIfOver();
     }
-    const sandbox = await this.#sandbox;
-    if (sandbox === undefined)
-      throw new CaissonError("CAISSON_E_STATE", `the sandbox of container ${id} has not started`);
-    const createContainer = (found: Spec, foundRootfs: string) => {
-      const parts = { spec: found, directory: bundle.bundle, rootfs: foundRootfs, rootfsDisks };
-      return sandbox.guest.createContainer(id, parts, io, window);
-    };
-    const paths = { spec: config, rootfs: bundle.rootfs, ownRootfs: rootfs.length > 0, directory };
-    const creating = now();
-    const container = await (id === this.#main
-      ? createContainer(config, bundle.rootfs)
-      : withCallersMounts(paths, this.#options.share, createContainer));
-    tracePhase("create container", creating);
-    undo.defer(() => this.#discard(container));
-    signal.throwIfAborted();
-    const placeholder = id === this.#main ? undefined : new PlaceholderProcess();
-    this.#members.set(id, { container, bundle, rootfs, hooks, placeholder });
-    undo.move();
-    this.#creating.delete(id);
-    void container.init.exit.then(() => this.#endIfOver());
-    return container;
+  }
+
+  /** Whether no container has been asked for yet: the next one starts the VM. */
+  get isNew(): boolean {
+    return this.#started === undefined;
   }
 
   /** Its VM with the agent; undefined while there is none. */
   get guest(): Promise<Guest | undefined> {
-    return Promise.resolve(this.#sandbox).then(
+    return Promise.resolve(this.#started?.sandbox).then(
       (sandbox) => sandbox?.guest,
       () => undefined,
     );
   }
 
-  /** The pid that stands for a container on the host; each has its own. */
-  pidOf(id: string): number {
-    return this.#members.get(id)?.placeholder?.pid ?? process.pid;
+  /** Resolves when the VM has ended, and what the pod held on the host is released. */
+  get over(): Promise<void> {
+    return this.#over.promise;
   }
 
-  /** Lets a container's init go; resolves when its poststart hooks have run. Throws as Container.start and they do. */
-  async start(id: string): Promise<void> {
-    const member = this.#members.get(id);
-    if (member === undefined) throw new CaissonError("CAISSON_E_NOT_FOUND", `there is no container ${id}`);
-    await member.container.start();
-    if (id === this.#main && isPods(member.bundle.config)) void this.ready();
-    await member.hooks.poststart(member.container);
+  /** The container that engines know by this pid. */
+  containerOf(pid: number): string | undefined {
+    return [...this.#containers.values()].find((each) => each.pid === pid)?.container.id;
   }
 
   /** The network is there: engines may connect to what listens on its loopback. A pod without that is still a pod. */
   async ready(): Promise<void> {
-    const sandbox = await this.#sandbox;
+    const sandbox = await this.#started?.sandbox;
     await sandbox?.guest.lendLoopback().catch((error: unknown) => {
       if (this.#ended === undefined) log.warning(`ports cannot be forwarded: ${formatError(error)}`);
     });
   }
 
-  /** Changes a container's limits; what is not named stays. */
-  async update(container: Container, resources: Resources): Promise<void> {
-    const sandbox = await this.#sandbox;
-    if (container.id === this.#main && !isPods(container.spec)) sandbox?.cgroup.limit(resources);
-    await sandbox?.guest.update(container, resources);
-  }
-
-  /** Removes a container, killing what is left of it. Does nothing for one that is not there. */
-  async remove(id: string): Promise<void> {
-    const member = this.#members.get(id);
-    if (member === undefined) return;
-    const { container, bundle, rootfs, hooks, placeholder } = member;
-    const others = [...this.#members.values()].filter((other) => other !== member);
-    const othersRun = this.#creating.size > 0 || others.some((other) => other.container.lifecycle !== "stopped");
-    hooks.abort();
-    // Without others what is still in the guest goes with it.
-    if (!othersRun) await this.end();
-    else await this.#discard(container).catch((error: unknown) => log.error(formatError(error)));
-    this.#members.delete(id);
-    placeholder?.end();
-    unmountRootfs(join(bundle.bundle, "rootfs"), rootfs);
-    await hooks.poststop();
-  }
-
   /** Ends the VM and releases what the pod held on the host. May be called again. */
   end(): Promise<void> {
-    this.#ended ??= this.#end();
+    this.#ended ??= this.#end().finally(() => this.#over.resolve());
     return this.#ended;
   }
 
-  async #end(): Promise<void> {
-    this.#abort.abort(new CaissonError("CAISSON_E_STATE", `the sandbox ${this.#options.id} is being ended`));
-    const sandbox = await this.#sandbox?.catch(() => undefined);
-    // The placeholders are in the sandbox's cgroup, and stand for nobody any more.
-    for (const { placeholder } of this.#members.values()) placeholder?.end();
-    await sandbox?.end();
+  async #create(request: ContainerRequest, isFirst: boolean): Promise<PodContainer> {
+    const { id, bundle, rootfsDisks, host, hooks, record, signal } = request;
+    const { config } = bundle;
+    let seccomp: Promise<SeccompFilter | undefined> | undefined;
+    const prepare = async (limit: AbortSignal): Promise<void> => {
+      await host.prepare(hooks, limit);
+      seccomp = compileFilter(config);
+      // The filter is waited for later than the VM, which may fail first.
+      seccomp.catch(() => {});
+    };
+    if (this.#started !== undefined) await prepare(signal);
+    this.#started ??= { first: id, sandbox: this.#start(request, prepare) };
+    const sandbox = await this.#started.sandbox;
+    const creating = now();
+    const { io, window } = request.streams();
+    const files = { spec: config, rootfs: bundle.rootfs, directory: bundle.bundle };
+    const { guest } = sandbox;
+    const container = await host.withFiles(files, this.#options.share, ({ spec, rootfs, directory: foundAt }) => {
+      const parts = { spec, rootfs, directory: bundle.bundle, foundAt, rootfsDisks, ...(seccomp && { seccomp }) };
+      return guest.createContainer(id, parts, io, window);
+    });
+    try {
+      signal.throwIfAborted();
+      record?.write({ status: "created", guestPid: container.init.pid });
+    } catch (error) {
+      // With the first one its VM goes.
+      if (!isFirst) await discard(guest, container);
+      throw error;
+    }
+    host.created(guest, id);
+    tracePhase("create container", creating);
+    const isOwn = isFirst && this.#options.isOwn(config);
+    const lends = isFirst && this.#options.lendsLoopback === true && podOf(config.annotations) !== undefined;
+    const created = new PodContainer({
+      guest,
+      container,
+      host,
+      hooks,
+      record,
+      limit: (resources) => isOwn && sandbox.cgroup.limit(resources),
+      started: () => lends && void this.ready(),
+      remove: () => this.#remove(id),
+    });
+    this.#containers.set(id, created);
+    void created.ended.then(() => this.#endIfOver());
+    return created;
   }
 
-  async #discard(container: Container): Promise<void> {
-    await container.delete();
-    const sandbox = await this.#sandbox;
-    await sandbox?.guest.removeContainer(container.id);
-  }
-
-  async #start(config: Spec, prepare: () => Promise<void>, creation: AbortSignal): Promise<Sandbox> {
-    const { id, share, consoleLog, record } = this.#options;
+  async #start({ bundle, host, asked, signal }: ContainerRequest, prepare: (limit: AbortSignal) => Promise<void>) {
+    const { config } = bundle;
+    const { id, share, consoleLog, isOwn, record } = this.#options;
     const settings = applyAnnotations(this.#options.settings, config.annotations);
-    const cgroup = hostCgroupPath(id, config.linux?.cgroupsPath);
-    const size = podSize(config, settings, hostSize());
+    if (asked !== undefined) await beginTrace(settings, asked);
+    const isAlone = isOwn(config);
+    const cgroup = host.cgroup ?? record.state.cgroup;
+    const limit = AbortSignal.any([signal, this.#abort.signal]);
     const sandbox = await Sandbox.start({
       id,
       config,
       settings,
-      size,
+      size: (isAlone ? sandboxSize : podSize)(config, settings, hostSize()),
       cgroup,
-      limits: isPods(config) ? undefined : config.linux?.resources,
+      limits: isAlone ? config.linux?.resources : undefined,
       share,
       consoleLog,
-      onCgroup: (cgroupFolders) => record({ cgroup, cgroupFolders }),
-      onNetwork: (network) => record({ network, poststop: config.hooks?.poststop }),
-      prepare,
-      signal: AbortSignal.any([creation, this.#abort.signal]),
+      onCgroup: (cgroupFolders) => record.write({ cgroup, cgroupFolders, poststop: config.hooks?.poststop }),
+      onNetwork: (network) => record.write({ network }),
+      prepare: () => prepare(limit),
+      signal: limit,
     });
     this.#follow(sandbox.guest);
     return sandbox;
   }
 
-  #follow({ agent, died, memoryMib }: Guest): void {
-    const events = agent.watchEvents();
-    events.on("error", () => {});
-    events.on("data", ({ event }: Event) => {
-      // The guest's word: believed only about containers that are there.
-      if (event?.$case === "oom" && this.#members.has(event.value.containerId)) {
-        const { containerId, guestMemoryExhausted } = event.value;
-        if (guestMemoryExhausted)
-          log.error(`Container ${containerId} is out of memory: ${memoryExhausted(memoryMib)}.`);
-        this.#options.onOom(containerId);
-      }
-    });
-    void died.then((death) => {
+  /** Takes a container out of the VM; the VM ends with it if no other needs it. */
+  async #remove(id: string): Promise<void> {
+    const removed = this.#containers.get(id);
+    if (removed === undefined) return;
+    removed.abortHooks();
+    if (this.#isNeeded(removed)) await discard(removed.guest, removed.container);
+    else await this.end();
+    this.#containers.delete(id);
+    removed.host.end();
+    // What a hook of the container has left stays in its cgroup, and goes with that.
+    if (this.#ended === undefined) (await this.#started?.sandbox)?.moveInto(this.#cgroups());
+  }
+
+  /** Whether the VM goes on without this container. */
+  #isNeeded(without: PodContainer): boolean {
+    if (this.#ended !== undefined) return false;
+    if (this.#options.ends === "with the first") return without.container.id !== this.#started?.first;
+    const others = [...this.#containers.values()].filter((each) => each !== without);
+    return this.#creating.size > 0 || others.some((each) => !each.isOver);
+  }
+
+  #cgroups(): string[] {
+    return [...this.#containers.values()].flatMap(({ host }) => host.cgroup ?? []);
+  }
+
+  async #endIfOver(): Promise<void> {
+    if (this.#started === undefined) return;
+    const { first } = this.#started;
+    const isOver =
+      this.#options.ends === "with the first"
+        ? this.#containers.get(first)?.isOver === true
+        : this.#creating.size === 0 && [...this.#containers.values()].every((each) => each.isOver);
+    if (isOver) await this.end();
+  }
+
+  async #end(): Promise<void> {
+    const { id, ends } = this.#options;
+    this.#abort.abort(new CaissonError("CAISSON_E_STATE", `the sandbox ${id} is being ended`));
+    const sandbox = await this.#started?.sandbox.catch(() => undefined);
+    // Placeholders are in the sandbox's cgroup, and stand for nobody any more.
+    for (const { host } of this.#containers.values()) host.end();
+    // This process ends with its container, and its cgroup is removed with the record then.
+    if (ends === "with the first" && this.#containers.size > 0) await sandbox?.endInPlace();
+    else await sandbox?.end();
+  }
+
+  #follow(guest: Guest): void {
+    const { id, onOom, ends } = this.#options;
+    if (onOom !== undefined) watchOom(guest, (containerId) => this.#containers.has(containerId), onOom);
+    // The end of a VM that is one container's own is that container's, and told as that.
+    if (ends === "with the first") return;
+    void guest.died.then((death) => {
       if (death.reason === "killed") return;
-      const { code, message } = diedError(`sandbox ${this.#options.id} is lost`, death);
+      const { code, message } = diedError(`sandbox ${id} is lost`, death);
       log.error(message);
-      rememberFailure({ sandbox: this.#options.id, code, message });
+      rememberFailure({ sandbox: id, code, message });
     });
   }
 
   #reserve(id: string): void {
-    if (this.#members.has(id) || this.#creating.has(id)) {
+    if (this.#containers.has(id) || this.#creating.has(id)) {
       throw new CaissonError("CAISSON_E_ID_IN_USE", `there is a container ${id} in this sandbox already`);
     }
     if (this.#ended !== undefined) {
@@ -269,18 +261,10 @@ export class Pod {
     }
     this.#creating.add(id);
   }
-
-  #containerOf(pid: number): string | undefined {
-    return [...this.#members.keys()].find((id) => this.pidOf(id) === pid);
-  }
-
-  async #endIfOver(): Promise<void> {
-    const over = [...this.#members.values()].every(({ container }) => container.lifecycle === "stopped");
-    if (over && this.#creating.size === 0) await this.end();
-  }
 }
 
-/** Whether the container is a pod's, whose own container has limits of its own; the cgroup's limits are the engine's affair. */
-function isPods({ annotations }: Spec): boolean {
-  return podOf(annotations) !== undefined;
+/** Takes a container out of a VM that goes on. */
+async function discard(guest: Guest, container: Container): Promise<void> {
+  await container.delete().catch((error: unknown) => log.warning(formatError(error)));
+  await guest.removeContainer(container.id);
 }

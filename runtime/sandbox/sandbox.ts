@@ -1,5 +1,6 @@
 import { hostname } from "node:os";
 import type { Resources, Spec } from "../../protocol/oci.ts";
+import { SharedCgroup } from "../cgroup/cgroup.ts";
 import { OwnCgroup } from "../cgroup/own-cgroup.ts";
 import type { Settings } from "../config/load.ts";
 import type { SandboxSize } from "../config/size.ts";
@@ -46,10 +47,13 @@ export class Sandbox {
   readonly guest: Guest;
   readonly cgroup: OwnCgroup;
   readonly #forkServer: DeferredForkServer | undefined;
+  /** Path of the cgroup that it is in. */
+  #place: string;
 
   private constructor(guest: Guest, cgroup: OwnCgroup, forkServer: DeferredForkServer | undefined) {
     this.guest = guest;
     this.cgroup = cgroup;
+    this.#place = cgroup.path;
     this.#forkServer = forkServer;
   }
 
@@ -104,6 +108,15 @@ export class Sandbox {
     const clonedFrom = origin === "cloned" ? template : undefined;
     const deferred = forks && clonedFrom !== undefined ? new DeferredForkServer(params, clonedFrom) : undefined;
     return new Sandbox(guest, cgroup, deferred);
+  }
+
+  /** Goes to one of these cgroups unless it is in one of them: `delete` kills what it finds in the cgroup of a container. */
+  moveInto(cgroups: readonly string[]): void {
+    const [other] = cgroups;
+    if (other === undefined || cgroups.includes(this.#place)) return;
+    new SharedCgroup(other).adopt([process.pid, ...this.guest.machine.pids()]);
+    this.cgroup.giveUp();
+    this.#place = other;
   }
 
   /** Ends the VM and leaves the host as it was. May be called again. */

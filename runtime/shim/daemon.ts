@@ -2,10 +2,8 @@ import { createServer, type Server, Socket } from "node:net";
 import { Any } from "../../protocol/generated/containerd/types.ts";
 import { endInWords } from "../process/last-words.ts";
 import { STARTER_FD } from "../process/spawn-self.ts";
-import { newRecord } from "../state/new-record.ts";
+import { ContainerRecord } from "../state/container-record.ts";
 import { ENGINE, ENGINE_NAMESPACE, ENGINE_SANDBOX, SHIM_ROOT } from "../state/paths.ts";
-import type { StateRecord } from "../state/record.ts";
-import { removeState, reserveState, writeState } from "../state/store.ts";
 import { enterPrivateMountNamespace } from "../storage/mount-namespace.ts";
 import { formatError } from "../text/errors.ts";
 import { log } from "../text/log.ts";
@@ -76,16 +74,17 @@ class ShimDaemon {
   readonly #tasks: Tasks;
   readonly #connections = new Set<Socket>();
   readonly #ended = Promise.withResolvers<void>();
-  #record: StateRecord;
+  readonly #record: ContainerRecord;
   #server: Server | undefined;
   #operators: Server | undefined;
   #leaving = false;
   #lastHeard = performance.now();
 
+  /** @throws CaissonError CAISSON_E_ID_IN_USE when another daemon has the pod. */
   constructor({ address, namespace, group, ttrpcAddress, bundle, options }: ShimDaemonParams) {
     this.#paths = shimPaths(address, namespace, group);
     this.#publisher = new Publisher(ttrpcAddress, namespace);
-    this.#record = newRecord({
+    this.#record = ContainerRecord.reserve(SHIM_ROOT, {
       id: this.#paths.key,
       status: "running",
       bundle,
@@ -97,10 +96,7 @@ class ShimDaemon {
         [ENGINE_SANDBOX]: group,
       },
     });
-    this.#pod = new ShimPod(this.#paths, (changes) => {
-      this.#record = { ...this.#record, ...changes };
-      writeState(SHIM_ROOT, this.#record);
-    });
+    this.#pod = new ShimPod(this.#paths, this.#record);
     const given = options === "" ? undefined : Any.decode(Buffer.from(options, "base64"));
     this.#sandbox = new ShimSandbox(this.#pod, given, this.#paths.sandbox);
     this.#tasks = new Tasks({ pod: this.#pod, sandbox: this.#sandbox, namespace, publisher: this.#publisher });
@@ -111,9 +107,8 @@ class ShimDaemon {
     return this.#ended.promise;
   }
 
-  /** @throws CaissonError CAISSON_E_ID_IN_USE when another daemon has the pod. */
+  /** Rejects with Node's system error when a socket cannot be made. */
   async listen(): Promise<void> {
-    reserveState(SHIM_ROOT, this.#record);
     const leave = () => void this.#leave();
     const services = {
       ...taskServices(this.#tasks, () => this.#sandbox.exists || leave()),
@@ -160,7 +155,7 @@ class ShimDaemon {
       this.#server?.close();
       this.#operators?.close();
       for (const connection of this.#connections) connection.end();
-      removeState(SHIM_ROOT, this.#paths.key);
+      this.#record.remove();
     } catch (error) {
       log.error(formatError(error));
     }

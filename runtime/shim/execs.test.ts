@@ -8,9 +8,9 @@ import { runInNewContext } from "node:vm";
 import type { AgentServer } from "../../protocol/generated/agent.ts";
 import { connectedAgent } from "../../test/harness/agent/connected-agent.ts";
 import { containerHandlers } from "../daemon/container-handlers.ts";
-import type { Creation } from "../daemon/creation.ts";
 import { Container } from "../guest/container.ts";
 import { defaultSpec } from "../oci/default-spec.ts";
+import { PodContainer } from "../sandbox/pod-container.ts";
 import { Task } from "./task.ts";
 import type { TaskEvents } from "./task-events.ts";
 
@@ -45,14 +45,15 @@ const HANDLERS: Partial<AgentServer> = {
   },
 };
 
-async function container(t: TestContext): Promise<Container> {
+async function container(t: TestContext): Promise<PodContainer> {
   const agent = connectedAgent(t, HANDLERS);
   const death = { reason: "killed" as const, description: "was ended", consoleLines: [], qemuMessage: "" };
   const vm = { agent, vcpus: 1, memoryMib: 1, isShared: false, giveUp: async () => death, lost: async () => death };
   const io = { stdin: undefined, stdout: undefined, stderr: undefined };
   const made = await Container.create(vm, "c", { spec: defaultSpec(), seccomp: undefined, bundle: "/" }, io);
   await made.start();
-  return made;
+  const parts = { container: made, host: { pid: 1 } } as unknown as ConstructorParameters<typeof PodContainer>[0];
+  return new PodContainer(parts);
 }
 
 /** How much the heap grows with each call. */
@@ -73,7 +74,7 @@ function heap(): number {
 
 test(`${EXECS} execs of the command line leave nothing in the daemon`, async (t) => {
   const of = await container(t);
-  const { exec, wait } = containerHandlers(() => ({ container: of }) as unknown as Creation);
+  const { exec, wait } = containerHandlers(() => of);
   const { args: _, ...process_ } = defaultSpec().process ?? assert.fail();
   const spec = { ...process_, terminal: false, args: ["true"] };
   const nothing = openSync("/dev/null", "r+");
@@ -93,8 +94,8 @@ test(`${EXECS} execs of containerd's leave nothing in the shim`, async (t) => {
   const events = new Proxy({}, { get: () => () => {} }) as TaskEvents;
   const stdio = { stdin: "", stdout: "", stderr: "", terminal: false };
   const streams = { io: {}, input: {}, discard: () => {} } as unknown as ConstructorParameters<typeof Task>[2];
-  const about = { bundle: "/", stdio, pid: 1, namespace: "n" };
-  const task = new Task(of, about, streams, events, async () => {});
+  const about = { bundle: "/", stdio, namespace: "n" };
+  const task = new Task(of, about, streams, events);
   const spec = { ...(defaultSpec().process ?? assert.fail()), terminal: false, args: ["true"] };
   const bytes = await growth(async (index) => {
     const id = `exec-${index}`;

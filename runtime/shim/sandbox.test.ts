@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import type { CreateSandboxRequest } from "../../protocol/generated/containerd/sandbox.ts";
+import type { ContainerRecord } from "../state/container-record.ts";
 import { shimPaths } from "./paths.ts";
 import { ShimPod } from "./pod.ts";
 import { ShimSandbox } from "./sandbox.ts";
@@ -12,7 +13,7 @@ import { SandboxFiles } from "./sandbox-files.ts";
 function makeSandbox(context: TestContext): { sandbox: ShimSandbox; folder: string } {
   const folder = mkdtempSync(join(tmpdir(), "caisson-sandbox-"));
   context.after(() => rmSync(folder, { recursive: true }));
-  const pod = new ShimPod(shimPaths("/containerd.sock", "tests", "s"), () => {});
+  const pod = new ShimPod(shimPaths("/containerd.sock", "tests", "s"), {} as ContainerRecord);
   return { sandbox: new ShimSandbox(pod, undefined, join(folder, "sandbox")), folder };
 }
 

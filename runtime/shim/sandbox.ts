@@ -5,9 +5,9 @@ import { PodSandboxConfig } from "../../protocol/generated/containerd/pod-config
 import type { CreateSandboxRequest } from "../../protocol/generated/containerd/sandbox.ts";
 import type { Any } from "../../protocol/generated/containerd/types.ts";
 import type { Spec } from "../../protocol/oci.ts";
-import type { Container } from "../guest/container.ts";
 import { type Exit, VM_DEATH_EXIT_CODE } from "../guest/exit-status.ts";
 import { readDocument } from "../oci/document.ts";
+import type { PodContainer } from "../sandbox/pod-container.ts";
 import type { ShimPod } from "./pod.ts";
 import { sandboxDocument } from "./sandbox-document.ts";
 import { SandboxFiles } from "./sandbox-files.ts";
@@ -20,7 +20,7 @@ type Phase =
   | { name: "created"; id: string }
   | { name: "starting"; id: string; abort: AbortController; done: Promise<unknown> }
   /** The VM runs. */
-  | { name: "ready"; id: string; container: Container; createdAt: number }
+  | { name: "ready"; id: string; container: PodContainer; createdAt: number }
   | { name: "stopped"; id: string; exit: Exit; createdAt: number };
 
 /** A sandbox as containerd sees it: a VM that is there before its containers are, and until it is stopped. */
@@ -52,7 +52,7 @@ export class ShimSandbox {
   }
 
   /** The container that stands for it while the VM runs. */
-  get container(): Container | undefined {
+  get container(): PodContainer | undefined {
     return this.#phase.name === "ready" ? this.#phase.container : undefined;
   }
 
@@ -89,7 +89,7 @@ export class ShimSandbox {
       const container = await done;
       const createdAt = Date.now();
       this.#phase = { name: "ready", id, container, createdAt };
-      void container.init.exit.then((exit) => this.#stopped(exit));
+      void container.container.init.exit.then((exit) => this.#stopped(exit));
       return { pid: process.pid, createdAt };
     } catch (error) {
       this.#stopped({ exitCode: VM_DEATH_EXIT_CODE, exitedAt: Date.now(), oomKilled: false });
@@ -97,11 +97,11 @@ export class ShimSandbox {
     }
   }
 
-  async #start(id: string, signal: AbortSignal): Promise<Container> {
-    const pod = this.#pod.open(this.#options);
+  async #start(id: string, signal: AbortSignal): Promise<PodContainer> {
     const io = { stdin: undefined, stdout: undefined, stderr: undefined };
-    const container = await pod.create(id, { bundle: this.#files.bundle, rootfs: [], io, signal });
-    await pod.ready();
+    const request = { id, bundle: this.#files.bundle, rootfs: [], io, options: this.#options, signal };
+    const container = await this.#pod.create(request);
+    await this.#pod.opened?.ready();
     return container;
   }
 
@@ -133,7 +133,7 @@ export class ShimSandbox {
   async ping(id: string): Promise<void> {
     const phase = this.#require(id);
     if (phase.name !== "ready") throw wrongState(phase, "reached");
-    await phase.container.stats();
+    await phase.container.container.stats();
   }
 
   /** Times are Unix milliseconds. */

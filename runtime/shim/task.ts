@@ -5,6 +5,7 @@ import type { WindowSize } from "../../protocol/terminal.ts";
 import type { Container } from "../guest/container.ts";
 import type { Exit } from "../guest/exit-status.ts";
 import { deadline } from "../process/deadline.ts";
+import type { PodContainer } from "../sandbox/pod-container.ts";
 import { ExecEntry } from "./exec.ts";
 import type { TaskEvents } from "./task-events.ts";
 import { type ShimIo, STALL_LIMIT_MS, type StdioPaths } from "./task-io.ts";
@@ -35,6 +36,7 @@ export interface ProcessState {
 
 /** A container as containerd knows it: a task with processes, whose doings it announces. */
 export class Task {
+  readonly own: PodContainer;
   readonly container: Container;
   readonly bundle: string;
   readonly stdio: StdioPaths;
@@ -45,27 +47,26 @@ export class Task {
   readonly #namespace: string;
   readonly #events: TaskEvents;
   readonly #streams: ShimIo;
-  readonly #start: () => Promise<void>;
   readonly #execs = new Map<string, ExecEntry>();
   readonly #announced = new Set<Promise<unknown>>();
   #exit: Exit | undefined;
   #oomTold = false;
 
   constructor(
-    container: Container,
-    about: { bundle: string; stdio: StdioPaths; pid: number; namespace: string },
+    own: PodContainer,
+    about: { bundle: string; stdio: StdioPaths; namespace: string },
     streams: ShimIo,
     events: TaskEvents,
-    start: () => Promise<void>,
   ) {
+    const { container } = own;
+    this.own = own;
     this.container = container;
     this.bundle = about.bundle;
     this.stdio = about.stdio;
-    this.pid = about.pid;
+    this.pid = own.pid;
     this.#namespace = about.namespace;
     this.#streams = streams;
     this.#events = events;
-    this.#start = start;
     void container.init.over.then(() => container.init.abandonStalled(STALL_LIMIT_MS));
     this.ended = this.#follow();
   }
@@ -83,7 +84,7 @@ export class Task {
   /** Starts the container, or a process that was added. @returns its pid. */
   async start(execId: string): Promise<number> {
     if (execId !== "") return await this.#startExec(this.#exec(execId));
-    const starting = this.#start();
+    const starting = this.own.start();
     this.#streams.input.open();
     // The end is told after the start, also when it comes first.
     const announced = starting.then(() => this.#events.started(this.container.id, this.pid));

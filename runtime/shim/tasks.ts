@@ -17,7 +17,6 @@ import type {
 import type { Exit } from "../guest/exit-status.ts";
 import { rememberFailure } from "../metrics/totals.ts";
 import { validateProcess, validateResources } from "../oci/validate.ts";
-import { startIsOver } from "../process/spans.ts";
 import { codeOf, formatError } from "../text/errors.ts";
 import { packAny, timestamp, unpackOci } from "./any.ts";
 import { toMetrics } from "./metrics.ts";
@@ -91,18 +90,18 @@ export class Tasks {
     const { id, bundle, rootfs, terminal, stdin, stdout, stderr, checkpoint } = request;
     if (checkpoint !== "") throw noCheckpoints();
     const { sandbox, namespace } = this.#options;
-    const pod = this.#options.pod.open(request.options);
+    // Options that are wrong are told before anything is opened.
+    this.#options.pod.open(request.options);
     const stdio = { stdin, stdout, stderr, terminal };
     const streams = await openStdio(stdio, { id, namespace }, signal);
     try {
-      const adapt = (document: unknown) => sandbox.complete(document);
-      const container = await pod.create(id, { bundle, rootfs, io: streams.io, signal, adapt, traceparent });
-      const about = { bundle, stdio, pid: pod.pidOf(id), namespace };
-      this.#events.created({ containerId: id, bundle, rootfs, io: stdio, checkpoint, pid: about.pid });
-      return new Task(container, about, streams, this.#events, () => pod.start(id));
+      const complete = (document: unknown) => sandbox.complete(document);
+      const wanted = { id, bundle, rootfs, io: streams.io, options: request.options, complete, traceparent, signal };
+      const container = await this.#options.pod.create(wanted);
+      this.#events.created({ containerId: id, bundle, rootfs, io: stdio, checkpoint, pid: container.pid });
+      return new Task(container, { bundle, stdio, namespace }, streams, this.#events);
     } catch (error) {
       streams.discard();
-      startIsOver(formatError(error));
       if (!signal.aborted) rememberFailure({ sandbox: id, code: codeOf(error), message: formatError(error) });
       throw error;
     }
@@ -122,7 +121,7 @@ export class Tasks {
         remedy: "Kill it first.",
       });
     }
-    await this.#options.pod.opened?.remove(id);
+    await this.#options.pod.remove(task.own);
     const exit = await task.ended;
     this.#tasks.delete(id);
     this.#events.deleted(id, task.pid, exit);
@@ -164,12 +163,12 @@ export class Tasks {
   }
 
   async pause(id: string): Promise<void> {
-    await this.get(id).container.pause();
+    await this.get(id).own.pause();
     this.#events.paused(id);
   }
 
   async resume(id: string): Promise<void> {
-    await this.get(id).container.resume();
+    await this.get(id).own.resume();
     this.#events.resumed(id);
   }
 
@@ -194,7 +193,7 @@ export class Tasks {
   /** The metrics of all tasks together, and of the container that stands for their sandbox. */
   async measure(): Promise<Metrics> {
     const containers = [
-      this.#options.sandbox.container,
+      this.#options.sandbox.container?.container,
       ...[...this.#tasks.values()].map(({ container }) => container),
     ];
     const running = containers.filter((container) => container !== undefined && container.lifecycle !== "stopped");
@@ -205,7 +204,7 @@ export class Tasks {
   async update({ id, resources }: UpdateTaskRequest): Promise<void> {
     const task = this.get(id);
     const wanted = validateResources(unpackOci("LinuxResources", resources), "the resources");
-    await this.#options.pod.opened?.update(task.container, wanted);
+    await task.own.update(wanted);
   }
 
   /** Ends the VM, if there is one. */

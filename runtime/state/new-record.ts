@@ -8,7 +8,7 @@ import type { StateRecord } from "./record.ts";
  * @throws CaissonError CAISSON_E_HOST when /proc does not show this process.
  */
 export function newRecord(
-  known: Pick<StateRecord, "id" | "status" | "bundle" | "rootfs" | "annotations" | "cgroup">,
+  known: Pick<StateRecord, "id" | "status" | "bundle" | "rootfs" | "annotations" | "cgroup" | "poststop">,
 ): StateRecord {
   const daemon = processIdentity();
   if (daemon === undefined)

@@ -1,0 +1,81 @@
+import { hostCgroupPath } from "../cgroup/cgroup.ts";
+import { loadSettings } from "../config/load.ts";
+import type { CreateParams } from "../control/protocol.ts";
+import { now } from "../process/clock.ts";
+import { tracePhase } from "../process/trace.ts";
+import { HostHooks } from "../sandbox/hooks.ts";
+import { OwnProcess } from "../sandbox/host-process.ts";
+import type { PlacedBundle } from "../sandbox/placement.ts";
+import { Pod } from "../sandbox/pod.ts";
+import type { PodContainer } from "../sandbox/pod-container.ts";
+import { ContainerRecord } from "../state/container-record.ts";
+import { type InitIo, openInitIo } from "./client-io.ts";
+
+/** A container that this process stands for, in a VM of its own. */
+export interface OwnContainer {
+  pod: Pod;
+  container: PodContainer;
+  /** InitIo.letGo. */
+  letGo: () => void;
+}
+
+/** Reserves the container's id, with what `delete` needs to know of it. Throws as ContainerRecord.reserve() does. */
+export function reserveContainer(params: CreateParams, { bundle, rootfs, config }: PlacedBundle): ContainerRecord {
+  const { root, id, systemdCgroup } = params;
+  const cgroup = hostCgroupPath(id, config.linux?.cgroupsPath, systemdCgroup);
+  const { annotations, hooks } = config;
+  return ContainerRecord.reserve(root, {
+    id,
+    status: "creating",
+    bundle,
+    rootfs,
+    annotations,
+    cgroup,
+    poststop: hooks?.poststop,
+  });
+}
+
+/**
+ * Creates the container of a bundle in a VM of its own, up to where its init waits to be started.
+ * @throws CaissonError with whatever is wrong; nothing is left then. When `signal` aborts, the caller is gone and cannot be
+ *   told: the record then stays, as a stopped container that `delete` removes.
+ */
+export async function createOwn(
+  params: CreateParams,
+  placed: PlacedBundle,
+  signal: AbortSignal,
+): Promise<OwnContainer> {
+  const { id, asked = { name: "caisson create", atMs: Date.now() } } = params;
+  const { config } = placed;
+  const reserving = now();
+  const settings = loadSettings(params.config);
+  const record = reserveContainer(params, placed);
+  tracePhase("reserve the state", reserving);
+  const hooks = new HostHooks(config.hooks, record.state);
+  const { share, consoleLog } = record.paths;
+  const pod = new Pod({ id, settings, share, consoleLog, ends: "with the first", isOwn: () => true, record });
+  let opened: InitIo | undefined;
+  try {
+    const container = await pod.create({
+      id,
+      bundle: placed,
+      host: new OwnProcess(record.state.cgroup, { showsFiles: true }),
+      hooks,
+      record,
+      streams: () => {
+        opened = openInitIo(params, config.process?.terminal === true);
+        return opened;
+      },
+      asked: { id, name: asked.name, askedMs: asked.atMs, traceparent: process.env["TRACEPARENT"] },
+      signal,
+    });
+    opened?.follow(container.container);
+    return { pod, container, letGo: () => opened?.letGo() };
+  } catch (error) {
+    if (!signal.aborted) {
+      record.remove();
+      await hooks.poststop();
+    }
+    throw error;
+  }
+}
