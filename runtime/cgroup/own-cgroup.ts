@@ -4,7 +4,7 @@ import { flock, constants as posix } from "../../native/posix/index.ts";
 import { CaissonError } from "../../protocol/errors.ts";
 import type { Resources } from "../../protocol/oci.ts";
 import type { CgroupFolder } from "../state/record.ts";
-import { adopt, type CgroupMount, cgroupMounts, leaveCgroups, makeFolder, removeWithin } from "./cgroup.ts";
+import { type CgroupMount, cgroupMounts, leaveCgroups, makeFolder, removeWithin } from "./cgroup.ts";
 import { inodeOf, move, processesBelow, processesIn } from "./folder.ts";
 import { freezes } from "./freezer.ts";
 import { limitOnHost } from "./host-limits.ts";
@@ -81,16 +81,8 @@ export class OwnCgroup {
     }
   }
 
-  /** Moves processes into it. One that cannot be moved has ended. */
-  adopt(pids: readonly number[]): void {
-    adopt(
-      pids,
-      this.#folders.map(({ path }) => path),
-    );
-  }
-
-  /** Moves processes as adopt() does, while the caller goes on. */
-  async take(pids: readonly number[]): Promise<void> {
+  /** Moves processes into it, while the caller goes on. One that cannot be moved has ended. */
+  async adopt(pids: readonly number[]): Promise<void> {
     for (const { path } of this.#folders) for (const pid of pids) await move(pid, path).catch(() => {});
   }
 

@@ -90,7 +90,7 @@ export class Sandbox {
       virtiofsd,
       templates,
       forks,
-      cgroup: { joined, take: (machine) => takeMachine(cgroup, joined, machine) },
+      cgroup: { joined, adopt: (machine) => adoptMachine(cgroup, joined, machine) },
       bootLimitMs: settings.bootTimeoutSeconds * 1000,
       // "--uts host": the name is all that there is of the host's namespace.
       hostname: hasNamespace(config, "uts") ? undefined : hostname(),
@@ -136,12 +136,12 @@ export class Sandbox {
   }
 }
 
-async function takeMachine(cgroup: OwnCgroup, joined: Promise<void>, machine: Pick<Machine, "pids">): Promise<void> {
+async function adoptMachine(cgroup: OwnCgroup, joined: Promise<void>, machine: Pick<Machine, "pids">): Promise<void> {
   await joined;
   const pids = machine.pids();
-  await cgroup.take(pids);
+  await cgroup.adopt(pids);
   // What one of them has forked meanwhile was where that one was.
-  await cgroup.take(machine.pids().filter((pid) => !pids.includes(pid)));
+  await cgroup.adopt(machine.pids().filter((pid) => !pids.includes(pid)));
 }
 
 /** For whoever supports the host: what came of the settings and of what the host has. */

@@ -23,7 +23,7 @@ export interface VmCgroup {
   /** Resolves when this process is in it, and with it what it starts; rejects when it cannot be. */
   readonly joined: Promise<void>;
   /** Moves the processes of a VM into it that this process has not started. */
-  take(machine: Pick<Machine, "pids">): Promise<void>;
+  adopt(machine: Pick<Machine, "pids">): Promise<void>;
 }
 
 /** How a VM has come: it was started anew, from a template, or by a template's fork server. */
@@ -84,7 +84,7 @@ async function startFork(spec: VmSpec, server: ForkServer, options: BootOptions)
     if (cause instanceof CaissonError) throw cause;
     throw new CaissonError("CAISSON_E_VM_START", systemErrorSentence("ask the fork server for a VM", cause), { cause });
   }
-  return { machine, settled: machine.forked.then(() => options.cgroup?.take(machine)) };
+  return { machine, settled: machine.forked.then(() => options.cgroup?.adopt(machine)) };
 }
 
 async function attemptBoot<T>(
