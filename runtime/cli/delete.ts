@@ -4,6 +4,7 @@ import type { Command } from "commander";
 import { CaissonError } from "../../protocol/errors.ts";
 import { unfreeze } from "../cgroup/freezer.ts";
 import { shutDown } from "../control/shut-down.ts";
+import { requireAllowed } from "../guest/lifecycle.ts";
 import { now } from "../process/clock.ts";
 import { removeStopped } from "../sandbox/cleanup.ts";
 import { removeWithoutRecord } from "../sandbox/lost-record.ts";
@@ -67,11 +68,8 @@ async function deleteContainer({ root }: Globals, id: string, force: boolean): P
     log.warning(`${formatError(error)} The record before its last change is used.`);
     record = former;
   }
-  if (!force && record.status !== "stopped" && record.status !== "created") {
-    throw new CaissonError("CAISSON_E_STATE", `cannot delete container ${id} that is not stopped: ${record.status}`, {
-      remedy: "Stop it with caisson kill first, or use --force.",
-    });
-  }
+  const remedy = "Stop it with caisson kill first, or use --force.";
+  if (!force) requireAllowed("delete", id, record.status, { remedy });
   await endDaemon(statePaths(root, id).directory, record.daemon);
   await removeStopped(root, record);
 }

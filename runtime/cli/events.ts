@@ -20,7 +20,7 @@ export function command(globals: Globals): Command {
     .option("--stats", "print the statistics once")
     .action((id: string, { interval, stats }: { interval: string; stats?: boolean }) => {
       const ms = durationMs(interval);
-      return withDaemon(globals, id, { stopped: `container with id ${id} is not running` }, async (client) => {
+      return withDaemon(globals, id, "stats", async (client) => {
         if (stats === true) printStats(id, (await read(client)).stats);
         else await watch(client, id, ms);
       });

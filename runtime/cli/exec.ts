@@ -65,13 +65,8 @@ export function command(globals: Globals): Command {
 async function exec(globals: Globals, id: string, args: readonly string[], flags: ExecFlags): Promise<number> {
   refuseFlags(flags);
   const detached = flags.detach === true;
-  const forbidden = {
-    stopped: "cannot exec in a stopped container",
-    ...(flags.ignorePaused !== true && {
-      paused: "cannot exec in a paused container (use --ignore-paused to override)",
-    }),
-  };
-  return await withDaemon(globals, id, forbidden, async (client, { bundle, directory }) => {
+  const action = flags.ignorePaused === true ? "execIgnoringPause" : "exec";
+  return await withDaemon(globals, id, action, async (client, { bundle, directory }) => {
     const execution: Execution = {
       process: wantedProcess(bundle, args, flags),
       ignorePaused: flags.ignorePaused === true,

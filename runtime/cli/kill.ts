@@ -13,8 +13,6 @@ export function command(globals: Globals): Command {
       const signal = signalNumber(text);
       // Every process of a container that has none has been sent it.
       if (all && readState(globals.root, id).status === "stopped") return;
-      await withDaemon(globals, id, { stopped: "container not running" }, (client) =>
-        client.request("kill", { signal, all }),
-      );
+      await withDaemon(globals, id, "kill", (client) => client.request("kill", { signal, all }));
     });
 }

@@ -22,7 +22,7 @@ export function command(globals: Globals): Command {
         print(format === "json" ? "null\n" : show([], Date.now()));
         return;
       }
-      const text = await withDaemon(globals, id, { stopped: "container not running" }, async (client, { daemon }) => {
+      const text = await withDaemon(globals, id, "ps", async (client, { daemon }) => {
         // Engines look these pids up on the host (docker top), where a guest's pid would be some other process's.
         if (format === "json") return `${JSON.stringify([daemon.pid])}\n`;
         return show((await client.request("ps", {})).processes, Date.now());

@@ -8,12 +8,6 @@ import { readState } from "../state/store.ts";
 import { type Globals, verb } from "./command.ts";
 import { withDaemon } from "./daemon.ts";
 
-const FORBIDDEN = {
-  running: "cannot start an already running container",
-  paused: "cannot start a paused container",
-  stopped: "cannot start a container that has stopped",
-};
-
 /** A creation takes a second, unless its hooks do more. */
 const CREATION_LIMIT_MS = 5000;
 const POLL_MS = 10;
@@ -23,7 +17,7 @@ export function command(globals: Globals): Command {
     .argument("<container-id>")
     .action(async (id: string) => {
       await created(globals.root, id);
-      await withDaemon(globals, id, FORBIDDEN, (client) => client.request("start", {}));
+      await withDaemon(globals, id, "start", (client) => client.request("start", {}));
     });
 }
 

@@ -41,9 +41,7 @@ export function command(globals: Globals): Command {
       if (memBwSchema !== undefined) refuse("--mem-bw-schema", "the VM has no resctrl file system");
       const resources =
         file === undefined ? validateResources(resourcesOf(flags), "the command line") : await read(file, flags);
-      await withDaemon(globals, id, { stopped: "container not running" }, (client) =>
-        client.request("update", { resources }),
-      );
+      await withDaemon(globals, id, "update", (client) => client.request("update", { resources }));
     });
 }
 

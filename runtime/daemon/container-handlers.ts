@@ -1,8 +1,8 @@
 import type { Socket } from "node:net";
 import { constants } from "node:os";
-import { CaissonError } from "../../protocol/errors.ts";
 import type { ExecParams } from "../control/protocol.ts";
 import type { ContainerHandlers } from "../control/server.ts";
+import { requireAllowed } from "../guest/lifecycle.ts";
 import type { GuestProcess } from "../guest/process.ts";
 import { deadline } from "../process/deadline.ts";
 import { measureGuest } from "../sandbox/measure.ts";
@@ -92,9 +92,7 @@ async function exec(
   { execId, process, stdio, window, ignorePaused, detached, cgroup }: ExecParams,
   connection: Socket,
 ): Promise<{ execId: string; pid: number }> {
-  if (container.lifecycle === "paused" && !ignorePaused) {
-    throw new CaissonError("CAISSON_E_STATE", `cannot exec in container ${container.id}: it is paused`);
-  }
+  if (!ignorePaused) requireAllowed("exec", container.id, container.lifecycle);
   const io = clientIo(stdio, process.terminal === true);
   let started: GuestProcess;
   try {

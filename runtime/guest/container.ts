@@ -19,12 +19,10 @@ import type { Exit } from "./exit-status.ts";
 import { guestSpan, guestSpans } from "./guest-spans.ts";
 import type { GuestVm } from "./guest-vm.ts";
 import { killInit } from "./kill-init.ts";
+import { type Action, type Lifecycle, requireAllowed } from "./lifecycle.ts";
 import type { LiveSupply } from "./live-supply.ts";
 import { GuestProcess } from "./process.ts";
 import { keepsNewlines, type ProcessIo } from "./stdio/pump.ts";
-
-/** Lifecycle (runtime.md): created -> running <-> paused -> stopped; created may be killed to stopped. */
-export type Lifecycle = "created" | "running" | "paused" | "stopped";
 
 /** What the guest needs of a bundle. */
 export interface GuestBundle {
@@ -78,7 +76,7 @@ export class Container {
   readonly #vm: GuestVm;
   readonly #terminal: ProcessIo["terminal"];
   readonly #execs = new Map<string, GuestProcess>();
-  #lifecycle: Lifecycle = "created";
+  #lifecycle: Exclude<Lifecycle, "stopped"> = "created";
   #lastExec = 0;
 
   private constructor(
@@ -95,9 +93,6 @@ export class Container {
     this.id = id;
     this.spec = spec;
     this.init = init;
-    this.init.exit.then(() => {
-      this.#lifecycle = "stopped";
-    });
   }
 
   /**
@@ -144,7 +139,7 @@ export class Container {
 
   /** Lets the init process go. */
   async start(): Promise<void> {
-    this.#require("start", "created");
+    this.#require("start");
     await this.#beforeStart(this.init.pid);
     // The holder of a terminal has had time to set it since the container was created.
     if (keepsNewlines(this.#terminal)) await this.#keepNewlines(this.init.id);
@@ -171,7 +166,7 @@ export class Container {
     mode = NO_WINDOW,
     cgroup = "",
   ): Promise<GuestProcess> {
-    this.#require("exec in", "created", "running", "paused");
+    this.#require("execIgnoringPause");
     this.#lastExec += 1;
     const id: ProcessId = { containerId: this.id, execId: execId ?? `exec-${this.#lastExec}` };
     if (this.#execs.has(id.execId)) {
@@ -207,7 +202,7 @@ export class Container {
    * Sends a signal. SIGKILL for the init may end the VM: see killInit().
    */
   async kill(signal: number, options: { all?: boolean; execId?: string | undefined } = {}): Promise<void> {
-    this.#require("kill", "created", "running", "paused");
+    this.#require("kill");
     const process = this.process(options.execId).id;
     const all = options.all ?? false;
     if (signal === SIGKILL && (all || process.execId === "")) return await killInit(this.#vm, this.init, all);
@@ -228,31 +223,31 @@ export class Container {
   }
 
   async pause(): Promise<void> {
-    this.#require("pause", "running");
+    this.#require("pause");
     await this.#agent.call("pauseContainer", { containerId: this.id }, { timeoutMs: CALL_LIMIT_MS });
     this.#lifecycle = "paused";
   }
 
   async resume(): Promise<void> {
-    this.#require("resume", "paused");
+    this.#require("resume");
     await this.#agent.call("resumeContainer", { containerId: this.id }, { timeoutMs: CALL_LIMIT_MS });
     this.#lifecycle = "running";
   }
 
   async update(resources: Resources): Promise<void> {
-    this.#require("update", "created", "running", "paused");
+    this.#require("update");
     const request = { containerId: this.id, resourcesJson: Buffer.from(stringifyJson(resources)) };
     await this.#agent.call("updateContainer", request, { timeoutMs: CALL_LIMIT_MS });
   }
 
   /** The container's processes as the guest's root pid namespace sees them. */
   processes(): Promise<ListProcessesResponse> {
-    this.#require("list processes of", "created", "running", "paused");
+    this.#require("ps");
     return this.#agent.call("listProcesses", { containerId: this.id }, { timeoutMs: CALL_LIMIT_MS });
   }
 
   stats(): Promise<StatsResponse> {
-    this.#require("read the statistics of", "created", "running", "paused");
+    this.#require("stats");
     return this.#agent.call("stats", { containerId: this.id }, { timeoutMs: CALL_LIMIT_MS });
   }
 
@@ -266,12 +261,7 @@ export class Container {
     await this.#agent.call("deleteContainer", { containerId: this.id, force: true }, { timeoutMs: CALL_LIMIT_MS });
   }
 
-  #require(verb: string, ...allowed: Lifecycle[]): void {
-    const state = this.lifecycle;
-    if (allowed.includes(state)) return;
-    throw new CaissonError(
-      "CAISSON_E_STATE",
-      `cannot ${verb} container ${this.id}: it is ${state}, not ${allowed.join(" or ")}`,
-    );
+  #require(action: Action): void {
+    requireAllowed(action, this.id, this.lifecycle);
   }
 }

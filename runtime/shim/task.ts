@@ -74,8 +74,7 @@ export class Task {
   /** @throws CaissonError CAISSON_E_NOT_FOUND for a process that there is not. */
   state(execId: string): ProcessState {
     if (execId === "") {
-      const status = this.#exit === undefined ? INIT_STATUS[this.container.lifecycle] : Status.STOPPED;
-      return { pid: this.pid, status, stdio: this.stdio, exit: this.#exit };
+      return { pid: this.pid, status: INIT_STATUS[this.container.lifecycle], stdio: this.stdio, exit: this.#exit };
     }
     const { pid, phase, stdio, exit } = this.#exec(execId);
     return { pid, status: EXEC_STATUS[phase], stdio, exit };

@@ -15,6 +15,7 @@ import type {
   WaitResponse,
 } from "../../protocol/generated/containerd/task.ts";
 import type { Exit } from "../guest/exit-status.ts";
+import { requireAllowed } from "../guest/lifecycle.ts";
 import { rememberFailure } from "../metrics/totals.ts";
 import { validateProcess, validateResources } from "../oci/validate.ts";
 import { codeOf, formatError } from "../text/errors.ts";
@@ -115,12 +116,7 @@ export class Tasks {
       const { pid, exit } = task.removeExec(execId);
       return { pid, exitStatus: exit?.exitCode ?? 0, exitedAt: exit && timestamp(exit.exitedAt) };
     }
-    const { lifecycle } = task.container;
-    if (lifecycle === "running" || lifecycle === "paused") {
-      throw new CaissonError("CAISSON_E_STATE", `container ${id} cannot be deleted: it is ${lifecycle}`, {
-        remedy: "Kill it first.",
-      });
-    }
+    requireAllowed("delete", id, task.container.lifecycle, { remedy: "Kill it first." });
     await this.#options.pod.remove(task.own);
     const exit = await task.ended;
     this.#tasks.delete(id);
