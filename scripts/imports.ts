@@ -25,7 +25,7 @@ const LAYERS: readonly (readonly string[])[] = [
   ["runtime/sandbox/spec"],
   ["runtime/sandbox"],
   ["runtime/daemon"],
-  ["runtime/monitor"],
+  ["runtime/exporter"],
   ["runtime/collect"],
   ["runtime/cli", "runtime/shim"],
   ["runtime/operator.ts", "runtime/vm-starters.ts"],

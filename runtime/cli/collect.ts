@@ -8,7 +8,7 @@ import { CaissonError } from "../../protocol/errors.ts";
 import { makeReport } from "../collect/report.ts";
 import { tar } from "../collect/tar.ts";
 import { DEFAULT_SETTINGS_FILE } from "../config/load.ts";
-import { gatherMetrics } from "../monitor/gather.ts";
+import { gatherMetrics } from "../exporter/gather.ts";
 import { systemErrorSentence } from "../text/errors.ts";
 import { inspect } from "./check.ts";
 import { reportText } from "./check-report.ts";

@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import { gatherMetrics } from "../monitor/gather.ts";
+import { gatherMetrics } from "../exporter/gather.ts";
 import { type Globals, verb } from "./command.ts";
 import { print } from "./output.ts";
 import { VERSION } from "./version.ts";

@@ -1,9 +1,9 @@
 import { once } from "node:events";
 import type { Command } from "commander";
+import { isLocal, parseAddress } from "../exporter/address.ts";
+import { gatherMetrics } from "../exporter/gather.ts";
+import { serveMetrics } from "../exporter/serve.ts";
 import { beginMonitoring } from "../metrics/totals.ts";
-import { isLocal, parseAddress } from "../monitor/address.ts";
-import { gatherMetrics } from "../monitor/gather.ts";
-import { serveMetrics } from "../monitor/serve.ts";
 import { log } from "../text/log.ts";
 import { type Globals, verb } from "./command.ts";
 import { VERSION } from "./version.ts";

@@ -2,7 +2,7 @@ import { isatty } from "node:tty";
 import type { Command } from "commander";
 import { type ControlClient, connectControl } from "../control/client.ts";
 import { tellLoss } from "../daemon/loss.ts";
-import { findSandbox, knownSandboxes } from "../monitor/sandboxes.ts";
+import { findSandbox, knownSandboxes } from "../exporter/sandboxes.ts";
 import { onForwardedSignals } from "../process/forwarded-signals.ts";
 import { log } from "../text/log.ts";
 import { type Globals, verb } from "./command.ts";

@@ -1,9 +1,9 @@
 import { readFileSync } from "node:fs";
 import { arch, hostname, release, totalmem, uptime } from "node:os";
 import { join } from "node:path";
+import { readGuestLogs } from "../exporter/guest-logs.ts";
+import { type KnownSandbox, knownSandboxes, uniqueIds } from "../exporter/sandboxes.ts";
 import { readTotals } from "../metrics/totals.ts";
-import { readGuestLogs } from "../monitor/guest-logs.ts";
-import { type KnownSandbox, knownSandboxes, uniqueIds } from "../monitor/sandboxes.ts";
 import { statePaths } from "../state/paths.ts";
 import { readBounded } from "../text/bounded-read.ts";
 import { formatError } from "../text/errors.ts";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { KnownSandbox } from "../monitor/sandboxes.ts";
+import type { KnownSandbox } from "../exporter/sandboxes.ts";
 import { summarise } from "./summary.ts";
 
 function known(id: string, record: Partial<KnownSandbox["record"]>): KnownSandbox {

@@ -1,5 +1,5 @@
+import type { KnownSandbox } from "../exporter/sandboxes.ts";
 import type { Failure } from "../metrics/totals.ts";
-import type { KnownSandbox } from "../monitor/sandboxes.ts";
 
 export interface SummaryFacts {
   sandboxes: readonly KnownSandbox[];

@@ -1,7 +1,7 @@
 import { isIP } from "node:net";
 import { CaissonError } from "../../protocol/errors.ts";
 
-/** Where the monitor listens. */
+/** Where the exporter listens. */
 export type Address = { path: string } | { host: string; port: number };
 
 /** `unix:PATH`, `ADDRESS:PORT` or `[ADDRESS]:PORT`. Throws CAISSON_E_USAGE. */

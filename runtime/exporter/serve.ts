@@ -11,7 +11,7 @@ import type { Address } from "./address.ts";
 const REQUEST_LIMIT_MS = 10_000;
 const MOST_CONNECTIONS = 64;
 
-export interface Monitor {
+export interface Exporter {
   server: Server;
   /** The address by which the server can be reached: a port that the kernel has chosen is in it. */
   at: string;
@@ -21,7 +21,7 @@ export interface Monitor {
  * Serves what `gather` gives as /metrics, to as many as ask: whoever comes while it is gathered gets the same.
  * @throws CaissonError CAISSON_E_HOST when the address cannot be listened at.
  */
-export async function serveMetrics(address: Address, gather: () => Promise<string>): Promise<Monitor> {
+export async function serveMetrics(address: Address, gather: () => Promise<string>): Promise<Exporter> {
   let gathering: Promise<string> | undefined;
   const shared = () => {
     gathering ??= gather().finally(() => {
