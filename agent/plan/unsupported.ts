@@ -1,5 +1,5 @@
 import { CaissonError } from "../../protocol/errors.ts";
-import type { Process, Spec } from "../../protocol/oci.ts";
+import type { Linux, Mount, Process, Root, Spec, User } from "../../protocol/oci.ts";
 
 /** An error for a field whose value makes no sense, alone or beside the others. */
 export function invalid(field: string, problem: string): CaissonError {
@@ -11,8 +11,19 @@ export function unsupported(field: string, problem = "is not supported"): Caisso
   return new CaissonError("CAISSON_E_CONFIG_UNSUPPORTED", `${field}: ${problem}`, { field });
 }
 
-const CONFIG = ["ociVersion", "process", "root", "hostname", "domainname", "mounts", "hooks", "annotations", "linux"];
-const LINUX = [
+const CONFIG: readonly (keyof Spec)[] = [
+  "ociVersion",
+  "process",
+  "root",
+  "hostname",
+  "domainname",
+  "mounts",
+  "hooks",
+  "annotations",
+  "linux",
+];
+const ROOT: readonly (keyof Root)[] = ["path", "readonly"];
+const LINUX: readonly (keyof Linux)[] = [
   "uidMappings",
   "gidMappings",
   "sysctl",
@@ -27,7 +38,7 @@ const LINUX = [
   "personality",
   "timeOffsets",
 ];
-const PROCESS = [
+const PROCESS: readonly (keyof Process)[] = [
   "terminal",
   "consoleSize",
   "user",
@@ -43,13 +54,23 @@ const PROCESS = [
   // For processes that exec adds; it says nothing about the first one (config.md, Linux Process).
   "execCPUAffinity",
 ];
-const USER = ["uid", "gid", "umask", "additionalGids"];
-const MOUNT = ["destination", "type", "source", "options"];
+const USER: readonly (keyof User)[] = ["uid", "gid", "umask", "additionalGids"];
+const MOUNT: readonly (keyof Mount)[] = ["destination", "type", "source", "options"];
+
+/** The properties that some step carries out, by what they are below. */
+export const CARRIED_OUT: Readonly<Record<string, readonly string[]>> = {
+  "": CONFIG,
+  "root.": ROOT,
+  "linux.": LINUX,
+  "mounts[].": MOUNT,
+  "process.": PROCESS,
+  "process.user.": USER,
+};
 
 /** Throws CAISSON_E_CONFIG_UNSUPPORTED for the first field of the configuration that no step carries out. */
 export function refuseUnsupportedConfig(config: Spec): void {
   refuseOthers(config, CONFIG, "");
-  refuseOthers(config.root ?? {}, ["path", "readonly"], "root.");
+  refuseOthers(config.root ?? {}, ROOT, "root.");
   refuseOthers(config.linux ?? {}, LINUX, "linux.");
   config.mounts?.forEach((mount, index) => {
     refuseOthers(mount, MOUNT, `mounts[${index}].`);

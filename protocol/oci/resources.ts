@@ -95,7 +95,12 @@ export interface HugepageLimit {
 
 export interface NetworkResources {
   classID?: number | undefined;
-  priorities?: { name: string; priority: number }[] | undefined;
+  priorities?: NetworkPriority[] | undefined;
+}
+
+export interface NetworkPriority {
+  name: string;
+  priority: number;
 }
 
 export interface RdmaLimit {

@@ -104,6 +104,13 @@ const RESOURCES: readonly Refusal<Resources>[] = [
   { field: "rdma", reason: "the VM has no RDMA devices", asked: ({ rdma }) => some(rdma) },
 ];
 
+/** All of them, by their whole names, each with its reason. */
+export const UNSUPPORTED: readonly { field: string; reason: string }[] = [
+  ...CONFIG,
+  ...below("process.", PROCESS),
+  ...below("linux.resources.", RESOURCES),
+];
+
 /** Throws CAISSON_E_CONFIG_UNSUPPORTED that names every field of the configuration that we do not carry out. */
 export function refuseUnsupported(config: Spec, source: string): void {
   refuse(source, [
@@ -123,9 +130,14 @@ export function refuseUnsupportedResources(resources: Resources, source: string)
 
 function asked<Part>(refusals: readonly Refusal<Part>[], part: Part | undefined, parent: string): Refusal<Part>[] {
   if (part === undefined) return [];
-  return refusals
-    .filter((refusal) => refusal.asked(part))
-    .map((refusal) => ({ ...refusal, field: `${parent}${refusal.field}` }));
+  return below(
+    parent,
+    refusals.filter((refusal) => refusal.asked(part)),
+  );
+}
+
+function below<Part>(parent: string, refusals: readonly Refusal<Part>[]): Refusal<Part>[] {
+  return refusals.map((refusal) => ({ ...refusal, field: `${parent}${refusal.field}` }));
 }
 
 function refuse(source: string, refusals: readonly Pick<Refusal<never>, "field" | "reason" | "remedy">[]): void {

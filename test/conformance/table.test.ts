@@ -3,9 +3,11 @@ import assert from "node:assert/strict";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
+import { CARRIED_OUT } from "../../agent/plan/unsupported.ts";
 import { MOUNT_OPTIONS } from "../../runtime/oci/checks/mount-options.ts";
 import { sections } from "../../runtime/oci/schema/config.ts";
 import type { Schema } from "../../runtime/oci/schema/parts.ts";
+import { UNSUPPORTED } from "../../runtime/oci/unsupported.ts";
 import { DIFFERENCES } from "./differences.ts";
 
 const TOP = join(import.meta.dirname, "../..");
@@ -67,14 +69,39 @@ test("rows have a verdict, and what shows it", () => {
   }
 });
 
-test("quoted errors are those of the checks", () => {
-  const sources = readdirSync(join(TOP, "runtime/oci"), { recursive: true, encoding: "utf8" })
-    .filter((name) => name.endsWith(".ts") && !name.endsWith(".test.ts") && !name.startsWith("generated"))
-    .map((name) => readFileSync(join(TOP, "runtime/oci", name), "utf8"));
+/** The field whose refusal takes this one along. */
+const refusalOf = (name: string) =>
+  UNSUPPORTED.find(
+    ({ field }) => name === field || (name.startsWith(field) && /^[.[{]/.test(name.slice(field.length))),
+  );
+
+test("quoted errors are the reasons of the fields that are not carried out, or those of the checks", () => {
+  const folder = join(TOP, "runtime/oci/checks");
+  const checks = readdirSync(folder).map((name) => readFileSync(join(folder, name), "utf8"));
   for (const { name, verdict, shown } of [...CONFIG, ...OPTIONS]) {
     if (verdict !== "refused") continue;
     const quoted = /^"(.+)"$/.exec(shown)?.[1] ?? "";
-    assert.ok(quoted !== "" && sources.some((source) => source.includes(quoted)), `${name}: ${shown}`);
+    const reasons = refusalOf(name.replaceAll("`", ""))?.reason ?? checks.join();
+    assert.ok(quoted !== "" && reasons.includes(quoted), `${name}: ${shown}`);
+  }
+});
+
+test("what is not carried out is refused in the table, or has a note that says when", () => {
+  for (const { field } of UNSUPPORTED) {
+    const name = `\`${field.replace(/\[[a-z]+\]/, "[]")}\``;
+    const row = CONFIG.find((each) => each.name === name) ?? assert.fail(field);
+    if (row.verdict === "works") assert.notEqual(row.note, "", field);
+  }
+});
+
+test("the agent carries out what the table says, but for what the host does", () => {
+  const HOSTS = ["mounts[].uidMappings", "mounts[].gidMappings"];
+  for (const [parent, known] of Object.entries(CARRIED_OUT)) {
+    const works = CONFIG.filter(({ verdict }) => verdict === "works")
+      .map(({ name }) => name.replaceAll("`", ""))
+      .filter((name) => name.startsWith(parent) && /^\w+$/.test(name.slice(parent.length)));
+    const expected = known.map((name) => `${parent}${name}`);
+    assert.deepEqual(works.filter((name) => !HOSTS.includes(name)).sort(), expected.sort());
   }
 });
 

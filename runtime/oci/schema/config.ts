@@ -1,4 +1,5 @@
 /** config.md: the whole of config.json. */
+import type { Hook, Hooks, Mount, Root, Spec } from "../../../protocol/oci.ts";
 import { devices, idMappings, linux, namespaces } from "./linux.ts";
 import { array, boolean, integer, object, type Schema, section, string, stringMap, strings } from "./parts.ts";
 import { process } from "./process.ts";
@@ -6,7 +7,7 @@ import { blockIO, cpu, memory, resources, throttles } from "./resources.ts";
 import { seccomp } from "./seccomp.ts";
 
 const mounts = array(
-  object(
+  object<Mount>(
     {
       destination: string,
       type: string,
@@ -19,9 +20,9 @@ const mounts = array(
   ),
 );
 
-const hookList = array(object({ path: string, args: strings, env: strings, timeout: integer("int64") }, "path"));
+const hookList = array(object<Hook>({ path: string, args: strings, env: strings, timeout: integer("int64") }, "path"));
 
-const hooks = object({
+const hooks = object<Hooks>({
   prestart: section("hookList"),
   createRuntime: section("hookList"),
   createContainer: section("hookList"),
@@ -30,11 +31,11 @@ const hooks = object({
   poststop: section("hookList"),
 });
 
-const config: Schema = object(
+const config: Schema = object<Spec>(
   {
     ociVersion: string,
     process: section("process"),
-    root: object({ path: string, readonly: boolean }, "path"),
+    root: object<Root>({ path: string, readonly: boolean }, "path"),
     hostname: string,
     domainname: string,
     mounts: section("mounts"),

@@ -1,4 +1,16 @@
 /** config-linux.md, all but its longest sections. */
+import type {
+  Device,
+  IdMapping,
+  IntelRdt,
+  Linux,
+  MemoryPolicy,
+  Namespace,
+  NetDevice,
+  Personality,
+  TimeOffset,
+  TimeOffsets,
+} from "../../../protocol/oci.ts";
 import {
   array,
   boolean,
@@ -14,11 +26,14 @@ import {
 } from "./parts.ts";
 
 export const namespaces: Schema = array(
-  object({ type: oneOf("pid", "network", "mount", "ipc", "uts", "user", "cgroup", "time"), path: string }, "type"),
+  object<Namespace>(
+    { type: oneOf("pid", "network", "mount", "ipc", "uts", "user", "cgroup", "time"), path: string },
+    "type",
+  ),
 );
 
 export const idMappings: Schema = array(
-  object(
+  object<IdMapping>(
     { containerID: integer("uint32"), hostID: integer("uint32"), size: integer("uint32") },
     "containerID",
     "hostID",
@@ -27,7 +42,7 @@ export const idMappings: Schema = array(
 );
 
 export const devices: Schema = array(
-  object(
+  object<Device>(
     {
       path: string,
       type: oneOf("c", "b", "u", "p"),
@@ -42,9 +57,9 @@ export const devices: Schema = array(
   ),
 );
 
-const timeOffset = object({ secs: integer("int64"), nanosecs: integer("uint32") });
+const timeOffset = object<TimeOffset>({ secs: integer("int64"), nanosecs: integer("uint32") });
 
-export const linux: Schema = object({
+export const linux: Schema = object<Linux>({
   uidMappings: section("idMappings"),
   gidMappings: section("idMappings"),
   sysctl: stringMap,
@@ -52,21 +67,21 @@ export const linux: Schema = object({
   cgroupsPath: string,
   namespaces: section("namespaces"),
   devices: section("devices"),
-  netDevices: map(object({ name: string })),
+  netDevices: map(object<NetDevice>({ name: string })),
   seccomp: section("seccomp"),
   // config-linux.md names the first four; runc takes the recursive ones as well, and engines send them.
   rootfsPropagation: oneOf("private", "shared", "slave", "unbindable", "rprivate", "rshared", "rslave", "runbindable"),
   maskedPaths: strings,
   readonlyPaths: strings,
   mountLabel: string,
-  intelRdt: object({
+  intelRdt: object<IntelRdt>({
     closID: string,
     schemata: strings,
     l3CacheSchema: string,
     memBwSchema: string,
     enableMonitoring: boolean,
   }),
-  memoryPolicy: object({ mode: string, nodes: string, flags: strings }),
-  personality: object({ domain: oneOf("LINUX", "LINUX32"), flags: strings }, "domain"),
-  timeOffsets: object({ monotonic: timeOffset, boottime: timeOffset }),
+  memoryPolicy: object<MemoryPolicy>({ mode: string, nodes: string, flags: strings }),
+  personality: object<Personality>({ domain: oneOf("LINUX", "LINUX32"), flags: strings }, "domain"),
+  timeOffsets: object<TimeOffsets>({ monotonic: timeOffset, boottime: timeOffset }),
 });

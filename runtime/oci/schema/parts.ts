@@ -24,8 +24,17 @@ export function oneOf(...values: string[]): Schema {
   return { type: "string", enum: values };
 }
 
-/** Properties it does not name are allowed: config.md, Extensibility. */
-export function object(properties: Record<string, Schema>, ...required: string[]): Schema {
+/** The names of the properties that every value of a type has. */
+type RequiredNames<T> = { [name in keyof T]-?: undefined extends T[name] ? never : name }[keyof T];
+
+/**
+ * An object of one of protocol/oci's types, with exactly its properties. Others are allowed in a document: config.md,
+ * Extensibility.
+ */
+export function object<T extends object>(
+  properties: { [name in keyof T]-?: Schema },
+  ...required: RequiredNames<T>[]
+): Schema {
   return { type: "object", properties, ...(required.length > 0 && { required }) };
 }
 

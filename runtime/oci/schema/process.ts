@@ -1,7 +1,17 @@
 /** config.md: Process, POSIX process, Linux Process, User. */
+import type {
+  Capabilities,
+  ConsoleSize,
+  CpuAffinity,
+  IoPriority,
+  Process,
+  Rlimit,
+  Scheduler,
+  User,
+} from "../../../protocol/oci.ts";
 import { array, boolean, integer, object, oneOf, type Schema, string, strings } from "./parts.ts";
 
-const user = object({
+const user = object<User>({
   uid: integer("uint32"),
   gid: integer("uint32"),
   umask: integer("uint32"),
@@ -9,7 +19,7 @@ const user = object({
   username: string,
 });
 
-const capabilities = object({
+const capabilities = object<Capabilities>({
   bounding: strings,
   effective: strings,
   inheritable: strings,
@@ -17,9 +27,14 @@ const capabilities = object({
   ambient: strings,
 });
 
-const rlimit = object({ type: string, soft: integer("uint64"), hard: integer("uint64") }, "type", "soft", "hard");
+const rlimit = object<Rlimit>(
+  { type: string, soft: integer("uint64"), hard: integer("uint64") },
+  "type",
+  "soft",
+  "hard",
+);
 
-const scheduler = object(
+const scheduler = object<Scheduler>(
   {
     policy: oneOf("SCHED_OTHER", "SCHED_FIFO", "SCHED_RR", "SCHED_BATCH", "SCHED_ISO", "SCHED_IDLE", "SCHED_DEADLINE"),
     nice: integer("int32"),
@@ -42,16 +57,16 @@ const scheduler = object(
   "policy",
 );
 
-const ioPriority = object(
+const ioPriority = object<IoPriority>(
   { class: oneOf("IOPRIO_CLASS_RT", "IOPRIO_CLASS_BE", "IOPRIO_CLASS_IDLE"), priority: integer("int32") },
   "class",
 );
 
-export const process: Schema = object(
+export const process: Schema = object<Process>(
   {
     terminal: boolean,
     // struct winsize of ioctl_tty(2) holds 16 bits.
-    consoleSize: object({ height: integer("uint16"), width: integer("uint16") }, "height", "width"),
+    consoleSize: object<ConsoleSize>({ height: integer("uint16"), width: integer("uint16") }, "height", "width"),
     user,
     args: strings,
     commandLine: string,
@@ -65,7 +80,7 @@ export const process: Schema = object(
     scheduler,
     selinuxLabel: string,
     ioPriority,
-    execCPUAffinity: object({ initial: string, final: string }),
+    execCPUAffinity: object<CpuAffinity>({ initial: string, final: string }),
   },
   "cwd",
 );

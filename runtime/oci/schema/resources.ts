@@ -1,4 +1,18 @@
 /** config-linux.md: Control groups. */
+import type {
+  BlockIoResources,
+  CpuResources,
+  DeviceRule,
+  HugepageLimit,
+  MemoryResources,
+  NetworkPriority,
+  NetworkResources,
+  PidsResources,
+  RdmaLimit,
+  Resources,
+  ThrottleDevice,
+  WeightDevice,
+} from "../../../protocol/oci.ts";
 import { array, boolean, integer, map, object, oneOf, type Schema, section, string, stringMap } from "./parts.ts";
 
 const int64 = integer("int64");
@@ -6,7 +20,7 @@ const uint64 = integer("uint64");
 const uint16 = integer("uint16");
 const uint32 = integer("uint32");
 
-const deviceRule = object(
+const deviceRule = object<DeviceRule>(
   {
     allow: boolean,
     type: oneOf("a", "b", "c"),
@@ -17,7 +31,7 @@ const deviceRule = object(
   "allow",
 );
 
-export const memory: Schema = object({
+export const memory: Schema = object<MemoryResources>({
   limit: int64,
   reservation: int64,
   swap: int64,
@@ -29,7 +43,7 @@ export const memory: Schema = object({
   checkBeforeUpdate: boolean,
 });
 
-export const cpu: Schema = object({
+export const cpu: Schema = object<CpuResources>({
   shares: uint64,
   quota: int64,
   burst: uint64,
@@ -41,31 +55,35 @@ export const cpu: Schema = object({
   idle: int64,
 });
 
-export const throttles: Schema = array(object({ major: int64, minor: int64, rate: uint64 }, "major", "minor"));
+export const throttles: Schema = array(
+  object<ThrottleDevice>({ major: int64, minor: int64, rate: uint64 }, "major", "minor"),
+);
 
-export const blockIO: Schema = object({
+export const blockIO: Schema = object<BlockIoResources>({
   weight: uint16,
   leafWeight: uint16,
-  weightDevice: array(object({ major: int64, minor: int64, weight: uint16, leafWeight: uint16 }, "major", "minor")),
+  weightDevice: array(
+    object<WeightDevice>({ major: int64, minor: int64, weight: uint16, leafWeight: uint16 }, "major", "minor"),
+  ),
   throttleReadBpsDevice: section("throttles"),
   throttleWriteBpsDevice: section("throttles"),
   throttleReadIOPSDevice: section("throttles"),
   throttleWriteIOPSDevice: section("throttles"),
 });
 
-const hugepageLimit = object({ pageSize: string, limit: uint64 }, "pageSize", "limit");
+const hugepageLimit = object<HugepageLimit>({ pageSize: string, limit: uint64 }, "pageSize", "limit");
 
-export const resources: Schema = object({
+export const resources: Schema = object<Resources>({
   devices: array(deviceRule),
   memory: section("memory"),
   cpu: section("cpu"),
-  pids: object({ limit: int64 }),
+  pids: object<PidsResources>({ limit: int64 }),
   blockIO: section("blockIO"),
   hugepageLimits: array(hugepageLimit),
-  network: object({
+  network: object<NetworkResources>({
     classID: uint32,
-    priorities: array(object({ name: string, priority: uint32 }, "name", "priority")),
+    priorities: array(object<NetworkPriority>({ name: string, priority: uint32 }, "name", "priority")),
   }),
-  rdma: map(object({ hcaHandles: uint32, hcaObjects: uint32 })),
+  rdma: map(object<RdmaLimit>({ hcaHandles: uint32, hcaObjects: uint32 })),
   unified: stringMap,
 });

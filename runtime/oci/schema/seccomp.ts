@@ -1,4 +1,5 @@
 /** config-linux.md: Seccomp. */
+import type { Seccomp, SeccompArgument, SeccompSyscall } from "../../../protocol/oci.ts";
 import { array, integer, object, oneOf, type Schema, string, strings } from "./parts.ts";
 
 const action = oneOf(
@@ -39,7 +40,7 @@ const architecture = oneOf(
   "SCMP_ARCH_RISCV64",
 );
 
-const argument = object(
+const argument = object<SeccompArgument>(
   {
     index: integer("uint32"),
     value: integer("uint64"),
@@ -59,13 +60,13 @@ const argument = object(
   "op",
 );
 
-const syscall = object(
+const syscall = object<SeccompSyscall>(
   { names: strings, action, errnoRet: integer("uint32"), args: array(argument) },
   "names",
   "action",
 );
 
-export const seccomp: Schema = object(
+export const seccomp: Schema = object<Seccomp>(
   {
     defaultAction: action,
     defaultErrnoRet: integer("uint32"),
