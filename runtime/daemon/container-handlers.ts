@@ -4,7 +4,6 @@ import type { ExecParams } from "../control/protocol.ts";
 import type { ContainerHandlers } from "../control/server.ts";
 import { requireAllowed } from "../guest/lifecycle.ts";
 import type { GuestProcess } from "../guest/process.ts";
-import { deadline } from "../process/deadline.ts";
 import { measureGuest } from "../sandbox/measure.ts";
 import type { PodContainer } from "../sandbox/pod-container.ts";
 import { clientIo } from "./client-io.ts";
@@ -13,10 +12,6 @@ import { shellHandlers } from "./shell-handlers.ts";
 import { toContainerProcesses, toStats } from "./stats.ts";
 
 const SIGKILL = constants.signals.SIGKILL;
-/** How long a container that is shut down may take to end and flush its files, before it is removed under it. */
-const SHUTDOWN_LIMIT_MS = 10_000;
-/** How long its output may not have moved then, to count as read by nobody. */
-const STALL_LIMIT_MS = 500;
 
 /** What the verbs do with a container. @param get throws while there is none. */
 export function containerHandlers(get: () => PodContainer): ContainerHandlers {
@@ -60,30 +55,10 @@ export function containerHandlers(get: () => PodContainer): ContainerHandlers {
     logFiles: async () => get().guest.logFiles,
     measure: () => measureGuest(get().guest),
     shutdown: async () => {
-      await shutDown(get());
+      await get().shutDown();
       return {};
     },
   };
-}
-
-/**
- * Kills the container, whose other processes end with its init, and ends what it holds; that comes first if the container
- * takes too long. Output that its reader has not taken by then is dropped.
- */
-export async function shutDown(own: PodContainer): Promise<void> {
-  const { container } = own;
-  own.abortHooks();
-  const killed = container.lifecycle === "stopped" ? Promise.resolve() : container.kill(SIGKILL);
-  const delivered = killed
-    // The container may just have ended.
-    .catch(() => {})
-    .then(() => container.init.over)
-    .then(() => {
-      container.init.abandonStalled(STALL_LIMIT_MS);
-      return container.wait();
-    });
-  await deadline(delivered, SHUTDOWN_LIMIT_MS);
-  await own.remove();
 }
 
 /** The process's end is the connection's: a client that is killed must not leave its process behind. */

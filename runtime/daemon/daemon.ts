@@ -28,7 +28,7 @@ import { enterPrivateMountNamespace } from "../storage/mount-namespace.ts";
 import { codeOf, formatError } from "../text/errors.ts";
 import { log } from "../text/log.ts";
 import { dropStandardStreams } from "./client-io.ts";
-import { containerHandlers, shutDown } from "./container-handlers.ts";
+import { containerHandlers } from "./container-handlers.ts";
 import { createOwn, type OwnContainer } from "./create.ts";
 import { JoinedContainers } from "./join.ts";
 import { endReason, tellLoss } from "./loss.ts";
@@ -225,7 +225,7 @@ class Daemon {
     else if (life.phase === "pod" && life.pod.isNew) void life.pod.end();
     else if (life.phase === "creating") life.abort.abort(new CaissonError("CAISSON_E_USAGE", "the caller went away"));
     else if (life.phase === "monitoring") life.monitor.abandon();
-    else if (life.phase === "alive") void shutDown(life.container).catch((error) => log.error(formatError(error)));
+    else if (life.phase === "alive") void life.container.shutDown().catch((error) => log.error(formatError(error)));
   }
 
   /** Lets the last answers out, then ends. */

@@ -12,7 +12,7 @@ import { ContainerRecord } from "../state/container-record.ts";
 import { formatError } from "../text/errors.ts";
 import { log } from "../text/log.ts";
 import { clientIo } from "./client-io.ts";
-import { containerHandlers, shutDown } from "./container-handlers.ts";
+import { containerHandlers } from "./container-handlers.ts";
 
 /** Containers in this daemon's VM whose OCI pids are other processes: their monitors, which hold a connection each. */
 export class JoinedContainers {
@@ -50,7 +50,10 @@ export class JoinedContainers {
       this.#over.set(id, this.#follow(container, listener, connection));
       await listener.listen(record.paths.controlSocket);
       if (connection.destroyed) throw abort.signal.reason;
-      connection.once("close", () => void shutDown(container).catch((error: unknown) => log.error(formatError(error))));
+      connection.once(
+        "close",
+        () => void container.shutDown().catch((error: unknown) => log.error(formatError(error))),
+      );
       return {};
     } finally {
       connection.off("close", gone);

@@ -3,8 +3,8 @@ import { type Exit, VM_DEATH_EXIT_CODE } from "./exit-status.ts";
 import type { GuestVm } from "./guest-vm.ts";
 import type { LiveSupply } from "./live-supply.ts";
 import { isOutOfMemory, memoryExhausted } from "./memory-exhausted.ts";
+import { abandonStalled } from "./stdio/end-of-output.ts";
 import { OutputPump, type ProcessIo, pumpInput } from "./stdio/pump.ts";
-import { abandonStalled } from "./stdio/stalled.ts";
 
 /** 128 + SIGKILL. */
 const KILLED_EXIT_CODE = 137;
@@ -39,6 +39,8 @@ export class GuestProcess {
     this.over = this.#end(vm);
     this.collected = this.over.then(() => this.#collect());
     this.exit = this.#deliver();
+    const { stallLimitMs } = io;
+    if (stallLimitMs !== undefined) void this.over.then(() => this.abandonStalled(stallLimitMs));
     if (io.stdin) pumpInput(agent, id, io.stdin);
     io.terminal?.once("close", () => {
       // Whoever held the terminal has gone: what its programs get then is a hang-up.

@@ -1,16 +1,17 @@
+import { constants } from "node:os";
 import type { ContainerStatus, Resources } from "../../protocol/oci.ts";
 import type { Container } from "../guest/container.ts";
 import type { Exit } from "../guest/exit-status.ts";
+import { COLLECT_LIMIT_MS, DELIVERY_LIMIT_MS, REMOVAL_STALL_LIMIT_MS } from "../guest/stdio/end-of-output.ts";
 import { deadline } from "../process/deadline.ts";
 import type { ContainerRecord } from "../state/container-record.ts";
 import type { Guest } from "./guest.ts";
 import type { HostHooks } from "./hooks.ts";
 import type { HostProcess } from "./host-process.ts";
 
-/** How long the end of a container may wait to be told for its output to be delivered. */
-const DELIVERY_LIMIT_MS = 500;
-/** How long what an ended container has written may take to leave the guest: it is little. */
-const COLLECT_LIMIT_MS = 10_000;
+const SIGKILL = constants.signals.SIGKILL;
+/** How long a container that is shut down may take to end and flush its files, before it is removed under it. */
+const SHUTDOWN_LIMIT_MS = 10_000;
 
 /** What a container of a pod is made of. */
 export interface PodContainerParts {
@@ -86,6 +87,27 @@ export class PodContainer {
   /** Lets nobody wait for a hook any more. */
   abortHooks(): void {
     this.#parts.hooks.abort();
+  }
+
+  /**
+   * Kills the container, whose other processes end with its init, and removes it; that comes first if the container takes too
+   * long. Output that its reader has not taken by then is dropped.
+   */
+  async shutDown(): Promise<void> {
+    const { container } = this;
+    const { init } = container;
+    this.abortHooks();
+    const killed = container.lifecycle === "stopped" ? Promise.resolve() : container.kill(SIGKILL);
+    const delivered = killed
+      // The container may just have ended.
+      .catch(() => {})
+      .then(() => init.over)
+      .then(() => {
+        init.abandonStalled(REMOVAL_STALL_LIMIT_MS);
+        return init.exit;
+      });
+    await deadline(delivered, SHUTDOWN_LIMIT_MS);
+    await this.remove();
   }
 
   /** Leaves the host as it was without the container, but for its record. May be called again. */

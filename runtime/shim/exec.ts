@@ -4,7 +4,7 @@ import type { WindowSize } from "../../protocol/terminal.ts";
 import type { Container } from "../guest/container.ts";
 import type { Exit } from "../guest/exit-status.ts";
 import type { GuestProcess } from "../guest/process.ts";
-import { openStdio, type ShimIo, STALL_LIMIT_MS, type StdioPaths } from "./task-io.ts";
+import { openStdio, type ShimIo, type StdioPaths } from "./task-io.ts";
 
 /** The life of a process that Exec adds. */
 type Phase =
@@ -69,7 +69,6 @@ export class ExecEntry {
       this.#phase = { name: "running", process, streams };
       if (this.#closeInput) streams.input.letEnd();
       streams.input.open();
-      void process.over.then(() => process.abandonStalled(STALL_LIMIT_MS));
       void process.exit.then((exit) => {
         this.#phase = { name: "stopped", exit, pid: process.pid };
         this.#ended.resolve(exit);

@@ -1,6 +1,7 @@
 import { createWriteStream, mkdirSync } from "node:fs";
 import { dirname } from "node:path";
 import { type Readable, Writable } from "node:stream";
+import { STALL_LIMIT_MS } from "../guest/stdio/end-of-output.ts";
 import type { ProcessIo } from "../guest/stdio/pump.ts";
 import { openFifoOutput } from "./fifo.ts";
 import { LateInput } from "./input.ts";
@@ -21,9 +22,6 @@ export interface ShimIo {
   /** Closes everything, for a process that did not come to be. */
   discard(): void;
 }
-
-/** How long an output that nobody reads keeps the process's end from being told. */
-export const STALL_LIMIT_MS = 10_000;
 
 /**
  * Opens a process's standard streams.
@@ -47,6 +45,7 @@ export async function openStdio(
     const input = new LateInput(from.kind === "none" ? undefined : from.path);
     const source = keep(input.stream);
     const out = parseStdio(stdout);
+    const stallLimitMs = STALL_LIMIT_MS;
     let io: ProcessIo;
     if (out.kind === "binary") {
       const logger = await startLogger(out.path, out.args, container);
@@ -54,14 +53,14 @@ export async function openStdio(
       keep(logger.stderr);
       // A logger reads two streams; the other one ends at once.
       if (terminal) logger.stderr.end();
-      io = { stdin: source, stdout: logger.stdout, stderr: terminal ? undefined : logger.stderr };
+      io = { stdin: source, stdout: logger.stdout, stderr: terminal ? undefined : logger.stderr, stallLimitMs };
     } else {
       const outputs = [
         openOutput(stdout, signal).then(keep),
         terminal ? undefined : openOutput(stderr, signal).then(keep),
       ] as const;
       const [first, second] = await settled(outputs);
-      io = { stdin: source, stdout: first, stderr: second };
+      io = { stdin: source, stdout: first, stderr: second, stallLimitMs };
     }
     return { io, input, discard };
   } catch (error) {

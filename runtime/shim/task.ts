@@ -8,7 +8,7 @@ import { deadline } from "../process/deadline.ts";
 import type { PodContainer } from "../sandbox/pod-container.ts";
 import { ExecEntry } from "./exec.ts";
 import type { TaskEvents } from "./task-events.ts";
-import { type ShimIo, STALL_LIMIT_MS, type StdioPaths } from "./task-io.ts";
+import type { ShimIo, StdioPaths } from "./task-io.ts";
 
 /** How long the end of a container waits for the ends of its other processes to be told first. */
 const EXECS_LIMIT_MS = 2000;
@@ -67,7 +67,6 @@ export class Task {
     this.#namespace = about.namespace;
     this.#streams = streams;
     this.#events = events;
-    void container.init.over.then(() => container.init.abandonStalled(STALL_LIMIT_MS));
     this.ended = this.#follow();
   }
 

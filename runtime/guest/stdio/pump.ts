@@ -17,6 +17,8 @@ export interface ProcessIo {
   stderr: Writable | undefined;
   /** The terminal that `stdin` is, for a process that has one: its hang-up and its line ends are passed on. */
   terminal?: PollStream | undefined;
+  /** How long an output that nobody reads keeps the process's end from being told; as long as it likes by default. */
+  stallLimitMs?: number | undefined;
 }
 
 /** The null device's number: major 1, minor 3 (Documentation/admin-guide/devices.txt). */
