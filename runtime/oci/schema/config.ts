@@ -1,5 +1,5 @@
 /** config.md: the whole of config.json. */
-import type { Hook, Hooks, Mount, Root, Spec } from "../../../protocol/oci.ts";
+import type * as Oci from "../../../protocol/oci.ts";
 import { devices, idMappings, linux, namespaces } from "./linux.ts";
 import { array, boolean, integer, object, type Schema, section, string, stringMap, strings } from "./parts.ts";
 import { process } from "./process.ts";
@@ -7,7 +7,7 @@ import { blockIO, cpu, memory, resources, throttles } from "./resources.ts";
 import { seccomp } from "./seccomp.ts";
 
 const mounts = array(
-  object<Mount>(
+  object<Oci.Mount>(
     {
       destination: string,
       type: string,
@@ -20,9 +20,11 @@ const mounts = array(
   ),
 );
 
-const hookList = array(object<Hook>({ path: string, args: strings, env: strings, timeout: integer("int64") }, "path"));
+const hookList = array(
+  object<Oci.Hook>({ path: string, args: strings, env: strings, timeout: integer("int64") }, "path"),
+);
 
-const hooks = object<Hooks>({
+const hooks = object<Oci.Hooks>({
   prestart: section("hookList"),
   createRuntime: section("hookList"),
   createContainer: section("hookList"),
@@ -31,11 +33,11 @@ const hooks = object<Hooks>({
   poststop: section("hookList"),
 });
 
-const config: Schema = object<Spec>(
+const config: Schema = object<Oci.Spec>(
   {
     ociVersion: string,
     process: section("process"),
-    root: object<Root>({ path: string, readonly: boolean }, "path"),
+    root: object<Oci.Root>({ path: string, readonly: boolean }, "path"),
     hostname: string,
     domainname: string,
     mounts: section("mounts"),

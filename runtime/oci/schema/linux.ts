@@ -1,16 +1,5 @@
 /** config-linux.md, all but its longest sections. */
-import type {
-  Device,
-  IdMapping,
-  IntelRdt,
-  Linux,
-  MemoryPolicy,
-  Namespace,
-  NetDevice,
-  Personality,
-  TimeOffset,
-  TimeOffsets,
-} from "../../../protocol/oci.ts";
+import type * as Oci from "../../../protocol/oci.ts";
 import {
   array,
   boolean,
@@ -26,14 +15,14 @@ import {
 } from "./parts.ts";
 
 export const namespaces: Schema = array(
-  object<Namespace>(
+  object<Oci.Namespace>(
     { type: oneOf("pid", "network", "mount", "ipc", "uts", "user", "cgroup", "time"), path: string },
     "type",
   ),
 );
 
 export const idMappings: Schema = array(
-  object<IdMapping>(
+  object<Oci.IdMapping>(
     { containerID: integer("uint32"), hostID: integer("uint32"), size: integer("uint32") },
     "containerID",
     "hostID",
@@ -42,7 +31,7 @@ export const idMappings: Schema = array(
 );
 
 export const devices: Schema = array(
-  object<Device>(
+  object<Oci.Device>(
     {
       path: string,
       type: oneOf("c", "b", "u", "p"),
@@ -57,9 +46,9 @@ export const devices: Schema = array(
   ),
 );
 
-const timeOffset = object<TimeOffset>({ secs: integer("int64"), nanosecs: integer("uint32") });
+const timeOffset = object<Oci.TimeOffset>({ secs: integer("int64"), nanosecs: integer("uint32") });
 
-export const linux: Schema = object<Linux>({
+export const linux: Schema = object<Oci.Linux>({
   uidMappings: section("idMappings"),
   gidMappings: section("idMappings"),
   sysctl: stringMap,
@@ -67,21 +56,21 @@ export const linux: Schema = object<Linux>({
   cgroupsPath: string,
   namespaces: section("namespaces"),
   devices: section("devices"),
-  netDevices: map(object<NetDevice>({ name: string })),
+  netDevices: map(object<Oci.NetDevice>({ name: string })),
   seccomp: section("seccomp"),
   // config-linux.md names the first four; runc takes the recursive ones as well, and engines send them.
   rootfsPropagation: oneOf("private", "shared", "slave", "unbindable", "rprivate", "rshared", "rslave", "runbindable"),
   maskedPaths: strings,
   readonlyPaths: strings,
   mountLabel: string,
-  intelRdt: object<IntelRdt>({
+  intelRdt: object<Oci.IntelRdt>({
     closID: string,
     schemata: strings,
     l3CacheSchema: string,
     memBwSchema: string,
     enableMonitoring: boolean,
   }),
-  memoryPolicy: object<MemoryPolicy>({ mode: string, nodes: string, flags: strings }),
-  personality: object<Personality>({ domain: oneOf("LINUX", "LINUX32"), flags: strings }, "domain"),
-  timeOffsets: object<TimeOffsets>({ monotonic: timeOffset, boottime: timeOffset }),
+  memoryPolicy: object<Oci.MemoryPolicy>({ mode: string, nodes: string, flags: strings }),
+  personality: object<Oci.Personality>({ domain: oneOf("LINUX", "LINUX32"), flags: strings }, "domain"),
+  timeOffsets: object<Oci.TimeOffsets>({ monotonic: timeOffset, boottime: timeOffset }),
 });

@@ -1,17 +1,8 @@
 /** config.md: Process, POSIX process, Linux Process, User. */
-import type {
-  Capabilities,
-  ConsoleSize,
-  CpuAffinity,
-  IoPriority,
-  Process,
-  Rlimit,
-  Scheduler,
-  User,
-} from "../../../protocol/oci.ts";
+import type * as Oci from "../../../protocol/oci.ts";
 import { array, boolean, integer, object, oneOf, type Schema, string, strings } from "./parts.ts";
 
-const user = object<User>({
+const user = object<Oci.User>({
   uid: integer("uint32"),
   gid: integer("uint32"),
   umask: integer("uint32"),
@@ -19,7 +10,7 @@ const user = object<User>({
   username: string,
 });
 
-const capabilities = object<Capabilities>({
+const capabilities = object<Oci.Capabilities>({
   bounding: strings,
   effective: strings,
   inheritable: strings,
@@ -27,14 +18,14 @@ const capabilities = object<Capabilities>({
   ambient: strings,
 });
 
-const rlimit = object<Rlimit>(
+const rlimit = object<Oci.Rlimit>(
   { type: string, soft: integer("uint64"), hard: integer("uint64") },
   "type",
   "soft",
   "hard",
 );
 
-const scheduler = object<Scheduler>(
+const scheduler = object<Oci.Scheduler>(
   {
     policy: oneOf("SCHED_OTHER", "SCHED_FIFO", "SCHED_RR", "SCHED_BATCH", "SCHED_ISO", "SCHED_IDLE", "SCHED_DEADLINE"),
     nice: integer("int32"),
@@ -57,16 +48,16 @@ const scheduler = object<Scheduler>(
   "policy",
 );
 
-const ioPriority = object<IoPriority>(
+const ioPriority = object<Oci.IoPriority>(
   { class: oneOf("IOPRIO_CLASS_RT", "IOPRIO_CLASS_BE", "IOPRIO_CLASS_IDLE"), priority: integer("int32") },
   "class",
 );
 
-export const process: Schema = object<Process>(
+export const process: Schema = object<Oci.Process>(
   {
     terminal: boolean,
     // struct winsize of ioctl_tty(2) holds 16 bits.
-    consoleSize: object<ConsoleSize>({ height: integer("uint16"), width: integer("uint16") }, "height", "width"),
+    consoleSize: object<Oci.ConsoleSize>({ height: integer("uint16"), width: integer("uint16") }, "height", "width"),
     user,
     args: strings,
     commandLine: string,
@@ -80,7 +71,7 @@ export const process: Schema = object<Process>(
     scheduler,
     selinuxLabel: string,
     ioPriority,
-    execCPUAffinity: object<CpuAffinity>({ initial: string, final: string }),
+    execCPUAffinity: object<Oci.CpuAffinity>({ initial: string, final: string }),
   },
   "cwd",
 );

@@ -1,18 +1,5 @@
 /** config-linux.md: Control groups. */
-import type {
-  BlockIoResources,
-  CpuResources,
-  DeviceRule,
-  HugepageLimit,
-  MemoryResources,
-  NetworkPriority,
-  NetworkResources,
-  PidsResources,
-  RdmaLimit,
-  Resources,
-  ThrottleDevice,
-  WeightDevice,
-} from "../../../protocol/oci.ts";
+import type * as Oci from "../../../protocol/oci.ts";
 import { array, boolean, integer, map, object, oneOf, type Schema, section, string, stringMap } from "./parts.ts";
 
 const int64 = integer("int64");
@@ -20,7 +7,7 @@ const uint64 = integer("uint64");
 const uint16 = integer("uint16");
 const uint32 = integer("uint32");
 
-const deviceRule = object<DeviceRule>(
+const deviceRule = object<Oci.DeviceRule>(
   {
     allow: boolean,
     type: oneOf("a", "b", "c"),
@@ -31,7 +18,7 @@ const deviceRule = object<DeviceRule>(
   "allow",
 );
 
-export const memory: Schema = object<MemoryResources>({
+export const memory: Schema = object<Oci.MemoryResources>({
   limit: int64,
   reservation: int64,
   swap: int64,
@@ -43,7 +30,7 @@ export const memory: Schema = object<MemoryResources>({
   checkBeforeUpdate: boolean,
 });
 
-export const cpu: Schema = object<CpuResources>({
+export const cpu: Schema = object<Oci.CpuResources>({
   shares: uint64,
   quota: int64,
   burst: uint64,
@@ -56,14 +43,14 @@ export const cpu: Schema = object<CpuResources>({
 });
 
 export const throttles: Schema = array(
-  object<ThrottleDevice>({ major: int64, minor: int64, rate: uint64 }, "major", "minor"),
+  object<Oci.ThrottleDevice>({ major: int64, minor: int64, rate: uint64 }, "major", "minor"),
 );
 
-export const blockIO: Schema = object<BlockIoResources>({
+export const blockIO: Schema = object<Oci.BlockIoResources>({
   weight: uint16,
   leafWeight: uint16,
   weightDevice: array(
-    object<WeightDevice>({ major: int64, minor: int64, weight: uint16, leafWeight: uint16 }, "major", "minor"),
+    object<Oci.WeightDevice>({ major: int64, minor: int64, weight: uint16, leafWeight: uint16 }, "major", "minor"),
   ),
   throttleReadBpsDevice: section("throttles"),
   throttleWriteBpsDevice: section("throttles"),
@@ -71,19 +58,19 @@ export const blockIO: Schema = object<BlockIoResources>({
   throttleWriteIOPSDevice: section("throttles"),
 });
 
-const hugepageLimit = object<HugepageLimit>({ pageSize: string, limit: uint64 }, "pageSize", "limit");
+const hugepageLimit = object<Oci.HugepageLimit>({ pageSize: string, limit: uint64 }, "pageSize", "limit");
 
-export const resources: Schema = object<Resources>({
+export const resources: Schema = object<Oci.Resources>({
   devices: array(deviceRule),
   memory: section("memory"),
   cpu: section("cpu"),
-  pids: object<PidsResources>({ limit: int64 }),
+  pids: object<Oci.PidsResources>({ limit: int64 }),
   blockIO: section("blockIO"),
   hugepageLimits: array(hugepageLimit),
-  network: object<NetworkResources>({
+  network: object<Oci.NetworkResources>({
     classID: uint32,
-    priorities: array(object<NetworkPriority>({ name: string, priority: uint32 }, "name", "priority")),
+    priorities: array(object<Oci.NetworkPriority>({ name: string, priority: uint32 }, "name", "priority")),
   }),
-  rdma: map(object<RdmaLimit>({ hcaHandles: uint32, hcaObjects: uint32 })),
+  rdma: map(object<Oci.RdmaLimit>({ hcaHandles: uint32, hcaObjects: uint32 })),
   unified: stringMap,
 });

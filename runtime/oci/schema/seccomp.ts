@@ -1,5 +1,5 @@
 /** config-linux.md: Seccomp. */
-import type { Seccomp, SeccompArgument, SeccompSyscall } from "../../../protocol/oci.ts";
+import type * as Oci from "../../../protocol/oci.ts";
 import { array, integer, object, oneOf, type Schema, string, strings } from "./parts.ts";
 
 const action = oneOf(
@@ -40,7 +40,7 @@ const architecture = oneOf(
   "SCMP_ARCH_RISCV64",
 );
 
-const argument = object<SeccompArgument>(
+const argument = object<Oci.SeccompArgument>(
   {
     index: integer("uint32"),
     value: integer("uint64"),
@@ -60,13 +60,13 @@ const argument = object<SeccompArgument>(
   "op",
 );
 
-const syscall = object<SeccompSyscall>(
+const syscall = object<Oci.SeccompSyscall>(
   { names: strings, action, errnoRet: integer("uint32"), args: array(argument) },
   "names",
   "action",
 );
 
-export const seccomp: Schema = object<Seccomp>(
+export const seccomp: Schema = object<Oci.Seccomp>(
   {
     defaultAction: action,
     defaultErrnoRet: integer("uint32"),
