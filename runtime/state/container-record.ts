@@ -1,7 +1,9 @@
+import { userInfo } from "node:os";
+import { CaissonError } from "../../protocol/errors.ts";
 import { formatError } from "../text/errors.ts";
 import { log } from "../text/log.ts";
-import { newRecord } from "./new-record.ts";
 import { statePaths } from "./paths.ts";
+import { processIdentity } from "./process-identity.ts";
 import type { StateRecord } from "./record.ts";
 import { removeState, reserveState, writeState } from "./store.ts";
 
@@ -16,9 +18,15 @@ export class ContainerRecord {
     this.#state = state;
   }
 
-  /** Reserves the id for this process. Throws as newRecord() and reserveState() do. */
-  static reserve(root: string, known: Parameters<typeof newRecord>[0]): ContainerRecord {
-    const state = newRecord(known);
+  /**
+   * Reserves the id for what this process is to stand for.
+   * @throws CaissonError CAISSON_E_HOST when /proc does not show this process; as reserveState() does.
+   */
+  static reserve(root: string, known: Omit<StateRecord, "created" | "owner" | "daemon">): ContainerRecord {
+    const daemon = processIdentity();
+    if (daemon === undefined)
+      throw new CaissonError("CAISSON_E_HOST", "/proc does not show this process: is it mounted?");
+    const state = { ...known, created: new Date().toISOString(), owner: userInfo().username, daemon };
     reserveState(root, state);
     return new ContainerRecord(root, state);
   }
