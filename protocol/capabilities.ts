@@ -42,5 +42,3 @@ export const CAPABILITIES = [
   "CAP_BPF",
   "CAP_CHECKPOINT_RESTORE",
 ] as const;
-
-export type Capability = (typeof CAPABILITIES)[number];

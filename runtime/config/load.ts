@@ -28,11 +28,6 @@ export function loadSettings(path?: string): Settings {
   return parseSettings(text, file);
 }
 
-/** The settings in force for a container with these annotations; `path` and errors as for loadSettings. */
-export function settingsFor(path: string | undefined, annotations: Readonly<Record<string, string>> = {}): Settings {
-  return applyAnnotations(loadSettings(path), annotations);
-}
-
 /** The settings of a file's text; `file` names it in errors. */
 export function parseSettings(text: string, file: string): Settings {
   const table = parseToml(text, file);

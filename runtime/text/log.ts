@@ -88,11 +88,6 @@ class Log {
 
 export const log = new Log();
 
-/** Starts the log as log.start does. */
-export function startLog(options: LogOptions): void {
-  log.start(options);
-}
-
 /** Each record is an object on a line, with level, msg and time (RFC 3339) after the record's own fields, whose names cannot hide them. */
 export function jsonLine(level: LogLevel, msg: string, time: string, fields?: LogFields): string {
   return `${JSON.stringify({ ...fields, level, msg, time })}\n`;

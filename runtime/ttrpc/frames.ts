@@ -10,7 +10,6 @@ export const HEADER_LENGTH = 10;
 export const MAX_DATA = 4 * 1024 * 1024;
 
 export const FrameType = { request: 1, response: 2, data: 3 } as const;
-export const FrameFlag = { remoteClosed: 1, remoteOpen: 2, noData: 4 } as const;
 
 export interface Frame {
   stream: number;
