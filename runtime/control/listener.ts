@@ -1,34 +1,44 @@
 import { createServer, type Server, type Socket } from "node:net";
 import { deadline } from "../process/deadline.ts";
 import { socketAddress } from "../state/socket-address.ts";
+import type { ControlClient } from "./client.ts";
 import { type Handlers, serveControl } from "./server.ts";
 
 /** How long the last answers may take to leave for clients that do not read. */
 const FAREWELL_LIMIT_MS = 200;
 
+type HandlersWithJoin = Partial<Handlers> & Pick<Handlers, "join">;
+
 /** Where the verbs about one container come in. */
 export class ControlListener {
-  readonly #handlers: () => Handlers;
+  readonly #handlers: () => HandlersWithJoin;
+  readonly #elsewhere: (() => ControlClient | undefined) | undefined;
   readonly #connections = new Set<Socket>();
   #server: Server | undefined;
 
-  constructor(handlers: () => Handlers) {
+  /** As serveControl(). */
+  constructor(handlers: () => HandlersWithJoin, elsewhere?: () => ControlClient | undefined) {
     this.#handlers = handlers;
+    this.#elsewhere = elsewhere;
   }
 
   serve(connection: Socket): void {
     this.#connections.add(connection);
     connection.once("close", () => this.#connections.delete(connection));
-    serveControl(connection, () => {
-      const handlers = this.#handlers();
-      const join: Handlers["join"] = async (params, from) => {
-        const result = await handlers.join(params, from);
-        // The life of another container hangs on this connection from now on.
-        this.#connections.delete(from);
-        return result;
-      };
-      return { ...handlers, join };
-    });
+    serveControl(
+      connection,
+      () => {
+        const handlers = this.#handlers();
+        const join: Handlers["join"] = async (params, from) => {
+          const result = await handlers.join(params, from);
+          // The life of another container hangs on this connection from now on.
+          this.#connections.delete(from);
+          return result;
+        };
+        return { ...handlers, join };
+      },
+      this.#elsewhere,
+    );
   }
 
   /** Rejects with Node's system error when the socket cannot be made. */

@@ -36,6 +36,11 @@ export function clientIo({ pid, stdin, stdout, stderr }: ClientStdio, terminal: 
   }
 }
 
+/** Closes the streams of a process that did not come to be. */
+export function closeIo(io: ProcessIo | undefined): void {
+  for (const stream of [io?.stdin, io?.stdout, io?.stderr]) stream?.destroy();
+}
+
 /** The streams of a container's init, and what keeps its terminal's size in step once the container exists. */
 export interface InitIo {
   io: ProcessIo;

@@ -1,12 +1,12 @@
 import type { Socket } from "node:net";
 import { constants } from "node:os";
 import type { ExecParams } from "../control/protocol.ts";
-import type { ContainerHandlers } from "../control/server.ts";
+import { type ContainerHandlers, endOf } from "../control/server.ts";
 import { requireAllowed } from "../guest/lifecycle.ts";
 import type { GuestProcess } from "../guest/process.ts";
 import { measureGuest } from "../sandbox/measure.ts";
 import type { PodContainer } from "../sandbox/pod-container.ts";
-import { clientIo } from "./client-io.ts";
+import { clientIo, closeIo } from "./client-io.ts";
 import { toExitStatus } from "./exit-status.ts";
 import { shellHandlers } from "./shell-handlers.ts";
 import { toContainerProcesses, toStats } from "./stats.ts";
@@ -73,20 +73,17 @@ async function exec(
   try {
     started = await container.exec(execId, process, io, window, cgroup);
   } catch (error) {
-    for (const stream of [io.stdin, io.stdout, io.stderr]) stream?.destroy();
+    closeIo(io);
     throw error;
   }
   const { id, pid } = started;
-  // Nobody but its client asks for it by its id, which is new each time.
-  const left = Promise.withResolvers<void>();
-  if (connection.destroyed) left.resolve();
-  else connection.once("close", () => left.resolve());
-  void Promise.all([started.exit, left.promise]).then(() => container.forget(id.execId));
+  const left = endOf(connection);
   if (!detached) {
-    const kill = () => void container.kill(SIGKILL, { execId: id.execId }).catch(() => {});
-    if (connection.destroyed) kill();
-    else connection.once("close", kill);
-    started.exit.then(() => connection.off("close", kill));
+    void left.then(async () => {
+      if (!started.ended) await container.kill(SIGKILL, { execId: id.execId }).catch(() => {});
+    });
   }
+  // Nobody but its client asks for it by its id, which is new each time.
+  void Promise.all([started.exit, left]).then(() => container.forget(id.execId));
   return { execId: id.execId, pid };
 }

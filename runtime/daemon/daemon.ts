@@ -7,7 +7,7 @@ import { CaissonError } from "../../protocol/errors.ts";
 import { loadSettings } from "../config/load.ts";
 import { ControlListener } from "../control/listener.ts";
 import type { CreateParams, JoinParams } from "../control/protocol.ts";
-import { type ContainerHandlers, type Handlers, serveControl } from "../control/server.ts";
+import { type Handlers, serveControl } from "../control/server.ts";
 import type { DaemonLog } from "../control/spawn.ts";
 import { VM_DEATH_EXIT_CODE } from "../guest/exit-status.ts";
 import { countStart } from "../metrics/start-phases.ts";
@@ -83,7 +83,10 @@ type Life =
 const PLACES = { own: "its own", pod: "a new one, for its pod" };
 
 class Daemon {
-  readonly #listener = new ControlListener(() => ({ ...this.#own, ...this.#container() }));
+  readonly #listener = new ControlListener(
+    () => (this.#life.phase === "monitoring" ? this.#own : { ...this.#own, ...this.#alone }),
+    () => (this.#life.phase === "monitoring" ? this.#life.monitor.verbs : undefined),
+  );
   readonly #joined = new JoinedContainers((params, record) => this.#podFor(params, record));
   readonly #ended = Promise.withResolvers<number>();
   readonly #logging: DaemonLog;
@@ -119,10 +122,6 @@ class Daemon {
   };
 
   readonly #alone = containerHandlers(() => this.#alive());
-
-  #container(): ContainerHandlers {
-    return this.#life.phase === "monitoring" ? this.#life.monitor.handlers : this.#alone;
-  }
 
   #alive(): PodContainer {
     if (this.#life.phase === "alive") return this.#life.container;

@@ -11,7 +11,7 @@ import type { PodContainer } from "../sandbox/pod-container.ts";
 import { ContainerRecord } from "../state/container-record.ts";
 import { formatError } from "../text/errors.ts";
 import { log } from "../text/log.ts";
-import { clientIo } from "./client-io.ts";
+import { clientIo, closeIo } from "./client-io.ts";
 import { containerHandlers } from "./container-handlers.ts";
 
 /** Containers in this daemon's VM whose OCI pids are other processes: their monitors, which hold a connection each. */
@@ -103,7 +103,7 @@ async function create(
       signal,
     });
   } catch (error) {
-    for (const stream of [io?.stdin, io?.stdout, io?.stderr]) stream?.destroy();
+    closeIo(io);
     throw error;
   }
 }

@@ -5,8 +5,7 @@ import type { Spec } from "../../protocol/oci.ts";
 import { leaveCgroups, SharedCgroup } from "../cgroup/cgroup.ts";
 import { OwnCgroup } from "../cgroup/own-cgroup.ts";
 import { type ControlClient, connectControl } from "../control/client.ts";
-import type { ClientStdio, CreateParams, JoinParams, Verb, Verbs } from "../control/protocol.ts";
-import type { ContainerHandlers } from "../control/server.ts";
+import type { ClientStdio, CreateParams, JoinParams } from "../control/protocol.ts";
 import { type DaemonLog, spawnDaemon } from "../control/spawn.ts";
 import { VM_DEATH_EXIT_CODE } from "../guest/exit-status.ts";
 import { openConsoleTerminal } from "../guest/stdio/console.ts";
@@ -128,31 +127,9 @@ export class Monitor {
     return code;
   }
 
-  /** What the verbs do: what they do at the container's own socket. */
-  get handlers(): ContainerHandlers {
-    const ask =
-      <V extends Verb>(verb: V) =>
-      (params: Verbs[V]["params"]) =>
-        this.#verbs.request(verb, params);
-    return {
-      start: ask("start"),
-      kill: ask("kill"),
-      exec: ask("exec"),
-      wait: ask("wait"),
-      resize: ask("resize"),
-      ps: ask("ps"),
-      pause: ask("pause"),
-      resume: ask("resume"),
-      update: ask("update"),
-      stats: ask("stats"),
-      measure: ask("measure"),
-      logFiles: ask("logFiles"),
-      shell: ask("shell"),
-      waitShell: ask("waitShell"),
-      resizeShell: ask("resizeShell"),
-      killShell: ask("killShell"),
-      shutdown: ask("shutdown"),
-    };
+  /** Where the verbs are carried out. */
+  get verbs(): ControlClient {
+    return this.#verbs;
   }
 
   kill(signal: number): void {

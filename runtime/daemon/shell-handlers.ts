@@ -3,11 +3,11 @@ import { constants } from "node:os";
 import { CaissonError } from "../../protocol/errors.ts";
 import { loadSettings } from "../config/load.ts";
 import type { ShellParams } from "../control/protocol.ts";
-import type { ContainerHandlers } from "../control/server.ts";
+import { type ContainerHandlers, endOf } from "../control/server.ts";
 import type { GuestProcess } from "../guest/process.ts";
 import type { Guest } from "../sandbox/guest.ts";
 import { log } from "../text/log.ts";
-import { clientIo } from "./client-io.ts";
+import { clientIo, closeIo } from "./client-io.ts";
 import { toExitStatus } from "./exit-status.ts";
 
 /** Where a shell finds the guest image's programs. */
@@ -50,14 +50,11 @@ async function start({ id, shells }: Guest, params: ShellParams, connection: Soc
   try {
     shell = await shells.start({ args, env: [PATH, "HOME=/root", ...env], cwd: "/", terminal }, io, window);
   } catch (error) {
-    for (const stream of [io.stdin, io.stdout, io.stderr]) stream?.destroy();
+    closeIo(io);
     throw error;
   }
   const { execId } = shell.id;
-  const left = new Promise<void>((resolve) => {
-    if (connection.destroyed) resolve();
-    else connection.once("close", () => resolve());
-  });
+  const left = endOf(connection);
   void left.then(async () => {
     if (!shell.ended) await shells.kill(execId, constants.signals.SIGKILL).catch(() => {});
   });
