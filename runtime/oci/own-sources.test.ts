@@ -4,7 +4,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
 import type { Mount, Spec } from "../../protocol/oci.ts";
-import { giveOwnSources, takeOwnSources } from "./own-sources.ts";
+import { takeOwnSources } from "./own-sources.ts";
+import { giveBack } from "./set-aside.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "caisson-own-"));
 after(() => rmSync(folder, { recursive: true }));
@@ -20,9 +21,9 @@ const bound = (source: string, option = "bind"): Mount => ({
   source,
   options: ["ro", option],
 });
-const taken = (source: string) => giveOwnSources(takeOwnSources(config(bound(source, "rbind")), rootfs)).mounts?.[0];
+const taken = (source: string) => giveBack(takeOwnSources(config(bound(source, "rbind")), rootfs)).mounts?.[0];
 
-test("takeOwnSources and giveOwnSources lead to the container's root in the guest", () => {
+test("takeOwnSources leads to the container's root in the guest", () => {
   for (const source of [join(rootfs, "data"), join(folder, "link/data")]) {
     assert.deepEqual(taken(source), {
       destination: "/x",
@@ -33,7 +34,7 @@ test("takeOwnSources and giveOwnSources lead to the container's root in the gues
   }
   // An earlier mount may have it.
   assert.equal(taken(join(folder, "link/made/later"))?.source, "/guest/rootfs/made/later");
-  const { mounts } = giveOwnSources(takeOwnSources(config(bound(join(rootfs, "data"))), rootfs));
+  const { mounts } = giveBack(takeOwnSources(config(bound(join(rootfs, "data"))), rootfs));
   assert.deepEqual(mounts?.[0]?.options, ["bind", "ro"]);
 });
 
@@ -41,7 +42,7 @@ test("takeOwnSources leaves the rest alone", () => {
   for (const source of [rootfs, join(folder, "rootfs2"), "/etc", "/not/there"]) {
     const given = config(bound(source), { destination: "/t", type: "tmpfs", source: join(rootfs, "data") });
     assert.deepEqual(takeOwnSources(given, rootfs), given);
-    assert.deepEqual(giveOwnSources(given), given);
+    assert.deepEqual(giveBack(given), given);
   }
   const given = config(bound("/etc"));
   assert.equal(takeOwnSources(given, "/"), given);

@@ -6,39 +6,18 @@ import { realpathSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import type { Mount, Spec } from "../../protocol/oci.ts";
 import { isBindMount, isIdMapped } from "./checks/mounts.ts";
+import { setAsideMount } from "./set-aside.ts";
 
-/** Types of such a mount while it is no mount of a path of the host; its source is a path in the container then. */
-const TYPES = { bind: "caisson-own-bind", rbind: "caisson-own-rbind" } as const;
-
-/** @param rootfs absolute, without symbolic links. */
+/** The configuration with their sources named in the container. @param rootfs absolute, without symbolic links. */
 export function takeOwnSources(config: Spec, rootfs: string): Spec {
   // The host's own root has everything below it.
   if (rootfs === "/") return config;
   const mounts = config.mounts?.map((mount): Mount => {
     const own = isBindMount(mount) && !isIdMapped(mount) ? pathIn(rootfs, mount.source ?? "") : undefined;
     if (own === undefined) return mount;
-    const options = mount.options ?? [];
-    const type = options.includes("rbind") ? TYPES.rbind : TYPES.bind;
-    return {
-      ...mount,
-      type,
-      source: own,
-      options: options.filter((option) => option !== "bind" && option !== "rbind"),
-    };
+    return setAsideMount(mount, own, mount.options?.includes("rbind") ? "caisson-root-rbind" : "caisson-root-bind");
   });
   return mounts === undefined ? config : { ...config, mounts };
-}
-
-/** The configuration for the guest, which knows them by the path of the container's root. */
-export function giveOwnSources(config: Spec): Spec {
-  if (!config.mounts?.some(({ type }) => type === TYPES.bind || type === TYPES.rbind)) return config;
-  const mounts = config.mounts.map((mount): Mount => {
-    const { type, source = "", options = [] } = mount;
-    if (type !== TYPES.bind && type !== TYPES.rbind) return mount;
-    const option = type === TYPES.rbind ? "rbind" : "bind";
-    return { ...mount, type: "bind", source: `${config.root?.path ?? ""}${source}`, options: [option, ...options] };
-  });
-  return { ...config, mounts };
 }
 
 /** The path below the root; undefined for another one, and for the root itself, which is there for certain. */

@@ -13,11 +13,8 @@
  * All are functions of a configuration and a context; the caller's own object is never changed.
  */
 import type { Spec } from "../../../protocol/oci.ts";
-import { giveModules } from "../../oci/guest-modules.ts";
 import { guestResources } from "../../oci/guest-resources.ts";
-import { giveOwnSources } from "../../oci/own-sources.ts";
-import { giveDisks } from "../../storage/disks/take.ts";
-import { giveSharedMemory } from "./shared-memory.ts";
+import { giveBack } from "../../oci/set-aside.ts";
 
 /** What the rewrites know of the VM. */
 export interface GuestContext {
@@ -32,11 +29,7 @@ const REWRITES: readonly ((spec: Spec, context: GuestContext) => Spec)[] = [
   (spec, { inNetwork }) => inNetwork(spec),
   withGuestResources,
   (spec, { share }) => share(spec),
-  // What was set aside comes back, by the guest's own paths.
-  giveSharedMemory,
-  giveOwnSources,
-  giveModules,
-  giveDisks,
+  giveBack,
 ];
 
 /** The configuration as the guest is to carry it out. Throws as the context's functions do. */

@@ -3,14 +3,13 @@ import { dirname } from "node:path";
 import { GUEST_SHARED_MEMORY } from "../../../protocol/guest-contract.ts";
 import type { Mount, Spec } from "../../../protocol/oci.ts";
 import { isBindMount, isIdMapOption } from "../../oci/checks/mounts.ts";
+import { isSetAside, OWN_OPTION, setAsideMount } from "../../oci/set-aside.ts";
 
-/** The type of a mount that has been set aside and is not yet the guest's; its source is the memory's name. */
-const TYPE = "caisson-shm";
 /** statfs(2), f_type */
 const TMPFS = 0x01021994;
 
 /** An option of such a mount: the memory's size, bytes. */
-const SIZE = "caisson-size=";
+const SIZE = `${OWN_OPTION}size=`;
 
 /**
  * The configuration with the tmpfs that an engine has made on the host for a container's /dev/shm as one of the guest's: it
@@ -23,29 +22,17 @@ export function takeSharedMemory(config: Spec): Spec {
     if (memory === undefined) return mount;
     found = true;
     // Nothing is in it that anybody but the container has made, so there is no owner to map.
-    const left = (option: string) => option !== "bind" && option !== "rbind" && !isIdMapOption(option);
-    const options = [...(mount.options?.filter(left) ?? []), `${SIZE}${memory.bytes}`];
-    return { destination: mount.destination, type: TYPE, source: memory.name, options };
+    const left = mount.options?.filter((option) => !isIdMapOption(option)) ?? [];
+    const plain = { destination: mount.destination, options: [...left, `${SIZE}${memory.bytes}`] };
+    return setAsideMount(plain, `${GUEST_SHARED_MEMORY}/${memory.name}`);
   });
   return found ? { ...config, mounts } : config;
 }
 
 /** The size of what takeSharedMemory() took, bytes; 0 for a configuration that has none. */
 export function sharedMemoryBytes({ mounts = [] }: Spec): number {
-  const options = mounts.flatMap(({ type, options: given = [] }) => (type === TYPE ? given : []));
+  const options = mounts.filter(isSetAside).flatMap(({ options: given = [] }) => given);
   return Number(options.findLast((option) => option.startsWith(SIZE))?.slice(SIZE.length) ?? 0);
-}
-
-/** The configuration for the guest: what takeSharedMemory() took is a bind mount there. */
-export function giveSharedMemory(config: Spec): Spec {
-  if (!config.mounts?.some(({ type }) => type === TYPE)) return config;
-  const mounts = config.mounts.map((mount): Mount => {
-    if (mount.type !== TYPE) return mount;
-    const source = `${GUEST_SHARED_MEMORY}/${mount.source}`;
-    const options = mount.options?.filter((option) => !option.startsWith(SIZE)) ?? [];
-    return { ...mount, type: "bind", source, options: ["bind", ...options] };
-  });
-  return { ...config, mounts };
 }
 
 /** Undefined for what is no tmpfs with all that is in it, or is not there: a folder of one may be a volume. */

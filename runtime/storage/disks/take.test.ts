@@ -5,8 +5,9 @@ import { join } from "node:path";
 import { after, test } from "node:test";
 import type { DeviceRule, Mount, Spec } from "../../../protocol/oci.ts";
 import { LoopDevice } from "../../../test/harness/loop-device.ts";
+import { giveBack } from "../../oci/set-aside.ts";
 import { isDiskRootfs } from "./kinds.ts";
-import { giveDisks, takeDisks } from "./take.ts";
+import { takeDisks } from "./take.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "caisson-disks-"));
 const image = join(folder, "image");
@@ -58,7 +59,7 @@ test("takeDisks has the file system of an image mounted by the guest, and its mo
   });
   // MS_RDONLY, MS_NOSUID, MS_NOATIME
   assert.equal(flags, 0x403);
-  assert.deepEqual(giveDisks(config).mounts?.[1], {
+  assert.deepEqual(giveBack(config).mounts?.[1], {
     destination: "/data",
     type: "bind",
     source: "/run/caisson/disks/one~1",

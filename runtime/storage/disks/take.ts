@@ -8,13 +8,12 @@ import type { Device, DeviceRule, Mount, Spec } from "../../../protocol/oci.ts";
 import { fileSystemOptions } from "../../oci/checks/mount-options.ts";
 import { isBindMount } from "../../oci/checks/mounts.ts";
 import { disksOf, numbersOf } from "../../oci/host-devices.ts";
+import { setAsideMount } from "../../oci/set-aside.ts";
 import { mountArguments } from "../mount-options.ts";
 import { outsideTree } from "../mount-tree.ts";
 import type { RootfsMount } from "../rootfs-mounts.ts";
 import { isOnDisk, isReadOnly, kindOf, LOOP } from "./kinds.ts";
 
-/** The type of the mount of a file system until the guest has mounted that. */
-const FILE_SYSTEM_TYPE = "caisson-disk-fs";
 /** The major number of no device (devices.txt): images have it in the configuration. */
 const NO_MAJOR = 0;
 
@@ -45,7 +44,7 @@ export interface DiskFileSystem {
 }
 
 export interface TakenDisks {
-  /** For giveDisks(). */
+  /** For giveBack(). */
   spec: Spec;
   disks: DiskUse[];
   fileSystems: DiskFileSystem[];
@@ -76,7 +75,7 @@ export function takeDisks(spec: Spec, { id, directory, rootfs = [] }: DiskSource
       const path = `${GUEST_DISKS}/${id}~${index}`;
       fileSystems.push(taking.fileSystem(mount, path, field, directory));
       const kept = (mount.options ?? []).filter((option) => option !== LOOP && !fileSystemOptions([option]).length);
-      return { ...mount, type: FILE_SYSTEM_TYPE, source: path, options: kept };
+      return setAsideMount({ ...mount, options: kept }, path);
     }
     return isBindMount(mount) && taking.node(mount, field, directory)
       ? { ...mount, type: DISK_MOUNT_TYPE, options: [] }
@@ -89,16 +88,6 @@ export function takeDisks(spec: Spec, { id, directory, rootfs = [] }: DiskSource
     disks,
     fileSystems,
   };
-}
-
-/** The configuration for the guest: file systems that it has mounted are bind mounts there. */
-export function giveDisks(config: Spec): Spec {
-  if (!config.mounts?.some(({ type }) => type === FILE_SYSTEM_TYPE)) return config;
-  const mounts = config.mounts.map((mount): Mount => {
-    if (mount.type !== FILE_SYSTEM_TYPE) return mount;
-    return { ...mount, type: "bind", options: ["bind", ...(mount.options ?? [])] };
-  });
-  return { ...config, mounts };
 }
 
 /** Cheap, for whoever has none: a directory cannot be one. */
