@@ -30,10 +30,9 @@ export class ControlListener {
       () => {
         const handlers = this.#handlers();
         const join: Handlers["join"] = async (params, from) => {
-          const result = await handlers.join(params, from);
+          await handlers.join(params, from);
           // The life of another container hangs on this connection from now on.
           this.#connections.delete(from);
-          return result;
         };
         return { ...handlers, join };
       },

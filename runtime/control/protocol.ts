@@ -130,26 +130,26 @@ export interface ContainerProcess {
   memoryPermille: number;
 }
 
-/** Every verb: its parameters and its result. `execId` empty or missing names the container's init. */
+/** Every verb: its parameters and its result, `{}` on the wire where it has none. `execId` empty or missing names the container's init. */
 export interface Verbs {
   /** First request on the inherited connection only, or `join` is. Answers when the container is created. */
   create: { params: CreateParams; result: { pid: number } };
-  start: { params: Record<string, never>; result: Record<string, never> };
+  start: { params: Record<string, never>; result: undefined };
   /**
    * Creates one more container in the VM of the one whose socket this is, or the first one of a new daemon. It lives as long
    * as this connection, which the daemon closes when the container has ended and is removed.
    */
-  join: { params: JoinParams; result: Record<string, never> };
+  join: { params: JoinParams; result: undefined };
   /** The client leaves and the container stays; without it the end of the inherited connection ends the container. */
-  detach: { params: Record<string, never>; result: Record<string, never> };
-  kill: { params: { signal: number; all: boolean; execId?: string }; result: Record<string, never> };
+  detach: { params: Record<string, never>; result: undefined };
+  kill: { params: { signal: number; all: boolean; execId?: string }; result: undefined };
   exec: { params: ExecParams; result: { execId: string; pid: number } };
   wait: { params: { execId?: string }; result: ExitStatus };
-  resize: { params: WindowSize & { execId?: string }; result: Record<string, never> };
+  resize: { params: WindowSize & { execId?: string }; result: undefined };
   ps: { params: Record<string, never>; result: { processes: ContainerProcess[] } };
-  pause: { params: Record<string, never>; result: Record<string, never> };
-  resume: { params: Record<string, never>; result: Record<string, never> };
-  update: { params: { resources: Resources }; result: Record<string, never> };
+  pause: { params: Record<string, never>; result: undefined };
+  resume: { params: Record<string, never>; result: undefined };
+  update: { params: { resources: Resources }; result: undefined };
   /** Stats as protocol/agent.proto's StatsResponse, 64-bit numbers as decimal strings, and how much memory the VM has. */
   stats: { params: Record<string, never>; result: { stats: unknown; vmMemoryMib: number } };
   /** How the sandbox is that the container is in, and its processes on the host. */
@@ -157,12 +157,12 @@ export interface Verbs {
   /** Runs a process in the guest, outside of its containers, if the settings allow that. It ends with the connection. */
   shell: { params: ShellParams; result: { shellId: string } };
   waitShell: { params: { shellId: string }; result: ExitStatus };
-  resizeShell: { params: WindowSize & { shellId: string }; result: Record<string, never> };
-  killShell: { params: { shellId: string; signal: number }; result: Record<string, never> };
+  resizeShell: { params: WindowSize & { shellId: string }; result: undefined };
+  killShell: { params: { shellId: string; signal: number }; result: undefined };
   /** Where the guest's console and its agent's log are kept. */
   logFiles: { params: Record<string, never>; result: LogFiles };
   /** Ends the container (SIGKILL) and the VM; answers when both are gone, just before the daemon exits. */
-  shutdown: { params: Record<string, never>; result: Record<string, never> };
+  shutdown: { params: Record<string, never>; result: undefined };
 }
 
 export type Verb = keyof Verbs;

@@ -5,8 +5,10 @@ import type { ControlClient } from "./client.ts";
 import { readLines, writeLine } from "./ndjson.ts";
 import type { Request, Verb, Verbs } from "./protocol.ts";
 
+type Answer<Result> = Promise<Result extends undefined ? void : Result>;
+
 export type Handlers = {
-  [V in Verb]: (params: Verbs[V]["params"], connection: Socket) => Promise<Verbs[V]["result"]>;
+  [V in Verb]: (params: Verbs[V]["params"], connection: Socket) => Answer<Verbs[V]["result"]>;
 };
 
 /** The verbs about one container that there is. */
@@ -26,7 +28,7 @@ export function serveControl(
   readLines(connection, (value) => {
     const { id, verb, params } = value as Request;
     answer(verb, params, connection, handlers(), elsewhere()).then(
-      (result) => writeLine(connection, { id, result }),
+      (result) => writeLine(connection, { id, result: result ?? {} }),
       (error: unknown) => writeLine(connection, { id, error: toWireError(error) }),
     );
   });

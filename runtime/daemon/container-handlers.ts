@@ -16,37 +16,19 @@ const SIGKILL = constants.signals.SIGKILL;
 /** What the verbs do with a container. @param get throws while there is none. */
 export function containerHandlers(get: () => PodContainer): ContainerHandlers {
   return {
-    start: async () => {
-      await get().start();
-      return {};
-    },
-    kill: async ({ signal, all, execId }) => {
-      await get().container.kill(signal, { all, execId });
-      return {};
-    },
+    start: async () => get().start(),
+    kill: async ({ signal, all, execId }) => get().container.kill(signal, { all, execId }),
     exec: (params, connection) => exec(get(), params, connection),
     wait: async ({ execId }) => {
       const { container } = get();
       const name = execId ? `Process ${execId} of container ${container.id}` : `Container ${container.id}`;
       return toExitStatus(name, await container.wait(execId));
     },
-    resize: async ({ rows, columns, execId }) => {
-      await get().container.resize({ rows, columns }, execId);
-      return {};
-    },
+    resize: async ({ rows, columns, execId }) => get().container.resize({ rows, columns }, execId),
     ps: async () => ({ processes: toContainerProcesses((await get().container.processes()).processes) }),
-    pause: async () => {
-      await get().pause();
-      return {};
-    },
-    resume: async () => {
-      await get().resume();
-      return {};
-    },
-    update: async ({ resources }) => {
-      await get().update(resources);
-      return {};
-    },
+    pause: async () => get().pause(),
+    resume: async () => get().resume(),
+    update: async ({ resources }) => get().update(resources),
     stats: async () => {
       const { container, guest } = get();
       return { stats: toStats(await container.stats()), vmMemoryMib: guest.memoryMib };
@@ -54,10 +36,7 @@ export function containerHandlers(get: () => PodContainer): ContainerHandlers {
     ...shellHandlers(async () => get().guest),
     logFiles: async () => get().guest.logFiles,
     measure: () => measureGuest(get().guest),
-    shutdown: async () => {
-      await get().shutDown();
-      return {};
-    },
+    shutdown: async () => get().shutDown(),
   };
 }
 

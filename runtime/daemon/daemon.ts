@@ -117,7 +117,6 @@ class Daemon {
       if (this.#life.phase === "alive") this.#life.letGo();
       // The streams of a container in another daemon's VM have been taken by that daemon.
       else if (this.#life.phase === "monitoring") dropStandardStreams(0, 1, 2);
-      return {};
     },
   };
 

@@ -30,7 +30,7 @@ export class JoinedContainers {
   }
 
   /** Creates a container; it goes with the connection, and the connection with it. */
-  async join(params: JoinParams, connection: Socket): Promise<Record<string, never>> {
+  async join(params: JoinParams, connection: Socket): Promise<void> {
     const record = new ContainerRecord(params.root, params.record);
     const { id } = record.state;
     const abort = new AbortController();
@@ -54,7 +54,6 @@ export class JoinedContainers {
         "close",
         () => void container.shutDown().catch((error: unknown) => log.error(formatError(error))),
       );
-      return {};
     } finally {
       connection.off("close", gone);
     }

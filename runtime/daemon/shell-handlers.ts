@@ -23,14 +23,8 @@ export function shellHandlers(find: () => Promise<Guest>): ShellHandlers {
       const { shells } = await find();
       return toExitStatus("the shell", await shells.get(shellId).exit);
     },
-    resizeShell: async ({ shellId, ...size }) => {
-      await (await find()).shells.resize(shellId, size);
-      return {};
-    },
-    killShell: async ({ shellId, signal }) => {
-      await (await find()).shells.kill(shellId, signal);
-      return {};
-    },
+    resizeShell: async ({ shellId, ...size }) => (await find()).shells.resize(shellId, size),
+    killShell: async ({ shellId, signal }) => (await find()).shells.kill(shellId, signal),
   };
 }
 
