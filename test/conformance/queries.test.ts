@@ -9,6 +9,9 @@ const skip = runcMissing() ?? false;
 const pair = new Pair();
 after(() => pair[Symbol.asyncDispose]());
 
+/** A column of pids is as wide as the largest there may be, of which the guest's kernel has its own idea (ps(1)). */
+const words = (text = "") => text.trim().split(/ +/);
+
 test("ps, state, list and kill answer as runc, also of a stopped container", { skip }, async () => {
   using bundle = new Bundle(["sleep", "1000"]);
   bundle.spec.annotations = { "org.example.key": "value" };
@@ -18,8 +21,6 @@ test("ps, state, list and kill answer as runc, also of a stopped container", { s
     const { caisson, runc } = await pair.run(["ps", id, ...options]);
     const [header, line] = caisson.stdout.split("\n");
     const [runcs, runcsLine] = runc.stdout.split("\n");
-    // The width is that of the largest pid there may be, which the guest's kernel has its own idea of.
-    const words = (text = "") => text.trim().split(/ +/);
     assert.deepEqual(words(header), words(runcs), options.join(" "));
     // `e` shows the environment there, which is nobody's business here.
     if (options.includes("-x")) assert.doesNotMatch(line ?? "", /PATH=/);
@@ -51,8 +52,8 @@ test("ps, state, list and kill answer as runc, also of a stopped container", { s
   ]) {
     const { caisson, runc } = await pair.run(args);
     assert.deepEqual(
-      { exitCode: caisson.exitCode, stdout: caisson.stdout },
-      { exitCode: runc.exitCode, stdout: runc.stdout },
+      { exitCode: caisson.exitCode, stdout: words(caisson.stdout) },
+      { exitCode: runc.exitCode, stdout: words(runc.stdout) },
       args.join(" "),
     );
   }
