@@ -95,6 +95,8 @@ TEST_FILES = $(shell find protocol native runtime agent guest-image test -name '
 # Test files that run at once: a VM without KVM keeps a core busy.
 TEST_JOBS ?= 2
 RUN_TESTS := $(NODE) --test --test-reporter=./test/harness/reporter.ts --test-reporter-destination=stdout --test-timeout=600000
+# What tests call that the product does not need.
+TEST_PACKAGES := runc dpkg-dev mmdebstrap e2fsprogs procps bsdextrautils
 # docker.io of newer releases has no client.
 ENGINES := runc crun podman conmon catatonit docker.io docker-cli? containerd containernetworking-plugins netavark aardvark-dns nftables
 
@@ -112,7 +114,7 @@ test: all ## lint, unit tests and tests in real VMs; those of engines that are n
 	@[ ! -e $(OUT)/.lint-failed ] || { echo "lint has failed: see above" >&2; exit 1; }
 
 test-files: all native-tests ## only the test files TEST_FILES="test/functional/run.test.ts ..."
-	@scripts/packages.sh runc dpkg-dev mmdebstrap
+	@scripts/packages.sh $(TEST_PACKAGES)
 	@# What most tests start their VMs from: made beside them it takes longer than a boot may. Those that need root are skipped without.
 	@echo "boot_timeout_seconds = 300" >$(OUT)/test.toml
 	@scripts/step.sh "save a booted VM for the tests" bin/caisson --config $(OUT)/test.toml template build || true

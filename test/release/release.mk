@@ -7,7 +7,7 @@ RELEASES ?= /var/tmp/caisson-releases
 RELEASE_ROOT = $(RELEASES)/$(RELEASE)
 RELEASE_TESTS ?= $(wildcard test/vm/*.test.ts test/functional/*.test.ts test/conformance/*.test.ts test/engines/*.test.ts test/containerd/*.test.ts)
 # Node and npm's packages come with the checkout.
-RELEASE_PACKAGES = $(filter-out nodejs npm,$(DEBIAN_PACKAGES)) $(ENGINES) procps bsdextrautils
+RELEASE_PACKAGES = $(filter-out nodejs npm,$(DEBIAN_PACKAGES)) $(ENGINES) $(TEST_PACKAGES)
 
 .PHONY: test-image test-release
 test-image: guest-image ## build the guest image on another Debian, and compare the bytes; RELEASE=trixie RELEASES=FOLDER
