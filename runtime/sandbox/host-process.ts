@@ -1,21 +1,11 @@
 /** What stands for a container on the host; it is all in which the containers of the CLI and of containerd differ. */
 import type { ChildProcess } from "node:child_process";
 import { dirname, join } from "node:path";
-import type { Spec } from "../../protocol/oci.ts";
 import { withMountTree } from "../storage/mount-tree.ts";
 import { log } from "../text/log.ts";
 import type { Guest } from "./guest.ts";
 import type { HostHooks } from "./hooks.ts";
-import { withCallersMounts, withSources } from "./spec/host-paths.ts";
-
-/** What of a container is on the host, by this process's paths. */
-export interface HostFiles {
-  spec: Spec;
-  /** The directory of the root file system. */
-  rootfs: string;
-  /** The bundle's directory. */
-  directory: string;
-}
+import { type HostFiles, withCallersMounts, withSources } from "./spec/host-paths.ts";
 
 /** The process of the host that engines know a container by. */
 export abstract class HostProcess {
@@ -85,8 +75,7 @@ export class PlaceholderProcess extends HostProcess {
   }
 
   override withFiles<T>(files: HostFiles, share: string, run: (found: HostFiles) => T): T {
-    const paths = { ...files, ownRootfs: this.#ownRootfs };
-    return withCallersMounts(paths, share, (spec, rootfs) => run({ ...files, spec, rootfs }));
+    return withCallersMounts(files, { share, ownRootfs: this.#ownRootfs }, run);
   }
 
   override created(): void {

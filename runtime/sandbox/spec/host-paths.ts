@@ -25,11 +25,10 @@ export function withSources(config: Spec, change: (path: string) => string): Spe
 }
 
 /** What of a container is on the host. */
-export interface HostPaths {
+export interface HostFiles {
   spec: Spec;
-  /** The directory of the root file system; the engine has mounted it (`ownRootfs` is false), or we have. */
+  /** The directory of the root file system. */
   rootfs: string;
-  ownRootfs: boolean;
   /** The bundle's directory. */
   directory: string;
 }
@@ -38,12 +37,14 @@ export interface HostPaths {
  * Runs something synchronous with a configuration and a root file system that lead to what whoever started this process has
  * mounted by now, on any host: a pod's later containers have what was mounted after its VM had started.
  * @param share of the sandbox.
+ * @param ownRootfs whether this process has mounted the root file system, or else the engine has.
  */
 export function withCallersMounts<T>(
-  { spec, rootfs, ownRootfs, directory }: HostPaths,
-  share: string,
-  run: (spec: Spec, rootfs: string) => T,
+  files: HostFiles,
+  { share, ownRootfs }: { share: string; ownRootfs: boolean },
+  run: (found: HostFiles) => T,
 ): T {
+  const { spec, rootfs, directory } = files;
   const real = (path: string): string | undefined => {
     try {
       return realpathSync(resolve(directory, path));
@@ -61,12 +62,12 @@ export function withCallersMounts<T>(
     if (!ownRootfs) look(rootfs);
     withSources(spec, look);
   });
-  if (found.size === 0) return run(spec, rootfs);
+  if (found.size === 0) return run(files);
   return withMountTree(callersMountTree(), dirname(share), (seen) => {
     const lead = (path: string): string => {
       const there = found.get(path);
       return there === undefined ? path : join(seen, there);
     };
-    return run(withSources(spec, lead), ownRootfs ? rootfs : lead(rootfs));
+    return run({ spec: withSources(spec, lead), rootfs: ownRootfs ? rootfs : lead(rootfs), directory });
   });
 }
