@@ -169,12 +169,13 @@ class Daemon {
     throw new CaissonError("CAISSON_E_STATE", "the container is not created yet");
   }
 
-  #newPod({ root, settings }: JoinParams, record: ContainerRecord): Pod {
+  #newPod({ root, settings: file }: JoinParams, record: ContainerRecord): Pod {
+    const settings = loadSettings(file);
     // Not the first container's directory, which may go before the others do.
     const directory = makeOwnDirectory(root);
     const pod = new Pod({
       id: record.state.id,
-      settings: loadSettings(settings),
+      settings,
       share: join(directory, "share"),
       consoleLog: join(directory, "console.log"),
       ends: "with the last",
