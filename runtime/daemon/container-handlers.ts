@@ -7,7 +7,7 @@ import type { GuestProcess } from "../guest/process.ts";
 import { measureGuest } from "../sandbox/measure.ts";
 import type { PodContainer } from "../sandbox/pod-container.ts";
 import { clientIo, closeIo } from "./client-io.ts";
-import { toExitStatus } from "./exit-status.ts";
+import { toExitStatus } from "./loss.ts";
 import { shellHandlers } from "./shell-handlers.ts";
 import { toContainerProcesses, toStats } from "./stats.ts";
 

@@ -1,3 +1,4 @@
+import type { ExitStatus } from "../control/protocol.ts";
 import type { Exit } from "../guest/exit-status.ts";
 import { log } from "../text/log.ts";
 import { printError } from "../text/stderr.ts";
@@ -12,6 +13,12 @@ export function endReason(name: string, { death, memoryExhausted }: Exit): strin
   if (death === undefined || death.reason === "killed") return exhausted;
   const lost = diedError(`${name} is lost`, death).message;
   return exhausted === undefined ? lost : `${exhausted} ${lost}`;
+}
+
+/** How a process ended, for whoever waits for it. @param name begins the sentence that says why: "container c1". */
+export function toExitStatus(name: string, exit: Exit): ExitStatus {
+  const { exitCode, exitedAt, oomKilled, memoryExhausted } = exit;
+  return { exitCode, exitedAt, oomKilled, memoryExhausted, reason: endReason(name, exit) };
 }
 
 /**

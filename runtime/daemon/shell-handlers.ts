@@ -8,7 +8,7 @@ import type { GuestProcess } from "../guest/process.ts";
 import type { Guest } from "../sandbox/guest.ts";
 import { log } from "../text/log.ts";
 import { clientIo, closeIo } from "./client-io.ts";
-import { toExitStatus } from "./exit-status.ts";
+import { toExitStatus } from "./loss.ts";
 
 /** Where a shell finds the guest image's programs. */
 const PATH = "PATH=/usr/sbin:/usr/bin:/sbin:/bin";

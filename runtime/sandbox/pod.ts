@@ -1,7 +1,6 @@
 import { CaissonError } from "../../protocol/errors.ts";
 import type { Spec } from "../../protocol/oci.ts";
-import { applyAnnotations, type Settings, sandboxSize } from "../config/load.ts";
-import { hostSize } from "../factory/vm-config.ts";
+import { applyAnnotations, type Settings } from "../config/load.ts";
 import type { Container } from "../guest/container.ts";
 import { rememberFailure } from "../metrics/totals.ts";
 import type { SeccompFilter } from "../oci/seccomp.ts";
@@ -19,7 +18,6 @@ import { watchOom } from "./oom.ts";
 import { PodContainer } from "./pod-container.ts";
 import { Sandbox } from "./sandbox.ts";
 import { podOf } from "./spec/cri-annotations.ts";
-import { podSize } from "./spec/pod-size.ts";
 
 export interface PodOptions {
   id: string;
@@ -169,26 +167,14 @@ export class Pod {
 
   async #start({ bundle, host, asked, signal }: ContainerRequest, prepare: (limit: AbortSignal) => Promise<void>) {
     const { config } = bundle;
-    const { id, share, consoleLog, isOwn, record } = this.#options;
+    const { id, share, consoleLog, record } = this.#options;
+    const isOwn = this.#options.isOwn(config);
     const settings = applyAnnotations(this.#options.settings, config.annotations);
     if (asked !== undefined) await beginTrace(settings, asked);
-    const isAlone = isOwn(config);
     const cgroup = host.cgroup ?? record.state.cgroup;
     const limit = AbortSignal.any([signal, this.#abort.signal]);
-    const sandbox = await Sandbox.start({
-      id,
-      config,
-      settings,
-      size: (isAlone ? sandboxSize : podSize)(config, settings, hostSize()),
-      cgroup,
-      limits: isAlone ? config.linux?.resources : undefined,
-      share,
-      consoleLog,
-      onCgroup: (cgroupFolders) => record.write({ cgroup, cgroupFolders, poststop: config.hooks?.poststop }),
-      onNetwork: (network) => record.write({ network }),
-      prepare: () => prepare(limit),
-      signal: limit,
-    });
+    const options = { id, config, settings, isOwn, cgroup, share, consoleLog, record, signal: limit };
+    const sandbox = await Sandbox.start({ ...options, prepare: () => prepare(limit) });
     this.#follow(sandbox.guest);
     return sandbox;
   }

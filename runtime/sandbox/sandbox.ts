@@ -1,21 +1,21 @@
 import { hostname } from "node:os";
-import type { Resources, Spec } from "../../protocol/oci.ts";
+import type { Spec } from "../../protocol/oci.ts";
 import { SharedCgroup } from "../cgroup/cgroup.ts";
 import { OwnCgroup } from "../cgroup/own-cgroup.ts";
-import type { Settings } from "../config/load.ts";
-import type { SandboxSize } from "../config/size.ts";
+import { type Settings, sandboxSize } from "../config/load.ts";
 import { DeferredForkServer } from "../factory/fork-server/maker/deferred.ts";
-import { chooseVirtiofsd, chooseVm, sandboxTemplates, type VmShape } from "../factory/vm-config.ts";
+import { chooseVirtiofsd, chooseVm, hostSize, sandboxTemplates, type VmShape } from "../factory/vm-config.ts";
 import { SandboxNetwork } from "../network/network.ts";
 import { hasNamespace } from "../oci/checks/namespaces.ts";
 import { now } from "../process/clock.ts";
 import { tracePhase } from "../process/trace.ts";
-import type { CgroupFolder, NetworkChanges } from "../state/record.ts";
+import type { ContainerRecord } from "../state/container-record.ts";
 import { log } from "../text/log.ts";
 import type { Machine } from "../vm/machine.ts";
 import { canFork } from "../vm/spec.ts";
 import { Guest } from "./guest.ts";
 import { podNames } from "./spec/cri-annotations.ts";
+import { podSize } from "./spec/pod-size.ts";
 
 /** A process that a hook has left in it keeps it. */
 const CGROUP_LIMIT_MS = 500;
@@ -25,18 +25,15 @@ export interface SandboxOptions {
   /** The configuration of the first container, whose network namespace the VM gets. */
   config: Spec;
   settings: Settings;
-  size: SandboxSize;
+  /** Whether the VM is that container's own: of its size, with its limits on the host. */
+  isOwn: boolean;
   /** Path of its cgroup below every hierarchy's root. */
   cgroup: string;
-  /** The resources that the host carries out of a container whose own the VM is. */
-  limits?: Resources | undefined;
   /** Mount point of what the guest sees, and the file for the last part of its serial console. */
   share: string;
   consoleLog: string;
-  /** Called with the folders of the cgroup that are about to be made or are the sandbox's: for whoever cleans up after it. */
-  onCgroup(folders: readonly CgroupFolder[]): void;
-  /** Called with what is about to be changed in the network namespace, for whoever cleans up after this process. */
-  onNetwork(changes: NetworkChanges): void;
+  /** What is about to be changed on the host is put on it, for whoever cleans up after this process. */
+  record: ContainerRecord;
   /** What is done in the cgroup and the network namespace before the VM starts with what it finds in them. */
   prepare?: () => Promise<void>;
   signal: AbortSignal;
@@ -59,9 +56,12 @@ export class Sandbox {
 
   /** @throws CaissonError as OwnCgroup, SandboxNetwork, chooseVm and Guest.start do; nothing is left then. */
   static async start(options: SandboxOptions): Promise<Sandbox> {
-    const { id, config, settings, size, share, consoleLog, signal } = options;
+    const { id, config, settings, isOwn, share, consoleLog, record, signal } = options;
+    const size = (isOwn ? sandboxSize : podSize)(config, settings, hostSize());
     await using undo = new AsyncDisposableStack();
-    const cgroup = OwnCgroup.claim(options.cgroup, options.onCgroup);
+    const cgroup = OwnCgroup.claim(options.cgroup, (cgroupFolders) =>
+      record.write({ cgroup: options.cgroup, cgroupFolders, poststop: config.hooks?.poststop }),
+    );
     const joined = cgroup.join();
     // The joining is waited for later.
     joined.catch(() => {});
@@ -69,7 +69,7 @@ export class Sandbox {
       await joined.catch(() => {});
       await cgroup.discard(CGROUP_LIMIT_MS);
     });
-    const network = SandboxNetwork.enter(config, options.onNetwork);
+    const network = SandboxNetwork.enter(config, (changes) => record.write({ network: changes }));
     undo.defer(() => network.close());
     // Hooks are run in it.
     if (config.hooks !== undefined) await joined;
@@ -101,7 +101,7 @@ export class Sandbox {
     });
     undo.defer(() => guest.kill());
     await joined;
-    cgroup.limit(options.limits ?? {});
+    if (isOwn) cgroup.limit(config.linux?.resources ?? {});
     undo.move();
     const params = { settings, size, devices: network.deviceCount };
     const { origin, template } = guest;
