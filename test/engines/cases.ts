@@ -1,5 +1,7 @@
 /** What must work with every engine. */
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { createHash } from "node:crypto";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
@@ -152,6 +154,24 @@ export function engineCases(name: string, skip: string | undefined, start: () =>
     const [word, host, directory, pid] = output.split("\n");
     assert.deepEqual([word, host, directory], ["b", "other", "/tmp"]);
     assert.notEqual(pid, "1");
+  });
+
+  test(`${name} export and commit of a container that runs have what it has written and closed`, options, async () => {
+    const write = "dd if=/dev/urandom of=/written bs=1M count=8 2>/dev/null; sha256sum < /written > /sum; sleep 1000";
+    await engine.start("exported", [], "sh", "-c", write);
+    await until(async () => (await engine.run(["exec", "exported", "test", "-s", "/sum"])).exitCode === 0);
+    const archive = join(engine.folder, "exported.tar");
+    await engine.ok(["export", "--output", archive, "exported"]);
+    const file = (path: string) => execFileSync("tar", ["-xOf", archive, path], { maxBuffer: 16 * 1024 * 1024 });
+    const sum = createHash("sha256").update(file("written")).digest("hex");
+    assert.equal(file("sum").toString(), `${sum}  -\n`);
+    await engine.ok(["commit", "exported", "localhost/caisson-committed"]);
+    const command = ["sh", "-c", "sha256sum < /written; cat /sum"];
+    const flags = ["run", "--rm", ...engine.runFlags, "--network", "none", "localhost/caisson-committed"];
+    assert.equal(await engine.ok([...flags, ...command]), `${sum}  -\n`.repeat(2));
+    await engine.ok(["kill", "exported"]);
+    await engine.ok(["rm", "--force", "exported"]);
+    await engine.ok(["rmi", "localhost/caisson-committed"]);
   });
 
   return { options, engine: () => engine };

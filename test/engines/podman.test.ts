@@ -1,11 +1,10 @@
 import assert from "node:assert/strict";
-import { execFileSync, spawn } from "node:child_process";
-import { createHash } from "node:crypto";
+import { spawn } from "node:child_process";
 import { chmodSync, existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
-import { collect, PROGRAM, until } from "../harness/host.ts";
+import { collect, PROGRAM } from "../harness/host.ts";
 import { LoopDevice } from "../harness/loop-device.ts";
 import { engineCases } from "./cases.ts";
 import { Podman, podmanMajor, whyNoPodman } from "./podman.ts";
@@ -145,23 +144,6 @@ test(
     assert.deepEqual(auto, ["0:0", "65534:65534", "0:0", "0:0", "0", "2000000:2000000"]);
   },
 );
-
-test("podman export and commit of a container that runs have what it has written and closed", options, async () => {
-  const podman = engine();
-  const write = "dd if=/dev/urandom of=/written bs=1M count=8 2>/dev/null; sha256sum < /written > /sum; sleep 1000";
-  await podman.start("exported", [], "sh", "-c", write);
-  await until(async () => (await podman.run(["exec", "exported", "test", "-s", "/sum"])).exitCode === 0);
-  const archive = join(podman.folder, "exported.tar");
-  await podman.ok(["export", "--output", archive, "exported"]);
-  const file = (name: string) => execFileSync("tar", ["-xOf", archive, name], { maxBuffer: 16 * 1024 * 1024 });
-  const sum = createHash("sha256").update(file("written")).digest("hex");
-  assert.equal(file("sum").toString(), `${sum}  -\n`);
-  await podman.ok(["commit", "--quiet", "exported", "localhost/caisson-committed"]);
-  const committed = ["run", "--rm", "--network", "none", "localhost/caisson-committed", "sh", "-c"];
-  assert.equal(await podman.ok([...committed, "sha256sum < /written; cat /sum"]), `${sum}  -\n`.repeat(2));
-  await podman.ok(["rm", "--force", "--time", "0", "exported"]);
-  await podman.ok(["rmi", "localhost/caisson-committed"]);
-});
 
 test("podman run --device gives a block device of the host", disks, async () => {
   const podman = engine();
