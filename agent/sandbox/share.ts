@@ -20,6 +20,7 @@ export class MountedShare {
   readonly #devices = new Map<bigint, string>();
   /** The one that is bound. */
   #bound: string | undefined;
+  #forgetsAgain: NodeJS.Timeout | undefined;
 
   constructor(path: string) {
     this.path = path;
@@ -70,7 +71,8 @@ export class MountedShare {
     }
     // The kernel lets go of an ended container's mounts a moment later.
     this.#forget();
-    setTimeout(() => this.#forget(), FORGET_AGAIN_MS).unref();
+    clearTimeout(this.#forgetsAgain);
+    this.#forgetsAgain = setTimeout(() => this.#forget(), FORGET_AGAIN_MS).unref();
   }
 
   /** Has the kernel forget what nobody uses of the share's own file system, which root file systems are parts of (native/vhost-proxy). */
@@ -81,6 +83,8 @@ export class MountedShare {
 
   /** The device may be taken away then. */
   unmount(): void {
+    // Or each clone of a template would forget what it has just looked up.
+    clearTimeout(this.#forgetsAgain);
     if (this.#mounted) umount(this.path, posix.MNT_DETACH);
     this.#mounted = false;
     if (this.#bound !== undefined) writeFileSync(`${DRIVER}/unbind`, this.#bound);
