@@ -1,6 +1,6 @@
-import { randomBytes } from "node:crypto";
 import { realtime } from "../../native/posix/index.ts";
 import type { CreateSandboxRequest } from "../../protocol/generated/agent.ts";
+import { randomBytes } from "../text/digest.ts";
 import { type MachineType, SHARE_SLOT_ADDRESS, SHARE_TAG } from "../vm/spec.ts";
 
 const ENTROPY_BYTES = 64;

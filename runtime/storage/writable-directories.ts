@@ -1,7 +1,7 @@
-import { createHash } from "node:crypto";
 import { closeSync, mkdirSync, openSync, statSync } from "node:fs";
 import { dirname } from "node:path";
 import { isByteShared, shareByte } from "../../native/posix/index.ts";
+import { sha256 } from "../text/digest.ts";
 
 /** The folder of the whole host: sandboxes of different engines may share a directory. */
 const FOLDER = "/run/caisson-vm";
@@ -66,5 +66,5 @@ function foldersAbove(path: string): string[] {
 /** Which byte stands for it. */
 function byteOf(path: string, kind: Kind): number {
   const { dev, ino } = statSync(path, { bigint: true });
-  return createHash("sha256").update(`${kind} ${dev} ${ino}`).digest().readUInt32LE();
+  return sha256(`${kind} ${dev} ${ino}`).readUInt32LE();
 }

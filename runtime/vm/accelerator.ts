@@ -1,5 +1,4 @@
-import { createHash } from "node:crypto";
-import { accessSync, constants, mkdtempSync, rmSync } from "node:fs";
+import { accessSync, constants, mkdtempSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { CaissonError } from "../../protocol/errors.ts";
@@ -78,7 +77,8 @@ export function verdictPlace(
   kernel: string,
 ): { file: string | undefined; key: string } {
   const key = [bootId(), fileIdentity(qemu.path), fileIdentity(kernel)].join(" ");
-  return { file: factFile(directory, `kvm-${createHash("sha256").update(key).digest("hex").slice(0, 16)}.json`), key };
+  const files = [qemu.path, kernel].map((path) => statSync(path).ino);
+  return { file: factFile(directory, `kvm-${files.join("-")}.json`), key };
 }
 
 function kvmMissing(): string | undefined {

@@ -1,9 +1,9 @@
-import { randomInt } from "node:crypto";
 import { closeSync, openSync } from "node:fs";
 import type { Duplex } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
 import { connect } from "../../native/vsock/index.ts";
 import { AGENT_VSOCK_PORT } from "../../protocol/guest-contract.ts";
+import { randomBytes } from "../text/digest.ts";
 
 export const VHOST_VSOCK = "/dev/vhost-vsock";
 
@@ -29,7 +29,7 @@ export function vsockProblem(): { why: string; remedy: string } | undefined {
 
 /** A guest address at random; whether another VM has it shows when QEMU asks for it. 0 to 2 and 2^32 - 1 are taken. */
 export function randomCid(): number {
-  return randomInt(0x10000, 0xffffffff);
+  return 0x10000 + (randomBytes(6).readUIntBE(0, 6) % (0xffffffff - 0x10000));
 }
 
 /**

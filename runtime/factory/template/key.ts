@@ -1,11 +1,16 @@
-import { createHash } from "node:crypto";
-import { fstatSync } from "node:fs";
+import { fstatSync, readdirSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { sha256 } from "../../text/digest.ts";
 import { commandLine } from "../../vm/command-line.ts";
+import { factFile, recall, remember } from "../../vm/host-cache.ts";
 import { fileIdentity, identityOf } from "../../vm/qemu.ts";
 import type { VmSpec } from "../../vm/spec.ts";
 
 /** Raised when what a template's folder holds, or how a guest is warmed, changes. */
 const FORMAT = 2;
+const KEY_BYTES = 16;
+const KEPT = ".key-";
+export const TEMPLATE_KEY = /^[0-9a-f]{32}$/;
 
 /** The files a template was made from, by what they were: see fileIdentity(). */
 export interface TemplateInputs {
@@ -30,6 +35,33 @@ export function templateInputs(spec: VmSpec, imageFd: number): TemplateInputs {
  * told apart by the files' identity, not read: a clone has no time for that.
  */
 export function templateKey(spec: VmSpec, inputs: TemplateInputs): string {
+  return keyOf(allOf(spec, inputs));
+}
+
+/**
+ * The same from what is kept in the folder of templates since the last template of such a size was opened: computing it takes
+ * a start longer than anything else that it does of its own.
+ * @returns the key, and what keeps it for the next one.
+ */
+export function recallKey(spec: VmSpec, inputs: TemplateInputs, directory: string): { key: string; keep: () => void } {
+  const all = allOf(spec, inputs);
+  const file = factFile(directory, `${KEPT}${spec.memoryMib}-${spec.vcpus}-${spec.networks.length}`);
+  const known = recall(file, all, toKey);
+  if (known !== undefined) return { key: known, keep: () => {} };
+  const key = keyOf(all);
+  return { key, keep: () => remember(file, all, key) };
+}
+
+/** Removes what recallKey() keeps. */
+export function forgetKeys(directory: string): void {
+  for (const name of readdirSync(directory)) if (name.startsWith(KEPT)) rmSync(join(directory, name), { force: true });
+}
+
+function keyOf(all: string): string {
+  return sha256(all).toString("hex", 0, KEY_BYTES);
+}
+
+function allOf(spec: VmSpec, inputs: TemplateInputs): string {
   const shape = commandLine(withoutIdentity(spec), {
     qmpFd: 0,
     consoleFd: 0,
@@ -40,8 +72,11 @@ export function templateKey(spec: VmSpec, inputs: TemplateInputs): string {
     stopped: false,
     networks: spec.networks.map(() => ({ tapFd: 0 })),
   });
-  const all = JSON.stringify([FORMAT, inputs, spec.qemu.version, shape]);
-  return createHash("sha256").update(all).digest("hex").slice(0, 32);
+  return JSON.stringify([FORMAT, inputs, spec.qemu.version, shape]);
+}
+
+function toKey(value: unknown): string | undefined {
+  return typeof value === "string" && TEMPLATE_KEY.test(value) ? value : undefined;
 }
 
 /** What each clone has of its own: the devices' back ends. */

@@ -1,4 +1,3 @@
-import { createHash } from "node:crypto";
 import { type BigIntStats, createReadStream, fstatSync } from "node:fs";
 import { pipeline } from "node:stream/promises";
 import { readBounded, SMALL_FILE } from "../../text/bounded-read.ts";
@@ -58,6 +57,7 @@ function identity({ size, ino, ctimeNs }: BigIntStats): Omit<FileSeal, "sha256">
 }
 
 async function digest(fd: number): Promise<string> {
+  const { createHash } = await import("node:crypto");
   const hash = createHash("sha256");
   await pipeline(createReadStream("", { fd, start: 0, autoClose: false, highWaterMark: 1024 * 1024 }), hash);
   return hash.digest("hex");

@@ -8,6 +8,7 @@ import { fileIdentity } from "../../vm/qemu.ts";
 import type { VmSpec } from "../../vm/spec.ts";
 import { endForkServer, forkServerPid } from "../fork-server/fork-server.ts";
 import { type BuildOptions, buildTemplate, type Warm } from "./build.ts";
+import { forgetKeys, TEMPLATE_KEY } from "./key.ts";
 import { contentHolds, type Manifest, readManifest, sealHolds } from "./manifest.ts";
 import { bytesToFree, makePrivateFolder, templateBytes } from "./space.ts";
 import { MANIFEST_FILE, MEMORY_FILE, openTemplate, STATE_FILE, type Template } from "./template.ts";
@@ -16,7 +17,6 @@ import { MANIFEST_FILE, MEMORY_FILE, openTemplate, STATE_FILE, type Template } f
 const DEFAULT_SHARE = 0.5;
 const UNUSED_MS = 7 * 24 * 3600 * 1000;
 const LOCK_RETRY_MS = 25;
-const KEY = /^[0-9a-f]{32}$/;
 
 export interface StoredTemplate {
   key: string;
@@ -95,7 +95,7 @@ export class TemplateStore {
   /** All templates, the least recently used first. */
   list(): StoredTemplate[] {
     return readdirSync(this.directory)
-      .filter((name) => KEY.test(name))
+      .filter((name) => TEMPLATE_KEY.test(name))
       .map((key) => describe(join(this.directory, key), key))
       .filter((template) => template !== undefined)
       .sort((a, b) => a.lastUsedMs - b.lastUsedMs);
@@ -130,7 +130,7 @@ export class TemplateStore {
   }
 
   #folder(key: string): string {
-    if (KEY.test(key)) return join(this.directory, key);
+    if (TEMPLATE_KEY.test(key)) return join(this.directory, key);
     throw new CaissonError(
       "CAISSON_E_USAGE",
       `there is no template "${key}": a template goes by 32 hexadecimal digits`,
@@ -143,6 +143,7 @@ export class TemplateStore {
     try {
       renameSync(join(this.directory, key), join(bin, key));
       endForkServer(join(bin, key));
+      forgetKeys(this.directory);
       return true;
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === "ENOENT") return false;

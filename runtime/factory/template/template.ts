@@ -2,7 +2,7 @@ import { closeSync, constants, openSync, utimesSync } from "node:fs";
 import { join } from "node:path";
 import type { CloneSource } from "../../vm/machine.ts";
 import type { VmSpec } from "../../vm/spec.ts";
-import { templateInputs, templateKey } from "./key.ts";
+import { recallKey, templateInputs } from "./key.ts";
 import { type Manifest, readManifest, sealHolds } from "./manifest.ts";
 
 export const MEMORY_FILE = "memory";
@@ -38,10 +38,11 @@ export function openTemplate(directory: string, spec: VmSpec): Template | undefi
   try {
     const imageFd = openSync(spec.image, "r");
     descriptors.push(imageFd);
-    const key = templateKey(spec, templateInputs(spec, imageFd));
+    const { key, keep } = recallKey(spec, templateInputs(spec, imageFd), directory);
     const folder = join(directory, key);
     const files = openFiles(folder, open);
     if (files === undefined || files.manifest.key !== key) return undefined;
+    keep();
     opened = true;
     return new OpenTemplate(folder, files.manifest, imageFd, files.memoryFd, files.stateFd);
   } finally {

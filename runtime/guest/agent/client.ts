@@ -6,9 +6,8 @@ import {
   Metadata,
   type MethodDefinition,
   type ServiceError,
-  status,
 } from "@grpc/grpc-js";
-import { CaissonError, fromMetadata } from "../../../protocol/errors.ts";
+import { CaissonError } from "../../../protocol/errors.ts";
 import {
   AgentService,
   AgentClient as GeneratedClient,
@@ -19,9 +18,9 @@ import {
 } from "../../../protocol/generated/agent.ts";
 import { AgentCalls } from "../../metrics/agent-calls.ts";
 import { now } from "../../process/clock.ts";
+import { agentError } from "./agent-error.ts";
 import { answerProblem } from "./answers.ts";
 import { AgentChannel } from "./channel.ts";
-import { printable } from "./printable.ts";
 
 export interface CallLimits {
   /** How long to wait for the answer, milliseconds; without it the call waits until the connection ends. */
@@ -140,15 +139,4 @@ function deadline({ timeoutMs }: CallLimits): Partial<CallOptions> {
 
 function malformed(call: string, problem: string): CaissonError {
   return new CaissonError("CAISSON_E_AGENT", `the agent's answer to ${call} is malformed: ${problem}`);
-}
-
-/** Turns a failed call into the error it stands for. What the guest says is only believed where it has the right form. */
-export function agentError(call: string, error: ServiceError): CaissonError {
-  const told = fromMetadata((name) => error.metadata?.get(name)[0], error.details, printable);
-  if (told !== undefined) return told;
-  const details = printable(error.details);
-  if (error.code === status.DEADLINE_EXCEEDED) {
-    return new CaissonError("CAISSON_E_TIMEOUT", `the agent did not answer ${call}: ${details}`, { cause: error });
-  }
-  return new CaissonError("CAISSON_E_AGENT", `the agent could not carry out ${call}: ${details}`, { cause: error });
 }

@@ -5,7 +5,8 @@ import type { IdMapping, Spec } from "../../../protocol/oci.ts";
 import type { SharedSocket } from "../../storage/shared-socket.ts";
 import { systemErrorSentence } from "../../text/errors.ts";
 import { log } from "../../text/log.ts";
-import { type Agent, agentError } from "../agent/client.ts";
+import { agentError } from "../agent/agent-error.ts";
+import type { Agent } from "../agent/client.ts";
 import { Connection, refuseConnection } from "./connection.ts";
 
 /** The connections of a container at once; the agent has fewer in all (agent/host-sockets.ts). */
