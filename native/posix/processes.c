@@ -5,11 +5,12 @@
 #include <linux/close_range.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { WORDS = 64, FDS = 16 };
+enum { FDS = 16 };
 
 /* In the child, which has our memory until it runs the program (vfork(2)): nothing here may change what we use. */
 static void become(char *const *words, char *const *environment, const int *fds, int count, volatile int *error) __attribute__((noreturn));
@@ -41,16 +42,15 @@ static pid_t start(char *const *words, char *const *environment, const int *fds,
   return pid;
 }
 
-/* Strings that each end with a NUL byte. */
-static int split(char *bytes, size_t length, char *words[WORDS + 1]) {
-  int count = 0;
-  if (length > 0 && bytes[length - 1] != '\0') return -1;
-  for (char *word = bytes; word < bytes + length; word += strlen(word) + 1) {
-    if (count == WORDS) return -1;
-    words[count++] = word;
-  }
-  words[count] = NULL;
-  return count;
+/* Where the strings of a list begin, each of which ends with a NUL byte; the caller frees it. NULL when there is no memory, or they do not. */
+static char **split(char *bytes, size_t length) {
+  size_t count = 0;
+  if (length > 0 && bytes[length - 1] != '\0') return NULL;
+  for (size_t at = 0; at < length; at++) count += bytes[at] == '\0';
+  char **words = calloc(count + 1, sizeof *words);
+  if (words == NULL) return NULL;
+  for (char *word = bytes, **next = words; word < bytes + length; word += strlen(word) + 1) *next++ = word;
+  return words;
 }
 
 napi_value posix_spawn_program(napi_env env, napi_callback_info info) {
@@ -60,22 +60,21 @@ napi_value posix_spawn_program(napi_env env, napi_callback_info info) {
   if (!read_arguments(env, info, 3, arguments) || !read_bytes(env, arguments[0], &bytes, &length) ||
       !read_bytes(env, arguments[1], &given, &size) || !read_bytes(env, arguments[2], &variables, &variables_length))
     return NULL;
-  char *words[WORDS + 1], *environment[WORDS + 1];
   int count = (int)(size / sizeof(int)), fds[FDS], made = 0;
-  if (split(bytes, length, words) < 1 || split(variables, variables_length, environment) < 0 || count > FDS) return throw_errno(env, E2BIG, "execve", NULL);
-  memcpy(fds, given, (size_t)count * sizeof(int));
-  volatile int error = 0;
+  char **words = split(bytes, length), **environment = split(variables, variables_length);
+  volatile int error = words == NULL || words[0] == NULL || environment == NULL || count > FDS ? E2BIG : 0;
+  if (error == 0) memcpy(fds, given, (size_t)count * sizeof(int));
   /* Out of the way of those that they take the places of. */
-  while (made < count && (fds[made] = fcntl(fds[made], F_DUPFD_CLOEXEC, count)) >= 0) made++;
+  while (error == 0 && made < count && (fds[made] = fcntl(fds[made], F_DUPFD_CLOEXEC, count)) >= 0) made++;
   pid_t pid = -1;
-  if (made < count)
-    error = errno;
-  else
-    pid = start(words, environment, fds, count, &error);
+  if (error == 0 && made < count) error = errno;
+  if (error == 0) pid = start(words, environment, fds, count, &error);
   for (int each = 0; each < made; each++) close(fds[each]);
-  if (error == 0) return make_int(env, pid);
-  if (pid > 0) waitpid(pid, NULL, 0);
-  return throw_errno(env, error, "execve", words[0]);
+  if (error != 0 && pid > 0) waitpid(pid, NULL, 0);
+  napi_value result = error == 0 ? make_int(env, pid) : throw_errno(env, error, "execve", words == NULL ? NULL : words[0]);
+  free(words);
+  free(environment);
+  return result;
 }
 
 napi_value posix_reap(napi_env env, napi_callback_info info) {

@@ -24,24 +24,24 @@ type Report = { started: true } | { error: WireError };
 
 /** Starts a monitor, with our standard streams; returns when the process runs and its pid is told, and leaves it. */
 export async function startExecMonitor(task: ExecMonitorTask, announce: (pid: number) => Promise<void>): Promise<void> {
-  const { child, connection: reports } = spawnSelf("exec-monitor", task, "inherit");
+  const monitor = spawnSelf("exec-monitor", task, "inherit");
+  const reports = monitor.connection;
   const report = await new Promise<Report>((resolve, reject) => {
     readLines(reports, (value) => resolve(value as Report));
-    const failed = (cause?: Error) =>
-      reject(new CaissonError("CAISSON_E_HOST", "the monitor of the process ended before the process ran", { cause }));
-    reports.once("close", () => failed());
-    child.once("error", failed);
+    reports.once("close", () =>
+      reject(new CaissonError("CAISSON_E_HOST", "the monitor of the process ended before the process ran")),
+    );
   });
   if ("error" in report) throw fromWireError(report.error);
   try {
-    await announce(child.pid ?? 0);
+    await announce(monitor.pid);
   } catch (error) {
     // The daemon then kills the process.
-    child.kill("SIGKILL");
+    monitor.kill();
     throw error;
   }
   reports.destroy();
-  child.unref();
+  monitor.unref();
 }
 
 /** The monitor's own life, which ends with the process's exit code. */

@@ -1,15 +1,28 @@
-import type { ChildProcess, SpawnOptions } from "node:child_process";
+import { closeSync, openSync } from "node:fs";
 import type { Socket } from "node:net";
+import { pipe, reap, socketpair, spawnProgram } from "../../native/posix/index.ts";
 import { CaissonError } from "../../protocol/errors.ts";
+import { systemErrorSentence } from "../text/errors.ts";
 import type { Role } from "./roles.ts";
 
 /** The descriptor by which a process of ours finds its connection with the one that started it. */
 export const STARTER_FD = 3;
 
+/** How a process has ended. */
+export type ProcessEnd = ReturnType<typeof reap>;
+
 export interface OwnProcess {
-  child: ChildProcess;
+  readonly pid: number;
   /** The other end of the child's STARTER_FD. */
-  connection: Socket;
+  readonly connection: Socket;
+  /** Resolves, never rejects, when it has ended. */
+  readonly ended: Promise<ProcessEnd>;
+  /** Lets this process end before that one, as far as it does not wait for its connection. */
+  unref(): void;
+  /** Takes that back. */
+  ref(): void;
+  /** Kills it if it still runs. */
+  kill(): void;
 }
 
 /**
@@ -17,15 +30,68 @@ export interface OwnProcess {
  * may outlive the caller and holds no mount of the caller's.
  * @param parameters what the role takes; JSON can say it.
  * @param stdio "inherit" gives the child our standard streams.
- * @throws CaissonError CAISSON_E_INTERNAL when the program's own file is unknown. A child that could not be started says so
- *   by its event "error".
+ * @throws CaissonError CAISSON_E_INTERNAL when the program's own file is unknown, CAISSON_E_HOST when it cannot be started.
  */
 export function spawnSelf(role: Role, parameters: unknown, stdio: "inherit" | "ignore"): OwnProcess {
   const script = process.argv[1];
   if (script === undefined) throw new CaissonError("CAISSON_E_INTERNAL", "the program's own file is unknown");
-  const options: SpawnOptions = { stdio: [stdio, stdio, stdio, "pipe"], detached: true, cwd: "/" };
-  // Loading it takes 8 ms, which processes that start no other do not spend.
-  const { spawn } = process.getBuiltinModule("node:child_process");
-  const child = spawn(process.execPath, [...process.execArgv, script, role, JSON.stringify(parameters)], options);
-  return { child, connection: child.stdio[STARTER_FD] as Socket };
+  const words = [process.execPath, ...process.execArgv, script, role, JSON.stringify(parameters)];
+  try {
+    return start(words, stdio);
+  } catch (cause) {
+    throw new CaissonError("CAISSON_E_HOST", systemErrorSentence(`start ${process.execPath}`, cause), { cause });
+  }
+}
+
+function start(words: readonly string[], stdio: "inherit" | "ignore"): OwnProcess {
+  using theirs = new DisposableStack();
+  using ours = new DisposableStack();
+  const [own, other] = socketpair();
+  ours.adopt(own, closeSync);
+  theirs.adopt(other, closeSync);
+  // Nobody writes to it: it ends with the process.
+  const [life, held] = pipe();
+  ours.adopt(life, closeSync);
+  theirs.adopt(held, closeSync);
+  const streams = stdio === "inherit" ? [0, 1, 2] : Array(3).fill(theirs.adopt(openSync("/dev/null", "r+"), closeSync));
+  const environment = Object.entries(process.env).map(([name, value]) => `${name}=${value}`);
+  const pid = spawnProgram(words, [...streams, other, held], environment);
+  ours.move();
+  return new Child(pid, own, life);
+}
+
+class Child implements OwnProcess {
+  readonly pid: number;
+  readonly connection: Socket;
+  readonly ended: Promise<ProcessEnd>;
+  readonly #life: Socket;
+  #hasEnded = false;
+
+  constructor(pid: number, connection: number, life: number) {
+    this.pid = pid;
+    // Loading it takes 3 ms, which verbs that start nothing do not spend.
+    const { Socket } = process.getBuiltinModule("node:net");
+    this.connection = new Socket({ fd: connection, readable: true, writable: true });
+    this.#life = new Socket({ fd: life, readable: true, writable: false }).resume();
+    this.#life.on("error", () => {});
+    this.ended = new Promise((resolve) => {
+      this.#life.once("close", () => {
+        this.#hasEnded = true;
+        resolve(reap(pid));
+      });
+    });
+  }
+
+  unref(): void {
+    this.#life.unref();
+  }
+
+  ref(): void {
+    this.#life.ref();
+  }
+
+  kill(): void {
+    // Until it is reaped its pid is no other's.
+    if (!this.#hasEnded) process.kill(this.pid, "SIGKILL");
+  }
 }

@@ -45,11 +45,11 @@ export class StartTrace implements SpanCollector {
     this.#start = start;
     this.#settings = settings;
     const { url, headers, timeoutMs } = settings;
-    const { child, connection } = inCallersMountNamespace(() =>
+    const exporter = inCallersMountNamespace(() =>
       inCallersNetworkNamespace(() => spawnSelf("export-trace", { url, headers, timeoutMs }, "ignore")),
     );
-    child.once("error", () => connection.destroy());
-    child.unref();
+    const { connection } = exporter;
+    exporter.unref();
     connection.on("error", () => log.warning("the start's trace could not be handed over"));
     connection.unref();
     this.#connection = connection;

@@ -105,16 +105,12 @@ export async function answers(socket: string): Promise<boolean> {
 
 /** @returns "ready", or why not. */
 async function spawnDaemon(params: ShimDaemonParams): Promise<string> {
-  const { child, connection } = spawnSelf("shim-daemon", params, "ignore");
-  child.unref();
-  const failed = once(child, "error").then(([cause]) => {
-    throw new CaissonError("CAISSON_E_HOST", "the pod's daemon could not be started", { cause });
-  });
-  failed.catch(() => {});
+  const daemon = spawnSelf("shim-daemon", params, "ignore");
+  daemon.unref();
   // A daemon serves before it starts a VM.
-  const limit = setTimeout(() => child.kill("SIGKILL"), READY_LIMIT_MS);
+  const limit = setTimeout(() => daemon.kill(), READY_LIMIT_MS);
   try {
-    const answer = (await Promise.race([text(connection), failed])).trim();
+    const answer = (await text(daemon.connection)).trim();
     return answer === "" ? "it has ended without a word, or took too long" : answer;
   } finally {
     clearTimeout(limit);

@@ -1,12 +1,10 @@
-import type { ChildProcess } from "node:child_process";
-import type { Socket } from "node:net";
 import { text } from "node:stream/consumers";
 import { CaissonError } from "../../../../protocol/errors.ts";
 import { SharedCgroup } from "../../../cgroup/cgroup.ts";
 import type { Settings } from "../../../config/load.ts";
 import type { SandboxSize } from "../../../config/size.ts";
 import { inCallersNetworkNamespace } from "../../../network/namespace.ts";
-import { spawnSelf } from "../../../process/spawn-self.ts";
+import { type OwnProcess, spawnSelf } from "../../../process/spawn-self.ts";
 import { inCallersMountNamespace } from "../../../storage/mount-namespace.ts";
 
 /** The cgroup of the fork servers, and of the processes that make them. */
@@ -35,15 +33,15 @@ export async function spawnMaker(
   params: ForkServerParams,
   { signal, limitMs }: { signal: AbortSignal; limitMs: number },
 ): Promise<void> {
-  const { child, line } = start(params, new SharedCgroup(FORK_SERVER_CGROUP));
+  const maker = start(params, new SharedCgroup(FORK_SERVER_CGROUP));
   const end = () => {
-    child.kill("SIGKILL");
-    line.destroy();
+    maker.kill();
+    maker.connection.destroy();
   };
   const limit = setTimeout(end, limitMs + MARGIN_MS);
   signal.addEventListener("abort", end);
   try {
-    const answer = await text(line).catch(() => "");
+    const answer = await text(maker.connection).catch(() => "");
     signal.throwIfAborted();
     if (answer !== DONE) {
       const why = answer === "" ? "its maker ended without a word, or took too long" : answer;
@@ -57,18 +55,17 @@ export async function spawnMaker(
 
 /** Does what spawnMaker() does, for those who do not wait. */
 export function spawnMakerUnwatched(params: ForkServerParams, cgroup: SharedCgroup): void {
-  start(params, cgroup).line.destroy();
+  start(params, cgroup).connection.destroy();
 }
 
-function start(params: ForkServerParams, cgroup: SharedCgroup): { child: ChildProcess; line: Socket } {
-  const { child, connection: line } = inCallersMountNamespace(() =>
+function start(params: ForkServerParams, cgroup: SharedCgroup): OwnProcess {
+  const maker = inCallersMountNamespace(() =>
     inCallersNetworkNamespace(() => spawnSelf("make-fork-server", params, "ignore")),
   );
-  line.on("error", () => {});
-  child.once("error", () => line.destroy());
-  child.unref();
+  maker.connection.on("error", () => {});
+  maker.unref();
   // At once, before it has threads and children: it is no part of the sandbox that started it.
   cgroup.make();
-  cgroup.adopt([child.pid ?? 0]);
-  return { child, line };
+  cgroup.adopt([maker.pid]);
+  return maker;
 }
