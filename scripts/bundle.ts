@@ -54,6 +54,7 @@ const programs: Record<string, Record<string, Bundle>> = {
       entry: "runtime/cli/main.ts",
       plugins: [noSubprograms, leaveOut({ ...verbsOf("vm-starters", VM_STARTING), ...verbsOf("operator", OPERATING) })],
     },
+    quick: { entry: "runtime/cli/quick.ts", plugins: [] },
     daemon: { entry: "runtime/daemon/daemon.ts", plugins: [grpcClientHalf] },
     "vm-starters": { entry: "runtime/vm-starters.ts", plugins: [noSubprograms, grpcClientHalf] },
     operator: { entry: "runtime/operator.ts", plugins: [noSubprograms, grpcClientHalf] },
@@ -73,6 +74,8 @@ const options: BuildOptions = {
   // A bundle loads another by require(), which takes less than an ES module's loader.
   supported: { "dynamic-import": false },
   minifySyntax: true,
+  // Each process has the source in its memory.
+  minifyWhitespace: true,
   legalComments: "none",
   logLevel: "warning",
 };
