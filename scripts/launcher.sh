@@ -1,8 +1,12 @@
 #!/bin/sh
 # Starts the program named like this file with the Node.js that Caisson was built with; follows symbolic links to itself.
-# -p: the caller's PATH may be empty.
-self=$(command -p readlink -f "$0")
+self=$0
 home=${self%/bin/*}/out
+# readlink is a millisecond of each verb. -p: the caller's PATH may be empty.
+if [ -L "$0" ] || ! [ -e "$home/caisson.cjs" ]; then
+  self=$(command -p readlink -f "$0")
+  home=${self%/bin/*}/out
+fi
 # With fewer descriptors Node.js crashes before it runs a line of ours.
 # shellcheck disable=SC3045 # dash, bash and busybox have both letters.
 files=$(ulimit -Hn)
