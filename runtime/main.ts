@@ -5,6 +5,8 @@
  */
 import { join } from "node:path";
 import { closeOnExecFrom } from "../native/posix/index.ts";
+import { startEarly } from "./control/early-daemon.ts";
+import { plainCommand } from "./control/plain-command.ts";
 import { loadCompiled } from "./process/code-cache.ts";
 import { endInWords } from "./process/last-words.ts";
 import { roleOf, SHIM_NAME } from "./process/roles.ts";
@@ -16,7 +18,11 @@ const OPERATING = ["collect", "logs", "metrics", "monitor", "shell", "trace"];
 
 const FIRST_BESIDE_STREAMS = 3;
 
+/** Verbs that engines call for each container (cli/quick.ts). */
+const QUICK = ["delete", "kill", "pause", "resume", "start", "state"];
+
 interface Bundles {
+  quick: typeof import("./cli/quick.ts");
   cli: typeof import("./cli/main.ts");
   daemon: typeof import("./daemon/daemon.ts");
   "vm-starters": typeof import("./vm-starters.ts");
@@ -27,6 +33,14 @@ interface Bundles {
 
 function bundle<Name extends keyof Bundles>(name: Name): Bundles[Name] {
   return loadCompiled(join(import.meta.dirname, `${name}.cjs`)) as Bundles[Name];
+}
+
+function runVerb(): void {
+  const command = plainCommand(args);
+  if (command !== undefined && QUICK.includes(command.verb) && bundle("quick").tryQuick(command)) return;
+  const daemon = startEarly(command);
+  if (HEAVY.some((each) => args.includes(each))) bundle("vm-starters").main(args, daemon);
+  else bundle(OPERATING.some((each) => args.includes(each)) ? "operator" : "cli").main(args, daemon);
 }
 
 // Until the bundle that is loaded asks for its own.
@@ -56,6 +70,5 @@ switch (roleOf(word)) {
     break;
   case undefined:
     if (word === SHIM_NAME) bundle("shim").main(args);
-    else if (HEAVY.some((each) => args.includes(each))) bundle("vm-starters").main(args);
-    else bundle(OPERATING.some((each) => args.includes(each)) ? "operator" : "cli").main(args);
+    else runVerb();
 }

@@ -10,6 +10,21 @@ folder=$(realpath "$2")
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
+# shellcheck disable=SC2016 # The quotes are JavaScript's.
+DAEMON='
+  const fs = require("node:fs");
+  const fields = fs.readFileSync("/proc/self/stat", "latin1").split(") ")[1].split(" ");
+  const bootId = fs.readFileSync("/proc/sys/kernel/random/boot_id", "latin1").trim();
+  const daemon = { pid: process.pid, startTime: Number(fields[19]), bootId };
+  const container = { id: "some", status: "created", bundle: process.argv[2], rootfs: "/", created: new Date(), owner: "", cgroup: "/" };
+  process.chdir(process.argv[1]);
+  fs.writeFileSync("state.json", JSON.stringify({ format: 1, ...container, daemon }));
+  require("node:net").createServer((client) => client.on("data", (line) => {
+    const { id, verb } = JSON.parse(line);
+    client.write(JSON.stringify({ id, result: { execId: "e", pid: 1, exitCode: 0 } }) + "\n");
+    if (verb === "shutdown") setTimeout(() => process.exit(), 10);
+  })).listen("control.sock");'
+
 # How it ends does not matter.
 run() {
   CAISSON_COMPILING=1 timeout -k 1 10 "$node" "$folder/caisson.cjs" "$@" </dev/null >/dev/null 2>&1 || true
@@ -24,6 +39,16 @@ for verb in "run -b $work none" "exec none true" "list" "delete none"; do
   # shellcheck disable=SC2086 # words; mktemp's names have no spaces
   run caisson --root "$work/state" --config "$work/config.toml" $verb
 done
+# What a verb does with a container: one that was created, and whose daemon answers whatever it is asked until it is to end.
+mkdir -p "$work/state/some"
+"$node" -e "$DAEMON" "$work/state/some" "$work" &
+daemon=$!
+while kill -0 "$daemon" 2>/dev/null && ! [ -e "$work/state/some/control.sock" ]; do sleep 0.02; done
+for verb in "state some" "start some" "kill some" "exec some true" "delete some"; do
+  # shellcheck disable=SC2086 # words
+  run caisson --root "$work/state" $verb
+done
+kill -9 "$daemon" 2>/dev/null || true
 run caisson template --help
 run caisson metrics --help
 run containerd-shim-caisson-v2 -namespace none -id none -address none -bundle "$work" delete

@@ -1,8 +1,8 @@
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join, posix } from "node:path";
-import { setTimeout as delay } from "node:timers/promises";
 import { CaissonError } from "../../protocol/errors.ts";
 import { now } from "../process/clock.ts";
+import { delay } from "../process/delay.ts";
 import { readOptional, removeEmpty } from "./folder.ts";
 import { isSystemdForm, scopePath } from "./systemd.ts";
 

@@ -1,10 +1,10 @@
 /** What is left of a sandbox's cgroup when the sandbox has ended. */
 import { closeSync, constants, openSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { setTimeout as delay } from "node:timers/promises";
 import { flock, constants as posix } from "../../native/posix/index.ts";
 import { CaissonError } from "../../protocol/errors.ts";
 import { now } from "../process/clock.ts";
+import { delay } from "../process/delay.ts";
 import type { CgroupFolder } from "../state/record.ts";
 import { type CgroupMount, cgroupMounts } from "./cgroup.ts";
 import { inodeOf, processesBelow, processesIn, removeEmpty, removeTree, subfolders } from "./folder.ts";

@@ -9,6 +9,7 @@ import { chooseTransport, chooseVirtiofsd, qemuUsers, templateStore, usableFacts
 import { networkProblem, vhostNetProblem } from "../network/kernel-features.ts";
 import { readBounded, SMALL_FILE } from "../text/bounded-read.ts";
 import { formatError } from "../text/errors.ts";
+import { print } from "../text/stdout.ts";
 import { chooseAccelerator, judgeKvm } from "../vm/accelerator.ts";
 import { findQemu, type Qemu } from "../vm/qemu.ts";
 import type { Accelerator } from "../vm/spec.ts";
@@ -19,7 +20,6 @@ import { type Finding, isUsable, reportJson, reportText } from "./check-report.t
 import { inspectUsers } from "./check-users.ts";
 import { type Globals, verb } from "./command.ts";
 import { Foreground } from "./foreground.ts";
-import { print } from "./output.ts";
 import { VERSION } from "./version.ts";
 
 const TMPFS_MAGIC = 0x01021994;

@@ -10,10 +10,10 @@ import { tar } from "../collect/tar.ts";
 import { DEFAULT_SETTINGS_FILE } from "../config/load.ts";
 import { gatherMetrics } from "../exporter/gather.ts";
 import { systemErrorSentence } from "../text/errors.ts";
+import { print } from "../text/stdout.ts";
 import { inspect } from "./check.ts";
 import { reportText } from "./check-report.ts";
 import { type Globals, verb } from "./command.ts";
-import { print } from "./output.ts";
 import { VERSION } from "./version.ts";
 
 const SKIPPED = "left out, as asked\n";

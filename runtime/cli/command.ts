@@ -1,16 +1,13 @@
 import { Command, CommanderError, type OutputConfiguration } from "commander";
 import { CaissonError } from "../../protocol/errors.ts";
-import type { DaemonLog } from "../control/spawn.ts";
-import { print } from "./output.ts";
+import type { EarlyDaemon } from "../control/early-daemon.ts";
+import type { GlobalSettings } from "../control/plain-command.ts";
+import { print } from "../text/stdout.ts";
 
 /** The flags before the verb. */
-export interface Globals extends DaemonLog {
-  /** Directory of the containers' states, absolute. */
-  root: string;
-  /** Settings file, absolute; the default one when undefined. */
-  config: string | undefined;
-  /** Cgroups are systemd's. */
-  systemdCgroup: boolean;
+export interface Globals extends GlobalSettings {
+  /** One that has been started for whatever creates a container. */
+  daemon?: EarlyDaemon | undefined;
 }
 
 /** What commander would print about wrong usage is thrown instead, so that it reaches `--log`, too. Help may end early, as in `| head`. */

@@ -4,10 +4,10 @@ import { stringifyJson } from "../../protocol/json.ts";
 import type { ControlClient } from "../control/client.ts";
 import { memoryExhausted } from "../guest/memory-exhausted.ts";
 import { now } from "../process/clock.ts";
+import { print } from "../text/stdout.ts";
+import { withDaemon } from "./actions/daemon.ts";
 import { type Globals, verb } from "./command.ts";
-import { withDaemon } from "./daemon.ts";
 import { durationMs } from "./duration.ts";
-import { print } from "./output.ts";
 import { oomKills, statsData, vmIsExhausted, type WireStats } from "./stats-event.ts";
 
 export function command(globals: Globals): Command {

@@ -6,9 +6,8 @@ import { loadProcess } from "../oci/bundle.ts";
 import { readDocument } from "../oci/document.ts";
 import { validateProcess } from "../oci/validate.ts";
 import { dropProcessLabels } from "../sandbox/spec/host-labels.ts";
+import { withDaemon } from "./actions/daemon.ts";
 import { collect, type Globals, refuse, verb } from "./command.ts";
-import { withDaemon } from "./daemon.ts";
-import { startExecMonitor } from "./exec-monitor.ts";
 import { applyFlags, commandProcess, type ProcessFlags } from "./exec-process.ts";
 import { type Execution, execDetached, execInForeground } from "./execution.ts";
 import { announcePid, checkTerminal, refusePreservedFds } from "./launch.ts";
@@ -79,8 +78,13 @@ async function exec(globals: Globals, id: string, args: readonly string[], flags
     }
     // Nobody waits for the process's end or changes its terminal's size: the daemon alone will do.
     const unnamed = [flags.pidFile, flags.pidfdSocket, flags.consoleSocket].every((flag) => flag === undefined);
-    if (unnamed) await execDetached(client, execution);
-    else await startExecMonitor({ directory, execution }, (pid) => announcePid(flags, pid));
+    if (unnamed) {
+      await execDetached(client, execution);
+    } else {
+      // It takes half as long again to load as the rest of the verb.
+      const { startExecMonitor } = await import("./exec-monitor.ts");
+      await startExecMonitor({ directory, execution }, (pid) => announcePid(flags, pid));
+    }
     return 0;
   });
 }

@@ -1,7 +1,7 @@
 import type { Command } from "commander";
 import { features } from "../oci/features.ts";
+import { print } from "../text/stdout.ts";
 import { verb } from "./command.ts";
-import { print } from "./output.ts";
 import { VERSION } from "./version.ts";
 
 export function command(): Command {

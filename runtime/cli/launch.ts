@@ -93,7 +93,7 @@ export async function createContainer(
 ): Promise<Daemon> {
   signal?.throwIfAborted();
   const start = now();
-  const daemon = spawnDaemon(globals, flags.consoleSocket === undefined ? "inherit" : "ignore");
+  const daemon = spawnDaemon(globals, flags.consoleSocket === undefined ? "inherit" : "ignore", globals.daemon);
   const leave = () => daemon.client.close();
   signal?.addEventListener("abort", leave);
   try {

@@ -3,8 +3,8 @@ import { CaissonError } from "../../protocol/errors.ts";
 import { ociState, runcState, type StateRecord } from "../state/record.ts";
 import { listStates } from "../state/store.ts";
 import { log } from "../text/log.ts";
+import { print } from "../text/stdout.ts";
 import { type Globals, verb } from "./command.ts";
-import { print } from "./output.ts";
 import { table } from "./table.ts";
 
 const HEADER = ["ID", "PID", "STATUS", "BUNDLE", "CREATED", "OWNER"];

@@ -6,8 +6,8 @@ import { FollowedLog } from "../exporter/followed-log.ts";
 import { findLogFiles, readGuestLogs } from "../exporter/guest-logs.ts";
 import { findSandbox, knownSandboxes } from "../exporter/sandboxes.ts";
 import { log } from "../text/log.ts";
+import { print } from "../text/stdout.ts";
 import { type Globals, verb } from "./command.ts";
-import { print } from "./output.ts";
 
 interface Flags {
   guest?: boolean;

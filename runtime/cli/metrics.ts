@@ -1,7 +1,7 @@
 import type { Command } from "commander";
 import { gatherMetrics } from "../exporter/gather.ts";
+import { print } from "../text/stdout.ts";
 import { type Globals, verb } from "./command.ts";
-import { print } from "./output.ts";
 import { VERSION } from "./version.ts";
 
 export function command({ root, config }: Globals): Command {

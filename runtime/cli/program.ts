@@ -1,10 +1,12 @@
 import { resolve } from "node:path";
 import type { Command } from "commander";
 import { CaissonError } from "../../protocol/errors.ts";
+import type { EarlyDaemon } from "../control/early-daemon.ts";
+import { DEFAULT_ROOT } from "../control/plain-command.ts";
 import { closest } from "../text/closest.ts";
-import { log } from "../text/log.ts";
 import { type Globals, parse, refuse, verb } from "./command.ts";
-import { VERSION, versionText } from "./version.ts";
+import { begin } from "./reporting.ts";
+import { versionText } from "./version.ts";
 
 interface Verb {
   summary: string;
@@ -43,8 +45,6 @@ export const VERBS: Record<string, Verb> = {
   update: { summary: "change the limits of a container", load: () => import("./update.ts") },
 };
 
-export const DEFAULT_ROOT = "/run/caisson";
-
 interface GlobalFlags {
   root: string;
   log?: string;
@@ -56,8 +56,8 @@ interface GlobalFlags {
   systemdCgroup?: boolean;
 }
 
-/** Calls `ready` with the global flags before the verb named in `args` runs, so that even its first error is logged. */
-export async function runProgram(args: readonly string[], ready: (globals: Globals) => Promise<void>): Promise<void> {
+/** Runs the verb named in `args`. */
+export async function runProgram(args: readonly string[], daemon: EarlyDaemon | undefined): Promise<void> {
   const program = programCommand();
   let chosen: { name: string; rest: string[]; flags: GlobalFlags } | undefined;
   program.action((name: string | undefined, rest: string[], flags: GlobalFlags) => {
@@ -66,10 +66,9 @@ export async function runProgram(args: readonly string[], ready: (globals: Globa
   if (await parse(program, args)) return;
   if (chosen === undefined) return;
   const { name, rest, flags } = chosen;
-  const globals = globalsOf(flags);
-  await ready(globals);
-  // Not the arguments: they may set variables.
-  log.debug(`caisson ${name}`, { version: VERSION, root: globals.root, node: process.version });
+  const globals = { ...globalsOf(flags), daemon };
+  // Before the verb, so that even its first error is logged.
+  await begin(globals, name);
   if (name === "help") {
     if (rest[0] === undefined) program.outputHelp();
     else await parse((await load(rest[0])).command(globals), ["--help"]);

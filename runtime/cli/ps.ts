@@ -1,9 +1,9 @@
 import type { Command } from "commander";
 import { CaissonError } from "../../protocol/errors.ts";
 import { readState } from "../state/store.ts";
+import { print } from "../text/stdout.ts";
+import { withDaemon } from "./actions/daemon.ts";
 import { type Globals, verb } from "./command.ts";
-import { withDaemon } from "./daemon.ts";
-import { print } from "./output.ts";
 import { processTable } from "./ps-table.ts";
 
 export function command(globals: Globals): Command {

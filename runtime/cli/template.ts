@@ -13,10 +13,10 @@ import { networkProblem } from "../network/kernel-features.ts";
 import { loadBundle } from "../oci/bundle.ts";
 import { defaultSpec } from "../oci/default-spec.ts";
 import { enterPrivateMountNamespace } from "../storage/mount-namespace.ts";
+import { print } from "../text/stdout.ts";
 import { ANY_TAP, canFork } from "../vm/spec.ts";
 import { type Globals, verb } from "./command.ts";
 import { Foreground } from "./foreground.ts";
-import { print } from "./output.ts";
 import { table } from "./table.ts";
 
 const MIB = 1024 * 1024;

@@ -4,10 +4,10 @@ import type { Command } from "commander";
 import { CaissonError } from "../../protocol/errors.ts";
 import { readBounded } from "../text/bounded-read.ts";
 import { systemErrorSentence } from "../text/errors.ts";
+import { print } from "../text/stdout.ts";
 import { parseTrace } from "../tracing/chrome.ts";
 import { drawTrace } from "../tracing/svg.ts";
 import { type Globals, verb } from "./command.ts";
-import { print } from "./output.ts";
 
 const LARGEST_BYTES = 64 * 1024 * 1024;
 

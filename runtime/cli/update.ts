@@ -3,8 +3,8 @@ import { CaissonError } from "../../protocol/errors.ts";
 import type { Resources } from "../../protocol/oci.ts";
 import { loadResources } from "../oci/bundle.ts";
 import { validateResources } from "../oci/validate.ts";
+import { withDaemon } from "./actions/daemon.ts";
 import { type Globals, refuse, verb } from "./command.ts";
-import { withDaemon } from "./daemon.ts";
 import { type ResourceFlags, resourcesOf } from "./resource-flags.ts";
 
 interface UpdateFlags extends ResourceFlags {

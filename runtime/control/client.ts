@@ -3,6 +3,7 @@ import { connect, type Socket } from "node:net";
 import { CaissonError, fromWireError } from "../../protocol/errors.ts";
 import { now } from "../process/clock.ts";
 import { tracePhase } from "../process/trace.ts";
+import { daemonLeft, noDaemon } from "./gone.ts";
 import { readLines, writeLine } from "./ndjson.ts";
 import type { Response, Verb, Verbs } from "./protocol.ts";
 
@@ -28,9 +29,7 @@ export class ControlClient {
       failure = error;
     });
     socket.on("close", () => {
-      const error = new CaissonError("CAISSON_E_VM_DIED", "the sandbox daemon ended before it answered", {
-        cause: failure,
-      });
+      const error = daemonLeft(failure);
       for (const { reject } of this.#pending.values()) reject(error);
       this.#pending.clear();
     });
@@ -85,9 +84,7 @@ export async function connectControl(stateDirectory: string): Promise<ControlCli
     });
     return new ControlClient(socket);
   } catch (cause) {
-    throw new CaissonError("CAISSON_E_VM_DIED", "no sandbox daemon answers: it was killed or is just ending", {
-      cause,
-    });
+    throw noDaemon(cause);
   } finally {
     closeSync(directory);
   }

@@ -1,21 +1,16 @@
+import { constants } from "node:os";
+import { isDeepStrictEqual } from "node:util";
 import { CaissonError } from "../../protocol/errors.ts";
-import { spawnSelf } from "../process/spawn-self.ts";
+import { type OwnProcess, spawnSelf } from "../process/spawn-self.ts";
 import { type ProcessIdentity, processIdentity } from "../state/process-identity.ts";
 import { log as logger } from "../text/log.ts";
 import { ControlClient } from "./client.ts";
-
-/** How the daemon logs; the CLI's own flags, handed on. */
-export interface DaemonLog {
-  log?: string | undefined;
-  logFormat: "text" | "json";
-  debug: boolean;
-  /** Chrome trace-event file that both append to. */
-  trace?: string | undefined;
-}
+import { type DaemonLog, logOf } from "./daemon-log.ts";
+import type { EarlyDaemon } from "./early-daemon.ts";
 
 export interface Daemon {
   pid: number;
-  /** Undefined when it could not be started, or has ended at once. */
+  /** Undefined when it has ended at once. */
   identity: ProcessIdentity | undefined;
   client: ControlClient;
   /** Resolves with the daemon's exit code, which is the container's. Rejects with CAISSON_E_VM_DIED when a signal has ended the daemon. */
@@ -28,25 +23,32 @@ export interface Daemon {
  * Starts a sandbox daemon in a session of its own, which answers control requests on its fd 3 until it serves its socket.
  * @param stdio "inherit" makes the caller's stdin, stdout and stderr the container's. A container whose terminal goes to a
  *   console socket must "ignore" them: engines read the caller's output to its end, which would be the container's.
+ * @param early is taken if it is such a one.
  * @throws CaissonError CAISSON_E_HOST when it cannot be started.
  */
-export function spawnDaemon(log: DaemonLog, stdio: "inherit" | "ignore"): Daemon {
-  const { child, connection } = spawnSelf("sandbox-daemon", log, stdio);
-  logger.debug("started the sandbox daemon", { pid: child.pid ?? 0 });
-  const { promise: exited, resolve, reject } = Promise.withResolvers<number>();
-  child.once("exit", (code, signal) => {
-    if (code !== null) resolve(code);
-    else reject(new CaissonError("CAISSON_E_VM_DIED", `${signal} has ended the sandbox daemon, and the VM with it`));
+export function spawnDaemon(given: DaemonLog, stdio: "inherit" | "ignore", early?: EarlyDaemon): Daemon {
+  const log = logOf(given);
+  const child = taken(log, stdio, early) ?? spawnSelf("sandbox-daemon", log, stdio);
+  const { pid, connection } = child;
+  logger.debug("started the sandbox daemon", { pid });
+  const exited = child.ended.then((end) => {
+    if ("exitCode" in end) return end.exitCode;
+    const name = Object.entries(constants.signals).find(([, number]) => number === end.signal)?.[0];
+    const sentence = `${name ?? `signal ${end.signal}`} has ended the sandbox daemon, and the VM with it`;
+    throw new CaissonError("CAISSON_E_VM_DIED", sentence);
   });
-  child.once("error", (cause) =>
-    reject(new CaissonError("CAISSON_E_HOST", "the sandbox daemon could not be started", { cause })),
-  );
   exited.catch(() => {});
   return {
-    pid: child.pid ?? 0,
-    identity: child.pid === undefined ? undefined : processIdentity(child.pid),
+    pid,
+    identity: processIdentity(pid),
     client: new ControlClient(connection),
     exited,
     unref: () => child.unref(),
   };
+}
+
+function taken(log: DaemonLog, stdio: "inherit" | "ignore", early: EarlyDaemon | undefined): OwnProcess | undefined {
+  if (early === undefined || stdio !== "inherit" || !isDeepStrictEqual(early.log, log)) return undefined;
+  early.take();
+  return early.process;
 }
