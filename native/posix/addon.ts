@@ -117,7 +117,8 @@ interface PosixAddon {
   cloneMounts(path: string, recursive: boolean): number;
   setReadOnly(fd: number): void;
   spawnProgram(words: Uint8Array, fds: Uint8Array, environment: Uint8Array): number;
-  reap(pid: number): number;
+  /** The status that waitpid(2) gives; -1 when the process still runs, and `wait` is false. */
+  reap(pid: number, wait: boolean): number;
   attachMounts(fd: number, target: string): void;
   idMap(uids: string, gids: string): number;
   peerCredentials(fd: number): Credentials;

@@ -78,12 +78,13 @@ napi_value posix_spawn_program(napi_env env, napi_callback_info info) {
 }
 
 napi_value posix_reap(napi_env env, napi_callback_info info) {
-  napi_value argument;
+  napi_value arguments[2];
   int pid, status;
-  if (!read_arguments(env, info, 1, &argument) || !read_int(env, argument, &pid)) return NULL;
+  bool wait;
+  if (!read_arguments(env, info, 2, arguments) || !read_int(env, arguments[0], &pid) || !read_bool(env, arguments[1], &wait)) return NULL;
   pid_t ended;
-  do ended = waitpid(pid, &status, 0);
+  do ended = waitpid(pid, &status, wait ? 0 : WNOHANG);
   while (ended < 0 && errno == EINTR);
   if (ended < 0) return throw_errno(env, errno, "waitpid", NULL);
-  return make_int(env, status);
+  return make_int(env, ended == 0 ? -1 : status);
 }

@@ -26,9 +26,21 @@ export function spawnProgram(
   return addon.spawnProgram(strings(words), new Uint8Array(Int32Array.from(fds).buffer), strings(environment));
 }
 
+/** How a process has ended. */
+export type ProcessEnd = { exitCode: number } | { signal: number };
+
 /** How a child of spawnProgram() ended; waits until it has. */
-export function reap(pid: number): { exitCode: number } | { signal: number } {
-  const status = addon.reap(pid);
+export function reap(pid: number): ProcessEnd {
+  return endOf(addon.reap(pid, true));
+}
+
+/** The same; undefined, at once, while it runs. */
+export function reapIfEnded(pid: number): ProcessEnd | undefined {
+  const status = addon.reap(pid, false);
+  return status < 0 ? undefined : endOf(status);
+}
+
+function endOf(status: number): ProcessEnd {
   const signal = status & 0x7f;
   return signal === 0 ? { exitCode: (status >> 8) & 0xff } : { signal };
 }

@@ -1,21 +1,20 @@
 import { closeSync, openSync } from "node:fs";
 import type { Socket } from "node:net";
-import { pipe, reap, socketpair, spawnProgram } from "../../native/posix/index.ts";
+import { type ProcessEnd, pipe, reapIfEnded, socketpair, spawnProgram } from "../../native/posix/index.ts";
 import { CaissonError } from "../../protocol/errors.ts";
 import { systemErrorSentence } from "../text/errors.ts";
+import { delay } from "./delay.ts";
 import type { Role } from "./roles.ts";
 
 /** The descriptor by which a process of ours finds its connection with the one that started it. */
 export const STARTER_FD = 3;
-
-/** How a process has ended. */
-export type ProcessEnd = ReturnType<typeof reap>;
+const REAP_POLL_MS = 1;
 
 export interface OwnProcess {
   readonly pid: number;
   /** The other end of the child's STARTER_FD. */
   readonly connection: Socket;
-  /** Resolves, never rejects, when it has ended. */
+  /** Resolves when it has ended. Rejects with the system's error if another part of this process has waited for it. */
   readonly ended: Promise<ProcessEnd>;
   /** Lets this process end before that one, as far as it does not wait for its connection. */
   unref(): void;
@@ -74,12 +73,23 @@ class Child implements OwnProcess {
     this.connection = new Socket({ fd: connection, readable: true, writable: true });
     this.#life = new Socket({ fd: life, readable: true, writable: false }).resume();
     this.#life.on("error", () => {});
-    this.ended = new Promise((resolve) => {
-      this.#life.once("close", () => {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#life.once("close", resolve);
+    this.ended = promise.then(() => this.#reap());
+    // Not everybody waits for it.
+    this.ended.catch(() => {});
+  }
+
+  /** Its descriptors are closed a moment before it has ended. */
+  async #reap(): Promise<ProcessEnd> {
+    for (;;) {
+      const end = reapIfEnded(this.pid);
+      if (end !== undefined) {
         this.#hasEnded = true;
-        resolve(reap(pid));
-      });
-    });
+        return end;
+      }
+      await delay(REAP_POLL_MS);
+    }
   }
 
   unref(): void {
