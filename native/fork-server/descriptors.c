@@ -53,7 +53,14 @@ static bool renew(int fd, const char *of) {
 
 bool renew_events(void) { return visit_descriptors(renew); }
 
+/* A part of the open file, not of its number: where QEMU does not wait for the one it does not wait for the other. */
+static bool repeat_nonblocking(int fd, int target) {
+  int before = fcntl(target, F_GETFL), flags = fcntl(fd, F_GETFL);
+  return before >= 0 && flags >= 0 && fcntl(fd, F_SETFL, flags | (before & O_NONBLOCK)) == 0;
+}
+
 bool replace_descriptor(int fd, int target) {
+  if (!repeat_nonblocking(fd, target)) return failed("set up a descriptor");
   if (put_in_place(fd, target, O_CLOEXEC) < 0 || close(fd) < 0) return failed("replace a descriptor");
   return repeat_tap_settings(target);
 }

@@ -31,7 +31,7 @@ bool restart_threads(void);
 bool can_fork_descriptors(void);
 /* In the copy: event descriptors of its own. */
 bool renew_events(void);
-/* In the copy: `fd` in place of `target`, with the settings that QEMU has given to that one if it was a tap. */
+/* In the copy: `fd` in place of `target`, with the settings that QEMU has given to that one. */
 bool replace_descriptor(int fd, int target);
 
 /* rights.c: in the copy: becomes this user in its own namespaces, with no capability left. */

@@ -57,7 +57,10 @@ static void be_qemu(int begin, bool is_alone) {
   /* The number stays taken, so that a copy's own socket comes under another one first. */
   if (is_alone) expect(dup2(open("/dev/null", O_RDWR), control) == control);
   expect(write(begin, "r", 1) == 1);
+  expect(fcntl(begin, F_SETFL, O_NONBLOCK) == 0);
   while (poll(&watched, 1, -1) <= 0) continue;
+  /* A copy's own socket does not wait either. */
+  expect((fcntl(begin, F_GETFL) & O_NONBLOCK) != 0);
   expect(read(begin, &seed, 1) == 1);
   use_device((uint8_t)seed);
   exit(0);
