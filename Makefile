@@ -72,6 +72,7 @@ include native/native.mk
 include guest-image/image.mk
 include test/vsock/vsock.mk
 include test/release/release.mk
+include test/tested/tested.mk
 include docs/man/man.mk
 
 # --- the commands -----------------------------------------------------------------------------------------------------
@@ -94,9 +95,10 @@ run: all ## run a demo container in a microVM; ARGS="sh -c '...'" runs that inst
 TEST_FILES = $(shell find protocol native runtime agent guest-image test -name '*.test.ts' ! -path 'test/vsock/*')
 # Test files that run at once: a VM without KVM keeps a core busy.
 TEST_JOBS ?= 2
-RUN_TESTS := $(NODE) --test --test-reporter=./test/harness/reporter.ts --test-reporter-destination=stdout --test-timeout=600000
+RUN_TESTS := $(NODE) --test --test-reporter=./test/harness/reporter.ts --test-reporter-destination=stdout --test-timeout=600000 \
+  $(if $(RESULTS),--test-reporter=./test/tested/results.ts --test-reporter-destination=$(RESULTS))
 # What tests call that the product does not need.
-TEST_PACKAGES := runc dpkg-dev mmdebstrap e2fsprogs procps bsdextrautils
+TEST_PACKAGES := runc dpkg-dev mmdebstrap e2fsprogs erofs-utils procps bsdextrautils
 # docker.io of newer releases has no client.
 ENGINES := runc crun podman conmon catatonit docker.io docker-cli? containerd containernetworking-plugins netavark aardvark-dns nftables
 
@@ -110,7 +112,7 @@ lint: protocol/generated/agent.ts protocol/generated/containerd/task.ts $(VALIDA
 test: all ## lint, unit tests and tests in real VMs; those of engines that are not installed are skipped (make engines)
 	@# What lint has to say keeps nobody from the tests, and fails in the end.
 	@rm -f $(OUT)/.lint-failed; $(MAKE) lint || touch $(OUT)/.lint-failed
-	@$(MAKE) test-files
+	@$(MAKE) test-files RESULTS=$(OUT)/results.json
 	@[ ! -e $(OUT)/.lint-failed ] || { echo "lint has failed: see above" >&2; exit 1; }
 
 test-files: all native-tests ## only the test files TEST_FILES="test/functional/run.test.ts ..."

@@ -17,4 +17,4 @@ test-image: guest-image ## build the guest image on another Debian, and compare 
 
 test-release: all test-image ## the tests in VMs and with engines on another Debian; RELEASE=trixie RELEASE_TESTS="test/functional/run.test.ts" RELEASES=FOLDER
 	@scripts/packages.sh mmdebstrap
-	@test/release/run.sh "$(RELEASE_ROOT)" $(RELEASE) "$(RELEASE_PACKAGES)" run test-files TEST_FILES="$(RELEASE_TESTS)" TEST_JOBS=$(TEST_JOBS)
+	@test/release/run.sh "$(RELEASE_ROOT)" $(RELEASE) "$(RELEASE_PACKAGES)" run test-files TEST_FILES="$(RELEASE_TESTS)" TEST_JOBS=$(TEST_JOBS) RESULTS=out/results.json
