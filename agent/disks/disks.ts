@@ -68,11 +68,13 @@ export class ContainerDisks {
     this.#numbers.push({ major, minor, guest: { major: disk.major, minor: disk.minor } });
   }
 
-  mount({ target, type, flags, data, path, field }: DiskMount): void {
+  mount({ target, devices, type, flags, data, path, field }: DiskMount): void {
     const source = this.#disks.get(target)?.node ?? "";
+    const further = devices.map((each) => `device=${this.#disks.get(each)?.node}`);
+    const options = [data, ...further].filter((option) => option !== "").join(",");
     try {
       mkdirSync(path, { recursive: true, mode: 0o711 });
-      mount(source, path, type, Number(flags), data === "" ? null : data);
+      mount(source, path, type, Number(flags), options === "" ? null : options);
       this.#mounted.push(path);
     } catch (cause) {
       const what = `${field}: the guest cannot mount its disk as ${type}: ${(cause as Error).message}`;

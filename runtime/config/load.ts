@@ -1,6 +1,7 @@
 /** The settings in force for a sandbox: defaults, then config.toml, then the container's annotations. */
 import { parse, TomlError } from "smol-toml";
 import { CaissonError } from "../../protocol/errors.ts";
+import { DISK_IMAGES } from "../oci/disk-images.ts";
 import { readBounded, SMALL_FILE } from "../text/bounded-read.ts";
 import { isSystemError, systemErrorSentence } from "../text/errors.ts";
 import { DEFAULTS, KEYS, type Key, type Settings } from "./settings.ts";
@@ -35,11 +36,13 @@ export function parseSettings(text: string, file: string): Settings {
 }
 
 /**
- * The settings with the container's `io.caisson.*` annotations applied. Throws CAISSON_E_SETTINGS for one that is
+ * The settings with the container's `io.caisson.*` annotations applied, but for what is no setting. Throws CAISSON_E_SETTINGS for one that is
  * unknown, wrong, or not in enabled_annotations.
  */
 export function applyAnnotations(settings: Settings, annotations: Readonly<Record<string, string>> = {}): Settings {
-  const ours = Object.entries(annotations).filter(([name]) => name.startsWith(ANNOTATION_PREFIX));
+  const ours = Object.entries(annotations).filter(
+    ([name]) => name.startsWith(ANNOTATION_PREFIX) && name !== DISK_IMAGES,
+  );
   if (ours.length === 0) return settings;
   const entries = ours.map(([name, text]): [string, string] => [name.slice(ANNOTATION_PREFIX.length), text]);
   const read = (key: Key, text: string, name: string) => {

@@ -65,7 +65,7 @@ export class SandboxDisks {
     }
     return {
       disks: disks.map((use) => ({ target: target(use), major: use.major, minor: use.minor })),
-      diskMounts: fileSystems.map((each) => toMount(each, target(each.disk), root)),
+      diskMounts: fileSystems.map((each) => toMount(each, target, root)),
     };
   }
 
@@ -117,7 +117,11 @@ function keyOf({ image, path, major, minor }: DiskUse): string {
   return image ? outsideTree(path) : `${major}:${minor}`;
 }
 
-function toMount({ type, flags, data, path, field }: DiskFileSystem, target: number, root: string): DiskMount {
+function toMount(
+  { disk, devices, type, flags, data, path, field }: DiskFileSystem,
+  target: (use: DiskUse) => number,
+  root: string,
+): DiskMount {
   const place = path.startsWith("/") ? path : `${root}/${path}`.replace(/\/$/, "");
-  return { target, type, flags: BigInt(flags), data, path: place, field };
+  return { target: target(disk), devices: devices.map(target), type, flags: BigInt(flags), data, path: place, field };
 }

@@ -4,6 +4,7 @@ import { execFileSync } from "node:child_process";
 import {
   closeSync,
   constants,
+  mkdirSync,
   mkdtempSync,
   openSync,
   readFileSync,
@@ -15,6 +16,7 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, afterEach, test } from "node:test";
+import { tool } from "../../guest-image/tools.ts";
 import type { DeviceRule, Spec } from "../../protocol/oci.ts";
 import { Bundle } from "../harness/bundle.ts";
 import { Host } from "../harness/host.ts";
@@ -68,6 +70,12 @@ test(
     makeExt4(volume);
     writeFileSync(fixed, "x".repeat(MIB));
     using loop = new LoopDevice(raw);
+    const layer = join(folder, "layer");
+    mkdirSync(layer);
+    writeFileSync(join(layer, "file"), "of-a-layer\n".repeat(1000));
+    const [layers, blob] = [join(folder, "layers.erofs"), join(folder, "blob")];
+    writeFileSync(blob, "");
+    execFileSync(tool("mkfs.erofs"), ["--quiet", "--chunksize=4096", `--blobdev=${blob}`, layers, layer]);
     using bundle = container(
       "sh",
       "-c",
@@ -75,22 +83,24 @@ test(
         "printf 'n\\np\\n1\\n\\n\\nw\\n' | fdisk /dev/xvda >/dev/null 2>&1; " +
         "fdisk -l /dev/xvda | grep -c '^/dev/xvda1'; sha256sum < /dev/ro; " +
         "echo y | dd of=/dev/ro 2>/dev/null; echo wrote: $?; " +
-        "mknod /dev/other b 8 32; dd if=/dev/other count=1; grep -c ' /data ext4 rw,nosuid' /proc/mounts; " +
-        "seq 100000 > /data/numbers; echo by-the-guest > /data/file",
+        "d=$(stat -c %d /data); mknod /dev/other b $((d / 256)) $((d % 256)); dd if=/dev/other count=1; grep -c ' /data ext4 rw,nosuid' /proc/mounts; " +
+        "seq 100000 > /data/numbers; echo by-the-guest > /data/file; tail -n 1 /layers/file",
     );
     addDevice(bundle.spec, "/dev/xvda", loop);
     bundle.process.capabilities = { bounding: ["CAP_MKNOD"], effective: ["CAP_MKNOD"], permitted: ["CAP_MKNOD"] };
     bundle.spec.mounts?.push(
-      { destination: "/dev/ro", type: "bind", source: fixed, options: ["bind", "loop", "ro"] },
+      { destination: "/dev/ro", type: "bind", source: fixed, options: ["bind", "ro"] },
+      { destination: "/layers", type: "erofs", source: layers, options: ["loop", `device=${blob}`] },
       { destination: "/data", type: "ext4", source: volume, options: ["loop", "nosuid"] },
     );
+    bundle.spec.annotations = { "io.caisson.disk_images": "/dev/ro" };
     bundle.write();
     const { exitCode, stdout, stderr } = await host.run(["run", "-b", bundle.directory, host.id()]);
     assert.equal(exitCode, 0, stderr);
     const sum = execFileSync("sha256sum", { input: readFileSync(fixed), encoding: "utf8" });
     const lines = stdout.split("\n");
     assert.match(lines[0] ?? "", /^brw-r----- 6 8:[0-9a-f]+$/);
-    assert.deepEqual(lines.slice(1), ["1", sum.trimEnd(), "wrote: 1", "1", ""]);
+    assert.deepEqual(lines.slice(1), ["1", sum.trimEnd(), "wrote: 1", "1", "of-a-layer", ""]);
     assert.match(stderr, /can't open '\/dev\/other': Operation not permitted/);
     assert.equal(readFileSync(raw).subarray(0, 5).toString(), "hello");
     assert.equal(readFileSync(raw).readUInt16LE(510), 0xaa55);

@@ -2,7 +2,7 @@ import { realpathSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import type { Spec } from "../../../protocol/oci.ts";
 import { isBindMount } from "../../oci/checks/mounts.ts";
-import { isOnDisk } from "../../storage/disks/kinds.ts";
+import { isOnDisk, withDiskPaths } from "../../storage/disks/kinds.ts";
 import { inCallersMountNamespace } from "../../storage/mount-namespace.ts";
 import { callersMountTree, withMountTree } from "../../storage/mount-tree.ts";
 import { isOverlay, withOverlayPaths } from "../../storage/overlay.ts";
@@ -11,9 +11,8 @@ import { isOverlay, withOverlayPaths } from "../../storage/overlay.ts";
 export function withSources(config: Spec, change: (path: string) => string): Spec {
   const mounts = config.mounts?.map((mount) => {
     if (isOverlay(mount)) return withOverlayPaths(mount, change);
-    return (isBindMount(mount) || isOnDisk(mount)) && mount.source !== undefined
-      ? { ...mount, source: change(mount.source) }
-      : mount;
+    if (isOnDisk(mount)) return withDiskPaths(mount, change);
+    return isBindMount(mount) && mount.source !== undefined ? { ...mount, source: change(mount.source) } : mount;
   });
   const createContainer = config.hooks?.createContainer?.map((hook) => ({
     ...hook,

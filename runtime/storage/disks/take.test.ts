@@ -52,6 +52,7 @@ test("takeDisks has the file system of an image mounted by the guest, and its mo
   const [{ flags = 0, ...fileSystem } = {}] = fileSystems;
   assert.deepEqual(fileSystem, {
     disk: disks[0],
+    devices: [],
     type: "ext4",
     data: "errors=continue",
     path: "/run/caisson/disks/one~1",
@@ -64,6 +65,24 @@ test("takeDisks has the file system of an image mounted by the guest, and its mo
     type: "bind",
     source: "/run/caisson/disks/one~1",
     options: ["bind", "ro", "nosuid", "noatime", "rprivate"],
+  });
+});
+
+test("takeDisks has the further devices of an erofs, which the guest names", () => {
+  const layers = ["one.erofs", "two.erofs"].map((name) => join(folder, name));
+  for (const layer of layers) writeFileSync(layer, "x".repeat(512));
+  const options = ["loop", "device=one.erofs", `device=${layers[1]}`, "cache_strategy=disabled"];
+  const { disks, fileSystems } = take(spec([{ destination: "/layers", type: "erofs", source: "image", options }]));
+  assert.deepEqual(
+    disks.map(({ path, readOnly }) => ({ path, readOnly })),
+    [image, ...layers].map((path) => ({ path, readOnly: true })),
+  );
+  const [{ disk, devices, data } = {}] = fileSystems;
+  assert.deepEqual([disk, devices, data], [disks[0], disks.slice(1), "cache_strategy=disabled"]);
+  const absent = ["loop", "device=none"];
+  assert.throws(() => take(spec([{ destination: "/l", type: "erofs", source: "image", options: absent }])), {
+    code: "CAISSON_E_STORAGE",
+    message: /^mounts\[0\]\.options: there is no .*none/,
   });
 });
 

@@ -12,7 +12,8 @@ import { setAsideMount } from "../../oci/set-aside.ts";
 import { mountArguments } from "../mount-options.ts";
 import { outsideTree } from "../mount-tree.ts";
 import type { RootfsMount } from "../rootfs-mounts.ts";
-import { isOnDisk, isReadOnly, kindOf, LOOP } from "./kinds.ts";
+import { withDiskImages } from "./images.ts";
+import { DEVICE, isOnDisk, isReadOnly, kindOf, LOOP } from "./kinds.ts";
 
 /** The major number of no device (devices.txt): images have it in the configuration. */
 const NO_MAJOR = 0;
@@ -35,6 +36,8 @@ export interface DiskUse {
 /** A file system that the guest is to mount. */
 export interface DiskFileSystem {
   disk: DiskUse;
+  /** Further ones that it is on, as erofs takes them. */
+  devices: DiskUse[];
   type: string;
   flags: number;
   data: string;
@@ -59,10 +62,12 @@ export interface DiskSources {
 }
 
 /**
- * The disks of `linux.devices`, of bind mounts of a device's node or with the option "loop", of mounts of file systems, and of the root file system.
- * @throws CaissonError CAISSON_E_STORAGE that names the field of one that is not there, CAISSON_E_CONFIG_UNSUPPORTED.
+ * The disks of `linux.devices`, of bind mounts of a device's node, with the option "loop" or named by an annotation, of mounts of file systems, and
+ * of the root file system.
+ * @throws CaissonError CAISSON_E_STORAGE that names the field of one that is not there, CAISSON_E_CONFIG_UNSUPPORTED, CAISSON_E_CONFIG_INVALID.
  */
-export function takeDisks(spec: Spec, { id, directory, rootfs = [] }: DiskSources): TakenDisks {
+export function takeDisks(config: Spec, { id, directory, rootfs = [] }: DiskSources): TakenDisks {
+  const spec = withDiskImages(config);
   const given = disksOf(spec);
   if (given.length === 0 && rootfs.length === 0 && spec.mounts?.some(mayBeDisk) !== true)
     return { spec, disks: [], fileSystems: [] };
@@ -151,7 +156,8 @@ class Taking {
     const data = fileSystemOptions(options);
     const { flags } = mountArguments(options.filter((option) => !data.includes(option)));
     const disk = this.#source(resolve(directory, source), options, type, `${field}.source`);
-    return { disk, type, flags: flags | readOnlyFlag(options, type), data: data.join(","), path, field };
+    const further = this.#further({ type, options, data, field: `${field}.options` }, directory);
+    return { disk, ...further, type, flags: flags | readOnlyFlag(options, type), path, field };
   }
 
   rootfs({ type, source, target, options }: RootfsMount, field: string): DiskFileSystem {
@@ -160,9 +166,28 @@ class Taking {
     if (beyond !== undefined) throw unsupported(field, `the mount option "${beyond}" is not supported`);
     const { flags, data } = mountArguments(options.filter((option) => option !== LOOP));
     // What a snapshotter names as the source of a file system on a disk is one, with the option or without.
-    const disk = this.#source(source, [...options, LOOP], type, field);
+    const all = [...options, LOOP];
+    const disk = this.#source(source, all, type, field);
     const path = target.replace(/^\/*/, "");
-    return { disk, type, flags: flags | readOnlyFlag(options, type), data: data.join(","), path, field };
+    const further = this.#further({ type, options: all, data, field }, "/");
+    return { disk, ...further, type, flags: flags | readOnlyFlag(options, type), path, field };
+  }
+
+  /** erofs can be on several devices, which its option names; what they are called in the guest, only the guest knows. */
+  #further(
+    {
+      type,
+      options,
+      data,
+      field,
+    }: { type: string; options: readonly string[]; data: readonly string[]; field: string },
+    directory: string,
+  ): Pick<DiskFileSystem, "devices" | "data"> {
+    const named = type === "erofs" ? data.filter((option) => option.startsWith(DEVICE)) : [];
+    const devices = named.map((option) =>
+      this.#source(resolve(directory, option.slice(DEVICE.length)), options, type, field),
+    );
+    return { devices, data: data.filter((option) => !named.includes(option)).join(",") };
   }
 
   #source(source: string, options: readonly string[], type: string, field: string): DiskUse {
