@@ -13,6 +13,7 @@ NAPI_MODULE_INIT() {
       FUNCTION("pidfdOpen", posix_pidfd_open),
       FUNCTION("takeFd", posix_take_fd),
       FUNCTION("dup2", posix_dup2),
+      FUNCTION("nextData", posix_next_data),
       FUNCTION("closeOnExecFrom", posix_close_on_exec_from),
       FUNCTION("flock", posix_flock),
       FUNCTION("lockByte", posix_lock_byte),

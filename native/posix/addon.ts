@@ -92,6 +92,7 @@ interface PosixAddon {
   pidfdOpen(pid: number): number;
   takeFd(pid: number, fd: number): number;
   dup2(fd: number, target: number): void;
+  nextData(fd: number, from: number): [start: number, end: number] | undefined;
   closeOnExecFrom(first: number): void;
   flock(fd: number, operation: number): boolean;
   lockByte(fd: number, offset: number): boolean;

@@ -191,6 +191,26 @@ napi_value posix_dup2(napi_env env, napi_callback_info info) {
   return status < 0 ? throw_errno(env, errno, "dup2", NULL) : NULL;
 }
 
+/* lseek(2), SEEK_DATA and SEEK_HOLE: where the next data of a file is, nothing when there is none. */
+napi_value posix_next_data(napi_env env, napi_callback_info info) {
+  napi_value arguments[2], pair;
+  int fd;
+  int64_t from;
+  if (!read_arguments(env, info, 2, arguments) || !read_int(env, arguments[0], &fd) ||
+      napi_get_value_int64(env, arguments[1], &from) != napi_ok)
+    return NULL;
+  off_t start = lseek(fd, from, SEEK_DATA);
+  if (start < 0 && errno == ENXIO) return NULL;
+  off_t end = start < 0 ? -1 : lseek(fd, start, SEEK_HOLE);
+  if (end < 0) return throw_errno(env, errno, "lseek", NULL);
+  napi_value first = make_int(env, start);
+  napi_value second = make_int(env, end);
+  if (napi_create_array_with_length(env, 2, &pair) == napi_ok && napi_set_element(env, pair, 0, first) == napi_ok &&
+      napi_set_element(env, pair, 1, second) == napi_ok)
+    return pair;
+  return NULL;
+}
+
 /* close_range(2). */
 napi_value posix_close_on_exec_from(napi_env env, napi_callback_info info) {
   napi_value argument;

@@ -25,6 +25,14 @@ export function dup2(fd: number, target: number): void {
   addon.dup2(fd, target);
 }
 
+/**
+ * Where a file's next data is, from that offset on (lseek(2), SEEK_DATA): what lies before it is a hole. Moves the descriptor's own offset.
+ * @returns its first byte and the one after its last; undefined when there is no more.
+ */
+export function nextData(fd: number, from: number): [start: number, end: number] | undefined {
+  return addon.nextData(fd, from);
+}
+
 /** Keeps all descriptors that are open now, from this number on, from programs that are started without naming them (close_range(2)). */
 export function closeOnExecFrom(first: number): void {
   addon.closeOnExecFrom(first);

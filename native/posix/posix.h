@@ -13,6 +13,7 @@ napi_value posix_recv_fd(napi_env env, napi_callback_info info);
 napi_value posix_pidfd_open(napi_env env, napi_callback_info info);
 napi_value posix_take_fd(napi_env env, napi_callback_info info);
 napi_value posix_dup2(napi_env env, napi_callback_info info);
+napi_value posix_next_data(napi_env env, napi_callback_info info);
 napi_value posix_close_on_exec_from(napi_env env, napi_callback_info info);
 napi_value posix_flock(napi_env env, napi_callback_info info);
 napi_value posix_lock_byte(napi_env env, napi_callback_info info);

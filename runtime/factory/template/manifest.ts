@@ -1,6 +1,6 @@
-import { type BigIntStats, createReadStream, fstatSync } from "node:fs";
-import { pipeline } from "node:stream/promises";
+import { type BigIntStats, fstatSync } from "node:fs";
 import { readBounded, SMALL_FILE } from "../../text/bounded-read.ts";
+import { digest } from "./digest.ts";
 import type { TemplateInputs } from "./key.ts";
 
 /** What a file of a template was when it was finished: its size, and its identity since it was finished. A mapping changes neither, all else does. */
@@ -54,13 +54,6 @@ export function readManifest(path: string): Manifest {
 
 function identity({ size, ino, ctimeNs }: BigIntStats): Omit<FileSeal, "sha256"> {
   return { size: Number(size), inode: String(ino), changed: String(ctimeNs) };
-}
-
-async function digest(fd: number): Promise<string> {
-  const { createHash } = await import("node:crypto");
-  const hash = createHash("sha256");
-  await pipeline(createReadStream("", { fd, start: 0, autoClose: false, highWaterMark: 1024 * 1024 }), hash);
-  return hash.digest("hex");
 }
 
 function isManifest(value: unknown): value is Manifest {
