@@ -22,6 +22,7 @@ import { findInputs, INIT, type Inputs, NODE, OWN_FILES } from "./inputs.ts";
 import { extractKernel } from "./kernel.ts";
 import { installModules, type KernelModules, pathInRoot, readKernelModules, selectModules } from "./kernel-modules.ts";
 import { imageId, isUpToDate, type Manifest } from "./manifest.ts";
+import { MEMORY_TABLE_PATH, memoryTable } from "./memory-table.ts";
 import { type LoadRule, loadOrder, parseLoadRules, renderLoadList } from "./modules.ts";
 import { download, sha256Of, unpack } from "./packages.ts";
 import { run } from "./run.ts";
@@ -152,6 +153,7 @@ function makeInitramfs(root: string, kernel: KernelModules, rules: LoadRule[]): 
   const entries: CpioEntry[] = [
     ...["kernel", "kernel/firmware", "kernel/firmware/acpi"].map((path) => ({ type: "folder" as const, path })),
     { type: "file", path: SLOT_TABLE_PATH, data: slotTable(), executable: false },
+    { type: "file", path: MEMORY_TABLE_PATH, data: memoryTable(), executable: false },
     ...["dev", "sys", "root"].map((path) => ({ type: "folder" as const, path })),
     { type: "character-device", path: "dev/console", major: 5, minor: 1 },
     { type: "file", path: "init", data: readFileSync(INIT), executable: true },

@@ -18,11 +18,15 @@ export class OomWatch {
   readonly #watcher: FSWatcher | undefined;
   #kills: OomKills = { count: 0, ofGuest: false };
 
-  constructor(cgroup: Cgroup, container: string, events: Broadcast<Event>) {
+  /** @param changed called when something has happened to the cgroup's memory. */
+  constructor(cgroup: Cgroup, container: string, events: Broadcast<Event>, changed: () => void) {
     this.#cgroup = cgroup;
     this.#container = container;
     this.#events = events;
-    this.#watcher = watchFile(`${cgroup.path}/memory.events`, () => this.look());
+    this.#watcher = watchFile(`${cgroup.path}/memory.events`, () => {
+      this.look();
+      changed();
+    });
   }
 
   /** Looks whether there are more, which may not have been told yet. */

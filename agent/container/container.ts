@@ -77,10 +77,16 @@ export class Container {
     return [root?.path, ...mounts.map(({ source }) => source)].filter((path) => path !== undefined);
   }
 
+  /** The most memory that it has used, bytes. */
+  get peakMemory(): number {
+    return Number(this.#cgroup?.read("memory.peak") ?? 0);
+  }
+
   /** Sets it up as far as OCI "created"; answers with the init's pid, and how long that took. On failure nothing of it is left. */
   async create(request: CreateContainerRequest): Promise<Created> {
     const { configJson, rows, columns, keepNewlines, seccomp, bundle, sharedMemoryBytes, noStdin } = request;
     const { disks, diskMounts } = request;
+    const { events, memory } = this.#sandbox;
     try {
       if (disks.length > 0) this.#disks = await this.#sandbox.disks.attach(disks, diskMounts);
       const parsed = parse(configJson, "the container's configuration") as Spec;
@@ -114,7 +120,8 @@ export class Container {
       this.#lifecycle = { status: "created", init };
       this.#network ??= openNetwork(init.pid);
       this.#exit = this.#finish(init, cgroup);
-      this.#oomWatch = new OomWatch(cgroup, this.id, this.#sandbox.events);
+      this.#oomWatch = new OomWatch(cgroup, this.id, events, () => memory.look(cgroup));
+      memory.follow(cgroup);
       return { pid: init.pid, initBegunNs, initReachedNs };
     } catch (error) {
       this.#lifecycle = { status: "stopped", init: undefined };
@@ -208,6 +215,8 @@ export class Container {
     const resources = resourcesWithGuestNumbers(given, this.#disks?.numbers ?? []);
     cgroup.apply(resourceSettings(resources, (file) => cgroup.read(file)));
     if (resources.devices !== undefined) cgroup.restrictDevices(resources.devices);
+    if (resources.unified?.["memory.high"] !== undefined) this.#sandbox.memory.forget(cgroup);
+    this.#sandbox.memory.follow(cgroup);
   }
 
   processes(): ProcessInfo[] {
@@ -249,6 +258,7 @@ export class Container {
     if (this.#network !== undefined) closeSync(this.#network);
     this.#network = undefined;
     this.#oomWatch?.close();
+    if (this.#cgroup !== undefined) this.#sandbox.memory.forget(this.#cgroup);
     this.#cgroup?.remove(this.#sandbox.paths.cgroupRoot);
     this.#cgroup = undefined;
     this.#disks?.remove();

@@ -2,6 +2,7 @@ import type { CreateContainerResponse, Event } from "../../protocol/generated/ag
 import type { Spec } from "../../protocol/oci.ts";
 import type { Broadcast } from "../broadcast.ts";
 import type { Disks } from "../disks/disks.ts";
+import type { MemoryDemand } from "../growth/demand.ts";
 import type { AgentPaths } from "../paths.ts";
 import type { Pool } from "../pool/pool.ts";
 import type { LivePids } from "./namespaces.ts";
@@ -15,6 +16,7 @@ export interface ContainerHost extends LivePids {
   readonly paths: AgentPaths;
   readonly pool: Pool;
   readonly disks: Disks;
+  readonly memory: Pick<MemoryDemand, "follow" | "forget" | "look">;
   readonly events: Broadcast<Event>;
   /** Makes the memory that containers share be there, unless it is of no bytes. Throws CAISSON_E_STORAGE. */
   provideSharedMemory(config: Spec, bytes: bigint): void;

@@ -9,7 +9,9 @@ import { Broadcast } from "../broadcast.ts";
 import { Container } from "../container/container.ts";
 import type { ContainerHost, Created } from "../container/host.ts";
 import { Disks } from "../disks/disks.ts";
-
+import { MemoryDemand } from "../growth/demand.ts";
+import { FreePages } from "../growth/free-pages.ts";
+import { MemorySteps } from "../growth/memory-steps.ts";
 import { isLogLevel, log, setLogLevel } from "../log.ts";
 import type { AgentPaths } from "../paths.ts";
 import { Pool } from "../pool/pool.ts";
@@ -36,12 +38,19 @@ export class Sandbox implements ContainerHost {
   readonly sockets: HostSockets;
   readonly volumes: Volumes;
   readonly disks = new Disks();
+  readonly memorySteps = new MemorySteps();
+  readonly memory = new MemoryDemand(this.memorySteps);
   /** The processes of the guest itself. */
   readonly processes: GuestProcesses;
   readonly #containers = new Map<string, Container>();
   #lifecycle: Lifecycle = { status: "blank" };
   readonly #share: MountedShare;
   readonly #sharedMemory: SharedMemory;
+  /** The most that containers have used which are gone. */
+  #formerPeak = 0;
+  readonly #freePages = new FreePages(() =>
+    Math.max(this.#formerPeak, ...[...this.#containers.values()].map(({ peakMemory }) => peakMemory)),
+  );
 
   constructor(paths: AgentPaths) {
     this.paths = paths;
@@ -73,6 +82,8 @@ export class Sandbox implements ContainerHost {
     if (request.hostname !== "") writeFileSync("/proc/sys/kernel/hostname", request.hostname);
     if (request.share !== undefined) await this.#share.mount(request.share);
     if (request.networkRequests.length > 0) applyNetwork(request.networkRequests, 0);
+    if (request.memoryGrowth !== undefined) this.memorySteps.allow(request.memoryGrowth);
+    if (request.reportFreeMemory) this.#freePages.report();
     this.#lifecycle = { status: "created", id: request.sandboxId };
     log("info", `this is sandbox ${request.sandboxId}`);
   }
@@ -83,6 +94,7 @@ export class Sandbox implements ContainerHost {
    */
   async destroy(): Promise<void> {
     this.processes.end();
+    this.#freePages.stop();
     await Promise.all([...this.#containers.keys()].map((id) => this.deleteContainer(id, true)));
     this.#share.unmount();
     this.#sharedMemory.remove();
@@ -120,6 +132,7 @@ export class Sandbox implements ContainerHost {
   async deleteContainer(id: string, force: boolean): Promise<void> {
     const container = this.#containers.get(id);
     if (container === undefined) return;
+    this.#formerPeak = Math.max(this.#formerPeak, container.peakMemory);
     await container.delete(force);
     this.#containers.delete(id);
     this.#share.release([...this.#containers.values()].flatMap(({ sources }) => sources));

@@ -132,7 +132,8 @@ test("a container joins the namespaces of another one, and no others", async () 
 test("CreateSandbox works once, sets the host name and starts the log; DestroySandbox ends every container", async () => {
   await containers.start("last", ["sleep", "1000"]);
   const none = { entropy: Buffer.alloc(0), share: undefined, networkRequests: Buffer.alloc(0) };
-  const request = { ...none, realtimeNs: 0n, logLevel: "debug" };
+  const growth = { memoryGrowth: undefined, reportFreeMemory: false };
+  const request = { ...none, ...growth, realtimeNs: 0n, logLevel: "debug" };
   const log = agent.log();
   await fails(agent.call("createSandbox", { ...request, sandboxId: "a/b", hostname: "" }), "CAISSON_E_ID_INVALID");
   await agent.call("createSandbox", { ...request, sandboxId: "pod", hostname: "sandbox" });

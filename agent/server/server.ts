@@ -12,6 +12,7 @@ import { type AgentServer, AgentService, type ProcessId, Stream } from "../../pr
 import { LONGEST_MESSAGE, PROTOCOL } from "../../protocol/guest-contract.ts";
 import type { Container } from "../container/container.ts";
 import type { Process } from "../container/process.ts";
+import { onlineCpus } from "../growth/cpus.ts";
 import { readGuestStats } from "../guest-stats/read.ts";
 import { logBroadcast } from "../log.ts";
 import { setClockRight } from "../sandbox/clock.ts";
@@ -71,6 +72,10 @@ function handlers(sandbox: Sandbox): AgentServer {
       return { answeredNs: realtime() };
     }),
     destroySandbox: action(() => sandbox.destroy()),
+    growSandbox: unary(async ({ memorySteps, cpus }) => {
+      await sandbox.memorySteps.take(memorySteps);
+      return { memorySteps: sandbox.memorySteps.taken, cpus: onlineCpus(cpus) };
+    }),
     updateNetwork: action(({ requests, pid }) => applyNetwork(requests, pid)),
 
     adjustClock: unary(({ slewNs }) => {

@@ -112,6 +112,7 @@ interface PosixAddon {
   chroot(fd: number): void;
   pivotRoot(): void;
   netlinkSocket(protocol: number): number;
+  netlinkWatch(groups: number): number;
   openTap(name: string, persistent: boolean): Tap;
   mount(source: string | null, target: string, fstype: string | null, flags: number, data: string | null): void;
   umount(target: string, flags: number): void;

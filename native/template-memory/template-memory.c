@@ -53,23 +53,33 @@ INTERPOSED int madvise(void *address, size_t length, int advice) {
   return next(address, length, advice);
 }
 
+/*
+ * What a clone's guest has no use for any more QEMU discards: it makes a hole in the file, and has the kernel forget the pages of the mapping
+ * (ram_block_discard_range()). The file is the template's, and is for reading only: the mapping's part is enough. A page that the template has is that
+ * page again then, another one zeros; the guest expects nothing of what it has given back.
+ */
+INTERPOSED int fallocate64(int fd, int mode, off64_t offset, off64_t length) {
+  if ((mode & FALLOC_FL_PUNCH_HOLE) != 0 && mapped != NULL && is_template(fd)) return 0;
+  return (int)syscall(SYS_fallocate, fd, mode, offset, length);
+}
+
 /* Maps anonymous memory over [start, end) of the file, as far as that is in the mapping. */
-static bool cover(char *mapping, size_t length, off_t offset, off_t start, off_t end, int protection, int flags) {
+static bool cover(char *mapping, size_t length, off_t offset, off_t start, off_t end, int protection) {
   if (start < offset) start = offset;
   if (end > offset + (off_t)length) end = offset + (off_t)length;
   if (start >= end) return true;
   void *hole = mapping + (start - offset);
-  int anonymous = (flags & MAP_NORESERVE) | MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED;
+  int anonymous = MAP_NORESERVE | MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED;
   return syscall(SYS_mmap, hole, (size_t)(end - start), protection, anonymous, -1, 0) != -1;
 }
 
 /* A file system that knows of no holes says that there are none (lseek(2)). */
-static bool cover_holes(char *mapping, size_t length, int protection, int flags, int fd, off_t offset) {
+static bool cover_holes(char *mapping, size_t length, int protection, int fd, off_t offset) {
   off_t limit = offset + (off_t)length;
   for (off_t at = offset; at < limit;) {
     off_t data = lseek(fd, at, SEEK_DATA);
     if (data < 0 && errno != ENXIO) return false;
-    if (!cover(mapping, length, offset, at, data < 0 ? limit : data, protection, flags)) return false;
+    if (!cover(mapping, length, offset, at, data < 0 ? limit : data, protection)) return false;
     if (data < 0) return true;
     at = lseek(fd, data, SEEK_HOLE);
     if (at < 0) return false;
@@ -78,10 +88,12 @@ static bool cover_holes(char *mapping, size_t length, int protection, int flags,
 }
 
 INTERPOSED void *mmap64(void *address, size_t length, int protection, int flags, int fd, off64_t offset) {
+  bool is_clone = (flags & MAP_PRIVATE) != 0 && (protection & PROT_WRITE) != 0 && is_template(fd);
+  /* Room to grow, most of which no guest uses, does not count as used. */
+  if (is_clone) flags |= MAP_NORESERVE;
   void *mapping = (void *)syscall(SYS_mmap, address, length, protection, flags, fd, offset);
-  if (mapping == MAP_FAILED || (flags & MAP_PRIVATE) == 0 || (protection & PROT_WRITE) == 0 || !is_template(fd))
-    return mapping;
-  if (cover_holes(mapping, length, protection, flags, fd, offset)) {
+  if (mapping == MAP_FAILED || !is_clone) return mapping;
+  if (cover_holes(mapping, length, protection, fd, offset)) {
     mapped = mapping;
     mapped_length = length;
     return mapping;

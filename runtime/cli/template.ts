@@ -65,7 +65,7 @@ async function build({ config }: Globals, bundle: string | undefined): Promise<s
   const networks = networkProblem() === undefined ? [ANY_TAP] : [];
   const vm = { ...shape, networks, consoleLog: "" };
   const limitMs = settings.bootTimeoutSeconds * 1000 * WARM_UP_LIMIT_FACTOR;
-  using template = await templateStore(settings).prepare(vm, warmUpWith(await chooseVirtiofsd(settings)), {
+  using template = await templateStore(settings).prepare(vm, warmUpWith(await chooseVirtiofsd(settings), vm), {
     signal,
     limitMs,
   });

@@ -35,6 +35,8 @@ test("parseSettings reads every key", () => {
     vcpus = 2
     default_memory_mib = 1024
     default_vcpus = 4
+    max_memory_percent = 25
+    max_vcpus = 6
     memory_overhead_mib = 96
     qemu = "/opt/qemu/bin/qemu-system-x86_64"
     qemu_uid_first = 700000
@@ -65,6 +67,8 @@ test("parseSettings reads every key", () => {
     vcpus: 2,
     defaultMemoryMib: 1024,
     defaultVcpus: 4,
+    maxMemoryPercent: 25,
+    maxVcpus: 6,
     memoryOverheadMib: 96,
     qemu: "/opt/qemu/bin/qemu-system-x86_64",
     qemuUidFirst: 700_000,

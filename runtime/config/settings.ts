@@ -20,6 +20,10 @@ export interface Settings {
   /** Size of a sandbox whose container has no limit. */
   defaultMemoryMib: number;
   defaultVcpus: number;
+  /** The share of the host's memory, in percent, to which a VM may grow that has no exact size. */
+  maxMemoryPercent: number;
+  /** The CPUs to which a VM may grow; mostVcpus() derives it when undefined. */
+  maxVcpus: number | undefined;
   /** Added to the container's own limit: the guest's kernel, the agent, the page tables. */
   memoryOverheadMib: number;
   /** Name or absolute path of qemu-system-x86_64; found in PATH when undefined. */
@@ -70,6 +74,8 @@ const UIDS = { minimum: 1000, maximum: 2 ** 31 - 1 - 2 ** 24, unit: "" } as cons
 /** A user is taken again once all others have been: by then whoever was it has ended, after a kill -9 as well. */
 const UID_COUNT = { minimum: 1024, maximum: 2 ** 24, unit: "users" } as const;
 
+const PERCENT = { kind: "integer", minimum: 0, maximum: 100, unit: "percent" } as const;
+
 /**
  * Annotations come from whoever writes the container's configuration, on Kubernetes a pod's author. What names files of
  * the host is not theirs to set: QEMU would open any file for them, as root. Nor are kernel parameters: each set of them
@@ -87,6 +93,8 @@ export const KEYS: ReadonlyMap<string, Key> = new Map<string, Key>([
   ["vcpus", { name: "vcpus", ...vcpus(), annotation: true }],
   ["default_memory_mib", { name: "defaultMemoryMib", ...mebibytes(128), annotation: false }],
   ["default_vcpus", { name: "defaultVcpus", ...vcpus(), annotation: false }],
+  ["max_memory_percent", { name: "maxMemoryPercent", ...PERCENT, annotation: false }],
+  ["max_vcpus", { name: "maxVcpus", ...vcpus(), annotation: true }],
   ["memory_overhead_mib", { name: "memoryOverheadMib", ...mebibytes(64), annotation: false }],
   ["qemu", { name: "qemu", kind: "name", annotation: false }],
   ["virtiofsd", { name: "virtiofsd", kind: "path", annotation: false }],
@@ -127,6 +135,8 @@ export const DEFAULTS: Readonly<Settings> = {
   vcpus: undefined,
   defaultMemoryMib: 2048,
   defaultVcpus: 1,
+  maxMemoryPercent: 50,
+  maxVcpus: undefined,
   memoryOverheadMib: 128,
   qemu: undefined,
   qemuUidFirst: 2_000_000_000,

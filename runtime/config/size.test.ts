@@ -4,7 +4,7 @@ import fc from "fast-check";
 import type { CaissonError } from "../../protocol/errors.ts";
 import type { Resources, Spec } from "../../protocol/oci.ts";
 import { DEFAULTS } from "./settings.ts";
-import { sandboxSize } from "./size.ts";
+import { memoryCeiling, mostVcpus, sandboxSize } from "./size.ts";
 
 const HOST = { memoryMib: 16_000, vcpus: 8 };
 const limited = (resources: Resources): Spec => ({ ociVersion: "1.2.0", linux: { resources } });
@@ -62,4 +62,24 @@ test("sandboxSize gives few sizes, each enough for the limit or all the host has
     }),
   );
   assert.ok(seen.size <= 8);
+});
+
+test("memoryCeiling is a share of the host's memory, and what was asked for exactly stays that", () => {
+  const small = { memoryMib: 2048, vcpus: 1 };
+  assert.equal(memoryCeiling(small, DEFAULTS, { memoryMib: 16_384, vcpus: 4 }), 8192);
+  assert.equal(memoryCeiling(small, { ...DEFAULTS, maxMemoryPercent: 0 }, HOST), 2048);
+  assert.equal(memoryCeiling(small, { ...DEFAULTS, memoryMib: 2048 }, { memoryMib: 16_384, vcpus: 4 }), 2048);
+  assert.equal(memoryCeiling({ memoryMib: 12_000, vcpus: 1 }, DEFAULTS, { memoryMib: 16_384, vcpus: 4 }), 12_000);
+});
+
+test("mostVcpus is up to eight of the host's, or what was asked for, and those of a VM whose CPUs run in turn not more than it needs", () => {
+  const host = { memoryMib: 16_384, vcpus: 32 };
+  const one = { memoryMib: 2048, vcpus: 1 };
+  assert.equal(mostVcpus(one, DEFAULTS, host, false), 8);
+  assert.equal(mostVcpus({ ...one, vcpus: 16 }, DEFAULTS, host, false), 16);
+  assert.equal(mostVcpus(one, DEFAULTS, host, true), 1);
+  assert.equal(mostVcpus({ ...one, vcpus: 2 }, DEFAULTS, host, true), 8);
+  assert.equal(mostVcpus(one, { ...DEFAULTS, maxVcpus: 3 }, host, true), 3);
+  assert.equal(mostVcpus(one, { ...DEFAULTS, maxVcpus: 64 }, host, false), 32);
+  assert.equal(mostVcpus({ ...one, vcpus: 4 }, { ...DEFAULTS, vcpus: 4 }, host, false), 4);
 });

@@ -4,7 +4,7 @@
  * to powers of two.
  */
 import { CaissonError } from "../../protocol/errors.ts";
-import type { CpuResources, Int64, Spec } from "../../protocol/oci.ts";
+import type { CpuResources, Int64, Resources, Spec } from "../../protocol/oci.ts";
 import { parseCpuList } from "../oci/checks/cpu-list.ts";
 import type { Settings } from "./settings.ts";
 
@@ -31,6 +31,51 @@ export function sandboxSize(config: Spec, settings: Settings, host: SandboxSize)
       within(settings.vcpus, host.vcpus, "vcpus", "CPUs") ??
       Math.min(roundUp(cpusNeeded(cpu) ?? settings.defaultVcpus, 1), host.vcpus),
   };
+}
+
+/** What a container's limits ask for; what has no limit is undefined. */
+export interface ContainerNeeds {
+  memoryMib?: number | undefined;
+  vcpus?: number | undefined;
+}
+
+/** @returns what is named: no limit is, too. */
+export function needsOf({ memory, cpu }: Resources): ContainerNeeds {
+  const { limit } = memory ?? {};
+  const isCpuNamed = [cpu?.quota, cpu?.cpus || undefined].some((value) => value !== undefined);
+  return {
+    ...(limit !== undefined && { memoryMib: limit > 0 ? Math.ceil(Number(limit) / MIB) : undefined }),
+    ...(isCpuNamed && { vcpus: cpusNeeded(cpu) }),
+  };
+}
+
+/** What a VM needs for containers with these limits together. */
+export function vmNeeds(containers: readonly ContainerNeeds[], overheadMib: number): SandboxSize {
+  const sum = (values: readonly (number | undefined)[]) => values.reduce<number>((all, value) => all + (value ?? 0), 0);
+  return {
+    memoryMib: sum(containers.map(({ memoryMib }) => memoryMib)) + overheadMib,
+    vcpus: sum(containers.map(({ vcpus }) => vcpus)),
+  };
+}
+
+/** Up to so many CPUs a VM is given room for by itself: each is a thread of QEMU's, and 200 KiB of the guest's. */
+const ROOM_VCPUS = 8;
+
+/** The memory to which a sandbox of that size may grow, MiB: a share of the host's, unless its size is an exact one. */
+export function memoryCeiling(size: SandboxSize, settings: Settings, host: SandboxSize): number {
+  if (settings.memoryMib !== undefined) return size.memoryMib;
+  return Math.max(size.memoryMib, Math.floor((host.memoryMib * settings.maxMemoryPercent) / 100));
+}
+
+/**
+ * The CPUs to which a sandbox of that size may grow.
+ * @param inTurn whether those of a VM with several run in turn, on one CPU of the host: one with a single CPU is then not given others unasked.
+ */
+export function mostVcpus(size: SandboxSize, settings: Settings, host: SandboxSize, inTurn: boolean): number {
+  const asked = settings.maxVcpus;
+  if (asked !== undefined) return Math.max(size.vcpus, Math.min(asked, host.vcpus));
+  if (settings.vcpus !== undefined || (inTurn && size.vcpus === 1)) return size.vcpus;
+  return Math.max(size.vcpus, Math.min(ROOM_VCPUS, host.vcpus));
 }
 
 function within(wanted: number | undefined, available: number, field: string, unit: string): number | undefined {

@@ -31,7 +31,7 @@ export function containerHandlers(get: () => PodContainer): ContainerHandlers {
     update: async ({ resources }) => get().update(resources),
     stats: async () => {
       const { container, guest } = get();
-      return { stats: toStats(await container.stats()), vmMemoryMib: guest.memoryMib };
+      return { stats: toStats(await container.stats()), vmMemoryMib: guest.mostMemoryMib };
     },
     ...shellHandlers(async () => get().guest),
     logFiles: async () => get().guest.logFiles,

@@ -1,13 +1,14 @@
-import { accessSync, constants, statSync } from "node:fs";
+import { accessSync, constants, readFileSync, statSync } from "node:fs";
 import { availableParallelism, totalmem } from "node:os";
 import { dirname, join } from "node:path";
 import { CaissonError } from "../../protocol/errors.ts";
 import type { Settings } from "../config/settings.ts";
-import type { SandboxSize } from "../config/size.ts";
+import { memoryCeiling, mostVcpus, type SandboxSize } from "../config/size.ts";
 import { findVirtiofsd, type Virtiofsd } from "../storage/virtiofsd/find.ts";
 import { formatError, systemErrorSentence } from "../text/errors.ts";
 import { log } from "../text/log.ts";
 import { type AcceleratorChoice, chooseAccelerator } from "../vm/accelerator.ts";
+import { translatesAtOnce } from "../vm/command-line.ts";
 import type { UidRange } from "../vm/jail/uids.ts";
 import { findQemu } from "../vm/qemu.ts";
 import type { Accelerator, Transport, VmSpec } from "../vm/spec.ts";
@@ -60,12 +61,16 @@ export async function chooseVm(settings: Settings, size: SandboxSize, signal: Ab
   const users = qemuUsers(settings);
   const choice = await chooseAccelerator(settings.accelerator, { directory: facts, qemu, kernel, users, signal });
   tellOfEmulation(choice);
+  const host = hostSize();
+  const inTurn = choice.accelerator === "tcg" && !translatesAtOnce(qemu.version);
   return {
     qemu,
     machine: settings.machine,
     accelerator: choice.accelerator,
     memoryMib: size.memoryMib,
+    ceilingMib: promisesAllMemory() ? size.memoryMib : memoryCeiling(size, settings, host),
     vcpus: size.vcpus,
+    mostVcpus: mostVcpus(size, settings, host, inTurn),
     kernel,
     initrd,
     image,
@@ -75,6 +80,15 @@ export async function chooseVm(settings: Settings, size: SandboxSize, signal: Ab
     networks: [],
     users,
   };
+}
+
+/** Whether the host's kernel counts what is mapped, and not only what is used (vm.overcommit_memory 2): room to grow would be used up by each VM. */
+function promisesAllMemory(): boolean {
+  try {
+    return readFileSync("/proc/sys/vm/overcommit_memory", "latin1").trim() === "2";
+  } catch {
+    return false;
+  }
 }
 
 /** The users that these settings give QEMUs. */

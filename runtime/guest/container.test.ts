@@ -28,7 +28,7 @@ async function running(
     agent.close();
     return death;
   };
-  const vm = { agent, vcpus: 1, memoryMib: 1, isShared, giveUp, lost: async () => death };
+  const vm = { agent, vcpus: 1, mostMemoryMib: 1, isShared, giveUp, lost: async () => death };
   const io = { stdin: undefined, stdout: undefined, stderr: undefined };
   const container = await Container.create(vm, "c", { spec: defaultSpec(), seccomp: undefined, bundle: "/" }, io);
   await container.start();

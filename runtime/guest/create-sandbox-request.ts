@@ -1,7 +1,8 @@
 import { realtime } from "../../native/posix/index.ts";
 import type { CreateSandboxRequest } from "../../protocol/generated/agent.ts";
 import { randomBytes } from "../text/digest.ts";
-import { type MachineType, SHARE_SLOT_ADDRESS, SHARE_TAG } from "../vm/spec.ts";
+import { memoryLayout } from "../vm/memory-layout.ts";
+import { SHARE_SLOT_ADDRESS, SHARE_TAG, type VmSpec } from "../vm/spec.ts";
 
 const ENTROPY_BYTES = 64;
 
@@ -14,16 +15,19 @@ export function sandboxRequest(
   sandboxId: string,
   logLevel: string,
   network: Buffer,
-  machine: MachineType,
+  vm: Pick<VmSpec, "machine" | "memoryMib" | "ceilingMib">,
   hostname = "",
 ): CreateSandboxRequest {
+  const { firstStep, steps } = memoryLayout(vm);
   return {
     sandboxId,
     realtimeNs: realtime(),
     entropy: randomBytes(ENTROPY_BYTES),
     hostname,
-    share: { tag: SHARE_TAG, slotAddress: machine === "microvm" ? BigInt(SHARE_SLOT_ADDRESS) : 0n },
+    share: { tag: SHARE_TAG, slotAddress: vm.machine === "microvm" ? BigInt(SHARE_SLOT_ADDRESS) : 0n },
     logLevel,
     networkRequests: network,
+    memoryGrowth: steps === 0 ? undefined : { firstStep, steps },
+    reportFreeMemory: true,
   };
 }

@@ -5,7 +5,8 @@ import type { Agent } from "./agent/client.ts";
 export interface GuestVm {
   readonly agent: Agent;
   readonly vcpus: number;
-  readonly memoryMib: number;
+  /** What the VM can come to have. */
+  readonly mostMemoryMib: number;
   /** Whether several containers run in it. */
   readonly isShared: boolean;
   /**

@@ -11,8 +11,8 @@ export function isOutOfMemory({ reason, consoleLines }: ExitReason): boolean {
 /** Says that the guest's kernel has killed processes since the VM has no memory left, and what gives it more. */
 export function memoryExhausted(memoryMib: number): string {
   return (
-    `the VM's memory of ${memoryMib} MiB is exhausted, so its kernel has killed processes: raise default_memory_mib in ` +
-    "the settings or the annotation io.caisson.memory_mib, or give the container a memory limit, which its VM is made for " +
+    `the VM's memory of ${memoryMib} MiB is exhausted, so its kernel has killed processes: raise max_memory_percent ` +
+    "or default_memory_mib in the settings, or the annotation io.caisson.memory_mib, or give the container a memory limit, which its VM is made for " +
     "(linux.resources.memory.limit)"
   );
 }

@@ -61,11 +61,11 @@ export class GuestProcess {
         exitCode: answer.exitCode,
         exitedAt: Date.now(),
         oomKilled: answer.oomKilled,
-        memoryExhausted: this.#diedOf(answer) ? memoryExhausted(vm.memoryMib) : undefined,
+        memoryExhausted: this.#diedOf(answer) ? memoryExhausted(vm.mostMemoryMib) : undefined,
       };
     } catch (error) {
       const death = await vm.lost(error);
-      const exhausted = isOutOfMemory(death) ? memoryExhausted(vm.memoryMib) : undefined;
+      const exhausted = isOutOfMemory(death) ? memoryExhausted(vm.mostMemoryMib) : undefined;
       const exitedAt = Date.now();
       return { exitCode: VM_DEATH_EXIT_CODE, exitedAt, oomKilled: false, memoryExhausted: exhausted, death };
     } finally {

@@ -22,6 +22,8 @@ export interface GuestOptions {
   id: string;
   /** But for its network devices. */
   vm: VmSpec;
+  /** What of its memory is the guest's own. */
+  memoryOverheadMib: number;
   /** Mount point of what the guest sees. */
   shareDirectory: string;
   virtiofsd: Virtiofsd;
@@ -79,7 +81,10 @@ export async function openTemplate({
     const built = templates.open(vm);
     if (built !== undefined) return built;
     await cgroup?.joined;
-    return await templates.prepare(vm, warmUpWith(virtiofsd), { signal, limitMs: bootLimitMs * WARM_UP_LIMIT_FACTOR });
+    return await templates.prepare(vm, warmUpWith(virtiofsd, vm), {
+      signal,
+      limitMs: bootLimitMs * WARM_UP_LIMIT_FACTOR,
+    });
   } catch (error) {
     if (!(error instanceof CaissonError) || error.code !== "CAISSON_E_TEMPLATE") throw error;
     log.warning(`the sandbox boots, since there is no template for it: ${formatError(error)}`);
@@ -98,7 +103,7 @@ export async function createSandbox(
 ): Promise<bigint> {
   const start = now();
   const { id, logLevel, vm, hostname } = options;
-  const request = sandboxRequest(id, logLevel, encodeBatch(network), vm.machine, hostname);
+  const request = sandboxRequest(id, logLevel, encodeBatch(network), vm, hostname);
   try {
     const { answeredNs } = await agent.call("createSandbox", request, { signal });
     return answeredNs;

@@ -37,6 +37,7 @@ import type { ExitReason } from "../vm/exit-reason.ts";
 import type { Machine } from "../vm/machine.ts";
 import { SandboxDisks } from "./disks.ts";
 import { createSandbox, type GuestOptions, openTemplate, startFacts } from "./guest-start.ts";
+import { Room } from "./room.ts";
 import { toGuestSpec } from "./spec/guest-spec.ts";
 import { sharedMemoryBytes } from "./spec/shared-memory.ts";
 
@@ -67,8 +68,7 @@ export class Guest implements GuestVm {
   readonly template: string | undefined;
   readonly logFiles: { console: string; agent: string };
   readonly pod: PodNames | undefined;
-  readonly vcpus: number;
-  readonly memoryMib: number;
+  readonly #room: Room;
   readonly #network: SandboxNetwork | undefined;
   readonly #disks: SandboxDisks;
   #hasContainer = false;
@@ -83,8 +83,7 @@ export class Guest implements GuestVm {
     options: GuestOptions,
     template: Template | undefined,
   ) {
-    this.vcpus = options.vm.vcpus;
-    this.memoryMib = options.vm.memoryMib;
+    this.#room = new Room(agent, options.vm, options.memoryOverheadMib);
     this.#network = options.network;
     this.id = options.id;
     this.origin = origin;
@@ -164,6 +163,20 @@ export class Guest implements GuestVm {
   /** Shells in the guest itself. */
   readonly shells = new Shells(this);
 
+  get vcpus(): number {
+    return this.#room.vcpus;
+  }
+
+  /** What the VM has at least; the guest may have taken more. */
+  get memoryMib(): number {
+    return this.#room.memoryMib;
+  }
+
+  /** What the VM can come to have. */
+  get mostMemoryMib(): number {
+    return this.#room.mostMemoryMib;
+  }
+
   /** Names of the host's interfaces that the VM has. */
   get interfaces(): readonly string[] {
     return this.#network?.interfaceNames ?? [];
@@ -182,6 +195,7 @@ export class Guest implements GuestVm {
     const isFirst = !this.#hasContainer;
     const { directory, foundAt = directory, rootfs, rootfsDisks } = bundle;
     const inNetwork = (given: Spec) => this.#network?.inGuest(given, isFirst) ?? given;
+    await this.#room.make(id, bundle.spec.linux?.resources);
     const taken = takeDisks(bundle.spec, { id, directory: foundAt, rootfs: rootfsDisks });
     this.#disks.claim(id, taken);
     let supply: LiveSupply | undefined;
@@ -221,11 +235,13 @@ export class Guest implements GuestVm {
   /** Takes from the VM what only this container has of the host; the guest has removed it. */
   async removeContainer(id: string): Promise<void> {
     this.share.removeContainer(id);
+    this.#room.leave(id);
     await this.#disks.release(id);
   }
 
-  /** Changes a container's limits; what is not named stays. */
+  /** Changes a container's limits; what is not named stays. The VM grows for them, as far as it can. */
   async update(container: Container, resources: Resources): Promise<void> {
+    await this.#room.make(container.id, resources);
     await container.update(guestResources(resources, this.vcpus));
   }
 

@@ -5,7 +5,7 @@ import type { Guest } from "./guest.ts";
 
 /** Has `tell` called when the kernel's OOM killer has killed in a container. The guest's word counts about those that are there. */
 export function watchOom(
-  { agent, memoryMib }: Guest,
+  { agent, mostMemoryMib }: Guest,
   isThere: (id: string) => boolean,
   tell: (id: string) => void,
 ): void {
@@ -14,7 +14,8 @@ export function watchOom(
   events.on("data", ({ event }: Event) => {
     if (event?.$case !== "oom" || !isThere(event.value.containerId)) return;
     const { containerId, guestMemoryExhausted } = event.value;
-    if (guestMemoryExhausted) log.error(`Container ${containerId} is out of memory: ${memoryExhausted(memoryMib)}.`);
+    if (guestMemoryExhausted)
+      log.error(`Container ${containerId} is out of memory: ${memoryExhausted(mostMemoryMib)}.`);
     tell(containerId);
   });
 }

@@ -86,6 +86,7 @@ export class Sandbox {
     const guest = await Guest.start({
       id,
       vm,
+      memoryOverheadMib: settings.memoryOverheadMib,
       shareDirectory: share,
       virtiofsd,
       templates,

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { commandLine, kernelParameters, type Wiring } from "./command-line.ts";
+import { commandLine, type Wiring } from "./command-line.ts";
+import { kernelParameters } from "./kernel-parameters.ts";
 import type { QemuVersion } from "./qemu.ts";
 import type { VmSpec } from "./spec.ts";
 
@@ -9,7 +10,9 @@ const SPEC: VmSpec = {
   machine: "microvm",
   accelerator: "tcg",
   memoryMib: 256,
+  ceilingMib: 256,
   vcpus: 2,
+  mostVcpus: 2,
   kernel: "/image/vmlinux",
   initrd: "/image/initrd.img",
   image: "/image/root.erofs",
@@ -37,7 +40,14 @@ function values(argv: readonly string[], option: string): string[] {
 }
 
 function run(spec: Partial<VmSpec> = {}, wiring: Partial<Wiring> = {}): string[] {
-  return commandLine({ ...SPEC, ...spec }, { ...WIRING, ...wiring });
+  const sized = { ...SPEC, ...spec };
+  const {
+    memoryMib,
+    vcpus,
+    ceilingMib = memoryMib,
+    mostVcpus = vcpus,
+  } = { ...spec, memoryMib: sized.memoryMib, vcpus: sized.vcpus };
+  return commandLine({ ...sized, ceilingMib, mostVcpus }, { ...WIRING, ...wiring });
 }
 
 test("commandLine starts from nothing but what is named, confined", () => {
@@ -49,10 +59,11 @@ test("commandLine starts from nothing but what is named, confined", () => {
   ]);
 });
 
-test("commandLine never lets the guest give memory back, which would punch holes into a template", () => {
+test("commandLine lets the guest tell of free memory, which is not discarded in a template's file", () => {
   for (const kind of ["template", "clone"] as const) {
-    const argv = run({}, { memory: { kind, fd: 9 } }).join(" ");
-    assert.doesNotMatch(argv, /balloon|free-page|discard-data=on|virtio-mem/);
+    const argv = run({}, { memory: { kind, fd: 9 } });
+    assert.ok(values(argv, "-device").includes("virtio-balloon-device,id=balloon,free-page-reporting=on"));
+    assert.doesNotMatch(argv.join(" "), /discard-data=on|deflate/);
   }
 });
 
@@ -118,14 +129,27 @@ test("commandLine shares a template's memory and keeps a clone's private", () =>
   assert.match(values(clone, "-object")[0] ?? "", /share=off$/);
 });
 
-test("commandLine opens a clone's memory read-only where QEMU can (8.2)", () => {
-  const newer = run({ qemu: { path: "/q", version: [8, 2, 0], files: [] } }, { memory: { kind: "clone", fd: 9 } });
-  assert.match(values(newer, "-object")[0] ?? "", /share=off,readonly=on,rom=off$/);
-  const building = run(
-    { qemu: { path: "/q", version: [8, 2, 0], files: [] } },
-    { memory: { kind: "template", fd: 9 } },
-  );
-  assert.doesNotMatch(values(building, "-object")[0] ?? "", /readonly/);
+test("commandLine has QEMU open a clone's memory itself, without which it discards nothing (8.2)", () => {
+  for (const version of [
+    [7, 2, 0],
+    [10, 0, 0],
+  ] as const) {
+    const clone = run({ qemu: { path: "/q", version, files: [] } }, { memory: { kind: "clone", fd: 9 } });
+    assert.match(values(clone, "-object")[0] ?? "", /share=off$/);
+  }
+});
+
+test("commandLine maps all the memory that the guest can take, and hides what it does not boot with", () => {
+  const argv = run({ memoryMib: 512, ceilingMib: 1024 });
+  assert.deepEqual(values(argv, "-m"), ["3584M"]);
+  assert.match(values(argv, "-append")[0] ?? "", / memmap=2560M%512M-1 memmap=512M%4096M-1 /);
+});
+
+test("commandLine starts all the processors that the guest can put online, and has it boot with some of them", () => {
+  const argv = run({ vcpus: 2, mostVcpus: 4 });
+  assert.deepEqual(values(argv, "-smp"), ["4,maxcpus=4"]);
+  assert.match(values(argv, "-append")[0] ?? "", / maxcpus=2$/);
+  assert.match(values(argv, "-accel")[0] ?? "", /thread=single/);
 });
 
 test("commandLine has a clone wait for its state in place of loading a kernel", () => {

@@ -1,4 +1,6 @@
 import { AGENT_PORT_NAME } from "../../protocol/guest-contract.ts";
+import { kernelParameters } from "./kernel-parameters.ts";
+import { memoryLayout } from "./memory-layout.ts";
 import { compareVersions, type QemuVersion } from "./qemu.ts";
 import { DISK_BUS_ID, HOTPLUG_ID, initialMac, type MachineType, type NetworkDevice, type VmSpec } from "./spec.ts";
 
@@ -50,6 +52,7 @@ export function commandLine(spec: VmSpec, wiring: Wiring): string[] {
     ...agentArguments(spec, wiring),
     ...hotplugArguments(spec),
     ...randomArguments(spec, wiring),
+    ...balloonArguments(spec),
     ...wiring.networks.flatMap((network, index) => networkArguments(spec, network, index)),
     ...(wiring.stopped ? ["-S"] : []),
   ];
@@ -66,7 +69,7 @@ const PROCESS: readonly string[] = [
   "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny",
 ];
 
-function machineArguments({ qemu, machine, accelerator, vcpus }: VmSpec, { memory }: Wiring): string[] {
+function machineArguments({ qemu, machine, accelerator, mostVcpus }: VmSpec, { memory }: Wiring): string[] {
   const options = [
     machineType(machine, qemu.version),
     ...MACHINE_OPTIONS[machine],
@@ -83,14 +86,15 @@ function machineArguments({ qemu, machine, accelerator, vcpus }: VmSpec, { memor
     options.join(","),
     "-accel",
     emulated
-      ? `tcg,thread=${threads(qemu.version, vcpus)},tb-size=${TRANSLATION_BUFFER_MIB[memory.kind === "clone" ? "clone" : "boot"]}`
+      ? `tcg,thread=${threads(qemu.version, mostVcpus)},tb-size=${TRANSLATION_BUFFER_MIB[memory.kind === "clone" ? "clone" : "boot"]}`
       : "kvm",
     "-cpu",
     // Not migrated between hosts, so whatever the accelerator has. An emulator's string instructions are its slowest: a turn for
     // each byte (ERMS and FSRM, "fast" ones) or word (rep_good, below).
     emulated ? "max,-erms,-fsrm" : "host",
+    // All that there will be: microvm plugs none, and those that the guest has not put online sleep (kernelParameters()).
     "-smp",
-    emulated ? `${vcpus},maxcpus=${Math.max(vcpus, MIN_EMULATED_CPUS)}` : String(vcpus),
+    emulated ? `${mostVcpus},maxcpus=${Math.max(mostVcpus, MIN_EMULATED_CPUS)}` : String(mostVcpus),
     // virtio-mmio speaks the pre-1.0 protocol unless told otherwise; vsock has no such version.
     ...(machine === "microvm" ? ["-global", "virtio-mmio.force-legacy=false", ...MICROVM_FIRMWARE] : []),
   ];
@@ -117,7 +121,12 @@ const MIN_EMULATED_CPUS = 2;
  * and keeps what it read half-way. A kernel that patches itself then traps forever, and the guest hangs.
  */
 function threads(version: QemuVersion, vcpus: number): "single" | "multi" {
-  return vcpus > 1 && compareVersions(version, [8, 1, 0]) < 0 ? "single" : "multi";
+  return vcpus > 1 && !translatesAtOnce(version) ? "single" : "multi";
+}
+
+/** Whether an emulated guest's CPUs can have a thread each. */
+export function translatesAtOnce(version: QemuVersion): boolean {
+  return compareVersions(version, [8, 1, 0]) >= 0;
 }
 
 /** Without what Linux never needs here: each device is memory, boot time and attack surface. */
@@ -126,23 +135,19 @@ const MACHINE_OPTIONS = {
   q35: ["hpet=off", "sata=off", "smbus=off", "vmport=off", "i8042=off", "usb=off", "graphics=off"],
 } as const;
 
-function memoryArguments({ qemu, memoryMib }: VmSpec, { memory }: Wiring): string[] {
-  const size = ["-m", `${memoryMib}M`];
+function memoryArguments(spec: VmSpec, { memory }: Wiring): string[] {
+  const { ramMib } = memoryLayout(spec);
+  const size = ["-m", `${ramMib}M`];
   // A descriptor of its own, too, or QEMU would leave it out of what it tells the shared directory's device.
-  if (memory.kind === "anonymous")
-    return [...size, "-object", `memory-backend-memfd,id=ram,size=${memoryMib}M,share=on`];
-  const access = memory.kind === "template" ? "share=on" : privateAccess(qemu.version);
+  if (memory.kind === "anonymous") return [...size, "-object", `memory-backend-memfd,id=ram,size=${ramMib}M,share=on`];
+  const access = memory.kind === "template" ? "share=on" : "share=off";
   return [
     ...size,
     "-object",
-    // No `discard-data`, no balloon, no page reporting, ever: a private mapping's discarded page is a hole in the file.
-    `memory-backend-file,id=ram,size=${memoryMib}M,mem-path=/proc/self/fd/${memory.fd},prealloc=off,${access}`,
+    // No `discard-data`. What a clone's guest gives back is a hole in its own mapping, not in the file (native/template-memory), which QEMU opens for
+    // reading only: for the same reason it is not told `readonly=on`, with which it gives nothing back.
+    `memory-backend-file,id=ram,size=${ramMib}M,mem-path=/proc/self/fd/${memory.fd},prealloc=off,${access}`,
   ];
-}
-
-/** Opened for reading only where QEMU can keep the RAM writable all the same: then no fault of QEMU reaches the template. */
-function privateAccess(version: QemuVersion): string {
-  return compareVersions(version, [8, 2, 0]) < 0 ? "share=off" : "share=off,readonly=on,rom=off";
 }
 
 /** A clone has its kernel in memory already: loading it again would cost each clone its size. */
@@ -150,46 +155,6 @@ function kernelArguments(spec: VmSpec, wiring: Wiring): string[] {
   if (wiring.memory.kind === "clone") return ["-incoming", "defer"];
   return ["-kernel", spec.kernel, "-initrd", spec.initrd, "-append", kernelParameters(spec).join(" ")];
 }
-
-/**
- * The guest kernel's parameters that follow from the VM; the caller's come last and win
- * (Documentation/admin-guide/kernel-parameters.txt).
- */
-export function kernelParameters(spec: VmSpec): string[] {
-  return [
-    "console=ttyS0",
-    "quiet",
-    // Restart at once, with no reset through a keyboard controller that is not there.
-    "panic=-1",
-    "reboot=t",
-    // No policy is loaded for the others that Debian's kernel has, and their hooks are in the way of every exec and open.
-    "lsm=landlock,yama",
-    // The kernel's tests of its own ciphers, and the certificates for signatures that the image's modules do not have.
-    "cryptomgr.notests",
-    `initcall_blacklist=${UNNEEDED_INITCALLS.join(",")}`,
-    ...(spec.accelerator === "tcg" ? emulationParameters(spec.tscKhz) : []),
-    ...spec.kernelParams,
-  ];
-}
-
-/**
- * Names that another kernel does not have it passes over. The second is a test of a key derivation function, and nothing else; the third
- * measures the processor's jitter for a second source of seeds of the crypto API's generators, which are seeded by the kernel's own without it.
- */
-const UNNEEDED_INITCALLS: readonly string[] = ["load_system_certificate_list", "crypto_kdf108_init", "jent_mod_init"];
-
-/**
- * microvm has neither HPET nor PM timer; calibration against the PIT fails on a busy host and the boot then hangs, so
- * the kernel is told the rates. No mitigation of speculation works through an emulator, each costs time in it. Without rep_good
- * the kernel clears and copies by plain moves.
- */
-function emulationParameters(tscKhz: number | undefined): string[] {
-  const known = tscKhz === undefined ? [] : [`tsc_early_khz=${tscKhz}`, `lpj=${(tscKhz * 1000) / KERNEL_HZ}`];
-  return [...known, "tsc=reliable", "no_timer_check", "mitigations=off", "clearcpuid=rep_good"];
-}
-
-/** CONFIG_HZ of Debian's kernels, which loops per jiffy count in. */
-const KERNEL_HZ = 250;
 
 function monitorArguments({ qmpFd }: Wiring): string[] {
   return ["-chardev", `socket,id=qmp,fd=${qmpFd}`, "-mon", "chardev=qmp,mode=control"];
@@ -252,6 +217,11 @@ function randomArguments(spec: VmSpec, { randomFd }: Wiring): string[] {
     ...["-add-fd", `fd=${randomFd},set=2`, "-object", "rng-random,id=rng,filename=/dev/fdset/2"],
     ...["-device", virtio(spec, "rng", "id=rng,rng=rng")],
   ];
+}
+
+/** By it the guest tells which of its memory is free, which the host then has back; it is never inflated. */
+function balloonArguments(spec: VmSpec): string[] {
+  return ["-device", virtio(spec, "balloon", "id=balloon,free-page-reporting=on")];
 }
 
 /** A clone's guest does not announce itself: it would do so under the template's address. */

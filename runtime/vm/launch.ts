@@ -4,6 +4,7 @@ import { log } from "../text/log.ts";
 import { commandLine, type Wiring } from "./command-line.ts";
 import type { InheritedFds } from "./inherited-fds.ts";
 import type { StartOptions } from "./machine.ts";
+import { memoryLayout } from "./memory-layout.ts";
 import { openForVm, reopen } from "./open.ts";
 import { QemuProcess } from "./qemu-process.ts";
 import type { MachineParts } from "./running-machine.ts";
@@ -41,7 +42,7 @@ export function launch(
   if (templateMemoryFd !== undefined) {
     // What a failed attempt left behind would be saved along.
     ftruncateSync(templateMemoryFd, 0);
-    ftruncateSync(templateMemoryFd, spec.memoryMib * 1024 * 1024);
+    ftruncateSync(templateMemoryFd, memoryLayout(spec).ramMib * 1024 * 1024);
   }
   const imageFd = clone?.imageFd ?? openForVm(spec.image, "r");
   const ours: number[] = [];

@@ -27,9 +27,13 @@ export interface VmSpec {
   machine: MachineType;
   /** What works here, as `chooseAccelerator` found it; never "auto". */
   accelerator: Accelerator;
-  /** Guest RAM: a ceiling, untouched memory costs the host nothing. */
+  /** What the guest boots with: a ceiling, untouched memory costs the host nothing. */
   memoryMib: number;
+  /** What the guest may come to have while it runs; no more than `memoryMib`: it stays at that (memory-layout.ts). */
+  ceilingMib: number;
   vcpus: number;
+  /** The CPUs that the guest can put online, `vcpus` or more. */
+  mostVcpus: number;
   kernel: string;
   initrd: string;
   /** The read-only root file system (erofs). */

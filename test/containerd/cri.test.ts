@@ -131,7 +131,7 @@ test("a container that the guest's OOM killer ends is OOMKilled", options, async
   assert.equal(reason, "OOMKilled");
 });
 
-test("the VM's size is that of the pod's limits", options, async () => {
+test("the VM's size is that of the pod's limits, and follows them when the pod is resized", options, async () => {
   const resources = { cpuQuota: 200_000, cpuPeriod: 100_000, memoryLimitInBytes: 700 * 1024 * 1024 };
   await using pod = await Pod.run(engine, cri, { resources });
   const container = await pod.container("any", FOREVER);

@@ -91,7 +91,7 @@ test("an agent that answers garbage ends the VM, and says so", async () => {
 
 test("a container that needs more than the VM's memory says so, in its log, its record and its events", async () => {
   const settings = join(folder, "small.toml");
-  writeFileSync(settings, "default_memory_mib = 256\n");
+  writeFileSync(settings, "default_memory_mib = 256\nmax_memory_percent = 0\n");
   using bundle = new Bundle(["sh", "-c", "read line; exec tail /dev/zero"]);
   const id = host.id();
   const child = host.spawn(["--config", settings, "run", "--keep", "--bundle", bundle.directory, id]);

@@ -8,7 +8,7 @@ import { defaultSpec } from "../../runtime/oci/default-spec.ts";
 /** Debian's busybox-static. */
 const BUSYBOX = "/bin/busybox";
 const APPLETS =
-  "cat date dd echo env false grep head hostname id ip kill ls mkdir mount nc ping ps pwd seq sh sha256sum sleep stat " +
+  "cat date dd echo env false free grep head hostname id ip kill ls mkdir mount nc nproc ping ps pwd seq sh sha256sum sleep stat " +
   "stty sync tail test touch tr true tty uname wc yes";
 
 /** A folder with config.json and a root file system of busybox; removed when disposed of. */

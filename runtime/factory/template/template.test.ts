@@ -39,7 +39,9 @@ function prepare(context: TestContext) {
     machine: "microvm",
     accelerator: "tcg",
     memoryMib: 1,
+    ceilingMib: 1,
     vcpus: 1,
+    mostVcpus: 1,
     kernel: file("kernel"),
     initrd: file("initrd"),
     image: file("image"),
@@ -97,7 +99,9 @@ test("templateKey differs with whatever shapes the guest, and with nothing else"
     { machine: "q35" },
     { accelerator: "kvm" },
     { memoryMib: 2 },
-    { vcpus: 2 },
+    { ceilingMib: 1024 },
+    { mostVcpus: 2 },
+    { vcpus: 2, mostVcpus: 2 },
     { kernelParams: ["x"] },
     { transport: "vsock" },
     { tscKhz: 2_000_000 },
@@ -178,7 +182,7 @@ function overwrite(path: string): void {
 test("TemplateStore.open serves no template under another's key", async (context) => {
   const { spec, store } = prepare(context);
   const key = await plant(store, spec);
-  const other = { ...spec, vcpus: 2 };
+  const other = { ...spec, vcpus: 2, mostVcpus: 2 };
   renameSync(join(store.directory, key), join(store.directory, keyOf(other)));
   assert.equal(store.open(other), undefined);
 });
@@ -195,7 +199,7 @@ test("TemplateStore.verify reads the content", async (context) => {
 test("TemplateStore.list tells what is usable from what went stale, the least recently used first", async (context) => {
   const { spec, store } = prepare(context);
   const older = await plant(store, spec);
-  const newer = await plant(store, { ...spec, vcpus: 2 });
+  const newer = await plant(store, { ...spec, vcpus: 2, mostVcpus: 2 });
   utimesSync(join(store.directory, older, MANIFEST_FILE), 1000, 1000);
   utimesSync(join(store.directory, newer, MANIFEST_FILE), 2000, 2000);
   assert.deepEqual(

@@ -37,6 +37,9 @@ export const WARM_UP_LIMIT_FACTOR = 2;
 /** Enough for V8 to have compiled, and mostly optimised, what a container's start runs through. */
 const ROUNDS = 6;
 
+/** What of a VM its guest is told. */
+type GuestShape = Pick<VmSpec, "machine" | "memoryMib" | "ceilingMib">;
+
 /**
  * Makes sure that the agent speaks our protocol, and that the guest has numbered its network devices as we do.
  * @returns how many network devices it has.
@@ -72,22 +75,20 @@ function checkNumber({ index, mac }: NetworkDevice): void {
  * clones run compiled code from memory that has been touched. It then ends its own connection, since a clone brings a new one, and the VM
  * is without the directory's device again. Needs a private mount namespace (storage/share.ts).
  */
-export function warmUpWith(virtiofsd: Virtiofsd): Warm {
+export function warmUpWith(virtiofsd: Virtiofsd, vm: GuestShape): Warm {
   return async (machine, signal, folder) => {
     using undo = new DisposableStack();
     const share = undo.adopt(new Share(join(folder, "share")), (each) => each.close());
     // Added to a guest that runs, as a clone's is.
     const begin = () => machine.addShare(startVirtiofsd(virtiofsd, share.served), signal);
-    await exercise(machine, machine.agent, signal, { begin, rounds: ROUNDS }, (agent) =>
-      live(agent, warmSpec(), ["cat"]),
-    );
+    await exercise(vm, machine.agent, signal, { begin, rounds: ROUNDS }, (agent) => live(agent, warmSpec(), ["cat"]));
     await machine.removeShare(signal);
   };
 }
 
 /** Warms up a QEMU that is to be forked: with a container whose files are the host's, as the sandboxes' are. */
 export async function warmUpForked(
-  vm: Pick<VmSpec, "machine">,
+  vm: GuestShape,
   connection: Duplex,
   share: Share,
   rootfs: string,
@@ -105,7 +106,7 @@ export async function warmUpForked(
 }
 
 async function exercise(
-  { machine }: Pick<VmSpec, "machine">,
+  vm: GuestShape,
   connection: Duplex,
   signal: AbortSignal,
   { begin, rounds }: { begin?: () => Promise<void>; rounds: number },
@@ -119,7 +120,7 @@ async function exercise(
     log.resume();
     for (let round = 0; round < rounds; round++) {
       const network = devices > 0 ? WARM_NETWORK : [];
-      await agent.call("createSandbox", sandboxRequest("warm", "info", encodeBatch(network), machine), { signal });
+      await agent.call("createSandbox", sandboxRequest("warm", "info", encodeBatch(network), vm), { signal });
       await run(agent);
       await agent.call("adjustClock", { slewNs: 0n }, { signal });
       if (devices > 0) await updateNetwork(agent, { pid: 0, requests: WARM_NETWORK_UNDONE });
@@ -157,7 +158,7 @@ function warmVm(agent: Agent): GuestVm {
     consoleLines: [],
     qemuMessage: "",
   });
-  return { agent, vcpus: 1, memoryMib: 0, isShared: false, giveUp: lost, lost: (error) => lost(String(error)) };
+  return { agent, vcpus: 1, mostMemoryMib: 0, isShared: false, giveUp: lost, lost: (error) => lost(String(error)) };
 }
 
 function warmSpec(): Spec {

@@ -3,6 +3,7 @@
  * reads an answer may take it for what agent.proto promises.
  */
 import type * as agent from "../../../protocol/generated/agent.ts";
+import { MEMORY_STEPS } from "../../../protocol/guest-memory.ts";
 
 /** PID_MAX_LIMIT of 64-bit kernels (include/linux/threads.h). */
 const MOST_PID = 2 ** 22;
@@ -10,6 +11,7 @@ const MOST_SIGNAL = 64;
 /** The latest time in nanoseconds since the epoch: the year 2262. */
 const MOST_NS = 2n ** 63n - 1n;
 const MAC_LENGTH = 6;
+const MOST_CPUS = 255;
 /** Names of memory.stat's and memory.events' keys, and of huge page sizes (cgroup-v2.rst). */
 const KEY = /^[A-Za-z0-9_]{1,64}$/;
 /** What ps shows for a terminal: pts/3, ttyS0, or "?". */
@@ -26,6 +28,7 @@ type Problem = string | undefined;
 
 export interface Answers {
   check: agent.CheckResponse;
+  growSandbox: agent.GrowSandboxResponse;
   createContainer: agent.CreateContainerResponse;
   startContainer: agent.StartContainerResponse;
   execProcess: agent.ExecProcessResponse;
@@ -41,6 +44,8 @@ const CHECKS: { [Name in keyof Answers]: (answer: Answers[Name]) => Problem } = 
       if (index === 0) return "index is 0";
       return mac.length === MAC_LENGTH ? undefined : `mac has ${mac.length} bytes`;
     }),
+  growSandbox: ({ memorySteps, cpus }) =>
+    atMost("memory_steps", memorySteps, MEMORY_STEPS.length) ?? atMost("cpus", cpus, MOST_CPUS),
   createContainer: ({ pid, receivedNs, answeredNs, initBegunNs, initReachedNs }) =>
     pidProblem("pid", pid) ??
     atMost("received_ns", receivedNs, answeredNs) ??

@@ -72,7 +72,7 @@ async function make({ settings, size, devices }: ForkServerParams): Promise<void
   const virtiofsd = await chooseVirtiofsd(settings);
   const spec = { ...shape, networks: taps.devices, consoleLog: "" };
   const templates = templateStore(settings);
-  using template = await templates.prepare(spec, warmUpWith(virtiofsd), { signal, limitMs });
+  using template = await templates.prepare(spec, warmUpWith(virtiofsd, spec), { signal, limitMs });
   const lock = lockForkServer(template.folder);
   if (lock === undefined) return;
   for (const name of readdirSync(template.folder)) {

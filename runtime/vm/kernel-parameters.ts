@@ -1,0 +1,44 @@
+import { memoryLayout, memoryParameters } from "./memory-layout.ts";
+import type { VmSpec } from "./spec.ts";
+
+/**
+ * The guest kernel's parameters that follow from the VM; the caller's come last and win
+ * (Documentation/admin-guide/kernel-parameters.txt).
+ */
+export function kernelParameters(spec: VmSpec): string[] {
+  return [
+    "console=ttyS0",
+    "quiet",
+    // Restart at once, with no reset through a keyboard controller that is not there.
+    "panic=-1",
+    "reboot=t",
+    // No policy is loaded for the others that Debian's kernel has, and their hooks are in the way of every exec and open.
+    "lsm=landlock,yama",
+    // The kernel's tests of its own ciphers, and the certificates for signatures that the image's modules do not have.
+    "cryptomgr.notests",
+    `initcall_blacklist=${UNNEEDED_INITCALLS.join(",")}`,
+    ...(spec.accelerator === "tcg" ? emulationParameters(spec.tscKhz) : []),
+    ...memoryParameters(memoryLayout(spec)),
+    ...(spec.mostVcpus > spec.vcpus ? [`maxcpus=${spec.vcpus}`] : []),
+    ...spec.kernelParams,
+  ];
+}
+
+/**
+ * Names that another kernel does not have it passes over. The second is a test of a key derivation function, and nothing else; the third
+ * measures the processor's jitter for a second source of seeds of the crypto API's generators, which are seeded by the kernel's own without it.
+ */
+const UNNEEDED_INITCALLS: readonly string[] = ["load_system_certificate_list", "crypto_kdf108_init", "jent_mod_init"];
+
+/**
+ * microvm has neither HPET nor PM timer; calibration against the PIT fails on a busy host and the boot then hangs, so
+ * the kernel is told the rates. No mitigation of speculation works through an emulator, each costs time in it. Without rep_good
+ * the kernel clears and copies by plain moves.
+ */
+function emulationParameters(tscKhz: number | undefined): string[] {
+  const known = tscKhz === undefined ? [] : [`tsc_early_khz=${tscKhz}`, `lpj=${(tscKhz * 1000) / KERNEL_HZ}`];
+  return [...known, "tsc=reliable", "no_timer_check", "mitigations=off", "clearcpuid=rep_good"];
+}
+
+/** CONFIG_HZ of Debian's kernels, which loops per jiffy count in. */
+const KERNEL_HZ = 250;
