@@ -18,6 +18,7 @@ import { Pool } from "../pool/pool.ts";
 import { GuestProcesses } from "./guest-processes.ts";
 import { HostSockets } from "./host-sockets.ts";
 import { applyNetwork } from "./network.ts";
+import { NetworkDevices } from "./network-devices.ts";
 import { MountedShare } from "./share.ts";
 import { SharedMemory } from "./shared-memory.ts";
 import { collectGarbage } from "./v8-flags.ts";
@@ -38,6 +39,7 @@ export class Sandbox implements ContainerHost {
   readonly sockets: HostSockets;
   readonly volumes: Volumes;
   readonly disks = new Disks();
+  readonly networkDevices = new NetworkDevices();
   readonly memorySteps = new MemorySteps();
   readonly memory = new MemoryDemand(this.memorySteps);
   /** The processes of the guest itself. */

@@ -3,8 +3,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { mount, constants as posix, umount } from "../../native/posix/index.ts";
 import { CaissonError } from "../../protocol/errors.ts";
 import type { Share } from "../../protocol/generated/agent.ts";
+import { SLOT_DRIVER, slotDevice } from "./slots.ts";
 
-const DRIVER = "/sys/bus/platform/drivers/virtio-mmio";
 /** A device that the kernel finds by itself is there a moment after the guest runs. */
 const APPEARS_WITHIN_MS = 10_000;
 const POLL_MS = 5;
@@ -87,16 +87,16 @@ export class MountedShare {
     clearTimeout(this.#forgetsAgain);
     if (this.#mounted) umount(this.path, posix.MNT_DETACH);
     this.#mounted = false;
-    if (this.#bound !== undefined) writeFileSync(`${DRIVER}/unbind`, this.#bound);
+    if (this.#bound !== undefined) writeFileSync(`${SLOT_DRIVER}/unbind`, this.#bound);
     this.#bound = undefined;
   }
 
   /** Nothing tells a running kernel that a device has come to a slot of virtio-mmio. */
   #bind(address: bigint): void {
-    const device = this.#devices.get(address) ?? findDevice(address);
+    const device = this.#devices.get(address) ?? slotDevice(address);
     this.#devices.set(address, device);
     // A device that was there when the guest booted has its driver already.
-    if (!existsSync(`${DRIVER}/${device}`)) writeFileSync(`${DRIVER}/bind`, device);
+    if (!existsSync(`${SLOT_DRIVER}/${device}`)) writeFileSync(`${SLOT_DRIVER}/bind`, device);
     this.#bound = device;
   }
 }
@@ -108,14 +108,4 @@ function readAhead(path: string): void {
   const minor = (dev & 0xffn) | ((dev >> 12n) & ~0xffn);
   const file = `/sys/class/bdi/0:${minor}/read_ahead_kb`;
   if (existsSync(file)) writeFileSync(file, String(READ_AHEAD_KIB));
-}
-
-/** Throws an Error when no device has this address. */
-function findDevice(address: bigint): string {
-  const line = readFileSync("/proc/iomem", "latin1")
-    .split("\n")
-    .find((each) => BigInt(`0x${/^\s*([0-9a-f]+)-/.exec(each)?.[1] ?? "0"}`) === address);
-  const device = line?.split(" : ")[1];
-  if (device === undefined) throw new Error(`there is no device at the address ${address.toString(16)}`);
-  return device;
 }

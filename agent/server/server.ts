@@ -77,6 +77,8 @@ function handlers(sandbox: Sandbox): AgentServer {
       return { memorySteps: sandbox.memorySteps.taken, cpus: onlineCpus(cpus) };
     }),
     updateNetwork: action(({ requests, pid }) => applyNetwork(requests, pid)),
+    attachNetworkDevice: unary(async (request) => ({ index: await sandbox.networkDevices.attach(request) })),
+    detachNetworkDevice: action((request) => sandbox.networkDevices.detach(request)),
 
     adjustClock: unary(({ slewNs }) => {
       const receivedNs = realtime();

@@ -35,6 +35,7 @@ NAPI_MODULE_INIT() {
       FUNCTION("chroot", posix_chroot),
       FUNCTION("pivotRoot", posix_pivot_root),
       FUNCTION("netlinkSocket", posix_netlink_socket),
+      FUNCTION("netlinkWatch", posix_netlink_watch),
       FUNCTION("openTap", posix_open_tap),
       FUNCTION("mount", posix_mount),
       FUNCTION("umount", posix_umount),

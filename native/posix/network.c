@@ -34,6 +34,21 @@ napi_value posix_netlink_socket(napi_env env, napi_callback_info info) {
   return make_int(env, fd);
 }
 
+napi_value posix_netlink_watch(napi_env env, napi_callback_info info) {
+  napi_value argument;
+  int groups;
+  if (!read_arguments(env, info, 1, &argument) || !read_int(env, argument, &groups)) return NULL;
+  int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_ROUTE);
+  if (fd < 0) return throw_errno(env, errno, "socket", "AF_NETLINK");
+  struct sockaddr_nl address = {.nl_family = AF_NETLINK, .nl_groups = (unsigned int)groups};
+  if (bind(fd, (struct sockaddr *)&address, sizeof address) < 0) {
+    int error = errno;
+    close(fd);
+    return throw_errno(env, error, "bind", "AF_NETLINK");
+  }
+  return make_int(env, fd);
+}
+
 napi_value posix_open_tap(napi_env env, napi_callback_info info) {
   napi_value arguments[2], result;
   bool persistent;

@@ -11,6 +11,14 @@ export function netlinkSocket(protocol: number): number {
 }
 
 /**
+ * A socket on which rtnetlink(7) tells of changes in the calling thread's network namespace, where it stays; reading does not wait.
+ * @param groups RTMGRP_* bits: of what.
+ */
+export function netlinkWatch(groups: number): number {
+  return addon.netlinkWatch(groups);
+}
+
+/**
  * A new tap interface with offload headers (IFF_TAP, IFF_NO_PI, IFF_VNET_HDR) in the calling thread's network namespace.
  * @param name at most 15 characters; "%d" in it becomes the first free number.
  * @param persistent whether it stays until its namespace goes. Otherwise it goes when the last copy of its descriptor is

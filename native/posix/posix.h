@@ -56,6 +56,7 @@ napi_value posix_connect_unix_as(napi_env env, napi_callback_info info);
 
 /* network.c */
 napi_value posix_netlink_socket(napi_env env, napi_callback_info info);
+napi_value posix_netlink_watch(napi_env env, napi_callback_info info);
 napi_value posix_open_tap(napi_env env, napi_callback_info info);
 
 /* kernel.c */

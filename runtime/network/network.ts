@@ -3,26 +3,16 @@ import { CaissonError } from "../../protocol/errors.ts";
 import { isInGuest } from "../../protocol/guest-contract.ts";
 import type { Spec } from "../../protocol/oci.ts";
 import type { ConnectedInterface, NetworkChanges } from "../state/record.ts";
-import type { NetworkDevice } from "../vm/spec.ts";
+import { ADDED_NETWORKS, type NetworkDevice } from "../vm/spec.ts";
 import { assignDevices } from "./assignment.ts";
 import { type Dump, type Link, readLinks, readNamespace } from "./dump.ts";
 import { FIRST_GUEST_INDEX } from "./guest-requests.ts";
-import {
-  GUEST_ADDRESS,
-  guestAccessRequests,
-  guestLoopbackRequests,
-  hostAccessRequests,
-  hostLoopbackRequests,
-  ownLoopback,
-  shieldLoopback,
-} from "./loopback.ts";
+import { type Lender, Lending } from "./lending.ts";
 import type { Request } from "./message.ts";
-import { hasNameServer, NAME_SERVER } from "./name-server.ts";
 import { currentNamespaceInode, enterNetworkNamespace, isCurrentNamespace } from "./namespace.ts";
-import { selectLinks } from "./selection.ts";
+import { selectLinks, withoutTaps } from "./selection.ts";
 import { connect, disconnect, planConnections } from "./tc-redirect.ts";
 import { type GuestRequests, ToldNetwork } from "./told.ts";
-import { transact } from "./transact.ts";
 import { VmTaps } from "./vm-taps.ts";
 
 /** Called with what must be on record before interfaces are changed. */
@@ -42,19 +32,27 @@ export class SandboxNetwork {
   readonly #taps = new VmTaps();
   /** By index of the interface: the VM's device that it has. */
   #devices = new Map<number, number>();
-  readonly #connected: ConnectedInterface[] = [];
+  /** By device: the index of its interface in the guest, where that does not follow from its number. */
+  readonly #indexes = new Map<number, number>();
+  /** How many devices the VM has been started with. */
+  #started = 0;
+  #connected: ConnectedInterface[] = [];
   readonly #told = new ToldNetwork();
+  /** What of the VM's is reached through one of the interfaces, and what of the namespace the VM reaches so. */
+  readonly lending: Lending;
   /** Whether the interfaces belong to the guest's own network namespace, or to the container's in it. */
   #shared = false;
-  /** Whether the namespace's 127.0.0.1 is the VM's. */
-  #lent = false;
-  #names: Disposable | undefined;
   #open = true;
 
   private constructor(spec: Spec, save: Save) {
     this.#path = networkPath(spec);
     this.#hasUserNamespace = spec.linux?.namespaces?.some(({ type }) => type === "user") ?? false;
     this.#save = save;
+    this.lending = new Lending(
+      this.#socket,
+      () => this.#lender(),
+      () => this.#record(),
+    );
   }
 
   /**
@@ -75,6 +73,7 @@ export class SandboxNetwork {
     const isTemporary = this.#path === undefined;
     if (this.#isBare()) {
       this.#taps.addSpare(isTemporary);
+      this.#started = this.#taps.count;
       return [];
     }
     const dump = readNamespace(this.#socket);
@@ -82,8 +81,9 @@ export class SandboxNetwork {
     for (const _ of links) this.#taps.add(isTemporary);
     if (links.length === 0) this.#taps.addSpare(isTemporary);
     this.#shared = this.#path !== undefined || (links.length > 0 && !this.#hasUserNamespace);
+    this.#started = this.#taps.count;
     this.#connect(dump, links);
-    return this.#shared ? this.#told.tell(dump, this.#devices, 0).flatMap(({ requests }) => requests) : [];
+    return this.#shared ? this.#told.tell(dump, this.#numbers(), 0).flatMap(({ requests }) => requests) : [];
   }
 
   /** How many network devices the VM has. */
@@ -119,71 +119,75 @@ export class SandboxNetwork {
    * Connects what came into the namespace since, before a container starts.
    * @param pid the container's init in the guest, whose network namespace gets it if that is the container's own.
    * @returns what the guest's kernel is to be told, in this order.
-   * @throws CAISSON_E_NETWORK as connect() does, or when the VM has no device left.
+   * @throws CAISSON_E_NETWORK as connect() does, or when the VM has no device left; where the interfaces are the guest's own, follow() adds devices.
    */
   refresh(pid: number): GuestRequests[] {
     if (this.#isBare()) return [];
-    const dump = readNamespace(this.#socket);
+    const { dump, late } = this.survey();
+    const free = this.#started - this.#devices.size;
+    if (!this.#shared) this.#requireDevices(late);
+    this.#connect(dump, late.slice(0, free));
+    return this.#told.tell(dump, this.#numbers(), this.#shared ? 0 : pid);
+  }
+
+  /** Whether the interfaces are the guest's own, so that it can be told of changes. */
+  get isFollowed(): boolean {
+    return this.#shared;
+  }
+
+  survey(): { dump: Dump; gone: { link: number; device: number }[]; late: Link[] } {
+    const dump = withoutTaps(readNamespace(this.#socket));
     const links = selectLinks(dump.links);
-    const late = links.filter(({ index }) => !this.#devices.has(index));
-    this.#requireDevices(late);
-    this.#connect(dump, late);
-    return this.#told.tell(dump, this.#devices, this.#shared ? 0 : pid);
+    return {
+      dump,
+      gone: [...this.#devices]
+        .filter(([index]) => !links.some((link) => link.index === index))
+        .map(([link, device]) => ({ link, device })),
+      late: links.filter(({ index }) => !this.#devices.has(index)),
+    };
   }
 
-  /**
-   * What the guest must be told before lendLoopback(), if that is possible: the VM has an interface, to whose filters nobody
-   * else adds. From here on nobody on the wire reaches the guest's loopback.
-   * @throws CAISSON_E_NETWORK when the kernel refuses that.
-   */
-  loopbackRequests(): GuestRequests | undefined {
-    const lender = this.#lender();
-    if (lender === undefined) return undefined;
-    const { link, tap, guestIndex } = lender;
-    transact(this.#socket, [shieldLoopback(link)]);
-    return { pid: 0, requests: guestLoopbackRequests(guestIndex, tap.mac) };
+  letGo({ link, device }: { link: number; device: number }): { index: number; isAdded: boolean } {
+    const index = this.#guestIndex(device);
+    const former = this.#connected.filter((each) => each.index === link);
+    disconnect(this.#socket, former, this.#taps.indexes);
+    this.#devices.delete(link);
+    this.#indexes.delete(device);
+    this.#connected = this.#connected.filter((each) => each.index !== link);
+    this.#told.forget(link);
+    this.#record();
+    this.lending.leaves(link);
+    return { index, isAdded: device >= this.#started };
   }
 
-  /** Makes 127.0.0.1 of the namespace the guest's own, for engines that connect to it to reach what listens there. */
-  lendLoopback(): void {
-    const lender = this.#lender();
-    if (lender === undefined) return;
-    this.#lent = true;
-    if (this.#path !== undefined) {
-      this.#save({ ...this.#changes(this.#path), loopback: true });
+  reserve({ name }: Link): { device: number; added: NetworkDevice | undefined } {
+    const used = new Set(this.#devices.values());
+    for (let device = 0; device < this.#started + ADDED_NETWORKS; device++) {
+      if (used.has(device)) continue;
+      return { device, added: device < this.#started ? undefined : this.#taps.open(device, false).device };
     }
-    transact(this.#socket, hostLoopbackRequests(lender.link, lender.tap));
+    const count = this.#started + ADDED_NETWORKS;
+    throw new CaissonError(
+      "CAISSON_E_NETWORK",
+      `cannot connect ${name} to the VM: it has ${count} network devices, and can have no more`,
+    );
   }
 
-  /**
-   * Passes the guest's questions on to the name server that Docker has at 127.0.0.11 in the namespace. Rules there lead
-   * port 53 to its own port for the namespace's own processes only, as we are one: nobody else listens at that port.
-   * @returns what the guest must be told then; undefined where there is no such server, or no interface to reach it by.
-   * @throws CAISSON_E_NETWORK when the kernel refuses.
-   */
-  async nameServerRequests(): Promise<GuestRequests | undefined> {
-    const lender = this.#connected.length > 0 && hasNameServer() ? this.#lender() : undefined;
-    if (lender === undefined) return undefined;
-    const { link, tap, guestIndex } = lender;
-    transact(this.#socket, [shieldLoopback(link), ...hostAccessRequests(link, tap, NAME_SERVER)]);
-    const { NameProxy } = await import("./name-proxy.ts");
-    const server = { address: NAME_SERVER.join("."), port: 53 };
-    this.#names = await NameProxy.start(GUEST_ADDRESS.join("."), server, server);
-    if (!this.#open) this.#names[Symbol.dispose]();
-    return { pid: 0, requests: guestAccessRequests(guestIndex, tap.mac, NAME_SERVER) };
+  connectLate(dump: Dump, link: Link, device: number, index: number): void {
+    this.#connected.push(...planConnections(this.#socket, [link]));
+    this.#devices.set(link.index, device);
+    this.#indexes.set(device, index);
+    this.#record();
+    connect(this.#socket, link, this.#taps.at(device), dump.links);
   }
 
-  /** The interface whose tap has more than the VM's traffic, and its number in the guest. */
-  #lender(): { link: Link; tap: Link; guestIndex: number } | undefined {
-    if (!this.#shared || this.#lent) return undefined;
-    const own = this.#connected.find(({ ownsIngress }) => ownsIngress);
-    const links = readLinks(this.#socket);
-    const link = links.find(({ index }) => index === own?.index);
-    const device = this.#devices.get(own?.index ?? -1);
-    const tapIndex = this.#taps.indexOf(device);
-    const tap = links.find(({ index }) => index === tapIndex);
-    if (link === undefined || tap === undefined) return undefined;
-    return { link, tap, guestIndex: FIRST_GUEST_INDEX + (device ?? 0) };
+  abandon(device: number): void {
+    if (device >= this.#started) this.#taps.remove(device);
+  }
+
+  untold(dump: Dump): { steps: readonly GuestRequests[]; undone: readonly Request[] } {
+    const steps = this.#told.tell(dump, this.#numbers(), 0);
+    return { steps, undone: this.#told.takeBack(dump, this.#numbers()) };
   }
 
   /**
@@ -213,21 +217,52 @@ export class SandboxNetwork {
   close(): void {
     if (!this.#open) return;
     this.#open = false;
-    this.#names?.[Symbol.dispose]();
+    this.lending.close();
     this.#taps.release();
     try {
       // A namespace of our own goes with us.
       if (this.#path !== undefined) {
         disconnect(this.#socket, this.#connected, this.#taps.indexes);
-        if (this.#lent) transact(this.#socket, [ownLoopback(true)]);
+        this.lending.takeBack();
       }
     } finally {
       this.#socket.close();
     }
   }
 
+  /** The interface whose tap has more than the VM's traffic, and its number in the guest. */
+  #lender(): Lender | undefined {
+    if (!this.#shared) return undefined;
+    const own = this.#connected.find(({ ownsIngress }) => ownsIngress);
+    const links = readLinks(this.#socket);
+    const link = links.find(({ index }) => index === own?.index);
+    const device = this.#devices.get(own?.index ?? -1);
+    const tapIndex = this.#taps.indexOf(device);
+    const tap = links.find(({ index }) => index === tapIndex);
+    if (link === undefined || tap === undefined) return undefined;
+    return { link, tap, guestIndex: this.#guestIndex(device ?? 0) };
+  }
+
+  #guestIndex(device: number): number {
+    return this.#indexes.get(device) ?? FIRST_GUEST_INDEX + device;
+  }
+
+  /** As told.ts numbers devices: by the guest's indexes. */
+  #numbers(): Map<number, number> {
+    return new Map([...this.#devices].map(([link, device]) => [link, this.#guestIndex(device) - FIRST_GUEST_INDEX]));
+  }
+
+  #record(): void {
+    if (this.#path !== undefined) this.#save(this.#changes(this.#path));
+  }
+
   #changes(namespace: string): NetworkChanges {
-    return { namespace, inode: this.#inode, interfaces: [...this.#connected] };
+    return {
+      namespace,
+      inode: this.#inode,
+      interfaces: [...this.#connected],
+      ...(this.lending.isLent && { loopback: true }),
+    };
   }
 
   /** Whether it is a new namespace that nobody has put anything into: the usual case, which is not to take time. */
@@ -248,7 +283,7 @@ export class SandboxNetwork {
   #connect(dump: Dump, links: readonly Link[]): void {
     if (links.length === 0) return;
     this.#connected.push(...planConnections(this.#socket, links));
-    if (this.#path !== undefined) this.#save(this.#changes(this.#path));
+    this.#record();
     this.#devices = assignDevices(links, this.#devices, this.#taps.count);
     for (const link of links) {
       connect(this.#socket, link, this.#taps.at(this.#devices.get(link.index) ?? -1), dump.links);

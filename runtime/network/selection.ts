@@ -1,9 +1,12 @@
 /** Which interfaces of a network namespace the VM gets. */
 import { CaissonError } from "../../protocol/errors.ts";
-import type { Link } from "./dump.ts";
+import { numberOf } from "./attributes.ts";
+import type { Dump, Link } from "./dump.ts";
 import { IFF_LOOPBACK, IFF_UP } from "./link.ts";
 
 const ARPHRD_ETHER = 1;
+/** linux/rtnetlink.h */
+const RTA_OIF = 4;
 /** The names of our taps begin with it, and no other interface's should. */
 export const TAP_PREFIX = "caisson";
 
@@ -33,6 +36,17 @@ export function isUp({ flags }: Link): boolean {
 
 export function isTap({ name, kind }: Link): boolean {
   return kind === "tun" && name.startsWith(TAP_PREFIX);
+}
+
+/** The namespace but for what we have put into it ourselves: addresses, routes and neighbours of our taps (lending.ts). */
+export function withoutTaps(dump: Dump): Dump {
+  const taps = new Set(dump.links.filter(isTap).map(({ index }) => index));
+  return {
+    ...dump,
+    addresses: dump.addresses.filter(({ header }) => !taps.has(header.readUInt32LE(4))),
+    routes: dump.routes.filter(({ attributes }) => !taps.has(numberOf(attributes, RTA_OIF) ?? 0)),
+    neighbours: dump.neighbours.filter(({ header }) => !taps.has(header.readInt32LE(4))),
+  };
 }
 
 /** gretap0 and erspan0, which ip_gre puts into every namespace. */

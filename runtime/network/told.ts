@@ -1,6 +1,7 @@
 import type { Dump, Link } from "./dump.ts";
 import { contentRequests, type Devices, linkRequests, moveRequests } from "./guest-requests.ts";
 import { encodeBatch, type Request } from "./message.ts";
+import { isAddressOrRoute, sameObject, undoing } from "./undoing.ts";
 
 /** Requests for the guest's kernel, in one network namespace of the guest. */
 export interface GuestRequests {
@@ -13,8 +14,8 @@ export interface GuestRequests {
 export class ToldNetwork {
   /** Interfaces that are in the container's own network namespace in the guest. */
   readonly #moved = new Set<number>();
-  /** The requests that the guest has carried out. */
-  readonly #told = new Set<string>();
+  /** The requests that the guest has carried out, by their bytes. */
+  readonly #told = new Map<string, Request>();
   readonly #links = new Map<number, string>();
 
   /** @returns what the guest does not know yet, in the network namespace of that process (0: the guest's own). */
@@ -36,13 +37,39 @@ export class ToldNetwork {
       },
       {
         pid,
-        requests: this.#untold([
+        requests: [
+          // A link may be given a name for the second time.
           ...linkRequests({ ...dump, links: staying }, devices),
-          ...contentRequests(dump, devices),
-        ]),
+          ...this.#untold(contentRequests(dump, devices)),
+        ],
       },
     ];
     return steps.filter(({ requests }) => requests.length > 0);
+  }
+
+  /**
+   * What the guest has in its own network namespace that the namespace has no longer, as requests that undo it. Where addresses go the kernel takes routes
+   * along that it may still have to have: it is told of all routes again, and refuses those that it has.
+   */
+  takeBack(dump: Dump, devices: Devices): readonly Request[] {
+    const wanted = contentRequests(dump, devices);
+    const bytes = new Set(wanted.map(bytesOf));
+    const undone: Request[] = [];
+    for (const [key, request] of this.#told) {
+      if (bytes.has(key)) continue;
+      this.#told.delete(key);
+      // What only has another lifetime is replaced when it is told.
+      const undo = wanted.some((each) => sameObject(each, request)) ? undefined : undoing(request);
+      if (undo !== undefined) undone.push(undo);
+    }
+    if (!undone.some(isAddressOrRoute)) return undone;
+    return [...undone, ...wanted.filter((request) => isAddressOrRoute(request) && this.#told.has(bytesOf(request)))];
+  }
+
+  /** The link is the guest's no longer. */
+  forget(link: number): void {
+    this.#links.delete(link);
+    this.#moved.delete(link);
   }
 
   /**
@@ -59,10 +86,14 @@ export class ToldNetwork {
 
   #untold(requests: readonly Request[]): Request[] {
     return requests.filter((request) => {
-      const bytes = encodeBatch([request]).toString("latin1");
-      const known = this.#told.has(bytes);
-      this.#told.add(bytes);
+      const key = bytesOf(request);
+      const known = this.#told.has(key);
+      this.#told.set(key, request);
       return !known;
     });
   }
+}
+
+function bytesOf(request: Request): string {
+  return encodeBatch([request]).toString("latin1");
 }

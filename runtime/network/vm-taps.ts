@@ -6,12 +6,17 @@ import { closeDeviceTap, type DeviceTap, openDeviceTap, type TapLink } from "./t
 
 /** The taps of a VM's network devices, by the devices' numbers. */
 export class VmTaps {
-  readonly #taps: TapLink[] = [];
+  readonly #taps: (TapLink | undefined)[] = [];
   /** The taps that QEMU is to be started with. */
   readonly #opened: DeviceTap[] = [];
 
   get count(): number {
     return this.#taps.length;
+  }
+
+  /** The numbers of the devices that there are not any more. */
+  get absent(): number[] {
+    return this.#taps.flatMap((tap, device) => (tap === undefined ? [device] : []));
   }
 
   get devices(): NetworkDevice[] {
@@ -20,7 +25,7 @@ export class VmTaps {
 
   /** The interfaces' indexes. */
   get indexes(): number[] {
-    return this.#taps.map(({ index }) => index);
+    return this.#taps.flatMap((tap) => tap?.index ?? []);
   }
 
   /** Opens one more tap, before the VM starts. Throws as openDeviceTap. */
@@ -30,7 +35,20 @@ export class VmTaps {
     this.#opened.push(tap);
   }
 
-  /** For an interface that comes once the VM runs: no device can be added then. A host without taps can do without. */
+  /** Opens the tap of a device that is added to the VM while it runs; the caller closes it when QEMU has it. Throws as openDeviceTap. */
+  open(device: number, isTemporary: boolean): DeviceTap {
+    const tap = openDeviceTap(isTemporary);
+    this.#taps[device] = tap;
+    return tap;
+  }
+
+  /** The device is the VM's no longer, and its tap gone. */
+  remove(device: number): void {
+    if (device === this.#taps.length - 1) this.#taps.pop();
+    else this.#taps[device] = undefined;
+  }
+
+  /** For an interface that comes once the VM runs: adding a device then takes longer. A host without taps can do without. */
   addSpare(isTemporary: boolean): void {
     try {
       this.add(isTemporary);

@@ -13,13 +13,11 @@ import { Container } from "../guest/container.ts";
 import type { GuestVm } from "../guest/guest-vm.ts";
 import { LiveSupply } from "../guest/live-supply.ts";
 import { followGuestLog } from "../guest/log.ts";
-import { updateNetwork } from "../guest/network.ts";
 import { Shells } from "../guest/shells.ts";
 import type { ProcessIo } from "../guest/stdio/pump.ts";
 import type { PodNames } from "../metrics/measurement.ts";
 import { startedBy } from "../metrics/start-phases.ts";
 import type { Request } from "../network/message.ts";
-import type { SandboxNetwork } from "../network/network.ts";
 import { isBindMount } from "../oci/checks/mounts.ts";
 import { guestResources } from "../oci/guest-resources.ts";
 import { compileSeccomp, type SeccompFilter } from "../oci/seccomp.ts";
@@ -31,11 +29,12 @@ import { takeDisks } from "../storage/disks/take.ts";
 import type { RootfsMount } from "../storage/rootfs-mounts.ts";
 import { Share } from "../storage/share.ts";
 import { startVirtiofsd } from "../storage/virtiofsd/process.ts";
-import { explainError, formatError } from "../text/errors.ts";
+import { explainError } from "../text/errors.ts";
 import { log } from "../text/log.ts";
 import type { ExitReason } from "../vm/exit-reason.ts";
 import type { Machine } from "../vm/machine.ts";
 import { SandboxDisks } from "./disks.ts";
+import { GuestNetwork } from "./guest-network.ts";
 import { createSandbox, type GuestOptions, openTemplate, startFacts } from "./guest-start.ts";
 import { Room } from "./room.ts";
 import { toGuestSpec } from "./spec/guest-spec.ts";
@@ -69,7 +68,7 @@ export class Guest implements GuestVm {
   readonly logFiles: { console: string; agent: string };
   readonly pod: PodNames | undefined;
   readonly #room: Room;
-  readonly #network: SandboxNetwork | undefined;
+  readonly network: GuestNetwork;
   readonly #disks: SandboxDisks;
   #hasContainer = false;
   readonly #living = new Set<Container>();
@@ -84,7 +83,7 @@ export class Guest implements GuestVm {
     template: Template | undefined,
   ) {
     this.#room = new Room(agent, options.vm, options.memoryOverheadMib);
-    this.#network = options.network;
+    this.network = new GuestNetwork(options.network, machine, agent);
     this.id = options.id;
     this.origin = origin;
     this.template = template?.folder;
@@ -177,11 +176,6 @@ export class Guest implements GuestVm {
     return this.#room.mostMemoryMib;
   }
 
-  /** Names of the host's interfaces that the VM has. */
-  get interfaces(): readonly string[] {
-    return this.#network?.interfaceNames ?? [];
-  }
-
   /** Resolves when the VM is gone; the containers' processes then end with VM_DEATH_EXIT_CODE. */
   get died(): Promise<ExitReason> {
     return this.machine.died;
@@ -194,7 +188,7 @@ export class Guest implements GuestVm {
   async createContainer(id: string, bundle: ContainerBundle, io: ProcessIo, mode?: TerminalMode): Promise<Container> {
     const isFirst = !this.#hasContainer;
     const { directory, foundAt = directory, rootfs, rootfsDisks } = bundle;
-    const inNetwork = (given: Spec) => this.#network?.inGuest(given, isFirst) ?? given;
+    const inNetwork = (given: Spec) => this.network.inGuest(given, isFirst);
     await this.#room.make(id, bundle.spec.linux?.resources);
     const taken = takeDisks(bundle.spec, { id, directory: foundAt, rootfs: rootfsDisks });
     this.#disks.claim(id, taken);
@@ -246,31 +240,8 @@ export class Guest implements GuestVm {
   }
 
   async #beforeFirstStart(pid: number): Promise<void> {
-    await this.#refreshNetwork(pid);
+    await this.network.refresh(pid);
     void this.#clockSync.run();
-  }
-
-  /** Engines may connect the network namespace between create and start, as `ctr run --cni` does. */
-  async #refreshNetwork(pid: number): Promise<void> {
-    for (const step of this.#network?.refresh(pid) ?? []) await updateNetwork(this.agent, step);
-    try {
-      const requests = await this.#network?.nameServerRequests();
-      if (requests !== undefined) await updateNetwork(this.agent, requests);
-    } catch (error) {
-      log.warning(`the network's name server cannot be reached: ${formatError(error)}`);
-    }
-  }
-
-  /**
-   * Lets engines reach what listens on the sandbox's loopback: they connect to it in the network namespace. Does nothing
-   * where that cannot be.
-   * @throws CAISSON_E_NETWORK when one of the kernels refuses.
-   */
-  async lendLoopback(): Promise<void> {
-    const requests = this.#network?.loopbackRequests();
-    if (requests === undefined) return;
-    await updateNetwork(this.agent, requests);
-    this.#network?.lendLoopback();
   }
 
   get isShared(): boolean {
@@ -294,7 +265,7 @@ export class Guest implements GuestVm {
     this.agent.close();
     await this.machine.kill();
     this.#disks.close();
-    this.#network?.close();
+    this.network.close();
     this.share.close();
   }
 }

@@ -16,7 +16,7 @@ export async function measureGuest(guest: Guest): Promise<Measurement> {
   const measured = { id, origin, vcpus, memoryMib, pod: guest.pod, processes };
   try {
     const stats = await agent.call("guestStats", {}, { timeoutMs: GUEST_LIMIT_MS });
-    return { ...measured, agentCalls: agent.calls.values, guest: toReadings(stats, guest.interfaces) };
+    return { ...measured, agentCalls: agent.calls.values, guest: toReadings(stats, guest.network.interfaces) };
   } catch (error) {
     if (!(error instanceof CaissonError)) throw error;
     return { ...measured, agentCalls: agent.calls.values, problem: codeOf(error) };

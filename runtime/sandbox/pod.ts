@@ -106,7 +106,7 @@ export class Pod {
   /** The network is there: engines may connect to what listens on its loopback. A pod without that is still a pod. */
   async ready(): Promise<void> {
     const sandbox = await this.#started?.sandbox;
-    await sandbox?.guest.lendLoopback().catch((error: unknown) => {
+    await sandbox?.guest.network.lendLoopback().catch((error: unknown) => {
       if (this.#ended === undefined) log.warning(`ports cannot be forwarded: ${formatError(error)}`);
     });
   }

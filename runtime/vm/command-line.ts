@@ -2,7 +2,16 @@ import { AGENT_PORT_NAME } from "../../protocol/guest-contract.ts";
 import { kernelParameters } from "./kernel-parameters.ts";
 import { memoryLayout } from "./memory-layout.ts";
 import { compareVersions, type QemuVersion } from "./qemu.ts";
-import { DISK_BUS_ID, HOTPLUG_ID, initialMac, type MachineType, type NetworkDevice, type VmSpec } from "./spec.ts";
+import {
+  ADDED_NETWORKS,
+  DISK_BUS_ID,
+  HOTPLUG_ID,
+  initialMac,
+  type MachineType,
+  type NetworkDevice,
+  networkBus,
+  type VmSpec,
+} from "./spec.ts";
 
 /**
  * QEMU's buffer for translated code, which takes memory only as it fills: its default of 1 GiB would let one busy sandbox
@@ -208,7 +217,11 @@ function eventIndices({ accelerator }: VmSpec): string {
 function hotplugArguments(spec: VmSpec): string[] {
   const bus = ["-device", virtio(spec, "scsi", `id=${DISK_BUS_ID[spec.machine]}`)];
   if (spec.machine === "microvm") return bus;
-  return ["-device", `pcie-root-port,id=${HOTPLUG_ID},chassis=1,slot=1`, ...bus];
+  const ports = Array.from({ length: ADDED_NETWORKS }, (_, slot) => [
+    "-device",
+    `pcie-root-port,id=${networkBus("q35", slot)},chassis=${2 + slot},slot=${2 + slot}`,
+  ]);
+  return ["-device", `pcie-root-port,id=${HOTPLUG_ID},chassis=1,slot=1`, ...ports.flat(), ...bus];
 }
 
 /** The host's own, and not QEMU's generator: copies of one QEMU would have its numbers in common. */

@@ -60,6 +60,23 @@ export const SHARE_TAG = "caisson-share";
 export const HOTPLUG_ID = "slots";
 /** The name of the SCSI bus to which disks are added: on q35 the port has no bus for them. */
 export const DISK_BUS_ID = { microvm: HOTPLUG_ID, q35: "disks" } as const;
+/** How many network devices a VM can get beside those that it is started with. */
+export const ADDED_NETWORKS = 4;
+/** The first of the slots for them: of microvm's virtio-mmio, and the name of q35's ports without a number. */
+const NETWORK_SLOT = { microvm: 2, q35: "network-slot" } as const;
+/** What a microvm has its virtio-mmio slots in: their first address and the length of each. */
+const SLOTS = { address: 0xfeb00000, bytes: 0x200 } as const;
+
+/** The bus that added device number `slot`, from 0, is plugged into. */
+export function networkBus(machine: MachineType, slot: number): string {
+  return machine === "microvm" ? `virtio-mmio-bus.${NETWORK_SLOT.microvm + slot}` : `${NETWORK_SLOT.q35}${slot}`;
+}
+
+/** Where the guest has to look for it (protocol/agent.proto); 0 where it finds it by itself. */
+export function networkSlotAddress(machine: MachineType, slot: number): number {
+  return machine === "microvm" ? SLOTS.address + (NETWORK_SLOT.microvm + slot) * SLOTS.bytes : 0;
+}
+
 /** Where in the guest's memory a microvm has the slot of the shared directory's device (guest-image/slot-table.ts). */
 export const SHARE_SLOT_ADDRESS = 0xfeb00200;
 

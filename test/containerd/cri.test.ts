@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { until } from "../harness/host.ts";
+import { Host, until } from "../harness/host.ts";
 import type { Cri } from "./cri.ts";
 import { Engine, options, whyNot } from "./engine.ts";
 import { Pod } from "./pod.ts";
@@ -138,4 +140,26 @@ test("the VM's size is that of the pod's limits, and follows them when the pod i
   assert.equal(await pod.sh(container, "grep -c ^processor /proc/cpuinfo"), "2");
   const kib = Number(/MemTotal: +(\d+)/.exec(await pod.sh(container, "cat /proc/meminfo"))?.[1]);
   assert.ok(kib > 850 * 1024 && kib < 1024 * 1024, `${kib} KiB`);
+  const linux = { memoryLimitInBytes: 1200 * 1024 * 1024 };
+  await cri.call("UpdateContainerResources", { containerId: container, linux });
+  const grown = Number(/MemTotal: +(\d+)/.exec(await pod.sh(container, "cat /proc/meminfo"))?.[1]);
+  assert.ok(grown > 1200 * 1024, `${grown} KiB`);
+  assert.equal(await pod.sh(container, "cat /sys/fs/cgroup/memory.max"), String(linux.memoryLimitInBytes));
+});
+
+test("metrics, logs and a shell reach the guest of a pod by the engine's id", options, async () => {
+  await using pod = await Pod.run(engine, cri);
+  await using host = new Host();
+  const settings = join(host.root, "settings.toml");
+  writeFileSync(settings, 'guest_shell = "on"\n');
+  const metrics = await host.ok(["metrics"]);
+  const named = `sandbox_id="${pod.id}"`;
+  for (const name of ["caisson_sandbox_up", "caisson_guest_up"]) {
+    assert.match(metrics, new RegExp(`^${name}\\{[^}]*${named}[^}]*\\} 1$`, "m"));
+  }
+  assert.match(await host.ok(["logs", pod.id.slice(0, 8)]), /^==> console <==\n[\s\S]*==> agent <==\n/);
+  assert.match(
+    await host.ok(["--config", settings, "shell", pod.id, "ip", "-4", "addr"]),
+    new RegExp(await pod.address()),
+  );
 });

@@ -65,3 +65,21 @@ test("docker network: containers of one network reach each other, by name as wel
   await docker.ok(["rm", "--force", "server"]);
   await docker.ok(["network", "rm", "own"]);
 });
+
+test("docker network connect and disconnect reach a container that runs", options, async () => {
+  await docker.ok(["network", "create", "later"]);
+  await run(["-d", "--name", "late"], "nc", "-ll", "-p", "80", "-e", "echo", "a page");
+  await docker.ok(["network", "connect", "later", "late"]);
+  const address = await docker.inspect("late", "{{.NetworkSettings.Networks.later.IPAddress}}");
+  await until(async () => (await fetch(host, address, 80)) === "a page\n");
+  const links = () => docker.ok(["exec", "late", "ip", "-4", "addr"]);
+  assert.match(await links(), new RegExp(`inet ${address}/`));
+  // The network's name server has come with it.
+  await until(async () =>
+    (await docker.run(["exec", "late", "nslookup", "late", "127.0.0.11"])).stdout.includes(address),
+  );
+  await docker.ok(["network", "disconnect", "later", "late"]);
+  await until(async () => !(await links()).includes(address));
+  await docker.ok(["rm", "--force", "late"]);
+  await docker.ok(["network", "rm", "later"]);
+});

@@ -69,3 +69,16 @@ test("podman run with two networks", options, async () => {
   }
   await podman.ok(["rm", "--force", "--time", "0", "both"]);
 });
+
+test("podman network connect and disconnect reach a container that runs", options, async () => {
+  await podman.ok(["network", "create", "--subnet", "10.93.0.0/24", "later"]);
+  await podman.ok(["run", "-d", "--name", "late", "busybox", "sleep", "1000"]);
+  await podman.ok(["network", "connect", "later", "late"]);
+  const address = await podman.inspect("late", `{{(index .NetworkSettings.Networks "later").IPAddress}}`);
+  await answers(address);
+  const links = () => podman.ok(["exec", "late", "ip", "-4", "addr"]);
+  assert.match(await links(), new RegExp(`inet ${address}/24`));
+  await podman.ok(["network", "disconnect", "later", "late"]);
+  await until(async () => !(await links()).includes(address));
+  await podman.ok(["rm", "--force", "--time", "0", "late"]);
+});

@@ -11,6 +11,8 @@ const MOST_SIGNAL = 64;
 /** The latest time in nanoseconds since the epoch: the year 2262. */
 const MOST_NS = 2n ** 63n - 1n;
 const MAC_LENGTH = 6;
+/** The kernel counts interfaces in an int. */
+const MOST_INDEX = 2 ** 31 - 1;
 const MOST_CPUS = 255;
 /** Names of memory.stat's and memory.events' keys, and of huge page sizes (cgroup-v2.rst). */
 const KEY = /^[A-Za-z0-9_]{1,64}$/;
@@ -28,6 +30,7 @@ type Problem = string | undefined;
 
 export interface Answers {
   check: agent.CheckResponse;
+  attachNetworkDevice: agent.AttachNetworkDeviceResponse;
   growSandbox: agent.GrowSandboxResponse;
   createContainer: agent.CreateContainerResponse;
   startContainer: agent.StartContainerResponse;
@@ -44,6 +47,7 @@ const CHECKS: { [Name in keyof Answers]: (answer: Answers[Name]) => Problem } = 
       if (index === 0) return "index is 0";
       return mac.length === MAC_LENGTH ? undefined : `mac has ${mac.length} bytes`;
     }),
+  attachNetworkDevice: ({ index }) => (index === 0 ? "index is 0" : atMost("index", index, MOST_INDEX)),
   growSandbox: ({ memorySteps, cpus }) =>
     atMost("memory_steps", memorySteps, MEMORY_STEPS.length) ?? atMost("cpus", cpus, MOST_CPUS),
   createContainer: ({ pid, receivedNs, answeredNs, initBegunNs, initReachedNs }) =>
