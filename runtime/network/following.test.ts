@@ -78,14 +78,14 @@ test("follow gives the VM what has come, in a device that it has or in a new one
 
 test("follow takes from the VM what has gone, before it gives it anything", async () => {
   const { network, vm, done } = pretend([link({ index: 9, name: "eth1" })], new Map([[3, 1]]));
-  await follow(network, vm);
+  assert.equal(await follow(network, vm), true);
   assert.deepEqual(done.slice(0, 3), ["detach 1 11 true", "abandon 1", "reserve for eth1"]);
 });
 
 test("follow leaves nothing of an interface that the VM does not get, and goes on", async () => {
   const links = [link({ index: 2, name: "eth0" }), link({ index: 3, name: "eth1" })];
   const unplugged = pretend(links, new Map(), "attach 0 started with");
-  await follow(unplugged.network, unplugged.vm);
+  assert.equal(await follow(unplugged.network, unplugged.vm), false);
   assert.deepEqual(unplugged.done, ["reserve for eth0", "abandon 0", "reserve for eth1", "abandon 0", "tell"]);
   const unconnected = pretend([links[0] as Link], new Map(), "connect eth0 as 10");
   await follow(unconnected.network, unconnected.vm);
@@ -95,7 +95,7 @@ test("follow leaves nothing of an interface that the VM does not get, and goes o
 
 test("follow keeps the device of an interface that the guest does not give up", async () => {
   const { network, vm, done } = pretend([], new Map([[3, 1]]), "detach 1 11 true");
-  await follow(network, vm);
+  assert.equal(await follow(network, vm), false);
   assert.deepEqual(done, ["tell"]);
 });
 

@@ -44,30 +44,37 @@ export interface FollowedNetwork {
 
 /**
  * Makes the guest's network what its namespace is now: interfaces that have come, that have gone, and what has changed of the others. What cannot be done
- * is told in the log, and tried again when something changes.
+ * is told in the log.
+ * @returns whether all of it could be done.
  */
-export async function follow(network: FollowedNetwork, vm: FollowingVm): Promise<void> {
+export async function follow(network: FollowedNetwork, vm: FollowingVm): Promise<boolean> {
+  let isDone = true;
   const { gone, late } = network.survey();
   for (const held of gone) {
     const { index, isAdded } = network.letGo(held);
-    await tellingWhy(vm, "the VM keeps an interface that has left its network namespace", async () => {
+    const isGone = await succeeds(vm, "the VM keeps an interface that has left its network namespace", async () => {
       await vm.detach(held.device, index, isAdded);
       if (isAdded) network.abandon(held.device);
     });
+    isDone &&= isGone;
   }
   for (const link of late) {
-    await tellingWhy(vm, `the VM does not get ${link.name}, which has come into its network namespace`, () =>
-      take(network, vm, link),
-    );
+    const what = `the VM does not get ${link.name}, which has come into its network namespace`;
+    const isTaken = await succeeds(vm, what, () => take(network, vm, link));
+    isDone &&= isTaken;
   }
   const { dump } = network.survey();
   const { steps, undone } = network.untold(dump);
-  for (const step of steps) await tellingWhy(vm, "the guest's network is not as its namespace's", () => vm.tell(step));
-  if (undone.length === 0 || vm.isOver) return;
+  for (const step of steps) {
+    const isTold = await succeeds(vm, "the guest's network is not as its namespace's", () => vm.tell(step));
+    isDone &&= isTold;
+  }
+  if (undone.length === 0 || vm.isOver) return isDone;
   // What went with something else is not there to be undone.
   await vm
     .tell({ pid: 0, requests: undone })
     .catch((error: unknown) => log.debug(`the guest had not to undo all: ${formatError(error)}`));
+  return isDone;
 }
 
 async function take(network: FollowedNetwork, vm: FollowingVm, link: Link): Promise<void> {
@@ -94,11 +101,13 @@ async function take(network: FollowedNetwork, vm: FollowingVm, link: Link): Prom
   }
 }
 
-async function tellingWhy(vm: FollowingVm, what: string, run: () => Promise<void>): Promise<void> {
-  if (vm.isOver) return;
+async function succeeds(vm: FollowingVm, what: string, run: () => Promise<void>): Promise<boolean> {
+  if (vm.isOver) return true;
   try {
     await run();
+    return true;
   } catch (error) {
     if (!vm.isOver) log.warning(`${what}: ${formatError(error)}`);
+    return false;
   }
 }

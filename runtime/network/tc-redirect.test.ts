@@ -223,3 +223,15 @@ test(
     }
   },
 );
+
+test("connect() takes a tap that led to another interface, which has gone", options, () => {
+  wired(({ inside, outside, socket, eth0, tap }) => {
+    connect(socket, eth0, tap, readLinks(socket));
+    inside.ip("link del eth0");
+    inside.veth("eth0", outside, "far1");
+    const again = readLinks(socket).find(({ name }) => name === "eth0") as Link;
+    connect(socket, again, tap, readLinks(socket));
+    assert.match(inside.command("tc", `filter show dev ${tap.name} ingress`), /Egress Redirect to device eth0/);
+    assert.match(inside.command("tc", "filter show dev eth0 ingress"), new RegExp(`device ${tap.name}`));
+  });
+});

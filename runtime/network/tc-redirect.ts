@@ -29,7 +29,8 @@ export function planConnections(socket: NetlinkSocket, links: readonly Link[]): 
  *   for disconnect() to undo.
  */
 export function connect(socket: NetlinkSocket, link: Link, tap: TapLink, allLinks: readonly Link[]): void {
-  const filters = readIngress(socket).has(link.index) ? readFilters(socket, link.index) : undefined;
+  const ingress = readIngress(socket);
+  const filters = ingress.has(link.index) ? readFilters(socket, link.index) : undefined;
   const ours = filters?.filter((filter) => filter.ours) ?? [];
   const other = allLinks.find((each) => isTap(each) && ours.some(({ target }) => target === each.index));
   if (other !== undefined) {
@@ -46,6 +47,8 @@ export function connect(socket: NetlinkSocket, link: Link, tap: TapLink, allLink
   transact(socket, [
     ...(ours.length > 0 ? [removeRedirect(link)] : []),
     up(tap, link.mtu),
+    // It led to another interface before, which has gone.
+    ...(ingress.has(tap.index) ? [removeIngress(tap)] : []),
     addIngress(tap),
     ...(filters === undefined ? [addIngress(link)] : []),
     redirect(tap, link),

@@ -1,4 +1,5 @@
 import { closeSync } from "node:fs";
+import { setTimeout as sleep } from "node:timers/promises";
 import type { Spec } from "../../protocol/oci.ts";
 import type { Agent } from "../guest/agent/client.ts";
 import { updateNetwork } from "../guest/network.ts";
@@ -13,6 +14,8 @@ import { initialMac, type NetworkDevice, networkSlotAddress } from "../vm/spec.t
 
 /** The guest's kernel finds a device within a second, under emulation on a busy host later. */
 const LIMIT_MS = 30_000;
+/** What could not be done is tried again no sooner than this. */
+const PAUSE_MS = 10_000;
 
 /** The network namespace of a sandbox and its guest's network, which follows it. */
 export class GuestNetwork implements FollowingVm {
@@ -23,6 +26,8 @@ export class GuestNetwork implements FollowingVm {
   readonly #started: number;
   #watch: NetworkWatch | undefined;
   #following = Promise.resolve();
+  #isQueued = false;
+  #notBeforeMs = 0;
   #open = true;
 
   constructor(network: SandboxNetwork | undefined, machine: Pick<Machine, "qmp" | "machine" | "died">, agent: Agent) {
@@ -113,9 +118,15 @@ export class GuestNetwork implements FollowingVm {
 
   /** One after the other. */
   #follow(network: SandboxNetwork): void {
+    // One that has not begun yet will see this change, too.
+    if (this.#isQueued) return;
+    this.#isQueued = true;
     this.#following = this.#following.then(async () => {
       try {
-        if (this.#open) await follow(network, this);
+        await sleep(Math.max(0, this.#notBeforeMs - performance.now()), undefined, { ref: false });
+        // What is tried changes the namespace, too: without a pause it would be tried for ever.
+        this.#isQueued = false;
+        if (this.#open && !(await follow(network, this))) this.#notBeforeMs = performance.now() + PAUSE_MS;
         if (this.#open) await this.#reachNames(network);
       } catch (error) {
         if (this.#open) log.warning(`the VM's network is not as its namespace's: ${formatError(error)}`);

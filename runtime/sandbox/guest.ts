@@ -189,7 +189,8 @@ export class Guest implements GuestVm {
     const isFirst = !this.#hasContainer;
     const { directory, foundAt = directory, rootfs, rootfsDisks } = bundle;
     const inNetwork = (given: Spec) => this.network.inGuest(given, isFirst);
-    await this.#room.make(id, bundle.spec.linux?.resources);
+    // What the caller's files are found by is there only until this first waits.
+    const room = this.#room.make(id, bundle.spec.linux?.resources);
     const taken = takeDisks(bundle.spec, { id, directory: foundAt, rootfs: rootfsDisks });
     this.#disks.claim(id, taken);
     let supply: LiveSupply | undefined;
@@ -197,6 +198,7 @@ export class Guest implements GuestVm {
       const share = (given: Spec) => this.share.addContainer(id, given, foundAt, rootfs);
       const spec = toGuestSpec(taken.spec, { vcpus: this.vcpus, inNetwork, share });
       log.debug("what the container has of the host", { rootfs, mounts: bindsOf(taken.spec).join(" ") });
+      await room;
       const disks = await this.#disks.plug(taken, spec.root?.path ?? "");
       const seccomp = await (bundle.seccomp ?? compileFilter(bundle.spec));
       supply = await LiveSupply.start(this.agent, this.share.liveSources(id), bundle.spec);

@@ -34,6 +34,7 @@ export class Room {
     this.#vcpus = vm.vcpus;
   }
 
+  /** What it has, or is about to have. */
   get vcpus(): number {
     return this.#vcpus;
   }
@@ -61,13 +62,16 @@ export class Room {
       tellShort(container, `${needed.memoryMib} MiB`, `${this.mostMemoryMib} MiB`);
     if (needed.vcpus > this.#vm.mostVcpus) tellShort(container, `${needed.vcpus} CPUs`, `${this.#vm.mostVcpus}`);
     if (memorySteps <= this.#taken && cpus <= this.#vcpus) return;
+    const former = this.#vcpus;
+    this.#vcpus = Math.max(cpus, former);
     try {
-      const request = { memorySteps: Math.max(memorySteps, this.#taken), cpus: Math.max(cpus, this.#vcpus) };
+      const request = { memorySteps: Math.max(memorySteps, this.#taken), cpus: this.#vcpus };
       const has = await this.#agent.call("growSandbox", request, { timeoutMs: LIMIT_MS });
       // The guest's word, which is of use to the guest alone.
       this.#taken = Math.min(this.#steps, has.memorySteps);
-      this.#vcpus = Math.min(this.#vm.mostVcpus, Math.max(this.#vcpus, has.cpus));
+      this.#vcpus = Math.min(this.#vm.mostVcpus, Math.max(former, has.cpus));
     } catch (error) {
+      this.#vcpus = former;
       log.warning(`the VM does not grow for container ${container}: ${formatError(error)}`);
     }
   }
