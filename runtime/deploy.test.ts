@@ -1,7 +1,7 @@
 /** What deploy/ has for the monitor, read by the programs that it is for, or by their rules. */
 import assert from "node:assert/strict";
 import { execFileSync, spawnSync } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
@@ -35,8 +35,10 @@ test("deploy/systemd/caisson-monitor.service is a unit that systemd takes, word 
   try {
     const unit = readFileSync(join(TOP, "deploy/systemd/caisson-monitor.service"), "utf8");
     const path = join(folder, "caisson-monitor.service");
-    // systemd looks for programs in its own path, which has the installed one.
-    writeFileSync(path, unit.replace("ExecStart=caisson ", `ExecStart=${join(TOP, "bin/caisson")} `));
+    // systemd looks for programs in its own path, which has the installed one. A checkout's path may have spaces.
+    const program = join(folder, "caisson");
+    symlinkSync(join(TOP, "bin/caisson"), program);
+    writeFileSync(path, unit.replace("ExecStart=caisson ", `ExecStart=${program} `));
     const { status, stderr } = spawnSync("systemd-analyze", ["verify", "--man=no", path], { encoding: "utf8" });
     assert.deepEqual(
       { status, ours: stderr.split("\n").filter((line) => line.includes("caisson")) },
