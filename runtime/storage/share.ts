@@ -1,4 +1,4 @@
-import { closeSync, mkdirSync, openSync, rmSync } from "node:fs";
+import { closeSync, mkdirSync, openSync, rmSync, symlinkSync } from "node:fs";
 import { basename, join, relative } from "node:path";
 import { constants, mount, umount } from "../../native/posix/index.ts";
 import { GUEST_SHARE } from "../../protocol/guest-contract.ts";
@@ -172,6 +172,8 @@ function addHooks(hooks: Hooks | undefined, bundle: string, own: string, guest: 
   const programs = hooks?.createContainer ?? [];
   if (programs.length === 0) return hooks;
   addFile(join(bundle, "config.json"), join(own, "config.json"), "hooks.createContainer");
+  // Hooks find the root file system where bundles mostly have it, too.
+  symlinkSync(ROOT_FILE_SYSTEM, join(own, "rootfs"));
   const createContainer = programs.map((hook, index) => {
     const field = `hooks.createContainer[${index}]`;
     const name = join("hooks", String(index), basename(hook.path));
