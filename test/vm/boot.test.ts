@@ -21,7 +21,7 @@ for (const type of ["microvm", "q35"] as const) {
 
 test("a VM with four processors has four", async () => {
   using guest = await Guest.create("microvm");
-  const spec = { ...guest.spec, vcpus: 4, kernelParams: ["loglevel=7"] };
+  const spec = { ...guest.spec, vcpus: 4, mostVcpus: 4, kernelParams: ["loglevel=7"] };
   const { machine } = await bootMachine(spec, agentAnswers, { signal, limitMs: BOOT_LIMIT_MS });
   await machine.kill();
   assert.match(readFileSync(spec.consoleLog, "latin1"), /smp: Brought up 1 node, 4 CPUs/);

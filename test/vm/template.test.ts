@@ -40,7 +40,9 @@ for (const type of ["microvm", "q35"] as const) {
       const all = await Promise.all(Array.from({ length: 8 }, () => guest.store.prepare(guest.spec, warm, options)));
       for (const template of all) template.close();
       assert.equal(builds, 1);
-      assert.deepEqual(new Set(readdirSync(guest.store.directory)), new Set([".lock", all[0]?.key]));
+      // What the key was computed of is kept for the next start.
+      const names = readdirSync(guest.store.directory).filter((name) => !name.startsWith(".key-"));
+      assert.deepEqual(new Set(names), new Set([".lock", all[0]?.key]));
     });
 
     test("is cloned again and again, at the same time, and stays as it was", async () => {
