@@ -59,10 +59,11 @@ export class GuestNetwork implements FollowingVm {
   async refresh(pid: number): Promise<void> {
     const network = this.#network;
     if (network === undefined) return;
+    // Before the namespace is read, so that nothing is missed; what that finds waits until this is done.
     if (network.isFollowed) this.#watch = new NetworkWatch(() => this.#follow(network));
-    for (const step of network.refresh(pid)) await updateNetwork(this.#agent, step);
-    if (network.isFollowed && network.survey().late.length > 0) await follow(network, this);
-    await this.#reachNames(network);
+    const done = this.#following.then(() => this.#refresh(network, pid));
+    this.#following = done.catch(() => {});
+    await done;
   }
 
   /**
@@ -116,7 +117,13 @@ export class GuestNetwork implements FollowingVm {
     this.#watch?.close();
   }
 
-  /** One after the other. */
+  async #refresh(network: SandboxNetwork, pid: number): Promise<void> {
+    for (const step of network.refresh(pid)) await updateNetwork(this.#agent, step);
+    if (network.isFollowed && network.survey().late.length > 0) await follow(network, this);
+    await this.#reachNames(network);
+  }
+
+  /** One after the other, and after #refresh(): two at once would give one interface two devices, or two interfaces one. */
   #follow(network: SandboxNetwork): void {
     // One that has not begun yet will see this change, too.
     if (this.#isQueued) return;
