@@ -76,7 +76,7 @@ test("docker network connect and disconnect reach a container that runs", option
   assert.match(await links(), new RegExp(`inet ${address}/`));
   // The network's name server has come with it.
   await until(async () =>
-    (await docker.run(["exec", "late", "nslookup", "late", "127.0.0.11"])).stdout.includes(address),
+    (await docker.run(["exec", "late", "busybox", "nslookup", "late", "127.0.0.11"])).stdout.includes(address),
   );
   await docker.ok(["network", "disconnect", "later", "late"]);
   await until(async () => !(await links()).includes(address));
