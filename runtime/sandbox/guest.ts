@@ -190,11 +190,11 @@ export class Guest implements GuestVm {
     const { directory, foundAt = directory, rootfs, rootfsDisks } = bundle;
     const inNetwork = (given: Spec) => this.network.inGuest(given, isFirst);
     // What the caller's files are found by is there only until this first waits.
-    const room = this.#room.make(id, bundle.spec.linux?.resources);
     const taken = takeDisks(bundle.spec, { id, directory: foundAt, rootfs: rootfsDisks });
     this.#disks.claim(id, taken);
     let supply: LiveSupply | undefined;
     try {
+      const room = this.#room.make(id, bundle.spec.linux?.resources);
       const share = (given: Spec) => this.share.addContainer(id, given, foundAt, rootfs);
       const spec = toGuestSpec(taken.spec, { vcpus: this.vcpus, inNetwork, share });
       log.debug("what the container has of the host", { rootfs, mounts: bindsOf(taken.spec).join(" ") });
