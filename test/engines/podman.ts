@@ -21,21 +21,21 @@ export class Podman extends Engine {
   readonly command: readonly string[];
   readonly runFlags = [];
 
-  private constructor(netns: string | undefined) {
+  private constructor(netns: string | undefined, cgroupManager: "cgroupfs" | "systemd") {
     super();
     const place = (name: string) => join(this.folder, name);
     this.command = [
       ...(netns === undefined ? [] : ["nsenter", `--net=${netns}`]),
       ...["podman", "--runtime", PROGRAM, "--root", place("root"), "--runroot", place("run"), "--tmpdir", place("tmp")],
-      // Nothing that only a host with systemd has.
-      ...["--network-config-dir", place("net"), "--cgroup-manager", "cgroupfs", "--events-backend", "file"],
+      // Nothing else that only a host with systemd has.
+      ...["--network-config-dir", place("net"), "--cgroup-manager", cgroupManager, "--events-backend", "file"],
       ...["--storage-driver", "overlay"],
     ];
   }
 
-  /** @param netns the network namespace that is its host's; ours by default. */
-  static async start(netns?: string): Promise<Podman> {
-    const podman = new Podman(netns);
+  /** @param netns the network namespace that is its host's; ours by default. @param cgroupManager who makes cgroups. */
+  static async start(netns?: string, cgroupManager: "cgroupfs" | "systemd" = "cgroupfs"): Promise<Podman> {
+    const podman = new Podman(netns, cgroupManager);
     // The first one of a machine makes the locks that all podmans use, which a second one at that moment takes for broken.
     execFileSync("flock", [tmpdir(), ...podman.command, "ps"], { stdio: "ignore" });
     podman.importImage();

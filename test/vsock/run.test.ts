@@ -1,10 +1,28 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { runInOuterVm } from "./outer-vm.ts";
+import { runInSteadyVm } from "./outer-vm.ts";
 
-test("caisson run, create, start, exec and delete over the kernel's vhost_vsock, booted and cloned", async (t) => {
-  const { exitStatus, output } = await runInOuterVm("exec test/vsock/main-job.sh", { timeoutMs: 1_800_000 });
-  for (const line of output.trim().split("\n")) t.diagnostic(line);
-  assert.equal(exitStatus, 0, output);
-  assert.match(output, /all done\n$/);
-});
+const LIMIT_MS = 1_800_000;
+
+for (const { title, name, systemd, files } of [
+  {
+    title: "the main job with KVM, vhost_vsock and vhost_net",
+    name: "kvm",
+    systemd: false,
+    files: ["test/vsock/inside/kvm.test.ts"],
+  },
+  {
+    title: "podman and containerd with KVM, cgroup v2 alone and systemd's cgroups",
+    name: "systemd",
+    systemd: true,
+    files: ["test/engines/podman-systemd.test.ts", "test/containerd/systemd.test.ts"],
+  },
+]) {
+  test(title, async (t) => {
+    const job = `exec test/vsock/inside/job.sh ${files.join(" ")}`;
+    const tell = (message: string) => t.diagnostic(message);
+    const { exitStatus, output } = await runInSteadyVm(job, { name, systemd, timeoutMs: LIMIT_MS }, tell);
+    for (const line of output.trim().split("\n")) t.diagnostic(line);
+    assert.equal(exitStatus, 0, output);
+  });
+}

@@ -39,8 +39,9 @@ test("PollStream serves a virtio-serial port, connection after connection, idle 
   try {
     const path = join(folder, "port");
     const vm = runInOuterVm(
-      `modprobe virtio_console && node_modules/.bin/node test/vsock/port-echo.ts test.port ${CONNECTIONS}`,
+      `modprobe virtio_console && node_modules/.bin/node test/vsock/inside/port-echo.ts test.port ${CONNECTIONS}`,
       {
+        name: "virtio-port",
         timeoutMs: 300_000,
         devices: [
           ...["-device", "virtio-serial-pci", "-chardev", `socket,id=port,path=${path},server=on,wait=off`],

@@ -2,7 +2,7 @@
 import { once } from "node:events";
 import { constants, openSync, readdirSync, readFileSync } from "node:fs";
 import { pipeline } from "node:stream/promises";
-import { discardUntilHungUp, PollStream } from "../../native/vsock/index.ts";
+import { discardUntilHungUp, PollStream } from "../../../native/vsock/index.ts";
 
 const [name, connections] = process.argv.slice(2);
 const folder = "/sys/class/virtio-ports";
