@@ -98,7 +98,7 @@ TEST_JOBS ?= 2
 RUN_TESTS := $(NODE) --test --test-reporter=./test/harness/reporter.ts --test-reporter-destination=stdout --test-timeout=600000 \
   $(if $(RESULTS),--test-reporter=./test/tested/results.ts --test-reporter-destination=$(RESULTS))
 # What tests call that the product does not need.
-TEST_PACKAGES := runc dpkg-dev mmdebstrap e2fsprogs erofs-utils procps bsdextrautils
+TEST_PACKAGES := runc dpkg-dev mmdebstrap e2fsprogs erofs-utils procps bsdextrautils acl
 # docker.io of newer releases has no client.
 ENGINES := runc crun podman conmon catatonit docker.io docker-cli? containerd containernetworking-plugins netavark aardvark-dns nftables
 

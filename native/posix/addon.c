@@ -42,6 +42,7 @@ NAPI_MODULE_INIT() {
       FUNCTION("cloneMounts", posix_clone_mounts),
       FUNCTION("setReadOnly", posix_set_read_only),
       FUNCTION("attachMounts", posix_attach_mounts),
+      FUNCTION("hasAttribute", posix_has_attribute),
       FUNCTION("idMap", posix_id_map),
       FUNCTION("peerCredentials", posix_peer_credentials),
       FUNCTION("connectUnixAs", posix_connect_unix_as),

@@ -1,4 +1,4 @@
-/** Mounts: see index.ts. */
+/** Mounts, and what file systems tell of files: see index.ts. */
 import { addon } from "./addon.ts";
 
 export function mount(
@@ -49,4 +49,12 @@ export function idMap(uids: string, gids: string): number {
  */
 export function mapIds(fd: number, idMap: number, recursive: boolean): void {
   addon.mapIds(fd, idMap, recursive);
+}
+
+/**
+ * Whether what is at the path has this extended attribute (getxattr(2)); links are followed. Where the file system has none, it has not.
+ * @throws ENOENT, EACCES.
+ */
+export function hasAttribute(path: string, name: string): boolean {
+  return addon.hasAttribute(path, name);
 }

@@ -59,6 +59,9 @@ napi_value posix_netlink_socket(napi_env env, napi_callback_info info);
 napi_value posix_netlink_watch(napi_env env, napi_callback_info info);
 napi_value posix_open_tap(napi_env env, napi_callback_info info);
 
+/* attributes.c */
+napi_value posix_has_attribute(napi_env env, napi_callback_info info);
+
 /* kernel.c */
 napi_value posix_clock_settime(napi_env env, napi_callback_info info);
 napi_value posix_realtime(napi_env env, napi_callback_info info);

@@ -6,5 +6,5 @@
 
 /* syncfs(2), or what stands for it. */
 typedef int (*flush)(int fd);
-/* sync.c: flushes each root file system in the share, by `next`. 0, or -1 with errno when one could not be flushed. */
-int flush_root_file_systems(int share, flush next);
+/* sync.c: flushes each joined file system in the share, by `next`. 0, or -1 with errno when one could not be flushed. */
+int flush_joined_file_systems(int share, flush next);

@@ -8,10 +8,10 @@ import { test } from "node:test";
 /** Built by `make native-tests`. */
 const TRIAL = join(import.meta.dirname, "../../out/native/test/share-rights-trial");
 
-test("share-rights flushes each root file system in a share, whatever else is there", () => {
+test("share-rights flushes each root file system and each joined volume in a share, whatever else is there", () => {
   const share = realpathSync(mkdtempSync(join(tmpdir(), "caisson-share-")));
   try {
-    for (const folder of ["one/~rootfs/~rootfs", "two/~rootfs", "none/mounts", "~volumes/0"]) {
+    for (const folder of ["one/~rootfs/~rootfs", "two/~rootfs", "none/mounts", "~volumes/0", "~volumes/~joined-1"]) {
       mkdirSync(join(share, folder), { recursive: true });
     }
     writeFileSync(join(share, "file"), "");
@@ -19,11 +19,11 @@ test("share-rights flushes each root file system in a share, whatever else is th
     symlinkSync("/", join(share, "linked/~rootfs"));
     symlinkSync("one", join(share, "also"));
     const lines = execFileSync(TRIAL, [share], { encoding: "utf8" }).trimEnd().split("\n");
-    const roots = ["one", "two"].map((name) => join(share, name, "~rootfs"));
-    const [, , first, , , second] = lines;
+    const joined = ["one/~rootfs", "two/~rootfs", "~volumes/~joined-1"].map((name) => join(share, name));
+    const [, , , first, , , , second] = lines;
     assert.deepEqual([first, second], ["0 ", "-1 EIO"]);
-    for (const from of [0, 3]) assert.deepEqual(lines.slice(from, from + 2).sort(), roots);
-    assert.equal(lines.length, 6);
+    for (const from of [0, 4]) assert.deepEqual(lines.slice(from, from + 3).sort(), joined);
+    assert.equal(lines.length, 8);
   } finally {
     rmSync(share, { recursive: true });
   }

@@ -96,7 +96,7 @@ static bool finish(struct queue *queue, uint32_t number, uint32_t length, const 
   if (length > offered(request))
     return refused("virtiofsd has written %u bytes where the guest takes %u", length, offered(request));
   note_cached_files(&queue->cached_files, request, shared, length);
-  join_root_file_system(request, shared, length);
+  join_file_system(request, shared, length);
   spare_flush(request, shared, length);
   if (!copy_to_guest(request, memory, shared, length)) return false;
   request->is_given = false;

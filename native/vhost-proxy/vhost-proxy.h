@@ -139,8 +139,8 @@ struct cached_files {
 /* Looks at an answer of virtiofsd's, of `length` bytes, which the guest has not got yet, and may change it. */
 void note_cached_files(struct cached_files *files, const struct request *request, uint8_t *shared, uint32_t length);
 
-/* root-file-systems.c: the same, for where a container's root file system begins. */
-void join_root_file_system(const struct request *request, uint8_t *shared, uint32_t length);
+/* joined-file-systems.c: the same, for where a file system of the host begins that is to be a part of the share's own. */
+void join_file_system(const struct request *request, uint8_t *shared, uint32_t length);
 
 /* unflushed-files.c: the same, for what is opened for reading. */
 void spare_flush(const struct request *request, uint8_t *shared, uint32_t length);

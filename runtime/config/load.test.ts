@@ -28,6 +28,7 @@ test("parseSettings reads every key", () => {
     accelerator = "tcg"
     transport = "virtio-serial"
     shared_fs = "virtio-fs"
+    volume_access_lists = "on"
     template = "off"
     fork_server = "off"
     template_dir = "/mnt/templates"
@@ -60,6 +61,7 @@ test("parseSettings reads every key", () => {
     accelerator: "tcg",
     transport: "virtio-serial",
     sharedFs: "virtio-fs",
+    volumeAccessLists: "on",
     template: "off",
     forkServer: "off",
     templateDir: "/mnt/templates",

@@ -8,6 +8,8 @@ export interface Settings {
   transport: "auto" | "vsock" | "virtio-serial";
   /** How the guest has root file systems and volumes. */
   sharedFs: "virtio-fs";
+  /** Which volumes have POSIX access lists in the guest: those whose directory has one on the host, all, or none. */
+  volumeAccessLists: "auto" | "on" | "off";
   /** Sandboxes are clones of a warm template, or boot. */
   template: "on" | "off";
   /** Emulated sandboxes are forked from a warm QEMU, or each is cloned. */
@@ -86,6 +88,10 @@ export const KEYS: ReadonlyMap<string, Key> = new Map<string, Key>([
   ["accelerator", { name: "accelerator", kind: "choice", values: ["auto", "kvm", "tcg"], annotation: true }],
   ["transport", { name: "transport", kind: "choice", values: ["auto", "vsock", "virtio-serial"], annotation: true }],
   ["shared_fs", { name: "sharedFs", kind: "choice", values: ["virtio-fs"], annotation: true }],
+  [
+    "volume_access_lists",
+    { name: "volumeAccessLists", kind: "choice", values: ["auto", "on", "off"], annotation: true },
+  ],
   ["template", { name: "template", kind: "choice", values: ["on", "off"], annotation: true }],
   ["fork_server", { name: "forkServer", kind: "choice", values: ["on", "off"], annotation: true }],
   ["template_dir", { name: "templateDir", kind: "path", annotation: false }],
@@ -128,6 +134,7 @@ export const DEFAULTS: Readonly<Settings> = {
   accelerator: "auto",
   transport: "auto",
   sharedFs: "virtio-fs",
+  volumeAccessLists: "auto",
   template: "on",
   forkServer: "on",
   templateDir: undefined,

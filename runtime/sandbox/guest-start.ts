@@ -13,6 +13,7 @@ import { encodeBatch, type Request } from "../network/message.ts";
 import type { SandboxNetwork } from "../network/network.ts";
 import { now } from "../process/clock.ts";
 import { tracePhase } from "../process/trace.ts";
+import type { VolumeAccessLists } from "../storage/joined-volumes.ts";
 import type { Virtiofsd } from "../storage/virtiofsd/find.ts";
 import { formatError } from "../text/errors.ts";
 import { type LogFields, log } from "../text/log.ts";
@@ -26,6 +27,7 @@ export interface GuestOptions {
   memoryOverheadMib: number;
   /** Mount point of what the guest sees. */
   shareDirectory: string;
+  volumeAccessLists: VolumeAccessLists;
   virtiofsd: Virtiofsd;
   /** Where to find or build a warm template to clone; undefined boots. */
   templates: TemplateStore | undefined;

@@ -106,7 +106,7 @@ export class Guest implements GuestVm {
     using undo = new DisposableStack();
     const { network } = given;
     undo.defer(() => network?.close());
-    const share = undo.adopt(new Share(given.shareDirectory), (each) => each.close());
+    const share = undo.adopt(new Share(given.shareDirectory, given.volumeAccessLists), (each) => each.close());
     const connecting = now();
     const requests = network?.connect() ?? [];
     tracePhase("connect the network", connecting);

@@ -88,6 +88,7 @@ export class Sandbox {
       vm,
       memoryOverheadMib: settings.memoryOverheadMib,
       shareDirectory: share,
+      volumeAccessLists: settings.volumeAccessLists,
       virtiofsd,
       templates,
       forks,

@@ -8,6 +8,7 @@ import { mountsBelow } from "../state/mounts-below.ts";
 import { bind } from "./bind.ts";
 import { BindSource } from "./bind-source.ts";
 import { withoutIdMap } from "./id-map.ts";
+import type { VolumeAccessLists } from "./joined-volumes.ts";
 import { LiveSources } from "./live-sources.ts";
 import { inOwnMountNamespace, type Shown, standFor } from "./mount-namespace.ts";
 import { isOverlay, mountOverlay, overlayAsBind } from "./overlay.ts";
@@ -43,9 +44,9 @@ export class Share {
   #open = true;
 
   /** Mounts the share's own small tmpfs on `directory`, which it makes if need be. */
-  constructor(directory: string) {
+  constructor(directory: string, accessLists: VolumeAccessLists = "auto") {
     this.directory = directory;
-    this.#volumes = new Volumes(join(directory, VOLUMES));
+    this.#volumes = new Volumes(join(directory, VOLUMES), accessLists);
     this.served = `${directory}.served`;
     for (const path of [directory, this.served]) mkdirSync(path, { recursive: true, mode: 0o700 });
     mount("caisson-share", directory, "tmpfs", constants.MS_NOSUID | constants.MS_NODEV, SHARE_TMPFS);

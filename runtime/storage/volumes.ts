@@ -6,8 +6,12 @@ import { formatError } from "../text/errors.ts";
 import { log } from "../text/log.ts";
 import { type BindOptions, bind } from "./bind.ts";
 import type { IdMap } from "./id-map.ts";
+import { JoinedVolumes, type VolumeAccessLists } from "./joined-volumes.ts";
 import { outsideTree } from "./mount-tree.ts";
 import { WritableDirectories } from "./writable-directories.ts";
+
+/** native/joined.h knows them by this beginning of their names. */
+const JOINED = "~joined-";
 
 interface Volume {
   target: string;
@@ -16,6 +20,8 @@ interface Volume {
   recursive: boolean;
   readOnly: boolean;
   idMap: IdMap | undefined;
+  /** A part of the share's own file system for the guest. */
+  joined: boolean;
   /** Called when it is shared no longer. */
   release: () => void;
   /** Container ids. */
@@ -30,12 +36,14 @@ interface Volume {
 export class Volumes {
   readonly #directory: string;
   readonly #volumes: Volume[] = [];
+  readonly #joined: JoinedVolumes;
   #writable: WritableDirectories | undefined;
   #count = 0;
 
   /** @param directory where they are mounted, each below a name of its own. */
-  constructor(directory: string) {
+  constructor(directory: string, accessLists: VolumeAccessLists = "auto") {
     this.#directory = directory;
+    this.#joined = new JoinedVolumes(accessLists);
   }
 
   /**
@@ -56,6 +64,7 @@ export class Volumes {
       if (!volume.users.delete(user) || volume.users.size > 0) continue;
       this.#volumes.splice(this.#volumes.indexOf(volume), 1);
       if (this.#writable !== undefined) volume.release();
+      if (volume.joined) this.#joined.leave();
       umount(volume.target, constants.MNT_DETACH | constants.UMOUNT_NOFOLLOW);
       rmdirSync(volume.target);
     }
@@ -83,17 +92,19 @@ export class Volumes {
   }
 
   #make(path: string, source: string, options: BindOptions): Volume {
-    const target = join(this.#directory, String(this.#count++));
+    const joined = this.#joined.join(path, options.field);
+    const target = join(this.#directory, `${joined ? JOINED : ""}${this.#count++}`);
     mkdirSync(target, { recursive: true });
     try {
       bind(path, target, options);
     } catch (error) {
+      if (joined) this.#joined.leave();
       rmdirSync(target);
       throw error;
     }
     const { recursive, readOnly, idMap } = options;
     const release = readOnly ? () => {} : this.#announce(path, source, options.field);
-    const volume: Volume = { target, source, recursive, readOnly, idMap, release, users: new Set() };
+    const volume: Volume = { target, source, recursive, readOnly, idMap, joined, release, users: new Set() };
     this.#volumes.push(volume);
     return volume;
   }

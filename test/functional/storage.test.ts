@@ -139,6 +139,28 @@ test("a user makes files where only another group of his may write", async () =>
   assert.equal(stdout, "file 1234:1234 644\nfolder 1234:1234 755\nlink 1234:1234 777\n", stderr);
 });
 
+test("a volume's access lists hold in a container", async () => {
+  using bundle = new Bundle();
+  const listed = join(folder, "listed");
+  mkdirSync(listed);
+  chmodSync(folder, 0o755);
+  for (const name of ["one", "group"]) writeFileSync(join(listed, name), `${name}\n`, { mode: 0o600 });
+  chownSync(join(listed, "group"), 0, 4321);
+  const setAccessList = (...args: string[]) => execFileSync("setfacl", args, { cwd: listed });
+  setAccessList("-m", "u:1234:rx,d:u:1234:rw,o::x", ".");
+  setAccessList("-m", "u:1234:r,g::-", "one", "group");
+  bundle.spec.mounts?.push({ destination: "/listed", source: listed, options: ["bind"] });
+  const id = await host.start(bundle.write());
+  const as = (user: string, ...command: string[]) => host.run(["exec", "--user", user, id, ...command]);
+  assert.equal((await as("1234:1234", "cat", "/listed/one", "/listed/group")).stdout, "one\ngroup\n");
+  // The mode has the mask in place of the group.
+  assert.match((await as("5:4321", "cat", "/listed/group")).stderr, /Permission denied/);
+  await host.ok(["exec", id, "sh", "-c", "umask 077; echo made > /listed/made"]);
+  assert.equal((await as("1234:1234", "cat", "/listed/made")).stdout, "made\n");
+  assert.match(execFileSync("getfacl", ["-cpn", join(listed, "made")], { encoding: "utf8" }), /^user:1234:rw-$/m);
+  await host.ok(["delete", "--force", id]);
+});
+
 test("a container mounts an overlay on its root file system, whose whiteouts and opaque directories work", async () => {
   const script = `
     mkdir -p /o/low/d /o/up /o/work /o/m; echo low > /o/low/f; echo x > /o/low/gone; echo x > /o/low/d/hidden

@@ -18,7 +18,8 @@ export interface Workload {
   impossible?: Partial<Record<Place, string>>;
 }
 
-const NO_ACCESS_LISTS = "a volume is a submount, which Linux's FUSE gives no POSIX access lists (docs/design/files.md)";
+const NO_ACCESS_LISTS =
+  "the volume's directory has no access list on the host (test/functional/storage.test.ts has one that has)";
 
 export const WORKLOADS: readonly Workload[] = [
   {

@@ -24,7 +24,7 @@ int main(int count, char **arguments) {
   int share = count == 2 ? open(arguments[1], O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
   if (share < 0) return 2;
   for (int round = 0; round < 2; round++, fails = true) {
-    int result = flush_root_file_systems(share, tell);
+    int result = flush_joined_file_systems(share, tell);
     printf("%d %s\n", result, result == 0 ? "" : strerrorname_np(errno));
   }
   /* Nothing has been left open. */

@@ -21,21 +21,23 @@ static bool is_announced(uint32_t opcode, const char *name, uint32_t cut) {
   memcpy(memory, &asked, sizeof asked);
   memcpy(memory + NAME_AT, name, strlen(name) + 1);
   memcpy(memory + ANSWER_AT, &found, sizeof found);
-  join_root_file_system(&request, memory, (uint32_t)(sizeof(struct fuse_out_header) + sizeof found) - cut);
+  join_file_system(&request, memory, (uint32_t)(sizeof(struct fuse_out_header) + sizeof found) - cut);
   memcpy(&found, memory + ANSWER_AT, sizeof found);
   expect(found.nodeid == 7 && found.attr.ino == 9 && (found.attr.flags & FUSE_ATTR_DAX) != 0);
   return (found.attr.flags & FUSE_ATTR_SUBMOUNT) != 0;
 }
 
-static void joins_root_file_systems(void) {
-  expect(!is_announced(FUSE_LOOKUP, "~rootfs", 0));
-  for (const char **other = (const char *[]){"rootfs", "~rootf", "~rootfs1", "", NULL}; *other != NULL; other++)
+static void joins_file_systems(void) {
+  expect(!is_announced(FUSE_LOOKUP, "~rootfs", 0) && !is_announced(FUSE_LOOKUP, "~joined-12", 0));
+  for (const char **other = (const char *[]){"rootfs", "~rootf", "~rootfs1", "", "~joined", "joined-1",
+                                             "~joined-that-is-longer-than-any-is", NULL};
+       *other != NULL; other++)
     expect(is_announced(FUSE_LOOKUP, *other, 0));
   expect(is_announced(FUSE_MKDIR, "~rootfs", 0));
   expect(is_announced(FUSE_LOOKUP, "~rootfs", 1) && is_announced(FUSE_LOOKUP, "~rootfs", sizeof(struct fuse_entry_out)));
 }
 
-const struct trial roots[] = {
-    {"makes containers' root file systems parts of the share's own", joins_root_file_systems},
+const struct trial joins[] = {
+    {"makes root file systems, and volumes with access lists, parts of the share's own", joins_file_systems},
     {0},
 };
