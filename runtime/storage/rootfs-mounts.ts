@@ -25,6 +25,7 @@ export interface RootfsMount {
  *   would need more than mount(2); the mounts made before are taken back.
  */
 export function mountRootfs(rootfs: string, mounts: readonly RootfsMount[]): void {
+  refuseTransforms(mounts);
   const made: string[] = [];
   try {
     for (const [index, entry] of mounts.entries()) {
@@ -37,6 +38,20 @@ export function mountRootfs(rootfs: string, mounts: readonly RootfsMount[]): voi
     for (const target of made.reverse()) umount(target, constants.MNT_DETACH | constants.UMOUNT_NOFOLLOW);
     throw error;
   }
+}
+
+/**
+ * A type with a slash, as "format/mkdir/overlay" of containerd's erofs snapshotter, is for containerd's mount manager: it makes those mounts
+ * itself unless the shim declares that it can, which ours does not. They are refused before another mount's option could be what is told.
+ */
+function refuseTransforms(mounts: readonly RootfsMount[]): void {
+  const index = mounts.findIndex(({ type }) => type.includes("/"));
+  if (index < 0) return;
+  const field = `rootfs[${index}]`;
+  const what = `${field}: the mount type "${mounts[index]?.type}" is not supported`;
+  const remedy =
+    "Have containerd's mount manager make the mount (containerd 2.2), or use the overlayfs or the native snapshotter.";
+  throw new CaissonError("CAISSON_E_CONFIG_UNSUPPORTED", what, { field, remedy });
 }
 
 /** Takes the mounts of mountRootfs() back, whichever of them are there. */
@@ -55,9 +70,8 @@ export function mountOne({ type, source, options }: Omit<RootfsMount, "target">,
   const { idMap, rest } = takeIdMap(options);
   // loop, and what later snapshotters write for containerd's own mount code: a device to be made first.
   const beyond = rest.find((option) => /^(loop$|loop=|uidmap=|gidmap=|X-containerd\.)/.test(option));
-  if (beyond !== undefined || type.includes("/")) {
-    const what = beyond === undefined ? `type "${type}"` : `option "${beyond}"`;
-    throw new CaissonError("CAISSON_E_CONFIG_UNSUPPORTED", `${field}: the mount ${what} is not supported`, {
+  if (beyond !== undefined) {
+    throw new CaissonError("CAISSON_E_CONFIG_UNSUPPORTED", `${field}: the mount option "${beyond}" is not supported`, {
       field,
       remedy: "Use the overlayfs or the native snapshotter.",
     });
