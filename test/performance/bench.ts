@@ -89,8 +89,14 @@ async function measure(workspace: Workspace, runs: number, signal: AbortSignal):
         await starts.round(run);
       }
     },
-    streams: () => measureStreams(workspace, starts, figures, runs, signal),
-    files: () => measureFiles(workspace, starts, figures, runs, signal),
+    streams: () =>
+      besideBareGuest("shell-rootfs", workspace, starts, signal, (bare, container) =>
+        measureStreams(bare, container, figures, runs),
+      ),
+    files: () =>
+      besideBareGuest("files-rootfs", workspace, starts, signal, (bare, container, rootfs) =>
+        measureFiles(bare, container, rootfs, figures, runs),
+      ),
     network: () => {
       progress("network");
       return measureNetwork(starts, rootfs, workspace, figures, runs, signal);
@@ -105,18 +111,28 @@ async function measure(workspace: Workspace, runs: number, signal: AbortSignal):
   return { facts, figures, phases: medianPhases(starts.traces) };
 }
 
-/** Standard streams, in turn in a container and in a bare guest. */
-async function measureStreams(
+/** A bare guest and a container, to be measured in turn. @param name of the container's root file system. */
+async function besideBareGuest(
+  name: string,
   workspace: Workspace,
   starts: Starts,
-  figures: Figures,
-  runs: number,
   signal: AbortSignal,
+  measure: (bare: BareGuest, container: ContainerShell, rootfs: string) => Promise<void>,
 ): Promise<void> {
   progress("boot a bare guest");
   await using bare = await BareGuest.boot(starts.vm, workspace, signal);
-  const rootfs = makeRootfs(workspace, "shell-rootfs");
+  const rootfs = makeRootfs(workspace, name);
   await using container = await ContainerShell.start(starts.caisson, rootfs, workspace, signal);
+  await measure(bare, container, rootfs);
+}
+
+/** Standard streams. */
+async function measureStreams(
+  bare: BareGuest,
+  container: ContainerShell,
+  figures: Figures,
+  runs: number,
+): Promise<void> {
   const data = testData(randomBytes(MIB), STDIO_MIB);
   for (let run = 0; run < Math.max(runs, PEAK_AFTER_MIB / STDIO_MIB); run++) {
     progress(`streams: run ${run + 1}, ${STDIO_MIB} MiB each way`);
@@ -126,18 +142,14 @@ async function measureStreams(
   figures.add("peak", "caisson", peakMemory(container.daemon));
 }
 
-/** The shared file system, in turn in a container and in a bare guest. */
+/** The shared file system. @param rootfs the container's, here. */
 async function measureFiles(
-  workspace: Workspace,
-  starts: Starts,
+  bare: BareGuest,
+  container: ContainerShell,
+  rootfs: string,
   figures: Figures,
   runs: number,
-  signal: AbortSignal,
 ): Promise<void> {
-  progress("boot a bare guest");
-  await using bare = await BareGuest.boot(starts.vm, workspace, signal);
-  const rootfs = makeRootfs(workspace, "files-rootfs");
-  await using container = await ContainerShell.start(starts.caisson, rootfs, workspace, signal);
   for (let run = 0; run < runs; run++) {
     progress(`files: run ${run + 1} of ${runs}`);
     const ours = { shell: container.shell, by: "caisson", onHost: rootfs, inGuest: "" } as const;
