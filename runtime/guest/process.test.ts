@@ -1,11 +1,15 @@
 import assert from "node:assert/strict";
+import { once } from "node:events";
+import { closeSync } from "node:fs";
 import { duplexPair, Writable } from "node:stream";
 import { test } from "node:test";
+import { socketpair } from "../../native/posix/index.ts";
 import type { AgentServer } from "../../protocol/generated/agent.ts";
 import { connectedAgent } from "../../test/harness/agent/connected-agent.ts";
 import { Agent } from "./agent/client.ts";
 import type { GuestVm } from "./guest-vm.ts";
 import { GuestProcess } from "./process.ts";
+import { openInput } from "./stdio/pump.ts";
 
 const ID = { containerId: "c", execId: "" };
 const EXIT = { exitCode: 3, signal: 0, exitedAtNs: 1n, oomKilled: false, guestMemoryExhausted: false };
@@ -115,4 +119,25 @@ test("GuestProcess: without an answer to believe it ends with its VM, whose end 
     assert.deepEqual([exitCode, death], [255, DEATH]);
     assert.match(vm.said[0] ?? "", sentence);
   }
+});
+
+test("GuestProcess: an input that has ended before there is a process ends the process's stdin", {
+  timeout: 10_000,
+}, async (t) => {
+  const ended = Promise.withResolvers<void>();
+  const agent: Partial<AgentServer> = {
+    writeStdin: (call, callback) => {
+      call.resume().on("end", () => {
+        callback(null, {});
+        ended.resolve();
+      });
+    },
+  };
+  const [theirs, ours] = socketpair();
+  closeSync(theirs);
+  const stdin = openInput(ours);
+  assert.ok(stdin);
+  await once(stdin, "close");
+  new GuestProcess(vmOf(connectedAgent(t, agent)), ID, 2, { ...NO_IO, stdin });
+  await ended.promise;
 });

@@ -176,4 +176,6 @@ export function pumpInput(agent: Agent, process: ProcessId, source: Readable): v
   });
   source.once("end", () => stream.end());
   source.once("error", () => stream.end());
+  // Of a socket that is told before anybody listens.
+  if (source.readableEnded || source.destroyed) stream.end();
 }
