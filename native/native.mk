@@ -79,7 +79,7 @@ $(NATIVE_OUT)/template-memory.so: native/template-memory/template-memory.c nativ
 	@scripts/step.sh "compile template-memory" $(CC) $(LIBRARY_CFLAGS) -shared -o $@.new $<
 	@mv -f $@.new $@
 
-$(NATIVE_OUT)/share-rights.so: $(SHARE_RIGHTS_SOURCES) native/share-rights/share-rights.h native/joined.h native/native.mk | $(NATIVE_SETUP)
+$(NATIVE_OUT)/share-rights.so: $(SHARE_RIGHTS_SOURCES) native/share-rights/share-rights.h native/share.h native/native.mk | $(NATIVE_SETUP)
 	@mkdir -p $(@D)
 	@scripts/step.sh "compile share-rights" $(CC) $(LIBRARY_CFLAGS) -shared -o $@.new $(SHARE_RIGHTS_SOURCES)
 	@mv -f $@.new $@
@@ -89,7 +89,7 @@ $(NATIVE_OUT)/fork-server.so: $(FORK_SERVER_SOURCES) native/fork-server/fork-ser
 	@scripts/step.sh "compile fork-server" $(CC) $(LIBRARY_CFLAGS) -shared -o $@.new $(FORK_SERVER_SOURCES)
 	@mv -f $@.new $@
 
-$(NATIVE_OUT)/vhost-proxy.so: $(VHOST_PROXY_SOURCES) native/vhost-proxy/vhost-proxy.h native/joined.h native/native.mk | $(NATIVE_SETUP)
+$(NATIVE_OUT)/vhost-proxy.so: $(VHOST_PROXY_SOURCES) native/vhost-proxy/vhost-proxy.h native/share.h native/native.mk | $(NATIVE_SETUP)
 	@mkdir -p $(@D)
 	@scripts/step.sh "compile vhost-proxy" $(CC) $(LIBRARY_CFLAGS) -shared -o $@.new $(VHOST_PROXY_SOURCES)
 	@mv -f $@.new $@
@@ -102,25 +102,25 @@ VHOST_PROXY_FUZZ := $(wildcard native/vhost-proxy/fuzz/*.c)
 .PHONY: native-tests
 native-tests: $(addprefix $(NATIVE_OUT)/test/,vhost-proxy-trial vhost-proxy-fuzz vhost-proxy-fork-trial share-rights-trial) ## compile what the tests of the C run
 
-$(NATIVE_OUT)/test/vhost-proxy-trial: $(VHOST_PROXY_TRIAL) $(VHOST_PROXY_SOURCES) native/vhost-proxy/trial/trial.h native/vhost-proxy/vhost-proxy.h native/joined.h native/native.mk | $(NATIVE_SETUP)
+$(NATIVE_OUT)/test/vhost-proxy-trial: $(VHOST_PROXY_TRIAL) $(VHOST_PROXY_SOURCES) native/vhost-proxy/trial/trial.h native/vhost-proxy/vhost-proxy.h native/share.h native/native.mk | $(NATIVE_SETUP)
 	@mkdir -p $(@D)
 	@scripts/step.sh "compile vhost-proxy's trials" $(CC) $(SANITIZED_CFLAGS) -o $@.new $(VHOST_PROXY_TRIAL) $(VHOST_PROXY_SOURCES)
 	@mv -f $@.new $@
 
-$(NATIVE_OUT)/test/share-rights-trial: native/share-rights/trial/main.c $(SHARE_RIGHTS_SOURCES) native/share-rights/share-rights.h native/joined.h native/native.mk | $(NATIVE_SETUP)
+$(NATIVE_OUT)/test/share-rights-trial: native/share-rights/trial/main.c $(SHARE_RIGHTS_SOURCES) native/share-rights/share-rights.h native/share.h native/native.mk | $(NATIVE_SETUP)
 	@mkdir -p $(@D)
-	@scripts/step.sh "compile share-rights' trial" $(CC) $(SANITIZED_CFLAGS) -o $@.new native/share-rights/trial/main.c native/share-rights/sync.c
+	@scripts/step.sh "compile share-rights' trial" $(CC) $(SANITIZED_CFLAGS) -o $@.new native/share-rights/trial/main.c $(addprefix native/share-rights/,sync.c temporary.c)
 	@mv -f $@.new $@
 
 # The two libraries are preloaded into this one, whose functions they find (-rdynamic); the sanitizers would want to be first there.
 VHOST_PROXY_FORK_TRIAL := native/vhost-proxy/fork-trial/main.c $(addprefix native/vhost-proxy/trial/,sockets.c guest.c echo.c) \
   native/vhost-proxy/messages.c native/vhost-proxy/problem.c
-$(NATIVE_OUT)/test/vhost-proxy-fork-trial: $(VHOST_PROXY_FORK_TRIAL) native/vhost-proxy/trial/trial.h native/vhost-proxy/vhost-proxy.h native/joined.h native/native.mk $(NATIVE_OUT)/fork-server.so $(NATIVE_OUT)/vhost-proxy.so
+$(NATIVE_OUT)/test/vhost-proxy-fork-trial: $(VHOST_PROXY_FORK_TRIAL) native/vhost-proxy/trial/trial.h native/vhost-proxy/vhost-proxy.h native/share.h native/native.mk $(NATIVE_OUT)/fork-server.so $(NATIVE_OUT)/vhost-proxy.so
 	@mkdir -p $(@D)
 	@scripts/step.sh "compile vhost-proxy's trial of a fork" $(CC) $(NATIVE_CFLAGS) -rdynamic -o $@.new $(VHOST_PROXY_FORK_TRIAL)
 	@mv -f $@.new $@
 
-$(NATIVE_OUT)/test/vhost-proxy-fuzz: $(VHOST_PROXY_FUZZ) $(VHOST_PROXY_SOURCES) native/vhost-proxy/fuzz/fuzz.h native/vhost-proxy/vhost-proxy.h native/joined.h native/native.mk | $(NATIVE_SETUP)
+$(NATIVE_OUT)/test/vhost-proxy-fuzz: $(VHOST_PROXY_FUZZ) $(VHOST_PROXY_SOURCES) native/vhost-proxy/fuzz/fuzz.h native/vhost-proxy/vhost-proxy.h native/share.h native/native.mk | $(NATIVE_SETUP)
 	@mkdir -p $(@D)
 	@scripts/step.sh "compile vhost-proxy's fuzzer" $(CC) $(SANITIZED_CFLAGS) -o $@.new $(VHOST_PROXY_FUZZ) $(VHOST_PROXY_SOURCES)
 	@mv -f $@.new $@

@@ -14,8 +14,6 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-typedef long (*system_call)(long number, ...);
-
 static void keep_dac_override(system_call next) {
   struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
   struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3];
@@ -35,6 +33,7 @@ INTERPOSED long syscall(long number, ...) {
   long a = va_arg(given, long), b = va_arg(given, long), c = va_arg(given, long);
   long d = va_arg(given, long), e = va_arg(given, long), f = va_arg(given, long);
   va_end(given);
+  if (number == SYS_openat2) return open_maybe_temporary_2((int)a, (const char *)b, (const void *)c, next);
   long result = next(number, a, b, c, d, e, f);
   uid_t effective = (uid_t)b;
   if (number != SYS_setresuid || result != 0 || effective == 0 || effective == (uid_t)-1) return result;

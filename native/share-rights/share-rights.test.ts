@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, realpathSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
@@ -26,5 +26,16 @@ test("share-rights flushes each root file system and each joined volume in a sha
     assert.equal(lines.length, 8);
   } finally {
     rmSync(share, { recursive: true });
+  }
+});
+
+test("share-rights makes files without names for virtiofsd, which looks them up", () => {
+  const folder = mkdtempSync(join(tmpdir(), "caisson-temporary-"));
+  try {
+    const lines = execFileSync(TRIAL, ["temporary", folder], { encoding: "utf8" });
+    assert.equal(lines, "1\n0\n-1\n1 -1\n");
+    assert.deepEqual(readdirSync(folder), ["linked"]);
+  } finally {
+    rmSync(folder, { recursive: true });
   }
 });

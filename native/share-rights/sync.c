@@ -2,7 +2,7 @@
  * The containers' root file systems, and some volumes, are parts of the share's own file system for the guest (native/vhost-proxy), while
  * here the latter is a small tmpfs that they are mounted on. So when the guest flushes the one (FUSE_SYNCFS), virtiofsd is to flush them all.
  */
-#include "../joined.h"
+#include "../share.h"
 #include "share-rights.h"
 
 #include <dirent.h>

@@ -4,7 +4,7 @@
  * file systems, and volumes that are to have such lists, become parts of the share's own. No container sees two of the former, and
  * the daemon sees to the latter being of one file system of the host: that two have an inode number in common does no harm.
  */
-#include "../joined.h"
+#include "../share.h"
 #include "vhost-proxy.h"
 
 #include <linux/fuse.h>

@@ -51,6 +51,7 @@ static enum outcome start(struct queue *queue, uint32_t number, const struct gue
   request->pages = (uint32_t)pages;
   for (int part = 0; part < PARTS; part++) request->offsets[part] += (uint32_t)first * PAGE;
   if (!copy_from_guest(request, memory, shared)) return UNABLE;
+  name_temporary_file(request, shared);
   request->is_given = true;
   offer(&queue->server, number, request);
   queue->untold += request->pages;

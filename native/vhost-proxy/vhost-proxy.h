@@ -145,6 +145,9 @@ void join_file_system(const struct request *request, uint8_t *shared, uint32_t l
 /* unflushed-files.c: the same, for what is opened for reading. */
 void spare_flush(const struct request *request, uint8_t *shared, uint32_t length);
 
+/* temporary-files.c: changes what virtiofsd is to be asked when the guest asks for a file without a name. */
+void name_temporary_file(const struct request *request, uint8_t *shared);
+
 /* queue.c: carries requests from one ring to the other. */
 struct queue {
   struct guest_ring ring;

@@ -10,7 +10,7 @@ import { JoinedVolumes, type VolumeAccessLists } from "./joined-volumes.ts";
 import { outsideTree } from "./mount-tree.ts";
 import { WritableDirectories } from "./writable-directories.ts";
 
-/** native/joined.h knows them by this beginning of their names. */
+/** native/share.h knows them by this beginning of their names. */
 const JOINED = "~joined-";
 
 interface Volume {

@@ -139,6 +139,32 @@ def holes():
     os.unlink("sparse")
 
 
+def give_name(file, name):
+    # With a folder's descriptor it is linkat(2), which follows the link.
+    here = os.open(".", os.O_PATH)
+    os.link(f"/proc/self/fd/{file}", name, src_dir_fd=here, follow_symlinks=True)
+    os.close(here)
+
+
+def nameless():
+    """A file without a name has all its rights and content when it gets one, and is gone with its descriptor otherwise."""
+    file = os.open(".", os.O_TMPFILE | os.O_RDWR, 0o640)
+    os.write(file, b"kept")
+    assert os.fstat(file).st_nlink == 0 and os.listdir(".").count("kept") == 0
+    give_name(file, "kept")
+    status = os.stat("kept")
+    assert read("kept") == b"kept" and status.st_nlink == 1 and status.st_mode & 0o777 == 0o640, status
+    os.close(file)
+    alone = os.open(".", os.O_TMPFILE | os.O_WRONLY | os.O_EXCL, 0o600)
+    os.write(alone, b"lost")
+    try:
+        give_name(alone, "lost")
+        raise AssertionError("a file that is to stay without a name got one")
+    except OSError as error:
+        assert error.errno == errno.ENOENT, error
+    os.close(alone)
+
+
 def large_folder():
     os.mkdir("large")
     for number in range(entries):
@@ -217,7 +243,7 @@ os.setresgid(1234, 1234, 1234)
 os.setresuid(1234, 1234, 1234)
 os.chdir(folder)
 failed = []
-for act in (locks, mappings, direct, holes, large_folder, names, appends):
+for act in (locks, mappings, direct, holes, nameless, large_folder, names, appends):
     try:
         act()
     except Exception as error:
