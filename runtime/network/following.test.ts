@@ -34,7 +34,7 @@ function pretend(links: readonly Link[], has: Map<number, number>, refuse?: stri
       has.set(index, device);
     },
     abandon: (device) => void done.push(`abandon ${device}`),
-    untold: () => ({ steps: [{ pid: 0, requests: [] }], undone: [] }),
+    untold: () => ({ steps: [{ pid: 0, requests: [] }], undone: { pid: 0, requests: [] } }),
   };
   const vm: FollowingVm = {
     isOver: false,
@@ -80,6 +80,16 @@ test("follow takes from the VM what has gone, before it gives it anything", asyn
   const { network, vm, done } = pretend([link({ index: 9, name: "eth1" })], new Map([[3, 1]]));
   assert.equal(await follow(network, vm), true);
   assert.deepEqual(done.slice(0, 3), ["detach 1 11 true", "abandon 1", "reserve for eth1"]);
+});
+
+test("follow has an interface moved back to the guest that is in a container's own namespace, and then given up", async () => {
+  const { network, vm, done } = pretend([], new Map([[3, 1]]));
+  const moved: FollowedNetwork = {
+    ...network,
+    letGo: (held) => ({ ...network.letGo(held), back: { pid: 77, requests: [] } }),
+  };
+  assert.equal(await follow(moved, vm), true);
+  assert.deepEqual(done, ["tell", "detach 1 11 true", "abandon 1", "tell"]);
 });
 
 test("follow leaves nothing of an interface that the VM does not get, and goes on", async () => {

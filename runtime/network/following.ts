@@ -2,7 +2,6 @@ import { formatError } from "../text/errors.ts";
 import { log } from "../text/log.ts";
 import type { NetworkDevice } from "../vm/spec.ts";
 import type { Dump, Link } from "./dump.ts";
-import type { Request } from "./message.ts";
 import type { GuestRequests } from "./told.ts";
 
 /** What following does to the VM. */
@@ -30,8 +29,11 @@ interface Held {
 export interface FollowedNetwork {
   /** Throws CAISSON_E_NETWORK where something is in the namespace that a VM cannot have. */
   survey(): { dump: Dump; gone: Held[]; late: Link[] };
-  /** The VM no longer has the interface. @returns its index in the guest, and whether its device was added to the VM. */
-  letGo(held: Held): { index: number; isAdded: boolean };
+  /**
+   * The VM no longer has the interface.
+   * @returns its index in the guest, whether its device was added to the VM, and what the guest is to be told before it can give it up.
+   */
+  letGo(held: Held): { index: number; isAdded: boolean; back?: GuestRequests | undefined };
   /** The device for an interface, with its tap if it has to be added. Throws CAISSON_E_NETWORK when the VM can have no more. */
   reserve(link: Link): { device: number; added: NetworkDevice | undefined };
   /** The guest has it under that index: connects the interface with the device's tap. Throws CAISSON_E_NETWORK. */
@@ -39,7 +41,7 @@ export interface FollowedNetwork {
   /** The device is not in use, after all. */
   abandon(device: number): void;
   /** What the guest is to be told now, and what it is to undo. */
-  untold(dump: Dump): { steps: readonly GuestRequests[]; undone: readonly Request[] };
+  untold(dump: Dump): { steps: readonly GuestRequests[]; undone: GuestRequests };
 }
 
 /**
@@ -51,8 +53,9 @@ export async function follow(network: FollowedNetwork, vm: FollowingVm): Promise
   let isDone = true;
   const { gone, late } = network.survey();
   for (const held of gone) {
-    const { index, isAdded } = network.letGo(held);
+    const { index, isAdded, back } = network.letGo(held);
     const isGone = await succeeds(vm, "the VM keeps an interface that has left its network namespace", async () => {
+      if (back !== undefined) await vm.tell(back);
       await vm.detach(held.device, index, isAdded);
       if (isAdded) network.abandon(held.device);
     });
@@ -69,11 +72,9 @@ export async function follow(network: FollowedNetwork, vm: FollowingVm): Promise
     const isTold = await succeeds(vm, "the guest's network is not as its namespace's", () => vm.tell(step));
     isDone &&= isTold;
   }
-  if (undone.length === 0 || vm.isOver) return isDone;
+  if (undone.requests.length === 0 || vm.isOver) return isDone;
   // What went with something else is not there to be undone.
-  await vm
-    .tell({ pid: 0, requests: undone })
-    .catch((error: unknown) => log.debug(`the guest had not to undo all: ${formatError(error)}`));
+  await vm.tell(undone).catch((error: unknown) => log.debug(`the guest had not to undo all: ${formatError(error)}`));
   return isDone;
 }
 

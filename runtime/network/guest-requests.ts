@@ -21,6 +21,8 @@ import { guestAddress, guestNeighbour, guestRoutes, guestRule, isLinkLocal } fro
  * (protocol/agent.proto, CheckResponse.network_macs).
  */
 export const FIRST_GUEST_INDEX = 2;
+/** The first process of the guest, which is in the guest's own network namespace. */
+const GUEST_INIT = 1;
 const LOOPBACK_INDEX = 1;
 
 /** Which of the VM's network devices, from 0, an interface of the namespace has; by its index there. */
@@ -58,6 +60,17 @@ export function moveRequests(links: readonly Link[], devices: Devices, pid: numb
     attributes: [number(IFLA.NET_NS_PID, pid)],
     doing: `move ${link.name} into the container's network namespace`,
   }));
+}
+
+/** Moves an interface of the guest's back from a container's network namespace, whatever it is called there. */
+export function moveBackRequest(index: number): Request {
+  return {
+    type: RTM_NEWLINK,
+    flags: 0,
+    header: ifinfomsg(index),
+    attributes: [number(IFLA.NET_NS_PID, GUEST_INIT), text(IFLA.IFNAME, "gone%d")],
+    doing: `move interface ${index} out of the container's network namespace`,
+  };
 }
 
 /** What the links carry: that they are up, addresses, routes, rules and static neighbours, in an order that works. */

@@ -6,7 +6,8 @@ import type { ConnectedInterface, NetworkChanges } from "../state/record.ts";
 import { ADDED_NETWORKS, type NetworkDevice } from "../vm/spec.ts";
 import { assignDevices } from "./assignment.ts";
 import { type Dump, type Link, readLinks, readNamespace } from "./dump.ts";
-import { FIRST_GUEST_INDEX } from "./guest-requests.ts";
+import type { FollowedNetwork } from "./following.ts";
+import { FIRST_GUEST_INDEX, moveBackRequest } from "./guest-requests.ts";
 import { type Lender, Lending } from "./lending.ts";
 import type { Request } from "./message.ts";
 import { currentNamespaceInode, enterNetworkNamespace, isCurrentNamespace } from "./namespace.ts";
@@ -42,6 +43,8 @@ export class SandboxNetwork {
   readonly lending: Lending;
   /** Whether the interfaces belong to the guest's own network namespace, or to the container's in it. */
   #shared = false;
+  /** Whose network namespace in the guest they belong to: a process's, 0 for the guest's own. */
+  #pid = 0;
   #open = true;
 
   private constructor(spec: Spec, save: Save) {
@@ -119,20 +122,20 @@ export class SandboxNetwork {
    * Connects what came into the namespace since, before a container starts.
    * @param pid the container's init in the guest, whose network namespace gets it if that is the container's own.
    * @returns what the guest's kernel is to be told, in this order.
-   * @throws CAISSON_E_NETWORK as connect() does, or when the VM has no device left; where the interfaces are the guest's own, follow() adds devices.
+   * @throws CAISSON_E_NETWORK as connect() does. Those for which the VM has no device left are follow()'s.
    */
   refresh(pid: number): GuestRequests[] {
     if (this.#isBare()) return [];
     const { dump, late } = this.survey();
     const free = this.#started - this.#devices.size;
-    if (!this.#shared) this.#requireDevices(late);
+    if (!this.#shared) this.#pid = pid;
     this.#connect(dump, late.slice(0, free));
-    return this.#told.tell(dump, this.#numbers(), this.#shared ? 0 : pid);
+    return this.#told.tell(dump, this.#numbers(), this.#pid);
   }
 
-  /** Whether the interfaces are the guest's own, so that it can be told of changes. */
+  /** Whether the guest is told of changes: a container without a network has nobody who makes any. */
   get isFollowed(): boolean {
-    return this.#shared;
+    return this.#shared || this.#devices.size > 0;
   }
 
   survey(): { dump: Dump; gone: { link: number; device: number }[]; late: Link[] } {
@@ -147,17 +150,18 @@ export class SandboxNetwork {
     };
   }
 
-  letGo({ link, device }: { link: number; device: number }): { index: number; isAdded: boolean } {
+  letGo({ link, device }: { link: number; device: number }): ReturnType<FollowedNetwork["letGo"]> {
     const index = this.#guestIndex(device);
     const former = this.#connected.filter((each) => each.index === link);
     disconnect(this.#socket, former, this.#taps.indexes);
     this.#devices.delete(link);
     this.#indexes.delete(device);
     this.#connected = this.#connected.filter((each) => each.index !== link);
-    this.#told.forget(link);
+    const isMoved = this.#told.forget(link);
     this.#record();
     this.lending.leaves(link);
-    return { index, isAdded: device >= this.#started };
+    const back = isMoved ? { pid: this.#pid, requests: [moveBackRequest(index)] } : undefined;
+    return { index, isAdded: device >= this.#started, back };
   }
 
   reserve({ name }: Link): { device: number; added: NetworkDevice | undefined } {
@@ -185,9 +189,9 @@ export class SandboxNetwork {
     if (device >= this.#started) this.#taps.remove(device);
   }
 
-  untold(dump: Dump): { steps: readonly GuestRequests[]; undone: readonly Request[] } {
-    const steps = this.#told.tell(dump, this.#numbers(), 0);
-    return { steps, undone: this.#told.takeBack(dump, this.#numbers()) };
+  untold(dump: Dump): { steps: readonly GuestRequests[]; undone: GuestRequests } {
+    const steps = this.#told.tell(dump, this.#numbers(), this.#pid);
+    return { steps, undone: { pid: this.#pid, requests: this.#told.takeBack(dump, this.#numbers()) } };
   }
 
   /**
@@ -268,16 +272,6 @@ export class SandboxNetwork {
   /** Whether it is a new namespace that nobody has put anything into: the usual case, which is not to take time. */
   #isBare(): boolean {
     return this.#path === undefined && selectLinks(readLinks(this.#socket)).length === 0;
-  }
-
-  #requireDevices(late: readonly Link[]): void {
-    if (this.#devices.size + late.length <= this.#taps.count) return;
-    const names = late.map(({ name }) => name).join(", ");
-    throw new CaissonError(
-      "CAISSON_E_NETWORK",
-      `cannot connect ${names} to the VM: its network devices (${this.#taps.count}) are all in use, and a running VM gets no more`,
-      { remedy: "Put the interfaces into the network namespace before the container is created." },
-    );
   }
 
   #connect(dump: Dump, links: readonly Link[]): void {

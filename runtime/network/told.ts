@@ -66,10 +66,10 @@ export class ToldNetwork {
     return [...undone, ...wanted.filter((request) => isAddressOrRoute(request) && this.#told.has(bytesOf(request)))];
   }
 
-  /** The link is the guest's no longer. */
-  forget(link: number): void {
+  /** The link is the guest's no longer. @returns whether it is in the container's own network namespace. */
+  forget(link: number): boolean {
     this.#links.delete(link);
-    this.#moved.delete(link);
+    return this.#moved.delete(link);
   }
 
   /**

@@ -64,6 +64,10 @@ export class GuestNetwork implements FollowingVm {
     const done = this.#following.then(() => this.#refresh(network, pid));
     this.#following = done.catch(() => {});
     await done;
+    // Only now is there anything to follow.
+    if (this.#watch !== undefined || !network.isFollowed) return;
+    this.#watch = new NetworkWatch(() => this.#follow(network));
+    this.#follow(network);
   }
 
   /**

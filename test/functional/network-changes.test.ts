@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { after, afterEach, test } from "node:test";
 import { Bundle } from "../harness/bundle.ts";
-import { Host, until } from "../harness/host.ts";
+import { detached, Host, until } from "../harness/host.ts";
 import { inNetns, Netns } from "../harness/network.ts";
 
 const host = new Host();
@@ -93,5 +93,34 @@ test("addresses and routes that change in a running container's namespace change
   inside.ip("addr del 10.77.0.3/24 dev eth0\nroute del 10.99.0.0/16");
   await hides(id, "ip addr; ip route", /10\.77\.0\.3|10\.99/);
   await answers(outside, "10.77.0.2");
+  await host.ok(["delete", "--force", id]);
+});
+
+test("interfaces come to a container that has its network namespace by its user namespace, and leave it", async () => {
+  using outside = new Netns();
+  using bundle = inNetns(new Bundle(), undefined);
+  const mappings = [{ containerID: 0, hostID: 0, size: 65536 }];
+  const { linux } = bundle.spec;
+  const namespaces = [...(linux?.namespaces ?? []), { type: "user" as const }];
+  bundle.spec.linux = { ...linux, namespaces, uidMappings: mappings, gidMappings: mappings };
+  bundle.write();
+  const id = host.id();
+  await detached(host, ["create", "--bundle", bundle.directory, id]);
+  const { pid } = JSON.parse(await host.ok(["state", id])) as { pid: number };
+  using inside = new Netns(pid);
+  // As engines do that leave the namespace to the runtime: what is there before the start, and what comes later.
+  connect(inside, outside, "eth0", 0);
+  connect(inside, outside, "eth1", 1);
+  await host.ok(["start", id]);
+  await has(id, "eth0", outside, "10.77.0.2");
+  await has(id, "eth1", outside, "10.77.1.2");
+  connect(inside, outside, "net1", 2);
+  await has(id, "net1", outside, "10.77.2.2");
+  inside.ip("link del net1\nlink del eth0");
+  await hides(id, "ip link", /eth0|net1/);
+  connect(inside, outside, "eth0", 0);
+  await has(id, "eth0", outside, "10.77.0.2");
+  inside.ip("addr add 10.77.1.3/24 dev eth1");
+  await has(id, "eth1", outside, "10.77.1.3");
   await host.ok(["delete", "--force", id]);
 });

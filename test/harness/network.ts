@@ -41,8 +41,9 @@ export async function becomes(read: () => string, expected: string): Promise<voi
 export class Netns implements Disposable {
   readonly name = `test-${randomBytes(3).toString("hex")}`;
 
-  constructor() {
-    execFileSync("ip", ["netns", "add", this.name]);
+  /** @param pid of the process whose network namespace it is, in place of a new one. */
+  constructor(pid?: number) {
+    execFileSync("ip", ["netns", ...(pid === undefined ? ["add", this.name] : ["attach", this.name, String(pid)])]);
     this.ip("link set lo up");
   }
 
