@@ -2,13 +2,14 @@
  * Starts a program, a QEMU, where it finds nothing but what it needs:
  *
  *   jail [--uid UID] [--keep CAPABILITY]... [--show PATH]... [--device PATH]... [--descriptors COUNT] [--with-parent]
- *        -- PROGRAM [ARGUMENT]...
+ *        [--locked-memory BYTES] -- PROGRAM [ARGUMENT]...
  *
  * --uid UID      the user and the group that it runs as
  * --keep NUMBER  a capability that it has, and that the bounding set keeps (linux/capability.h); no other one is left
  * --show PATH    a file, or a directory without what is mounted below it, that it sees at its own path, read-only
  * --device PATH  a device of the host's that it may use; it belongs to UID
  * --descriptors COUNT  how many descriptors it is given, from 0 on; no other one stays open (3 unless told)
+ * --locked-memory BYTES  how much memory it may lock, for a device to reach it; unless told, as much as the caller
  * --with-parent  it is killed when the process that started it ends
  *
  * It has mount, IPC, UTS, cgroup and network namespaces of its own, a read-only root file system with what is shown and
@@ -21,7 +22,7 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
-enum { SHOWN = 64, DEVICES = 8 };
+enum { SHOWN = 96, DEVICES = 24 };
 
 struct plan {
   uid_t uid;
@@ -32,6 +33,7 @@ struct plan {
   const char *devices[DEVICES];
   int device_count;
   unsigned int descriptors;
+  unsigned long locked_memory;
   bool with_parent;
   char **program;
 };

@@ -42,6 +42,8 @@ static void parse(char **arguments, struct plan *plan) {
     at++;
     if (strcmp(option, "--descriptors") == 0)
       plan->descriptors = (unsigned int)number(value);
+    else if (strcmp(option, "--locked-memory") == 0)
+      plan->locked_memory = number(value);
     else if (strcmp(option, "--uid") == 0)
       plan->uid = (uid_t)number(value);
     else if (strcmp(option, "--keep") == 0)

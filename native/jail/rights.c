@@ -43,6 +43,7 @@ void drop_rights(const struct plan *plan) {
   limit(RLIMIT_CORE, 0);
   limit(RLIMIT_MSGQUEUE, 0);
   limit(RLIMIT_NPROC, THREADS);
+  if (plan->locked_memory > 0) limit(RLIMIT_MEMLOCK, plan->locked_memory);
   if (syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL) < 0) fail("leave the caller's keyring", NULL);
   drop_bounding_set(plan);
   if (prctl(PR_SET_KEEPCAPS, 1) < 0) fail("keep capabilities", NULL);

@@ -45,6 +45,8 @@ export interface QemuStart {
   /** Files besides QEMU's own that it reads, and devices that it opens, by their absolute paths. */
   files: readonly string[];
   devices: readonly string[];
+  /** How much memory it may lock, for the host's devices to reach it. */
+  lockedMemoryBytes?: number | undefined;
   /** Inherited, from number 3 on. */
   descriptors: readonly number[];
   /** QEMU's number of the descriptor of guest RAM, when that is a template's. */
@@ -99,7 +101,7 @@ function spawn(start: QemuStart, manner: Manner, within: <T>(run: () => T) => T)
 
 /** The libraries are named by descriptors: a path with a space or a colon would be split there (ld.so(8), LD_PRELOAD). */
 function execute(start: QemuStart, { withParent, capabilities, libraries, environment }: Manner, uid: number) {
-  const { qemu, argv, descriptors, devices, templateMemory, library } = start;
+  const { qemu, argv, descriptors, devices, lockedMemoryBytes, templateMemory, library } = start;
   const hasTemplate = templateMemory !== undefined;
   const hasShare = library !== undefined;
   const preloaded = [...(hasShare ? [VHOST_PROXY] : []), ...(hasTemplate ? [TEMPLATE_MEMORY] : []), ...libraries];
@@ -107,7 +109,8 @@ function execute(start: QemuStart, { withParent, capabilities, libraries, enviro
   using ours = new DisposableStack();
   const opened = preloaded.map((name) => ours.adopt(openSync(builtFile(name), "r"), closeSync));
   const first = FIRST_INHERITED + descriptors.length;
-  const jail = { uid, capabilities, files, devices, descriptors: first + opened.length, withParent };
+  const count = first + opened.length;
+  const jail = { uid, capabilities, files, devices, lockedMemoryBytes, descriptors: count, withParent };
   const [file, words] = jailCommand(jail, [qemu.path, ...argv]);
   return execa(file, words, {
     // execa passes any number on; its types know those up to 9 only.

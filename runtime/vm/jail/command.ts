@@ -10,6 +10,8 @@ export interface Jail {
   files: readonly string[];
   /** Devices of the host's that it uses. */
   devices: readonly string[];
+  /** How much memory it may lock (RLIMIT_MEMLOCK), if not as much as this process. */
+  lockedMemoryBytes?: number | undefined;
   /** How many descriptors it is given, from 0 on. */
   descriptors: number;
   /** Whether it ends with this process. */
@@ -26,6 +28,7 @@ export function jailCommand(jail: Jail, program: readonly string[]): [file: stri
     ...each("--show", jail.files),
     ...each("--device", jail.devices),
     ...["--descriptors", String(jail.descriptors)],
+    ...(jail.lockedMemoryBytes === undefined ? [] : ["--locked-memory", String(jail.lockedMemoryBytes)]),
     ...(jail.withParent ? ["--with-parent"] : []),
   ];
   return [builtFile("jail"), [...words, "--", ...program]];
