@@ -21,11 +21,10 @@ import { cgroupPath } from "../cgroups/path.ts";
 import { resourceSettings } from "../cgroups/resources.ts";
 import { signalAll } from "../cgroups/signal-all.ts";
 import { readStats } from "../cgroups/stats.ts";
-import type { ContainerDisks } from "../disks/disks.ts";
-import { resourcesWithGuestNumbers, withGuestNumbers } from "../disks/numbers.ts";
 import { compileCreate, compileExec } from "../plan/plan.ts";
 import { inCgroup } from "./exec-cgroup.ts";
 import { Execs } from "./execs.ts";
+import { GivenDevices } from "./given-devices.ts";
 import type { ContainerHost, Created } from "./host.ts";
 import type { Lifecycle } from "./lifecycle.ts";
 import { withResolvedNamespaces } from "./namespaces.ts";
@@ -50,7 +49,7 @@ export class Container {
   /** For the processes that exec adds, too. */
   #seccomp: SeccompFilter | undefined;
   #cgroup: Cgroup | undefined;
-  #disks: ContainerDisks | undefined;
+  #devices = GivenDevices.none;
   #oomWatch: OomWatch | undefined;
   /**
    * Keeps the network namespace until the container is removed: the kernel takes long to dismantle one, and would do so
@@ -85,12 +84,10 @@ export class Container {
   /** Sets it up as far as OCI "created"; answers with the init's pid, and how long that took. On failure nothing of it is left. */
   async create(request: CreateContainerRequest): Promise<Created> {
     const { configJson, rows, columns, keepNewlines, seccomp, bundle, sharedMemoryBytes, noStdin } = request;
-    const { disks, diskMounts } = request;
     const { events, memory } = this.#sandbox;
     try {
-      if (disks.length > 0) this.#disks = await this.#sandbox.disks.attach(disks, diskMounts);
-      const parsed = parse(configJson, "the container's configuration") as Spec;
-      const given = withGuestNumbers(parsed, this.#disks?.numbers ?? []);
+      this.#devices = await GivenDevices.take(this.#sandbox.disks, request);
+      const given = this.#devices.inConfig(parse(configJson, "the container's configuration") as Spec);
       const { config, descriptor } = this.#sandbox.pool.network.take(withResolvedNamespaces(given, this.#sandbox));
       this.#network = descriptor;
       const { process, root } = config;
@@ -117,6 +114,7 @@ export class Container {
       const init = await Process.launch(`container ${this.id}`, client, plan, terminal, state);
       const initReachedNs = realtime();
       if (noStdin) init.input.end();
+      this.#devices.joinNetwork(init.pid);
       this.#lifecycle = { status: "created", init };
       this.#network ??= openNetwork(init.pid);
       this.#exit = this.#finish(init, cgroup);
@@ -127,7 +125,7 @@ export class Container {
       this.#lifecycle = { status: "stopped", init: undefined };
       // What is left of the process may still be on its way out, and a cgroup with processes cannot be removed.
       await this.#cgroup?.kill();
-      await this.#disks?.settle();
+      await this.#devices.settle();
       this.#letGo();
       throw error;
     } finally {
@@ -211,8 +209,7 @@ export class Container {
   update(resourcesJson: Uint8Array): void {
     const cgroup = this.#requireCgroup("updated");
     this.#require("updated", ["created", "running", "paused"]);
-    const given = parse(resourcesJson, "the resources") as Resources;
-    const resources = resourcesWithGuestNumbers(given, this.#disks?.numbers ?? []);
+    const resources = this.#devices.inResources(parse(resourcesJson, "the resources") as Resources);
     cgroup.apply(resourceSettings(resources, (file) => cgroup.read(file)));
     if (resources.devices !== undefined) cgroup.restrictDevices(resources.devices);
     if (resources.unified?.["memory.high"] !== undefined) this.#sandbox.memory.forget(cgroup);
@@ -261,8 +258,8 @@ export class Container {
     if (this.#cgroup !== undefined) this.#sandbox.memory.forget(this.#cgroup);
     this.#cgroup?.remove(this.#sandbox.paths.cgroupRoot);
     this.#cgroup = undefined;
-    this.#disks?.remove();
-    this.#disks = undefined;
+    this.#devices.remove();
+    this.#devices = GivenDevices.none;
   }
 
   /** What WaitProcess answers for the init, after everything it promises has been done. */
@@ -270,7 +267,7 @@ export class Container {
     const { exitCode, signal } = await init.exited;
     // Without a pid namespace of its own the container's other processes outlive the init.
     await cgroup.kill();
-    await this.#disks?.settle();
+    await this.#devices.settle();
     this.#lifecycle = { status: "stopped", init };
     init.release();
     this.#oomWatch?.look();

@@ -29,6 +29,7 @@ async function start(containerId: string, args: string[], process = {}, rows = 0
     keepNewlines: false,
     disks: [],
     diskMounts: [],
+    passedDevices: [],
   });
   await agent.call("startContainer", { containerId, sentNs: 0n, aheadLeastNs: 0n, aheadMostNs: 0n });
 }

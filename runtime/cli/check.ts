@@ -13,6 +13,7 @@ import { print } from "../text/stdout.ts";
 import { chooseAccelerator, judgeKvm } from "../vm/accelerator.ts";
 import { findQemu, type Qemu } from "../vm/qemu.ts";
 import type { Accelerator } from "../vm/spec.ts";
+import { vfioProblem } from "../vm/vfio-group.ts";
 import { vsockProblem } from "../vm/vsock.ts";
 import { inspectBoot, notBooted } from "./check-boot.ts";
 import { inspectNode } from "./check-kubernetes.ts";
@@ -62,7 +63,7 @@ export async function inspect(settingsFile: string | undefined): Promise<Finding
     findings.push(...found.findings);
   }
   findings.push(await files(settings), inspectUsers(qemuUsers(settings)));
-  findings.push(...transports(settings, accelerator), ...network(), cgroups(), templates(settings));
+  findings.push(...transports(settings, accelerator), ...network(), devices(), cgroups(), templates(settings));
   return [...findings, await boots(settings, findings)];
 }
 
@@ -187,6 +188,13 @@ function manifestNote(image: string): string {
   } catch {
     return ", of unknown origin";
   }
+}
+
+function devices(): Finding {
+  const subject = "PCI devices";
+  const problem = vfioProblem();
+  if (problem === undefined) return { subject, status: "ok", found: "those on vfio-pci can be passed to VMs" };
+  return { subject, status: "note", found: `none can be passed to a VM: ${problem.why}`, remedy: problem.remedy };
 }
 
 function cgroups(): Finding {

@@ -103,7 +103,7 @@ test("parseSettings tells wrong types, wrong names and numbers out of range, all
   const message = messageOf('template = true\nvcpus = 0\nmachine = "pc"\nkernel = "vmlinuz"\nkernel_params = ["a"]');
   assert.match(message, /template must be "on" or "off", not true/);
   assert.match(message, /vcpus must be a number of vCPUs from 1 to 255, not 0/);
-  assert.match(message, /machine must be "microvm" or "q35", not "pc"/);
+  assert.match(message, /machine must be "auto", "microvm" or "q35", not "pc"/);
   assert.match(message, /kernel must be an absolute path, not "vmlinuz"/);
   assert.match(message, /kernel_params must be a text like .*, not a list/);
   assert.match(messageOf('shared_fs = "virtio-9p"'), /shared_fs must be "virtio-fs", not "virtio-9p"/);

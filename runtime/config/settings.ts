@@ -3,7 +3,8 @@ import { join } from "node:path";
 import type { LogLevel } from "../text/log.ts";
 
 export interface Settings {
-  machine: "microvm" | "q35";
+  /** Chosen for each sandbox: microvm, unless it is to have something that only the other one can. */
+  machine: "auto" | "microvm" | "q35";
   accelerator: "auto" | "kvm" | "tcg";
   transport: "auto" | "vsock" | "virtio-serial";
   /** How the guest has root file systems and volumes. */
@@ -84,7 +85,7 @@ const PERCENT = { kind: "integer", minimum: 0, maximum: 100, unit: "percent" } a
  * is a template of its own, and many would fill the host's memory.
  */
 export const KEYS: ReadonlyMap<string, Key> = new Map<string, Key>([
-  ["machine", { name: "machine", kind: "choice", values: ["microvm", "q35"], annotation: true }],
+  ["machine", { name: "machine", kind: "choice", values: ["auto", "microvm", "q35"], annotation: true }],
   ["accelerator", { name: "accelerator", kind: "choice", values: ["auto", "kvm", "tcg"], annotation: true }],
   ["transport", { name: "transport", kind: "choice", values: ["auto", "vsock", "virtio-serial"], annotation: true }],
   ["shared_fs", { name: "sharedFs", kind: "choice", values: ["virtio-fs"], annotation: true }],
@@ -130,7 +131,7 @@ const IMAGE_FOLDER =
     : join(import.meta.dirname, "..", "..", "out", "image");
 
 export const DEFAULTS: Readonly<Settings> = {
-  machine: "microvm",
+  machine: "auto",
   accelerator: "auto",
   transport: "auto",
   sharedFs: "virtio-fs",

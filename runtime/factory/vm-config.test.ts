@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { DEFAULTS } from "../config/settings.ts";
 import { log } from "../text/log.ts";
-import { sandboxTemplates, usableFacts } from "./vm-config.ts";
+import { machineFor, sandboxTemplates, usableFacts } from "./vm-config.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "caisson-choice-"));
 const inFolder = (name: string) => join(folder, name);
@@ -42,4 +42,21 @@ test("a template folder that is missing is made", () => {
   const settings = { ...DEFAULTS, templateDir: inFolder("new/deep/templates") };
   assert.equal(sandboxTemplates(settings)?.directory, inFolder("new/deep/templates"));
   assert.equal(usableFacts(settings), inFolder("new/deep/host"));
+});
+
+test("a function of the host's chooses q35, and is refused by name where microvm is insisted on", () => {
+  const passed = [{ address: "0000:3b:00.0", folder: "/sys/devices/0000:3b:00.0", group: "7" }];
+  assert.deepEqual(
+    (["auto", "microvm", "q35"] as const).map((machine) => machineFor({ machine }, [])),
+    ["microvm", "microvm", "q35"],
+  );
+  assert.deepEqual(
+    (["auto", "q35"] as const).map((machine) => machineFor({ machine }, passed)),
+    ["q35", "q35"],
+  );
+  assert.throws(() => machineFor({ machine: "microvm" }, passed), {
+    code: "CAISSON_E_SETTINGS",
+    field: "machine",
+    message: /^the PCI function 0000:3b:00\.0 cannot be passed/,
+  });
 });

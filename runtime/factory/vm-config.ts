@@ -11,7 +11,7 @@ import { type AcceleratorChoice, chooseAccelerator } from "../vm/accelerator.ts"
 import { translatesAtOnce } from "../vm/command-line.ts";
 import type { UidRange } from "../vm/jail/uids.ts";
 import { findQemu } from "../vm/qemu.ts";
-import type { Accelerator, Transport, VmSpec } from "../vm/spec.ts";
+import type { Accelerator, MachineType, PciFunction, Transport, VmSpec } from "../vm/spec.ts";
 import { tscKhz } from "../vm/tsc.ts";
 import { vsockProblem } from "../vm/vsock.ts";
 import { defaultTemplateDirectory, makePrivateFolder } from "./template/space.ts";
@@ -50,9 +50,15 @@ export function usableFacts(settings: Settings): string | undefined {
 
 /**
  * Matches the settings with what this host can do.
+ * @param passed functions of the host's that the VM is given.
  * @throws CaissonError CAISSON_E_HOST, _ACCELERATOR, _TRANSPORT or _IMAGE when what was asked for cannot be had.
  */
-export async function chooseVm(settings: Settings, size: SandboxSize, signal: AbortSignal): Promise<VmShape> {
+export async function chooseVm(
+  settings: Settings,
+  size: SandboxSize,
+  signal: AbortSignal,
+  passed: readonly PciFunction[] = [],
+): Promise<VmShape> {
   const facts = usableFacts(settings);
   const qemu = await findQemu(facts, settings.qemu);
   const { kernel, initrd, image } = settings;
@@ -65,10 +71,11 @@ export async function chooseVm(settings: Settings, size: SandboxSize, signal: Ab
   const inTurn = choice.accelerator === "tcg" && !translatesAtOnce(qemu.version);
   return {
     qemu,
-    machine: settings.machine,
+    machine: machineFor(settings, passed),
     accelerator: choice.accelerator,
     memoryMib: size.memoryMib,
-    ceilingMib: promisesAllMemory() ? size.memoryMib : memoryCeiling(size, settings, host),
+    // All that it may come to have would be pinned from the start.
+    ceilingMib: promisesAllMemory() || passed.length > 0 ? size.memoryMib : memoryCeiling(size, settings, host),
     vcpus: size.vcpus,
     mostVcpus: mostVcpus(size, settings, host, inTurn),
     kernel,
@@ -78,8 +85,20 @@ export async function chooseVm(settings: Settings, size: SandboxSize, signal: Ab
     transport: chooseTransport(settings.transport, choice.accelerator),
     ...(choice.accelerator === "tcg" ? { tscKhz: await tscKhz(facts) } : {}),
     networks: [],
+    passed,
     users,
   };
+}
+
+/** @throws CaissonError CAISSON_E_SETTINGS when the settings insist on a machine without PCI for functions of it. */
+export function machineFor({ machine }: Pick<Settings, "machine">, passed: readonly PciFunction[]): MachineType {
+  if (passed.length === 0) return machine === "auto" ? "microvm" : machine;
+  if (machine !== "microvm") return "q35";
+  const what = `the PCI function ${passed[0]?.address} cannot be passed to a VM of the machine "microvm", which has no PCI`;
+  throw new CaissonError("CAISSON_E_SETTINGS", what, {
+    field: "machine",
+    remedy: 'Set machine to "auto" or "q35".',
+  });
 }
 
 /** Whether the host's kernel counts what is mapped, and not only what is used (vm.overcommit_memory 2): room to grow would be used up by each VM. */

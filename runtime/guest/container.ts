@@ -5,6 +5,7 @@ import type {
   Disk,
   DiskMount,
   ListProcessesResponse,
+  PassedDevice,
   ProcessId,
   StatsResponse,
 } from "../../protocol/generated/agent.ts";
@@ -36,6 +37,7 @@ export interface GuestBundle {
   beforeStart?: ((pid: number) => Promise<void>) | undefined;
   disks?: Disk[];
   diskMounts?: DiskMount[];
+  passedDevices?: PassedDevice[];
   /** Set right when the container starts. */
   clock?: GuestClock | undefined;
   /** What the guest has been given of it already. */
@@ -106,7 +108,7 @@ export class Container {
     io: ProcessIo,
     terminal = NO_WINDOW,
   ): Promise<Container> {
-    const { spec, seccomp, bundle, disks = [], diskMounts = [] } = guest;
+    const { spec, seccomp, bundle, disks = [], diskMounts = [], passedDevices = [] } = guest;
     const sharedMemoryBytes = BigInt(guest.sharedMemoryBytes ?? 0);
     const configJson = Buffer.from(stringifyJson(spec));
     const request = {
@@ -117,6 +119,7 @@ export class Container {
       sharedMemoryBytes,
       disks,
       diskMounts,
+      passedDevices,
       noStdin: hasNoStdin(io, spec.process),
       ...modeOf(io, terminal),
     };

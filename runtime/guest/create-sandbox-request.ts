@@ -2,7 +2,7 @@ import { realtime } from "../../native/posix/index.ts";
 import type { CreateSandboxRequest } from "../../protocol/generated/agent.ts";
 import { randomBytes } from "../text/digest.ts";
 import { memoryLayout } from "../vm/memory-layout.ts";
-import { SHARE_SLOT_ADDRESS, SHARE_TAG, type VmSpec } from "../vm/spec.ts";
+import { givesBack, SHARE_SLOT_ADDRESS, SHARE_TAG, type VmSpec } from "../vm/spec.ts";
 
 const ENTROPY_BYTES = 64;
 
@@ -15,7 +15,7 @@ export function sandboxRequest(
   sandboxId: string,
   logLevel: string,
   network: Buffer,
-  vm: Pick<VmSpec, "machine" | "memoryMib" | "ceilingMib">,
+  vm: Pick<VmSpec, "machine" | "memoryMib" | "ceilingMib" | "passed">,
   hostname = "",
 ): CreateSandboxRequest {
   const { firstStep, steps } = memoryLayout(vm);
@@ -28,6 +28,6 @@ export function sandboxRequest(
     logLevel,
     networkRequests: network,
     memoryGrowth: steps === 0 ? undefined : { firstStep, steps },
-    reportFreeMemory: true,
+    reportFreeMemory: givesBack(vm),
   };
 }

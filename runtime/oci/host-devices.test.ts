@@ -17,6 +17,7 @@ const ALLOW: DeviceRule = { allow: true, access: "rwm" };
 const ALL: HostDevices = {
   has: () => true,
   isDisk: ({ type, major }) => type === "b" && major === 254,
+  vfioName: ({ type, major, minor }) => (type === "c" && major === 241 ? `vfio/${minor}` : undefined),
   hasAtPath: ({ path }) => path !== "/dev/xvda",
 };
 

@@ -2,6 +2,7 @@
 import { existsSync, lstatSync, readFileSync } from "node:fs";
 import { CaissonError } from "../../protocol/errors.ts";
 import type { Device, DeviceRule, Spec } from "../../protocol/oci.ts";
+import { VFIO_CONTAINER, vfioName } from "./vfio-devices.ts";
 
 /**
  * Devices that every Linux kernel has under the same number and that stand for nothing of a machine's own
@@ -28,6 +29,8 @@ export interface HostDevices {
   has(device: Device): boolean;
   /** Whether it is a block device with something on it. */
   isDisk(device: Device): boolean;
+  /** What VFIO calls it (vfioName()). */
+  vfioName(device: Device): string | undefined;
   /** Whether the host has it at the path that the container is to have it at. */
   hasAtPath(device: Device): boolean;
 }
@@ -38,6 +41,7 @@ const HOST: HostDevices = {
     return !existsSync(folder) || existsSync(`${folder}/${major}:${minor}`);
   },
   isDisk: ({ type, major = 0, minor = 0 }) => type === "b" && diskSectors(major, minor) > 0,
+  vfioName: (device) => vfioName(device),
   hasAtPath: ({ path, type, major = 0, minor = 0 }) => {
     const found = lstatSync(path, { throwIfNoEntry: false, bigint: true });
     const isSame = type === "b" ? found?.isBlockDevice() : found?.isCharacterDevice();
@@ -72,8 +76,18 @@ export function disksOf({ linux }: Spec, host = HOST): Device[] {
   return (linux?.devices ?? []).filter((device) => host.isDisk(device) && !(mayUse && host.hasAtPath(device)));
 }
 
+/** The devices of a configuration by which the VM is to be given PCI functions of the host's, and VFIO's own node beside them. */
+export function vfioOf({ linux }: Spec, host = HOST): { device: Device; name: string }[] {
+  const mayUse = mayUseAll(linux?.resources?.devices ?? []);
+  const found = (linux?.devices ?? []).flatMap((device) => {
+    const name = host.vfioName(device);
+    return name === undefined || (mayUse && host.hasAtPath(device)) ? [] : [{ device, name }];
+  });
+  return found.some(({ name }) => name !== VFIO_CONTAINER) ? found : [];
+}
+
 /**
- * The configuration without those of the host's devices that the VM cannot have, which are all but disks. Numbers that this host has
+ * The configuration without those of the host's devices that the VM cannot have, which are all but disks and VFIO's. Numbers that this host has
  * no device of stand for nothing of it. Where the container may use every device (`--privileged`), engines list all that the host has,
  * under the host's names: these are left out, disks as well, and `warning` says which.
  * @throws CaissonError CAISSON_E_CONFIG_UNSUPPORTED that names a device of the host which the container was to have.
@@ -81,8 +95,9 @@ export function disksOf({ linux }: Spec, host = HOST): Device[] {
 export function withoutHostDevices(config: Spec, host = HOST): { config: Spec; warning?: string } {
   const devices = config.linux?.devices ?? [];
   const mayUse = mayUseAll(config.linux?.resources?.devices ?? []);
-  const disks = disksOf(config, host);
-  const missing = devices.filter((device) => !disks.includes(device) && !isVirtual(device) && host.has(device));
+  const passed = vfioOf(config, host).map(({ device }) => device);
+  const given = [...disksOf(config, host), ...passed];
+  const missing = devices.filter((device) => !given.includes(device) && !isVirtual(device) && host.has(device));
   const [first] = missing;
   if (first === undefined) return { config };
   if (!mayUse) throw refusal(first, devices.indexOf(first));
@@ -110,7 +125,9 @@ function refusal({ path, type, major, minor }: Device, index: number): CaissonEr
   const field = `linux.devices[${index}]`;
   const what = `${JSON.stringify(path)} (${type} ${major}:${minor})`;
   const why =
-    type === "b" ? "a block device without a medium" : "a device of the host, and of those the VM can have disks only";
+    type === "b"
+      ? "a block device without a medium"
+      : "a device of the host, and of those the VM can have disks and what is bound to vfio-pci";
   return new CaissonError("CAISSON_E_CONFIG_UNSUPPORTED", `${field}: ${what} is ${why}`, {
     field,
     remedy: "Remove the device; docs/spec-conformance.md lists those that the guest provides.",

@@ -48,14 +48,14 @@ export interface GuestOptions {
 
 /** Forked, cloned or booted, and why not what would be sooner. */
 export function startFacts(
-  { templates, forks }: GuestOptions,
+  { templates, forks, vm }: GuestOptions,
   template: Template | undefined,
   forkServer: ForkServer | undefined,
 ): LogFields {
   if (template === undefined) {
     return {
       how: "boot",
-      why: templates === undefined ? "templates are off or cannot be kept" : "there is no template",
+      why: whyBooted(templates, vm),
     };
   }
   const { key, folder } = template;
@@ -66,6 +66,11 @@ export function startFacts(
     folder,
     why: forks ? "there is no fork server yet" : "fork servers are off or of no use",
   };
+}
+
+function whyBooted(templates: TemplateStore | undefined, { passed }: VmSpec): string {
+  if (passed.length > 0) return "devices of the host's are passed to it";
+  return templates === undefined ? "templates are off or cannot be kept" : "there is no template";
 }
 
 /** The template of this VM, built first if need be. Without room for one the sandbox boots, and the log says why. */

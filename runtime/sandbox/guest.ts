@@ -33,11 +33,13 @@ import { explainError } from "../text/errors.ts";
 import { log } from "../text/log.ts";
 import type { ExitReason } from "../vm/exit-reason.ts";
 import type { Machine } from "../vm/machine.ts";
+import type { PciFunction } from "../vm/spec.ts";
 import { SandboxDisks } from "./disks.ts";
 import { GuestNetwork } from "./guest-network.ts";
 import { createSandbox, type GuestOptions, openTemplate, startFacts } from "./guest-start.ts";
 import { Room } from "./room.ts";
 import { toGuestSpec } from "./spec/guest-spec.ts";
+import { takePassed } from "./spec/passed-devices.ts";
 import { sharedMemoryBytes } from "./spec/shared-memory.ts";
 
 /** How long a VM may live on after the connection to its agent has ended. */
@@ -70,6 +72,7 @@ export class Guest implements GuestVm {
   readonly #room: Room;
   readonly network: GuestNetwork;
   readonly #disks: SandboxDisks;
+  readonly #passed: readonly PciFunction[];
   #hasContainer = false;
   readonly #living = new Set<Container>();
   /** Set right for the first container: programs that run already would see it step. */
@@ -94,6 +97,7 @@ export class Guest implements GuestVm {
     this.share = share;
     this.machine = machine;
     this.#disks = new SandboxDisks(machine);
+    this.#passed = options.vm.passed;
     this.agent = agent;
     this.#clockSync = new ClockSync(agent);
   }
@@ -188,14 +192,15 @@ export class Guest implements GuestVm {
   async createContainer(id: string, bundle: ContainerBundle, io: ProcessIo, mode?: TerminalMode): Promise<Container> {
     const isFirst = !this.#hasContainer;
     const { directory, foundAt = directory, rootfs, rootfsDisks } = bundle;
-    const inNetwork = (given: Spec) => this.network.inGuest(given, isFirst);
+    const inNetwork = (whole: Spec) => this.network.inGuest(whole, isFirst);
     // What the caller's files are found by is there only until this first waits.
-    const taken = takeDisks(bundle.spec, { id, directory: foundAt, rootfs: rootfsDisks });
+    const { spec: given, passedDevices } = takePassed(bundle.spec, this.#passed);
+    const taken = takeDisks(given, { id, directory: foundAt, rootfs: rootfsDisks });
     this.#disks.claim(id, taken);
     let supply: LiveSupply | undefined;
     try {
       const room = this.#room.make(id, bundle.spec.linux?.resources);
-      const share = (given: Spec) => this.share.addContainer(id, given, foundAt, rootfs);
+      const share = (whole: Spec) => this.share.addContainer(id, whole, foundAt, rootfs);
       const spec = toGuestSpec(taken.spec, { vcpus: this.vcpus, inNetwork, share });
       log.debug("what the container has of the host", { rootfs, mounts: bindsOf(taken.spec).join(" ") });
       await room;
@@ -212,6 +217,7 @@ export class Guest implements GuestVm {
           sharedMemoryBytes: sharedMemoryBytes(taken.spec),
           supply,
           ...disks,
+          passedDevices,
           ...(isFirst && { clock: this.#clock, beforeStart: (pid: number) => this.#beforeFirstStart(pid) }),
         },
         io,

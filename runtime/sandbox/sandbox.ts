@@ -15,6 +15,7 @@ import type { Machine } from "../vm/machine.ts";
 import { canFork } from "../vm/spec.ts";
 import { Guest } from "./guest.ts";
 import { podNames } from "./spec/cri-annotations.ts";
+import { functionsOf } from "./spec/passed-devices.ts";
 import { podSize } from "./spec/pod-size.ts";
 
 /** A process that a hook has left in it keeps it. */
@@ -75,13 +76,14 @@ export class Sandbox {
     if (config.hooks !== undefined) await joined;
     await options.prepare?.();
     const choosing = now();
-    const shape = await chooseVm(settings, size, signal);
+    const passed = functionsOf(config);
+    const shape = await chooseVm(settings, size, signal, passed);
     const virtiofsd = await chooseVirtiofsd(settings);
     tracePhase("choose the VM", choosing);
     tellChoice(shape);
     log.debug("the sandbox on the host", { cgroup: cgroup.path, share, consoleLog });
     const vm = { ...shape, consoleLog };
-    const templates = sandboxTemplates(settings);
+    const templates = passed.length === 0 ? sandboxTemplates(settings) : undefined;
     const forks = templates !== undefined && settings.forkServer === "on" && canFork(vm);
     const guest = await Guest.start({
       id,
@@ -147,7 +149,7 @@ async function adoptMachine(cgroup: OwnCgroup, joined: Promise<void>, machine: P
 }
 
 /** For whoever supports the host: what came of the settings and of what the host has. */
-function tellChoice({ qemu, networks: _, users, kernelParams, tscKhz = 0, ...rest }: VmShape): void {
+function tellChoice({ qemu, networks: _, passed, users, kernelParams, tscKhz = 0, ...rest }: VmShape): void {
   const last = users.first + users.count - 1;
   const version = `${qemu.path} ${qemu.version.join(".")}`;
   log.debug("the VM's shape", {
@@ -156,5 +158,6 @@ function tellChoice({ qemu, networks: _, users, kernelParams, tscKhz = 0, ...res
     users: `${users.first}-${last}`,
     kernelParams: kernelParams.join(" "),
     tscKhz,
+    passed: passed.map(({ address }) => address).join(" "),
   });
 }

@@ -20,6 +20,7 @@ const SPEC: VmSpec = {
   transport: "virtio-serial",
   tscKhz: 2_400_000,
   networks: [],
+  passed: [],
   users: { first: 2_000_000_000, count: 1024 },
   consoleLog: "/run/caisson/console.log",
 };

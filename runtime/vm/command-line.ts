@@ -1,10 +1,12 @@
 import { AGENT_PORT_NAME } from "../../protocol/guest-contract.ts";
 import { kernelParameters } from "./kernel-parameters.ts";
 import { memoryLayout } from "./memory-layout.ts";
+import { passedArguments } from "./passed-functions.ts";
 import { compareVersions, type QemuVersion } from "./qemu.ts";
 import {
   ADDED_NETWORKS,
   DISK_BUS_ID,
+  givesBack,
   HOTPLUG_ID,
   initialMac,
   type MachineType,
@@ -62,6 +64,7 @@ export function commandLine(spec: VmSpec, wiring: Wiring): string[] {
     ...hotplugArguments(spec),
     ...randomArguments(spec, wiring),
     ...balloonArguments(spec),
+    ...passedArguments(spec),
     ...wiring.networks.flatMap((network, index) => networkArguments(spec, network, index)),
     ...(wiring.stopped ? ["-S"] : []),
   ];
@@ -234,6 +237,7 @@ function randomArguments(spec: VmSpec, { randomFd }: Wiring): string[] {
 
 /** By it the guest tells which of its memory is free, which the host then has back; it is never inflated. */
 function balloonArguments(spec: VmSpec): string[] {
+  if (!givesBack(spec)) return [];
   return ["-device", virtio(spec, "balloon", "id=balloon,free-page-reporting=on")];
 }
 

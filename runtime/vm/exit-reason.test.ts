@@ -47,3 +47,9 @@ test("startTimeoutError says the limit, and that an empty console is empty", () 
   assert.match(error.message, /within 1\.5 s\. Its console is empty\.$/);
   assert.ok(error.remedy);
 });
+
+test("startError says where the reason is when VFIO refuses a device", () => {
+  const qemuMessage = "vfio 0000:00:04.0: failed to setup container for group 7: Failed to set iommu for container";
+  assert.match(startError(explainDeath({ ...FACTS, exitCode: 1, qemuMessage })).remedy ?? "", /kernel's log \(dmesg\)/);
+  assert.equal(startError(explainDeath({ ...FACTS, exitCode: 1, qemuMessage: "no such device" })).remedy, undefined);
+});

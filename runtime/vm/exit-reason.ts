@@ -66,8 +66,14 @@ export function startError(death: ExitReason): CaissonError {
   return new CaissonError(
     "CAISSON_E_VM_START",
     `cannot start the VM: it ${death.description} before its agent answered.${evidence(death)}`,
+    VFIO_REFUSAL.test(death.qemuMessage) ? { remedy: VFIO_REMEDY } : {},
   );
 }
+
+/** QEMU's words for a group that VFIO does not give it. */
+const VFIO_REFUSAL = /failed to set iommu for container|failed to open \/dev\/vfio|failed to set ?up container/i;
+const VFIO_REMEDY =
+  "The kernel's log (dmesg) says why VFIO refuses the device: interrupts that the IOMMU does not remap, or a group that another VM has.";
 
 /** The error for a VM whose agent did not answer within the limit: CAISSON_E_VM_START. */
 export function startTimeoutError(limitMs: number, consoleLines: readonly string[]): CaissonError {

@@ -6,6 +6,7 @@ import type { InheritedFds } from "./inherited-fds.ts";
 import type { StartOptions } from "./machine.ts";
 import { memoryLayout } from "./memory-layout.ts";
 import { openForVm, reopen } from "./open.ts";
+import { passedAccess } from "./passed-functions.ts";
 import { QemuProcess } from "./qemu-process.ts";
 import type { MachineParts } from "./running-machine.ts";
 import { plugShare } from "./share-device.ts";
@@ -69,12 +70,14 @@ export function launch(
         ...(vhostFd === undefined || canFork(spec) ? {} : { vhostFd: inheritance.give(reopen(vhostFd, "r+")) }),
       })),
     };
+    const access = passedAccess(spec.passed, memoryLayout(spec).ramMib);
     const start = {
       qemu: spec.qemu,
       users: spec.users,
       // A clone has them in memory.
-      files: clone === undefined ? [spec.kernel, spec.initrd] : [],
-      devices: spec.accelerator === "kvm" ? [KVM] : [],
+      files: [...(clone === undefined ? [spec.kernel, spec.initrd] : []), ...access.files],
+      devices: [...(spec.accelerator === "kvm" ? [KVM] : []), ...access.devices],
+      lockedMemoryBytes: access.lockedMemoryBytes,
       argv: commandLine(spec, wiring),
       descriptors: inheritance.descriptors,
       library: library.child,

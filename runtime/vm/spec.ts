@@ -21,6 +21,16 @@ export function initialMac(index: number): string {
   return `02:ca:15:00:${[index >> 8, index & 0xff].map((byte) => byte.toString(16).padStart(2, "0")).join(":")}`;
 }
 
+/** A PCI function of the host's that a VM is given (VFIO). */
+export interface PciFunction {
+  /** As sysfs names it: 0000:3b:00.0. */
+  address: string;
+  /** Its folder in sysfs, without symbolic links. */
+  folder: string;
+  /** The name of its IOMMU group's node in /dev/vfio. */
+  group: string;
+}
+
 /** A VM. A template is keyed by all of it but the last group. */
 export interface VmSpec {
   qemu: Qemu;
@@ -45,6 +55,8 @@ export interface VmSpec {
   tscKhz?: number;
 
   networks: readonly NetworkDevice[];
+  /** The host's, for q35. They reach all of its memory, which is therefore pinned, and neither cloned nor given back. */
+  passed: readonly PciFunction[];
   /** The users, of which each QEMU is another one. */
   users: UidRange;
   /** The guest's serial console is kept here, its last part only (bounded). */
@@ -79,6 +91,11 @@ export function networkSlotAddress(machine: MachineType, slot: number): number {
 
 /** Where in the guest's memory a microvm has the slot of the shared directory's device (guest-image/slot-table.ts). */
 export const SHARE_SLOT_ADDRESS = 0xfeb00200;
+
+/** Whether the guest's free memory can be the host's again: not where devices of the host's may write to it. */
+export function givesBack({ passed }: Pick<VmSpec, "passed">): boolean {
+  return passed.length === 0;
+}
 
 /**
  * Whether such a VM can be forked. What the host's kernel has a part in (KVM, vhost) belongs to one process for good; and only

@@ -230,3 +230,15 @@ test("a rootfs that is a symbolic link to a folder works", async () => {
   await host.ok(["run", "-b", bundle.directory, host.id()]);
   assert.deepEqual(await host.remains(), []);
 });
+
+test("a device of VFIO's that the host has not", async () => {
+  const device = { path: "/dev/vfio/99999", type: "c" as const, major: 4000, minor: 99_999 };
+  using bundle = changed((spec) => {
+    spec.linux = { ...spec.linux, devices: [device] };
+  });
+  const why = "(the host has no IOMMU|the host has no /dev/vfio/vfio|the host has no such IOMMU group)";
+  await refused(
+    bundle.directory,
+    new RegExp(`linux\\.devices\\[0\\]: /dev/vfio/99999 cannot be passed to the VM: ${why}`),
+  );
+});

@@ -42,6 +42,7 @@ export class Guest implements Disposable {
       transport: "virtio-serial",
       tscKhz: await tscKhz(folder),
       networks: [],
+      passed: [],
       users: { first: 2_000_000_000, count: 65_536 },
       consoleLog: join(folder, "console.log"),
     };

@@ -54,6 +54,7 @@ function pretend(context: TestContext, script: string): VmSpec {
     kernelParams: [],
     transport: "virtio-serial",
     networks: [],
+    passed: [],
     users: { first: 2_000_000_000, count: 65_536 },
     consoleLog: join(folder, "console.log"),
   };

@@ -49,6 +49,7 @@ function prepare(context: TestContext) {
     transport: "virtio-serial",
     tscKhz: 1_000_000,
     networks: [],
+    passed: [],
     users: { first: 2_000_000_000, count: 1024 },
     consoleLog: "/console.log",
   };

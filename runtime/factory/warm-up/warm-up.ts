@@ -38,7 +38,7 @@ export const WARM_UP_LIMIT_FACTOR = 2;
 const ROUNDS = 6;
 
 /** What of a VM its guest is told. */
-type GuestShape = Pick<VmSpec, "machine" | "memoryMib" | "ceilingMib">;
+type GuestShape = Pick<VmSpec, "machine" | "memoryMib" | "ceilingMib" | "passed">;
 
 /**
  * Makes sure that the agent speaks our protocol, and that the guest has numbered its network devices as we do.

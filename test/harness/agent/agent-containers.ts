@@ -34,6 +34,7 @@ export class AgentContainers {
       keepNewlines: false,
       disks: [],
       diskMounts: [],
+      passedDevices: [],
     };
   }
 
