@@ -16,9 +16,9 @@ enum { THREADS = 1024 };
 
 static bool is_kept(const struct plan *plan, int capability) { return (plan->kept >> capability & 1) != 0; }
 
-static void limit(int resource, rlim_t value) {
+static void limit(int resource, rlim_t value, const char *name) {
   struct rlimit own = {.rlim_cur = value, .rlim_max = value};
-  if (setrlimit(resource, &own) < 0) fail("limit a resource", NULL);
+  if (setrlimit(resource, &own) < 0) fail("set the limit of", name);
 }
 
 /* The kernel says of which number there is no capability any more. */
@@ -40,10 +40,10 @@ static void set_capabilities(const struct plan *plan) {
 
 void drop_rights(const struct plan *plan) {
   /* With guest memory in it. */
-  limit(RLIMIT_CORE, 0);
-  limit(RLIMIT_MSGQUEUE, 0);
-  limit(RLIMIT_NPROC, THREADS);
-  if (plan->locked_memory > 0) limit(RLIMIT_MEMLOCK, plan->locked_memory);
+  limit(RLIMIT_CORE, 0, "core files");
+  limit(RLIMIT_MSGQUEUE, 0, "message queues");
+  limit(RLIMIT_NPROC, THREADS, "threads");
+  if (plan->locked_memory > 0) limit(RLIMIT_MEMLOCK, plan->locked_memory, "locked memory");
   if (syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL) < 0) fail("leave the caller's keyring", NULL);
   drop_bounding_set(plan);
   if (prctl(PR_SET_KEEPCAPS, 1) < 0) fail("keep capabilities", NULL);

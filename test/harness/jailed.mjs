@@ -61,6 +61,10 @@ await attempt(
   "change its limits",
   () => readFileSync("/proc/self/limits", "utf8").match(/Max core file size\s+0\s+0/)[0],
 );
+await attempt(
+  "lock memory",
+  () => readFileSync("/proc/self/limits", "utf8").match(/Max locked memory\s+(\d+)\s+\d+/)[1],
+);
 await attempt("status", () =>
   readFileSync("/proc/self/status", "utf8")
     .match(/^(Cap\w+|NoNewPrivs|Uid|Gid|Groups):.*$/gm)

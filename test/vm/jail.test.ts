@@ -33,6 +33,9 @@ after(() => {
   rmSync(folder, { recursive: true });
 });
 
+/** Another limit than this process has, which may not be allowed to raise it. */
+const LOCKED = 4 * 2 ** 20;
+
 async function tryIn(user: number, memory: string): Promise<Results> {
   const files = [...(await jailFiles(process.execPath)), PROGRAM];
   const fd = openSync(memory, "r");
@@ -41,7 +44,15 @@ async function tryIn(user: number, memory: string): Promise<Results> {
     const abstract = "\0caisson-jail-test";
     const asked = { outside: process.pid, sockets: [socket, abstract], inherited: { "a template": 3 } };
     const program = [process.execPath, PROGRAM, JSON.stringify(asked)];
-    const jail = { uid: user, capabilities: [], files, devices: [], descriptors: 4, withParent: true };
+    const jail = {
+      uid: user,
+      capabilities: [],
+      files,
+      devices: [],
+      lockedMemoryBytes: LOCKED,
+      descriptors: 4,
+      withParent: true,
+    };
     const [file, words] = jailCommand(jail, program);
     // The last one it is not to have: a directory of the host.
     const stdio = ["ignore", "pipe", "pipe", fd, host] as const;
@@ -103,6 +114,7 @@ test("a jailed QEMU has a user of its own, no capability and no way to one", () 
   assert.equal(results["become root"]?.failed, "EPERM");
   assert.equal(results["join a group"]?.failed, "EPERM");
   assert.ok(results["change its limits"]?.done);
+  assert.deepEqual(results["lock memory"], { done: String(LOCKED) });
 });
 
 test("a jailed QEMU shares no namespace with the host", () => {
