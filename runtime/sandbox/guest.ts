@@ -142,7 +142,7 @@ export class Guest implements GuestVm {
         clock = new GuestClock();
         const client = await connectAgent(started.agent);
         // A template's agent was checked when the template was made.
-        if (template === undefined) await greet(client, limit);
+        if (template === undefined) await greet(client, limit, vm.passed.length > 0 ? vm.networks.length : undefined);
         clock.answered(await createSandbox(client, options, network, limit), realtime());
         return client;
       },

@@ -41,14 +41,20 @@ const ROUNDS = 6;
 type GuestShape = Pick<VmSpec, "machine" | "memoryMib" | "ceilingMib" | "passed">;
 
 /**
- * Makes sure that the agent speaks our protocol, and that the guest has numbered its network devices as we do.
+ * Makes sure that the agent speaks our protocol, and that the guest has numbered its network devices as we do: those of functions of the host's come
+ * after its own.
+ * @param own how many it has of its own, where it has others.
  * @returns how many network devices it has.
  * @throws CaissonError CAISSON_E_AGENT when it does not, CAISSON_E_NETWORK when it has not.
  */
-export async function greet(agent: Agent, signal: AbortSignal): Promise<number> {
+export async function greet(
+  agent: Pick<Agent, "call">,
+  signal: AbortSignal,
+  own = Number.POSITIVE_INFINITY,
+): Promise<number> {
   const { protocolMajor, agentVersion, networkDevices } = await agent.call("check", {}, { signal });
   if (protocolMajor === PROTOCOL.major) {
-    for (const device of networkDevices) checkNumber(device);
+    for (const device of networkDevices) if (device.index < FIRST_GUEST_INDEX + own) checkNumber(device);
     return networkDevices.length;
   }
   throw new CaissonError(
