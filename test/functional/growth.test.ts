@@ -17,7 +17,7 @@ const GIVEN_BACK_MIB = 300;
 let id: string;
 
 before(async () => {
-  writeFileSync(settings, "default_memory_mib = 256\nmax_vcpus = 2\n");
+  writeFileSync(settings, "default_memory_mib = 256\nmax_vcpus = 2\nboot_timeout_seconds = 300\n");
   id = host.id();
   await detached(host, ["--config", settings, "run", "--detach", "--bundle", bundle.directory, id]);
 });
