@@ -163,9 +163,13 @@ dist-check: ## build and pack two clones of the last commit, and compare the byt
 	@scripts/packages.sh dpkg-dev binutils
 	@scripts/dist-check.sh
 
-test-package: dist ## install the .deb with apt in a bare root of RELEASE=trixie, run it and remove it
-	@scripts/packages.sh mmdebstrap
-	@test/release/package.sh $(RELEASE) /var/tmp $(OUT)/dist/*.deb
+# How small the package is does not matter here, where dist takes minutes.
+test-package: all man ## install the .deb with apt in a bare root of RELEASE=trixie, run it and remove it
+	@scripts/packages.sh dpkg-dev binutils mmdebstrap
+	@rm -rf $(OUT)/test-package
+	@scripts/step.sh "pack the Debian package" scripts/dist.sh $(OUT)/test-package none
+	@test/release/package.sh $(RELEASE) /var/tmp $(OUT)/test-package/*.deb
+	@rm -r $(OUT)/test-package
 
 clean: ## remove everything built
 	rm -rf bin $(OUT) protocol/generated runtime/oci/generated

@@ -136,7 +136,14 @@ test("run boots a VM of q35", async (t) => {
 
 test("check: KVM and vsock will be used, and a VM boots", async () => {
   const printed = await host.ok(["check"]);
-  for (const line of [/kvm will be used/, /vsock will be used/, /vhost_net +will be used/, /VM +boots: /]) {
+  const lines = [
+    /kvm will be used/,
+    /vsock will be used/,
+    /vhost_net +will be used/,
+    /host cgroups +v2;/,
+    /VM +boots: /,
+  ];
+  for (const line of lines) {
     assert.match(printed, line);
   }
 });
