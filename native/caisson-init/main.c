@@ -11,7 +11,9 @@
 #define MODULE_LIST "/modules"
 #define LATER_MODULE_LIST "/usr/lib/caisson/modules"
 
-static char *const agent[] = {"/usr/bin/node", "/usr/lib/caisson/agent.cjs", NULL};
+/* Node parses all root certificates that it brings once its http2 is loaded, unless it is to look for OpenSSL's: which the
+ * agent, that makes no connection, has no use for. */
+static char *const agent[] = {"/usr/bin/node", "--use-openssl-ca", "/usr/lib/caisson/agent.cjs", NULL};
 static char *const environment[] = {"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", NULL};
 
 int main(void)

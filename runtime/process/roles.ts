@@ -19,6 +19,18 @@ export const ROLES = [
 
 export type Role = (typeof ROLES)[number];
 
+/** Root certificates are taken from where OpenSSL has them, and only once there is a connection by TLS. */
+const OPENSSL_CA = "--use-openssl-ca";
+
+/**
+ * Node's flags for a role, from those that this process has. node:http2, and so gRPC, loads node:tls, which has a thread parse all root
+ * certificates that Node brings: 13 ms of a processor and 1.5 MiB for each daemon. Only the exporter has a use for them.
+ */
+export function nodeFlags(role: Role, own: readonly string[]): readonly string[] {
+  const others = own.filter((flag) => flag !== OPENSSL_CA);
+  return role === "export-trace" ? others : [...others, OPENSSL_CA];
+}
+
 /** @returns the role of that word, if it is one. */
 export function roleOf(word: string): Role | undefined {
   return ROLES.find((role) => role === word);

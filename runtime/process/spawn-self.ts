@@ -4,7 +4,7 @@ import { type ProcessEnd, pipe, reapIfEnded, socketpair, spawnProgram } from "..
 import { CaissonError } from "../../protocol/errors.ts";
 import { systemErrorSentence } from "../text/errors.ts";
 import { delay } from "./delay.ts";
-import type { Role } from "./roles.ts";
+import { nodeFlags, type Role } from "./roles.ts";
 
 /** The descriptor by which a process of ours finds its connection with the one that started it. */
 export const STARTER_FD = 3;
@@ -34,7 +34,7 @@ export interface OwnProcess {
 export function spawnSelf(role: Role, parameters: unknown, stdio: "inherit" | "ignore"): OwnProcess {
   const script = process.argv[1];
   if (script === undefined) throw new CaissonError("CAISSON_E_INTERNAL", "the program's own file is unknown");
-  const words = [process.execPath, ...process.execArgv, script, role, JSON.stringify(parameters)];
+  const words = [process.execPath, ...nodeFlags(role, process.execArgv), script, role, JSON.stringify(parameters)];
   try {
     return start(words, stdio);
   } catch (cause) {
