@@ -23,6 +23,7 @@ const QUICK = ["delete", "kill", "pause", "resume", "start", "state"];
 
 interface Bundles {
   quick: typeof import("./cli/quick.ts");
+  exec: typeof import("./cli/quick-exec.ts");
   cli: typeof import("./cli/main.ts");
   daemon: typeof import("./daemon/daemon.ts");
   "vm-starters": typeof import("./vm-starters.ts");
@@ -38,6 +39,7 @@ function bundle<Name extends keyof Bundles>(name: Name): Bundles[Name] {
 function runVerb(): void {
   const command = plainCommand(args);
   if (command !== undefined && QUICK.includes(command.verb) && bundle("quick").tryQuick(command)) return;
+  if (command?.verb === "exec" && bundle("exec").tryExec(command)) return;
   const daemon = startEarly(command);
   if (HEAVY.some((each) => args.includes(each))) bundle("vm-starters").main(args, daemon);
   else bundle(OPERATING.some((each) => args.includes(each)) ? "operator" : "cli").main(args, daemon);

@@ -55,6 +55,7 @@ const programs: Record<string, Record<string, Bundle>> = {
       plugins: [noSubprograms, leaveOut({ ...verbsOf("vm-starters", VM_STARTING), ...verbsOf("operator", OPERATING) })],
     },
     quick: { entry: "runtime/cli/quick.ts", plugins: [] },
+    exec: { entry: "runtime/cli/quick-exec.ts", plugins: [] },
     daemon: { entry: "runtime/daemon/daemon.ts", plugins: [grpcClientHalf] },
     "vm-starters": { entry: "runtime/vm-starters.ts", plugins: [noSubprograms, grpcClientHalf] },
     operator: { entry: "runtime/operator.ts", plugins: [noSubprograms, grpcClientHalf] },

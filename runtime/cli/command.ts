@@ -46,10 +46,3 @@ export async function parse(command: Command, args: readonly string[]): Promise<
 export function collect(value: string, values: readonly string[] = []): string[] {
   return [...values, value];
 }
-
-/** Refuses a flag of runc's that cannot be honoured. */
-export function refuse(flag: string, reason: string, remedy?: string): never {
-  throw new CaissonError("CAISSON_E_USAGE", `${flag} is not supported: ${reason}`, {
-    ...(remedy !== undefined && { remedy }),
-  });
-}

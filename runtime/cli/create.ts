@@ -1,6 +1,7 @@
 import type { Command } from "commander";
+import { checkTerminal } from "./caller.ts";
 import type { Globals } from "./command.ts";
-import { checkFlags, checkTerminal, createContainer, type LaunchFlags, launchVerb } from "./launch.ts";
+import { checkFlags, createContainer, type LaunchFlags, launchVerb } from "./launch.ts";
 import { readWantsTerminal } from "./wants-terminal.ts";
 
 export function command(globals: Globals): Command {

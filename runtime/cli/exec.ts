@@ -1,33 +1,6 @@
-import { join, resolve } from "node:path";
 import { type Command, InvalidArgumentError } from "commander";
-import { CaissonError } from "../../protocol/errors.ts";
-import type { Process, Spec } from "../../protocol/oci.ts";
-import { loadProcess } from "../oci/bundle.ts";
-import { readDocument } from "../oci/document.ts";
-import { validateProcess } from "../oci/validate.ts";
-import { dropProcessLabels } from "../sandbox/spec/host-labels.ts";
-import { withDaemon } from "./actions/daemon.ts";
-import { collect, type Globals, refuse, verb } from "./command.ts";
-import { applyFlags, commandProcess, type ProcessFlags } from "./exec-process.ts";
-import { type Execution, execDetached, execInForeground } from "./execution.ts";
-import { announcePid, checkTerminal, refusePreservedFds } from "./launch.ts";
-
-interface ExecFlags extends Omit<ProcessFlags, "noNewPrivs"> {
-  process?: string;
-  newPrivs: boolean;
-  consoleSocket?: string;
-  detach?: boolean;
-  pidFile?: string;
-  pidfdSocket?: string;
-  ignorePaused?: boolean;
-  preserveFds: string;
-  processLabel?: string;
-  apparmor?: string;
-  cgroup?: string;
-}
-
-/** The exit code of an exec that fails itself, as runc's, so that a caller can tell that from the status of a command, a shell's 127 say. */
-const FAILURE = 255;
+import { collect, type Globals, verb } from "./command.ts";
+import { type ExecFlags, exec } from "./exec-action.ts";
 
 export function command(globals: Globals): Command {
   return verb("exec", "Runs one more process in a container and returns its exit status.")
@@ -51,69 +24,7 @@ export function command(globals: Globals): Command {
     .option("--apparmor <profile>", "refused: the guest's kernel runs without AppArmor")
     .option("--cgroup <path>", "start it in this cgroup below the container's, which must exist")
     .passThroughOptions()
-    .action(async (id: string, args: string[], flags: ExecFlags) => {
-      try {
-        process.exitCode = await exec(globals, id, args, flags);
-      } catch (error) {
-        process.exitCode ??= FAILURE;
-        throw error;
-      }
-    });
-}
-
-async function exec(globals: Globals, id: string, args: readonly string[], flags: ExecFlags): Promise<number> {
-  refuseFlags(flags);
-  const detached = flags.detach === true;
-  const action = flags.ignorePaused === true ? "execIgnoringPause" : "exec";
-  return await withDaemon(globals, id, action, async (client, { bundle, directory }) => {
-    const execution: Execution = {
-      process: wantedProcess(bundle, args, flags),
-      ignorePaused: flags.ignorePaused === true,
-      cgroup: flags.cgroup,
-      consoleSocket: flags.consoleSocket === undefined ? undefined : resolve(flags.consoleSocket),
-    };
-    checkTerminal(execution.process.terminal === true, detached, flags.consoleSocket);
-    if (!detached) {
-      return await execInForeground(client, execution, () => announcePid(flags, process.pid));
-    }
-    // Nobody waits for the process's end or changes its terminal's size: the daemon alone will do.
-    const unnamed = [flags.pidFile, flags.pidfdSocket, flags.consoleSocket].every((flag) => flag === undefined);
-    if (unnamed) {
-      await execDetached(client, execution);
-    } else {
-      // It takes half as long again to load as the rest of the verb.
-      const { startExecMonitor } = await import("./exec-monitor.ts");
-      await startExecMonitor({ directory, execution }, (pid) => announcePid(flags, pid));
-    }
-    return 0;
-  });
-}
-
-function wantedProcess(bundle: string, args: readonly string[], flags: ExecFlags): Process {
-  const { process: file, newPrivs, ...rest } = flags;
-  const wanted: ProcessFlags = { ...rest, noNewPrivs: !newPrivs };
-  if (file !== undefined) {
-    if (args.length > 0) {
-      throw new CaissonError("CAISSON_E_USAGE", "a command and --process cannot both say what to run");
-    }
-    return validateProcess(applyFlags(loadProcess(file, dropProcessLabels), wanted), "the process to run");
-  }
-  if (args.length === 0) throw new CaissonError("CAISSON_E_USAGE", "process args cannot be empty");
-  const path = join(bundle, "config.json");
-  const config = readDocument(path, "CAISSON_E_BUNDLE") as Partial<Spec> | null;
-  const own = validateProcess(dropProcessLabels(config?.process), path);
-  return validateProcess(commandProcess(own, args, wanted), "the process to run");
-}
-
-function refuseFlags({ preserveFds, processLabel, apparmor, cgroup }: ExecFlags): void {
-  refusePreservedFds(preserveFds);
-  if (processLabel !== undefined) refuse("--process-label", "the guest's kernel runs without SELinux");
-  if (apparmor !== undefined) refuse("--apparmor", "the guest's kernel runs without AppArmor");
-  if (cgroup === undefined) return;
-  if (cgroup === "")
-    throw new CaissonError("CAISSON_E_USAGE", "--cgroup: it is empty; / is the container's own cgroup");
-  // A path with controllers is of cgroup v1, whose hierarchies have a place each.
-  if (/^[\w,=]+:/.test(cgroup)) refuse(`--cgroup ${cgroup}`, "the guest has cgroup v2 alone: give the path alone");
+    .action((id: string, args: string[], flags: ExecFlags) => exec(globals, id, args, flags));
 }
 
 function gid(text: string, values: readonly number[] = []): number[] {

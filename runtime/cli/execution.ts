@@ -4,7 +4,7 @@ import type { ControlClient } from "../control/client.ts";
 import type { ExecParams } from "../control/protocol.ts";
 import { tellLoss } from "../daemon/loss.ts";
 import { Foreground } from "./foreground.ts";
-import { OwnTerminal } from "./terminal.ts";
+import type { OwnTerminal } from "./terminal.ts";
 
 export interface Execution {
   process: Process;
@@ -22,7 +22,7 @@ export async function execInForeground(
   started: () => Promise<void>,
 ): Promise<number> {
   using foreground = new Foreground();
-  using terminal = process.terminal === true ? new OwnTerminal() : undefined;
+  using terminal = process.terminal === true ? await ownTerminal() : undefined;
   terminal?.makeRaw();
   const window = terminal?.mode;
   const execId = await begin(client, foreground, { process, ignorePaused, cgroup, stdio: ownStdio(), window });
@@ -31,6 +31,12 @@ export async function execInForeground(
   const { exitCode, reason } = await client.request("wait", { execId });
   if (reason !== undefined) tellLoss(reason);
   return exitCode;
+}
+
+/** Node's tty takes a millisecond to load. */
+async function ownTerminal(): Promise<OwnTerminal> {
+  const { OwnTerminal } = await import("./terminal.ts");
+  return new OwnTerminal();
 }
 
 /** Has the daemon start a process; a signal that comes first ends the connection, and so the attempt. */

@@ -2,14 +2,14 @@
 import { resolve } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import type { Command } from "commander";
-import { CaissonError } from "../../protocol/errors.ts";
 import { type Daemon, spawnDaemon } from "../control/spawn.ts";
 import { now } from "../process/clock.ts";
 import { tracePhase } from "../process/trace.ts";
 import { removeIfOf } from "../sandbox/cleanup.ts";
 import { log } from "../text/log.ts";
-import { type Globals, refuse, verb } from "./command.ts";
-import { writePidFile } from "./pid-file.ts";
+import { announcePid, refusePreservedFds } from "./caller.ts";
+import { type Globals, verb } from "./command.ts";
+import { refuse } from "./refuse.ts";
 import type { OwnTerminal } from "./terminal.ts";
 
 export interface LaunchFlags {
@@ -59,28 +59,6 @@ export function checkFlags({ pivot, newKeyring, preserveFds }: LaunchFlags): voi
   }
 }
 
-/** Also for `exec`. */
-export function refusePreservedFds(text: string): void {
-  if (!/^\d+$/.test(text)) throw new CaissonError("CAISSON_E_USAGE", `--preserve-fds: "${text}" is not a number`);
-  if (Number(text) > 0) refuse(`--preserve-fds ${text}`, "a file descriptor cannot cross into a VM");
-}
-
-/** Who gets the container's terminal: nobody, whoever listens on the console socket, or our own caller. */
-export function checkTerminal(wanted: boolean, detached: boolean, consoleSocket: string | undefined): void {
-  if (wanted && detached && consoleSocket === undefined) {
-    throw new CaissonError(
-      "CAISSON_E_USAGE",
-      "cannot allocate tty if caisson will detach without setting console socket",
-      {
-        remedy: "Give --console-socket, or set process.terminal to false.",
-      },
-    );
-  }
-  if (consoleSocket !== undefined && !(wanted && detached)) {
-    throw new CaissonError("CAISSON_E_USAGE", "cannot use console socket if caisson will not detach or allocate tty");
-  }
-}
-
 /**
  * Starts a daemon and has it create the container; what it made is removed again when this throws.
  * @throws CaissonError as the daemon reports it; the signal's reason.
@@ -116,17 +94,6 @@ export async function createContainer(
   } finally {
     signal?.removeEventListener("abort", leave);
   }
-}
-
-/** Tells the caller, as the flags say, which process of the host stands for the container's. Throws as what it calls. */
-export async function announcePid(
-  { pidFile, pidfdSocket }: { pidFile?: string | undefined; pidfdSocket?: string | undefined },
-  pid: number,
-): Promise<void> {
-  if (pidFile !== undefined) writePidFile(pidFile, pid);
-  if (pidfdSocket === undefined) return;
-  const { sendPidfd } = await import("./pidfd-socket.ts");
-  sendPidfd(resolve(pidfdSocket), pid);
 }
 
 /** Ends a daemon of ours, and the container with it: leaving it alone is its signal to clean up. Removes what stays. */

@@ -4,7 +4,8 @@ import { CaissonError } from "../../protocol/errors.ts";
 import type { EarlyDaemon } from "../control/early-daemon.ts";
 import { DEFAULT_ROOT } from "../control/plain-command.ts";
 import { closest } from "../text/closest.ts";
-import { type Globals, parse, refuse, verb } from "./command.ts";
+import { type Globals, parse, verb } from "./command.ts";
+import { refuse } from "./refuse.ts";
 import { begin } from "./reporting.ts";
 import { versionText } from "./version.ts";
 

@@ -6,9 +6,10 @@ import { tracePhase } from "../process/trace.ts";
 import { removeIfOf } from "../sandbox/cleanup.ts";
 import { exitCodeOf } from "../text/errors.ts";
 import { log } from "../text/log.ts";
+import { checkTerminal } from "./caller.ts";
 import type { Globals } from "./command.ts";
 import { Foreground } from "./foreground.ts";
-import { checkFlags, checkTerminal, createContainer, discard, type LaunchFlags, launchVerb } from "./launch.ts";
+import { checkFlags, createContainer, discard, type LaunchFlags, launchVerb } from "./launch.ts";
 import { OwnTerminal } from "./terminal.ts";
 import { readWantsTerminal } from "./wants-terminal.ts";
 

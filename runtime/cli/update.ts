@@ -4,7 +4,8 @@ import type { Resources } from "../../protocol/oci.ts";
 import { loadResources } from "../oci/bundle.ts";
 import { validateResources } from "../oci/validate.ts";
 import { withDaemon } from "./actions/daemon.ts";
-import { type Globals, refuse, verb } from "./command.ts";
+import { type Globals, verb } from "./command.ts";
+import { refuse } from "./refuse.ts";
 import { type ResourceFlags, resourcesOf } from "./resource-flags.ts";
 
 interface UpdateFlags extends ResourceFlags {
