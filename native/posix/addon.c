@@ -21,6 +21,7 @@ NAPI_MODULE_INIT() {
       FUNCTION("isByteShared", posix_is_byte_shared),
       FUNCTION("spawnProgram", posix_spawn_program),
       FUNCTION("reap", posix_reap),
+      FUNCTION("trimMemory", posix_trim_memory),
       FUNCTION("syncfs", posix_syncfs),
       FUNCTION("openpty", posix_openpty),
       FUNCTION("setWinsize", posix_set_winsize),

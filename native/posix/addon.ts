@@ -121,6 +121,7 @@ interface PosixAddon {
   spawnProgram(words: Uint8Array, fds: Uint8Array, environment: Uint8Array): number;
   /** The status that waitpid(2) gives; -1 when the process still runs, and `wait` is false. */
   reap(pid: number, wait: boolean): number;
+  trimMemory(): void;
   attachMounts(fd: number, target: string): void;
   hasAttribute(path: string, name: string): boolean;
   idMap(uids: string, gids: string): number;

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/close_range.h>
+#include <malloc.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -87,4 +88,11 @@ napi_value posix_reap(napi_env env, napi_callback_info info) {
   while (ended < 0 && errno == EINTR);
   if (ended < 0) return throw_errno(env, errno, "waitpid", NULL);
   return make_int(env, ended == 0 ? -1 : status);
+}
+
+/* malloc_trim(3): the C library keeps what was freed, for itself. */
+napi_value posix_trim_memory(napi_env env, napi_callback_info info) {
+  (void)info;
+  malloc_trim(0);
+  return make_undefined(env);
 }

@@ -40,6 +40,11 @@ export function reapIfEnded(pid: number): ProcessEnd | undefined {
   return status < 0 ? undefined : endOf(status);
 }
 
+/** Gives memory that is free, and that the C library keeps, back to the system (malloc_trim(3)). */
+export function trimMemory(): void {
+  addon.trimMemory();
+}
+
 function endOf(status: number): ProcessEnd {
   const signal = status & 0x7f;
   return signal === 0 ? { exitCode: (status >> 8) & 0xff } : { signal };

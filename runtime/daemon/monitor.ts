@@ -12,6 +12,7 @@ import { VM_DEATH_EXIT_CODE } from "../guest/exit-status.ts";
 import { openConsoleTerminal } from "../guest/stdio/console.ts";
 import { enterNetworkNamespace } from "../network/namespace.ts";
 import { isBindMount } from "../oci/checks/mounts.ts";
+import { freeMemoryLater } from "../process/free-memory.ts";
 import { HostHooks } from "../sandbox/hooks.ts";
 import type { PlacedBundle } from "../sandbox/placement.ts";
 import { withSources } from "../sandbox/spec/host-paths.ts";
@@ -45,6 +46,7 @@ export class Monitor {
     this.#life = life;
     this.#verbs = verbs;
     this.#cgroup = cgroup;
+    freeMemoryLater();
   }
 
   /**

@@ -14,6 +14,7 @@ import type { Hook, Process, Resources, Spec } from "../../protocol/oci.ts";
 import type { TerminalMode, WindowSize } from "../../protocol/terminal.ts";
 import { guestProcess } from "../oci/guest-resources.ts";
 import type { SeccompFilter } from "../oci/seccomp.ts";
+import { freeMemoryLater } from "../process/free-memory.ts";
 import { addSpans, startIsOver } from "../process/spans.ts";
 import { type GuestClock, NO_CLOCK } from "./clock.ts";
 import type { Exit } from "./exit-status.ts";
@@ -156,6 +157,7 @@ export class Container {
     addSpans(() => [guestSpan("agent", "agent: start container", receivedNs, answeredNs, 0n)]);
     startIsOver();
     this.#lifecycle = "running";
+    freeMemoryLater();
   }
 
   /**
@@ -182,6 +184,7 @@ export class Container {
     const { pid } = await this.#agent.call("execProcess", request, limits);
     const started = new GuestProcess(this.#vm, id, pid, io);
     this.#execs.set(id.execId, started);
+    freeMemoryLater();
     // The terminal was handed out just before, and whoever got it may have set it meanwhile.
     if (!request.keepNewlines && keepsNewlines(io.terminal)) await this.#keepNewlines(id).catch(() => {});
     return started;
