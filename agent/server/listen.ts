@@ -1,4 +1,4 @@
-import { closeSync, constants, openSync, readdirSync, readFileSync } from "node:fs";
+import { closeSync, constants, existsSync, openSync, readdirSync, readFileSync } from "node:fs";
 import { createServer as createUnixServer } from "node:net";
 import type { Duplex } from "node:stream";
 import { setTimeout as delay } from "node:timers/promises";
@@ -11,8 +11,15 @@ import type { Injector } from "./server.ts";
 const PORT_TRIES = 100;
 const PORT_RETRY_MS = 20;
 
+/**
+ * The kernel's part of vsock makes it, which PID 1 loads for a VM with such a device. Asked for a socket without it, the kernel runs modprobe:
+ * 4,000 blocks for an emulator to translate.
+ */
+const VSOCK_DEVICE = "/dev/vsock";
+
 /** Serves on AF_VSOCK; false when the kernel has none. Only the host is answered: a container can reach the port, too. */
 export function serveVsock(injector: Injector): boolean {
+  if (!existsSync(VSOCK_DEVICE)) return false;
   let current: Duplex | undefined;
   const server = createServer((socket) => {
     if (socket.remoteAddress.cid !== VMADDR_CID_HOST) {
