@@ -2,7 +2,7 @@
 import { trimMemory } from "../../native/posix/index.ts";
 
 /** By then a container's start is over, and one that was to end at once has. */
-const LATER_MS = 10_000;
+const LATER_MS = 5000;
 /** What is worth 20 ms of a processor. */
 const WORTH_BYTES = 3 * 1024 * 1024;
 

@@ -10,8 +10,8 @@ import { CROWDS, SCRAPED_CROWD } from "./things.ts";
 const ROOM_MIB = 16 * 1024;
 /** What the host keeps for itself. */
 const RESERVE_MIB = 1024;
-/** Between the last start and a look at memory: what a start leaves behind has been given back. */
-const SETTLE_MS = 3000;
+/** Between the last start and a look at memory: what a start leaves behind has been given back (runtime/process/free-memory.ts). */
+const SETTLE_MS = 7000;
 const IDLE_CROWD = 10;
 const IDLE_MS = 10_000;
 const SCRAPES = 5;
