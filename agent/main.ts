@@ -1,4 +1,3 @@
-import "./sandbox/v8-flags.ts";
 import { GUEST_RUN } from "../protocol/guest-contract.ts";
 import { closeRootDisk } from "./cgroups/root-disk.ts";
 import { tellUnhandled } from "./last-words.ts";

@@ -107,7 +107,7 @@ function makeRoot(root: string, kernel: KernelModules, initramfsRules: LoadRule[
   install(NODE, root, "usr/bin/node", { executable: true });
   strip(join(root, "usr/bin/node"));
   for (const { source, path, executable } of OWN_FILES) install(source, root, path, { executable });
-  const programs = OWN_FILES.map(({ path }) => path).filter((path) => !path.endsWith(".cjs"));
+  const programs = OWN_FILES.map(({ path }) => path).filter((path) => !path.includes(".cjs"));
   linkApplets(root);
   installLibraries(root, ["usr/bin/kmod", "usr/bin/strace", "usr/bin/node", ...programs], PACKAGES_ROOT);
 

@@ -17,6 +17,8 @@ export const OWN_FILES = [
   { source: "out/native/guest/posix.node", path: "usr/lib/caisson/native/posix.node", executable: false },
   { source: "out/native/guest/vsock.node", path: "usr/lib/caisson/native/vsock.node", executable: false },
   { source: "out/agent.cjs", path: "usr/lib/caisson/agent.cjs", executable: false },
+  { source: "out/agent-main.cjs", path: "usr/lib/caisson/agent-main.cjs", executable: false },
+  { source: "out/agent-main.cjs.compiled", path: "usr/lib/caisson/agent-main.cjs.compiled", executable: false },
 ];
 
 /** Where inputs of the lock file's roles are from, in the manifest. */

@@ -1,5 +1,5 @@
 /**
- * Bundles the two programs: out/agent.cjs for the guest, and for the host out/caisson.cjs, which only chooses between the
+ * Bundles the two programs: out/agent.cjs and what it loads for the guest, and for the host out/caisson.cjs, which only chooses between the
  * others. scripts/compile.sh adds the form that V8 compiles each of those to (runtime/process/code-cache.ts).
  */
 import { readFileSync, rmSync } from "node:fs";
@@ -62,7 +62,10 @@ const programs: Record<string, Record<string, Bundle>> = {
     shim: { entry: "runtime/shim/main.ts", plugins: [noSubprograms] },
     "shim-daemon": { entry: "runtime/shim/daemon.ts", plugins: [noSubprograms, grpcClientHalf] },
   },
-  agent: { agent: { entry: "agent/main.ts", plugins: [grpcServerHalf] } },
+  agent: {
+    agent: { entry: "agent/start.ts", plugins: [] },
+    "agent-main": { entry: "agent/main.ts", plugins: [grpcServerHalf] },
+  },
 };
 
 const options: BuildOptions = {

@@ -15,13 +15,13 @@ import { MemorySteps } from "../growth/memory-steps.ts";
 import { isLogLevel, log, setLogLevel } from "../log.ts";
 import type { AgentPaths } from "../paths.ts";
 import { Pool } from "../pool/pool.ts";
+import { collectGarbage } from "./garbage.ts";
 import { GuestProcesses } from "./guest-processes.ts";
 import { HostSockets } from "./host-sockets.ts";
 import { applyNetwork } from "./network.ts";
 import { NetworkDevices } from "./network-devices.ts";
 import { MountedShare } from "./share.ts";
 import { SharedMemory } from "./shared-memory.ts";
-import { collectGarbage } from "./v8-flags.ts";
 import { Volumes } from "./volumes.ts";
 
 /** What this guest's containers are part of before the host has said so: warm-up containers of a template. */
