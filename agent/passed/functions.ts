@@ -1,6 +1,7 @@
 /** PCI functions of the host's that the VM has: their drivers and device nodes in this guest. */
 import { execFile } from "node:child_process";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { basename } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
 import { CaissonError } from "../../protocol/errors.ts";
@@ -84,9 +85,9 @@ async function settledNodes(folder: string): Promise<DeviceNode[]> {
 }
 
 function describe(folder: string, nodes: readonly DeviceNode[]): string {
-  const interfaces = interfacesOf(folder).map((name) => `interface ${name}`);
+  const interfaces = interfacesOf(folder).map((path) => `interface ${basename(path)}`);
   const have = [...nodes.map(({ path }) => path), ...interfaces];
-  return [folder.slice(folder.lastIndexOf("/") + 1), ...have].join(", ");
+  return [basename(folder), ...have].join(", ");
 }
 
 function read(path: string): string {

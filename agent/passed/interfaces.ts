@@ -1,7 +1,9 @@
 /** Network interfaces of PCI functions that were passed to the VM. */
-import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
+import { readFileSync, statSync } from "node:fs";
+import { basename, dirname } from "node:path";
 import { NetlinkSocket, NLMSG_HEADER_BYTES } from "../../native/posix/netlink.ts";
 import { CaissonError } from "../../protocol/errors.ts";
+import { foldersBelow } from "./sysfs.ts";
 
 /** rtnetlink(7), linux/if_link.h */
 const RTM_NEWLINK = 16;
@@ -10,9 +12,11 @@ const IFINFOMSG_BYTES = 16;
 const IFLA_NET_NS_PID = 19;
 const ATTRIBUTE_BYTES = 8;
 
-/** The names of a function's interfaces in this network namespace. @param folder the function's in sysfs. */
+/** The folders of a function's interfaces in this network namespace, below that of the function: virtio has a device of its own in between. */
 export function interfacesOf(folder: string): string[] {
-  return existsSync(`${folder}/net`) ? readdirSync(`${folder}/net`) : [];
+  return foldersBelow(folder)
+    .filter(({ path, names }) => basename(dirname(path)) === "net" && names.includes("ifindex"))
+    .map(({ path }) => path);
 }
 
 /**
@@ -21,14 +25,14 @@ export function interfacesOf(folder: string): string[] {
  */
 export function giveInterfaces(folders: readonly string[], pid: number): void {
   const isOwn = statSync(`/proc/${pid}/ns/net`).ino !== statSync("/proc/self/ns/net").ino;
-  const names = isOwn ? folders.flatMap((folder) => interfacesOf(folder).map((name) => `${folder}/net/${name}`)) : [];
-  if (names.length === 0) return;
-  const indexes = names.map((path) => Number(readFileSync(`${path}/ifindex`, "latin1")));
+  const found = isOwn ? folders.flatMap(interfacesOf) : [];
+  if (found.length === 0) return;
+  const indexes = found.map((path) => Number(readFileSync(`${path}/ifindex`, "latin1")));
   using socket = new NetlinkSocket();
   const [refusal] = socket.transact(Buffer.concat(indexes.map((index, number) => moveRequest(index, pid, number))));
   if (refusal === undefined) return;
   const { index, errno, message } = refusal;
-  const what = `the container does not get the interface ${names[index]}: errno ${errno} ${message}`;
+  const what = `the container does not get the interface ${basename(found[index] ?? "")}: errno ${errno} ${message}`;
   throw new CaissonError("CAISSON_E_NETWORK", what.trimEnd());
 }
 

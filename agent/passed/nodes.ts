@@ -1,9 +1,6 @@
-import { lstatSync, readdirSync, readFileSync, realpathSync } from "node:fs";
+import { readFileSync, realpathSync } from "node:fs";
 import { basename } from "node:path";
-
-/** Deeper and longer than what a driver makes below its device; sysfs is the kernel's, the device behind it may be anything. */
-const MOST_LEVELS = 10;
-const MOST_FOLDERS = 4096;
+import { foldersBelow } from "./sysfs.ts";
 
 /** A device node that a driver has made. */
 export interface DeviceNode {
@@ -16,20 +13,10 @@ export interface DeviceNode {
 
 /** The nodes of all devices below a folder of sysfs, in the order of their paths. */
 export function nodesBelow(folder: string): DeviceNode[] {
-  const nodes: DeviceNode[] = [];
-  const waiting = [{ path: folder, level: 0 }];
-  for (let seen = 0; seen < MOST_FOLDERS; seen++) {
-    const next = waiting.shift();
-    if (next === undefined) break;
-    const names = namesIn(next.path);
-    if (names.includes("dev") && names.includes("uevent")) nodes.push(...nodeAt(next.path));
-    if (next.level === MOST_LEVELS) continue;
-    for (const name of names) {
-      const path = `${next.path}/${name}`;
-      if (isFolder(path)) waiting.push({ path, level: next.level + 1 });
-    }
-  }
-  return nodes.sort((a, b) => (a.path < b.path ? -1 : 1));
+  return foldersBelow(folder)
+    .filter(({ names }) => names.includes("dev") && names.includes("uevent"))
+    .flatMap(({ path }) => nodeAt(path))
+    .sort((a, b) => (a.path < b.path ? -1 : 1));
 }
 
 /** One that goes meanwhile is none. */
@@ -43,17 +30,4 @@ function nodeAt(folder: string): DeviceNode[] {
   } catch {
     return [];
   }
-}
-
-function namesIn(folder: string): string[] {
-  try {
-    return readdirSync(folder);
-  } catch {
-    return [];
-  }
-}
-
-/** Links lead to devices elsewhere, and back up. */
-function isFolder(path: string): boolean {
-  return lstatSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
 }
