@@ -70,16 +70,22 @@ test("podman run with two networks", options, async () => {
   await podman.ok(["rm", "--force", "--time", "0", "both"]);
 });
 
-test("podman network connect and disconnect reach a container that runs", options, async () => {
-  await podman.ok(["network", "create", "--subnet", "10.93.0.0/24", "later"]);
-  await podman.ok(["run", "-d", "--name", "late", "busybox", "sleep", "1000"]);
-  await podman.ok(["network", "connect", "later", "late"]);
-  const address = await podman.inspect("late", `{{(index .NetworkSettings.Networks "later").IPAddress}}`);
-  const links = () => podman.ok(["exec", "late", "ip", "-4", "addr"]);
-  // Until the guest has it, the namespace's own kernel answers in its place.
-  await until(async () => (await links()).includes(`inet ${address}/24`));
-  await answers(address);
-  await podman.ok(["network", "disconnect", "later", "late"]);
-  await until(async () => !(await links()).includes(address));
-  await podman.ok(["rm", "--force", "--time", "0", "late"]);
-});
+for (const [what, network, flags] of [
+  ["that runs", "93", []],
+  ["with a user namespace that runs", "94", ["--uidmap", "0:100000:5000", "--gidmap", "0:200000:5000"]],
+] as const) {
+  test(`podman network connect and disconnect reach a container ${what}`, options, async () => {
+    const name = `later${network}`;
+    await podman.ok(["network", "create", "--subnet", `10.${network}.0.0/24`, name]);
+    await podman.ok(["run", "-d", "--name", "late", ...flags, "busybox", "sleep", "1000"]);
+    await podman.ok(["network", "connect", name, "late"]);
+    const address = await podman.inspect("late", `{{(index .NetworkSettings.Networks "${name}").IPAddress}}`);
+    const links = () => podman.ok(["exec", "late", "ip", "-4", "addr"]);
+    // Until the guest has it, the namespace's own kernel answers in its place.
+    await until(async () => (await links()).includes(`inet ${address}/24`));
+    await answers(address);
+    await podman.ok(["network", "disconnect", name, "late"]);
+    await until(async () => !(await links()).includes(address));
+    await podman.ok(["rm", "--force", "--time", "0", "late"]);
+  });
+}

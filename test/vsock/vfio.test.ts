@@ -21,6 +21,9 @@ test("PCI functions that are bound to vfio-pci are passed to a sandbox", async (
       devices: [
         ...IOMMU,
         ...["-drive", `if=none,id=disk,format=raw,file=${disk}`, "-device", "nvme,serial=1,drive=disk"],
+        // One whose driver comes later than the VM's own devices, and one that the guest has from its boot on.
+        ...["-device", "e1000e,mac=52:54:00:00:00:01"],
+        ...["-device", "virtio-net-pci,mac=52:54:00:00:00:02,disable-legacy=on,iommu_platform=on"],
         // Nothing has a driver for it.
         ...["-device", "edu"],
       ],

@@ -1,4 +1,4 @@
-/** Runs in the outer VM, which has an IOMMU, an NVMe disk and a device that no driver is for. */
+/** Runs in the outer VM, which has an IOMMU, an NVMe disk, two network devices and one that no driver is for. */
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { existsSync, readdirSync, readFileSync, readlinkSync, statSync, writeFileSync } from "node:fs";
@@ -12,6 +12,7 @@ import { qemusOf } from "../../harness/qemu.ts";
 
 const PCI = "/sys/bus/pci/devices";
 const NVME = "0x1b36:0x0010";
+const NETWORKS = ["0x8086:0x10d3", "0x1af4:0x1041"];
 const EDU = "0x1234:0x11e8";
 const WRITTEN = "written by the container";
 const host = new Host();
@@ -77,12 +78,13 @@ test("a function that the host's own driver has is refused by name, and a VM wit
   assert.match(await refused(forced), new RegExp(`${address} cannot be passed to a VM of the machine "microvm"`));
 });
 
-test("a container has a passed disk, reads and writes it, and a function without a driver in sysfs", async (t) => {
+test("a container has a passed disk, reads and writes it, network interfaces, and a function without a driver in sysfs", async (t) => {
   const nvme = addressOf(NVME);
   const edu = addressOf(EDU);
-  for (const each of [nvme, edu]) bind(each, "vfio-pci");
+  const networks = NETWORKS.map(addressOf);
+  for (const each of [nvme, edu, ...networks]) bind(each, "vfio-pci");
   const vfio: Device = { path: "/dev/vfio/vfio", type: "c", major: 10, minor: 196 };
-  using bundle = bundleWith([vfio, groupOf(nvme), groupOf(edu)]);
+  using bundle = bundleWith([vfio, ...[nvme, edu, ...networks].map(groupOf)]);
   const start = performance.now();
   const id = await host.start(bundle);
   t.diagnostic(`started in ${Math.round(performance.now() - start)} ms`);
@@ -94,6 +96,9 @@ test("a container has a passed disk, reads and writes it, and a function without
   const inside = (script: string) => host.ok(["exec", id, "sh", "-c", script]);
   assert.equal(await inside("head -c 21 /dev/nvme0n1"), "read by the container");
   assert.equal(await inside("stat -c '%F %a %g' /dev/nvme0n1"), "block special file 660 100\n");
+  // In a network namespace of its own, which is otherwise empty.
+  const links = await inside("ip -o link");
+  for (const mac of ["52:54:00:00:00:01", "52:54:00:00:00:02"]) assert.match(links, new RegExp(`link/ether ${mac}`));
   assert.match(await inside("cat /sys/bus/pci/devices/*/device"), /^0x11e8$/m);
   assert.equal(await inside("ls /dev | grep vfio; true"), "");
   await inside(`echo ${WRITTEN} | dd of=/dev/nvme0n1 bs=4096 conv=sync,fsync`);
