@@ -1,5 +1,7 @@
 #include "vsock.h"
 
+#include "carry.h"
+
 #include <errno.h>
 #include <sys/epoll.h>
 #include <sys/stat.h>
@@ -13,7 +15,7 @@ static const struct {
 } constants[] = {
     CONSTANT(EPOLLIN), CONSTANT(EPOLLOUT), CONSTANT(EPOLLERR), CONSTANT(EPOLLHUP), CONSTANT(EPOLLRDHUP),
     CONSTANT(S_IFCHR), CONSTANT(S_IFSOCK), CONSTANT(EAGAIN),   CONSTANT(ECANCELED), CONSTANT(ECONNABORTED),
-    CONSTANT(EALREADY), CONSTANT(EIO),    CONSTANT(EPIPE),
+    CONSTANT(EALREADY), CONSTANT(EIO),    CONSTANT(EPIPE),      CONSTANT(CARRY_OVER), CONSTANT(CARRY_BROKEN),
 };
 
 NAPI_MODULE_INIT() {
@@ -26,6 +28,8 @@ NAPI_MODULE_INIT() {
       FUNCTION("listen", vsock_listen),          FUNCTION("accept", vsock_accept),
       FUNCTION("socketError", vsock_socket_error), FUNCTION("localAddress", vsock_local_address),
       FUNCTION("remoteAddress", vsock_remote_address), FUNCTION("isTerminal", stream_is_terminal),
+      FUNCTION("carryStart", carry_call_start), FUNCTION("carryLimit", carry_call_limit),
+      FUNCTION("carryStop", carry_call_stop),   FUNCTION("carryLetGo", carry_call_let_go),
   };
   napi_value object;
   if (napi_define_properties(env, exports, sizeof functions / sizeof functions[0], functions) != napi_ok ||

@@ -12,6 +12,13 @@ interface VsockAddon {
   pollerAdd(fd: number, id: number): void;
   pollerRemove(fd: number): void;
   pollerRef(keepLoopAlive: boolean): void;
+  /** Moves bytes until the end of `from`; takes the number after `id` as well. `drains`: see CarryOptions. */
+  carryStart(from: number, to: number, id: number, drains: boolean): void;
+  /** These return CARRY_* for what is new. -1 bytes: what it has taken already. */
+  carryLimit(id: number, bytes: number): number;
+  carryLetGo(id: number): number;
+  /** How many bytes it has moved. */
+  carryStop(id: number): number;
   /** Makes `fd` non-blocking; the S_IFMT bits of its mode. */
   open(fd: number): number;
   /** 1 for a terminal, else 0. */
@@ -42,6 +49,8 @@ interface VsockAddon {
     readonly ECONNABORTED: number;
     readonly EIO: number;
     readonly EPIPE: number;
+    readonly CARRY_OVER: number;
+    readonly CARRY_BROKEN: number;
   };
 }
 

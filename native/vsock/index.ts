@@ -2,8 +2,10 @@
  * AF_VSOCK for Node with the interface of node:net, and the stream it is made of, which works over any descriptor that
  * can be polled.
  */
+export { acceptVsock, remoteAddress } from "./accept.ts";
 export { Acceptor } from "./acceptor.ts";
 export type { VsockAddress } from "./addon.ts";
+export { type Carried, Carry, type CarryOptions } from "./carry.ts";
 export { PollStream, type PollStreamOptions } from "./poll-stream.ts";
 export { createServer, type VsockListenOptions, VsockServer } from "./server.ts";
 export {

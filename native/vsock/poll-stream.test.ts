@@ -42,6 +42,29 @@ describe("PollStream over a socket", () => {
     assert.equal(there.bytesRead, 3 * MIB);
   });
 
+  it("copies what is left of a chunk that is valid only now, and says when it is out", async () => {
+    const [here, there] = streamPair();
+    const chunk = Buffer.alloc(64 * 1024);
+    const hash = createHash("sha256");
+    let waits = 0;
+    const received = readAll(there);
+    for (let round = 0; round < 64; round++) {
+      chunk.fill(round);
+      hash.update(chunk);
+      await new Promise<void>((resolve) => {
+        if (here.writeTransient(chunk, resolve)) return resolve();
+        // A second one while the first waits.
+        hash.update(chunk);
+        here.writeTransient(chunk, () => {});
+        waits += 1;
+      });
+      chunk.fill(255);
+    }
+    here.resume().end();
+    assert.equal(createHash("sha256").update(await received).digest("hex"), hash.digest("hex"));
+    assert.ok(waits > 0);
+  });
+
   it("carries 64 MiB both ways at once", async () => {
     const [here, there] = streamPair();
     const block = randomBytes(MIB);

@@ -82,6 +82,8 @@ export class PollStream extends Duplex {
   #canRead: boolean;
   #canWrite: boolean;
   #awaitsHost: boolean;
+  #isLent = false;
+  #spare: Buffer | undefined;
   #wantsData = false;
   #fillDeferred = false;
   #lastEvents = 0;
@@ -121,6 +123,14 @@ export class PollStream extends Duplex {
     return this;
   }
 
+  /** While it is, nothing is read here, but what has been read before is handed out: somebody else reads from the descriptor. */
+  set lent(isLent: boolean) {
+    this.#isLent = isLent;
+    if (isLent) return;
+    this.#canRead = true;
+    this.#fillSoon(process.nextTick);
+  }
+
   #onEvents(events: number): void {
     if (this.#awaitsHost && (events & EPOLLHUP) !== 0) return;
     this.#awaitsHost = false;
@@ -149,7 +159,7 @@ export class PollStream extends Duplex {
   }
 
   #fill(): void {
-    for (let reads = 0; this.#wantsData && this.#canRead && !this.destroyed; reads++) {
+    for (let reads = 0; this.#wantsData && this.#canRead && !this.#isLent && !this.destroyed; reads++) {
       if (reads === READS_A_TURN) {
         this.#fillSoon(setImmediate);
         return;
@@ -193,6 +203,29 @@ export class PollStream extends Duplex {
 
   override _write(chunk: Buffer, _encoding: BufferEncoding, callback: (error?: Error | null) => void): void {
     this.#send([chunk], callback);
+  }
+
+  /**
+   * Writes a chunk that is valid only now: what the descriptor does not take at once is copied.
+   * @returns whether it has taken all; if not, `taken` is called when it has, or has failed.
+   */
+  writeTransient(chunk: Uint8Array, taken: () => void): boolean {
+    const written = this.#writeNow(chunk);
+    if (written === chunk.length) return true;
+    // One after another they need no memory that would have to be collected.
+    const isSpare = this.writableLength === 0 && chunk.length <= READ_LENGTH;
+    if (isSpare) this.#spare ??= Buffer.allocUnsafeSlow(READ_LENGTH);
+    const copy = isSpare ? (this.#spare as Buffer) : Buffer.allocUnsafeSlow(chunk.length);
+    copy.set(chunk.subarray(written));
+    this.write(copy.subarray(0, chunk.length - written), taken);
+    return false;
+  }
+
+  #writeNow(chunk: Uint8Array): number {
+    if (!this.#canWrite || this.writableLength > 0 || this.destroyed || this.writableEnded) return 0;
+    const count = Math.max(0, addon.write(this.#fd, [chunk], 0, false));
+    this.bytesWritten += count;
+    return count;
   }
 
   override _writev(chunks: { chunk: Buffer }[], callback: (error?: Error | null) => void): void {

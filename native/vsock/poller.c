@@ -7,27 +7,48 @@
  * when the host connects. An epoll descriptor is itself readable as long as it has events to hand out, so libuv can
  * wait for it (epoll(7), "nested").
  */
-#include "vsock.h"
+#include "poller.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <unistd.h>
-#include <uv.h>
 
 /* Events taken in one go; what is left makes libuv call again. */
 enum { BATCH = 64 };
 
-struct poller {
-  uv_poll_t handle;
-  int epoll_fd;
-  napi_env env;
-  napi_ref callback;
-  napi_async_cleanup_hook_handle cleanup;
-  /* Pairs of watcher id and events, shared with JavaScript; the array it belongs to is kept by the reference. */
-  napi_ref events_array;
-  int32_t *events;
-};
+static const uint32_t EVENTS = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;
+
+struct carry **find_carry(struct poller *poller, uint32_t id) {
+  struct carry **place = &poller->carries;
+  while (*place != NULL && (*place)->id != id && (*place)->id + 1 != id) place = &(*place)->next;
+  return place;
+}
+
+int watch_descriptor(struct poller *poller, int operation, int fd, uint32_t id) {
+  struct epoll_event event = {.events = EVENTS, .data.u32 = id};
+  return epoll_ctl(poller->epoll_fd, operation, fd, &event);
+}
+
+/* A changed registration is looked at anew. A sink that takes more says so; without one there is only what comes. */
+void step_again(struct poller *poller, const struct carry *carry) {
+  if (carry->to >= 0)
+    watch_descriptor(poller, EPOLL_CTL_MOD, carry->to, carry->id + 1);
+  else
+    watch_descriptor(poller, EPOLL_CTL_MOD, carry->from, carry->id);
+}
+
+/* What JavaScript is to hear of the event; 0 when it is none of its business. */
+static uint32_t take_event(struct poller *poller, struct epoll_event *event, uint32_t *id) {
+  struct carry *carry = *find_carry(poller, event->data.u32);
+  *id = event->data.u32;
+  if (carry == NULL) return event->events;
+  bool again;
+  uint32_t told = carry_step(carry, event->data.u32 != carry->id, event->events, &again);
+  *id = carry->id;
+  if (again) step_again(poller, carry);
+  return told;
+}
 
 static void on_ready(uv_poll_t *handle, int status, int events) {
   (void)events;
@@ -36,14 +57,19 @@ static void on_ready(uv_poll_t *handle, int status, int events) {
   if (status < 0) return;
   int count = epoll_wait(poller->epoll_fd, ready, BATCH, 0);
   if (count <= 0) return;
+  int told = 0;
   for (int i = 0; i < count; i++) {
-    poller->events[2 * i] = (int32_t)ready[i].data.u32;
-    poller->events[2 * i + 1] = (int32_t)ready[i].events;
+    uint32_t id, said = take_event(poller, &ready[i], &id);
+    if (said == 0) continue;
+    poller->events[2 * told] = (int32_t)id;
+    poller->events[2 * told + 1] = (int32_t)said;
+    told++;
   }
+  if (told == 0) return;
   napi_env env = poller->env;
   napi_handle_scope scope;
   if (napi_open_handle_scope(env, &scope) != napi_ok) return;
-  napi_value callback, global, argument = make_int(env, count);
+  napi_value callback, global, argument = make_int(env, told);
   if (argument != NULL && napi_get_reference_value(env, poller->callback, &callback) == napi_ok &&
       napi_get_global(env, &global) == napi_ok &&
       napi_make_callback(env, NULL, global, callback, 1, &argument, NULL) == napi_pending_exception) {
@@ -56,6 +82,11 @@ static void on_ready(uv_poll_t *handle, int status, int events) {
 static void on_closed(uv_handle_t *handle) {
   struct poller *poller = handle->data;
   close(poller->epoll_fd);
+  while (poller->carries != NULL) {
+    struct carry *carry = poller->carries;
+    poller->carries = carry->next;
+    carry_free(carry);
+  }
   napi_remove_async_cleanup_hook(poller->cleanup);
   free(poller);
 }
@@ -104,7 +135,7 @@ napi_value poller_start(napi_env env, napi_callback_info info) {
   return make_undefined(env);
 }
 
-static struct poller *get_poller(napi_env env) {
+struct poller *get_poller(napi_env env) {
   void *poller = NULL;
   if (napi_get_instance_data(env, &poller) != napi_ok || poller == NULL) throw_errno(env, EBADF, "epoll_ctl", NULL);
   return poller;
@@ -118,8 +149,7 @@ napi_value poller_add(napi_env env, napi_callback_info info) {
     return NULL;
   struct poller *poller = get_poller(env);
   if (poller == NULL) return NULL;
-  struct epoll_event event = {.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, .data.u32 = (uint32_t)id};
-  if (epoll_ctl(poller->epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0) return throw_errno(env, errno, "epoll_ctl", NULL);
+  if (watch_descriptor(poller, EPOLL_CTL_ADD, fd, (uint32_t)id) < 0) return throw_errno(env, errno, "epoll_ctl", NULL);
   return make_undefined(env);
 }
 

@@ -41,13 +41,29 @@ function countReference(change: 1 | -1): void {
  * @throws EPERM for a descriptor that cannot be polled (a regular file), EEXIST for one that is watched already.
  */
 export function watch(fd: number, onEvents: (events: number) => void): Watch {
+  return register(
+    onEvents,
+    (id) => addon.pollerAdd(fd, id),
+    () => addon.pollerRemove(fd),
+  );
+}
+
+/**
+ * Has `onEvents` called with what the poller says of an id, and of no other; the number after it is free, too.
+ * @param add tells the poller of it. Throws what it throws.
+ */
+export function register(
+  onEvents: (events: number) => void,
+  add: (id: number) => void,
+  remove: (id: number) => void,
+): Watch {
   if (!started) {
     addon.pollerStart(onReady, ready);
     started = true;
   }
-  nextId = (nextId + 1) % 0x7fffffff;
+  nextId = (nextId + 2) % 0x7ffffffe;
   const id = nextId;
-  addon.pollerAdd(fd, id);
+  add(id);
   const watcher: Watcher = { onEvents, referenced: true };
   watchers.set(id, watcher);
   countReference(1);
@@ -63,7 +79,7 @@ export function watch(fd: number, onEvents: (events: number) => void): Watch {
     stop() {
       if (!watchers.delete(id)) return;
       setReferenced(false);
-      addon.pollerRemove(fd);
+      remove(id);
     },
   };
 }

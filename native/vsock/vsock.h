@@ -9,6 +9,12 @@ napi_value poller_add(napi_env env, napi_callback_info info);
 napi_value poller_remove(napi_env env, napi_callback_info info);
 napi_value poller_ref(napi_env env, napi_callback_info info);
 
+/* carry-addon.c */
+napi_value carry_call_start(napi_env env, napi_callback_info info);
+napi_value carry_call_limit(napi_env env, napi_callback_info info);
+napi_value carry_call_let_go(napi_env env, napi_callback_info info);
+napi_value carry_call_stop(napi_env env, napi_callback_info info);
+
 /* stream.c */
 napi_value stream_open(napi_env env, napi_callback_info info);
 napi_value stream_is_terminal(napi_env env, napi_callback_info info);
