@@ -2,12 +2,21 @@
 import type { NamespaceType } from "./oci.ts";
 
 /** The version of agent.proto that both sides speak (CheckResponse); another major version is not understood. */
-export const PROTOCOL = { major: 1, minor: 0 } as const;
+export const PROTOCOL = { major: 1, minor: 1 } as const;
 
 /** AF_VSOCK port of the agent. */
 export const AGENT_VSOCK_PORT = 1024;
 /** The name of the agent's serial port in the guest (/sys/class/virtio-ports/<port>/name). */
 export const AGENT_PORT_NAME = "org.caisson.agent.0";
+/** AF_VSOCK port at which the agent takes connections for standard streams. */
+export const AGENT_STREAM_VSOCK_PORT = 1025;
+/** How many of those, or of serial ports beside its own, a guest has. */
+export const STREAM_PORTS = 2;
+
+/** The name of such a serial port, by its number from 1. */
+export function streamPortName(number: number): string {
+  return `org.caisson.stream.${number}`;
+}
 
 /** The longest message that either side takes, bytes; a longer one ends the call. */
 export const LONGEST_MESSAGE = 4 * 1024 * 1024;

@@ -3,7 +3,16 @@ import { once } from "node:events";
 import { readdirSync } from "node:fs";
 import { describe, it, test } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
-import { connect, createServer, VMADDR_CID_ANY, VMADDR_CID_LOCAL, type VsockSocket } from "./index.ts";
+import {
+  acceptVsock,
+  connect,
+  createServer,
+  PollStream,
+  remoteAddress,
+  VMADDR_CID_ANY,
+  VMADDR_CID_LOCAL,
+  type VsockSocket,
+} from "./index.ts";
 
 const MIB = 1024 * 1024;
 const openFds = () => readdirSync("/proc/self/fd").length;
@@ -204,4 +213,18 @@ test("createServer() takes a listener for its connections", { skip: noLoopback }
   socket.end();
   server.close();
   await once(server, "close");
+});
+
+test("acceptVsock() hands connections out as they are, and their ports tell them apart", {
+  skip: noLoopback,
+}, async () => {
+  const port = nextPort++;
+  const taken = Promise.withResolvers<number>();
+  const acceptor = acceptVsock(port, taken.resolve, taken.reject);
+  const here = await connect({ cid: VMADDR_CID_LOCAL, port, timeoutMs: 60_000 });
+  const fd = await taken.promise;
+  assert.deepEqual(remoteAddress(fd), { cid: VMADDR_CID_LOCAL, port: here.localAddress.port });
+  new PollStream({ fd }).end("by itself");
+  assert.equal((await readAll(here)).toString(), "by itself");
+  acceptor.close();
 });

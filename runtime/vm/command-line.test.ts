@@ -30,6 +30,7 @@ const WIRING: Wiring = {
   imageFd: 5,
   randomFd: 11,
   agent: { kind: "virtio-serial", fd: 6 },
+  streamFds: [],
   memory: { kind: "anonymous" },
   stopped: false,
   networks: [],
@@ -187,6 +188,22 @@ test("commandLine has an emulated guest and its serial port tell each other of e
     values(run({ accelerator }), "-device").find((device) => device.startsWith("virtio-serial-"));
   assert.match(port("tcg") ?? "", /,event_idx=off(,|$)/);
   assert.doesNotMatch(port("kvm") ?? "", /event_idx/);
+});
+
+test("commandLine has a serial port for each stream socket, after the agent's", () => {
+  const argv = run({}, { streamFds: [21, 22] });
+  const devices = values(argv, "-device");
+  assert.ok(devices.some((device) => device.includes("max_ports=4")));
+  assert.deepEqual(
+    devices.filter((device) => device.startsWith("virtserialport,")).map((device) => device.replace(/^.*,nr=/, "")),
+    [
+      "1,chardev=agent,name=org.caisson.agent.0",
+      "2,chardev=stream1,name=org.caisson.stream.1",
+      "3,chardev=stream2,name=org.caisson.stream.2",
+    ],
+  );
+  const sockets = values(argv, "-chardev");
+  for (const socket of ["socket,id=stream1,fd=21", "socket,id=stream2,fd=22"]) assert.ok(sockets.includes(socket));
 });
 
 test("commandLine with vsock has its device and no serial port for the agent", () => {

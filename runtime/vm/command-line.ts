@@ -1,4 +1,4 @@
-import { AGENT_PORT_NAME } from "../../protocol/guest-contract.ts";
+import { AGENT_PORT_NAME, streamPortName } from "../../protocol/guest-contract.ts";
 import { kernelParameters } from "./kernel-parameters.ts";
 import { memoryLayout } from "./memory-layout.ts";
 import { passedArguments } from "./passed-functions.ts";
@@ -36,6 +36,8 @@ export interface Wiring {
     /** QEMU listens, and takes one connection after another. */
     | { kind: "virtio-serial-listener"; fd: number }
     | { kind: "vsock"; vhostFd: number; cid: number };
+  /** Our stream sockets for the ports that carry standard streams; none with vsock. */
+  streamFds: readonly number[];
   /** Starts with its processors stopped, for whoever has something to do to it first. */
   stopped: boolean;
   /**
@@ -61,6 +63,7 @@ export function commandLine(spec: VmSpec, wiring: Wiring): string[] {
     ...consoleArguments(wiring),
     ...rootArguments(spec, wiring),
     ...agentArguments(spec, wiring),
+    ...wiring.streamFds.flatMap(streamPortArguments),
     ...hotplugArguments(spec),
     ...randomArguments(spec, wiring),
     ...balloonArguments(spec),
@@ -188,7 +191,7 @@ function rootArguments(spec: VmSpec, { imageFd }: Wiring): string[] {
   ];
 }
 
-function agentArguments(spec: VmSpec, { agent }: Wiring): string[] {
+function agentArguments(spec: VmSpec, { agent, streamFds }: Wiring): string[] {
   if (agent.kind === "vsock") {
     return [
       "-device",
@@ -199,9 +202,20 @@ function agentArguments(spec: VmSpec, { agent }: Wiring): string[] {
     "-chardev",
     `socket,id=agent,fd=${agent.fd}${agent.kind === "virtio-serial" ? "" : ",server=on,wait=off"}`,
     "-device",
-    virtio(spec, "serial", `id=serial,max_ports=2${eventIndices(spec)}`),
+    virtio(spec, "serial", `id=serial,max_ports=${2 + streamFds.length}${eventIndices(spec)}`),
     "-device",
     `virtserialport,bus=serial.0,nr=1,chardev=agent,name=${AGENT_PORT_NAME}`,
+  ];
+}
+
+/** Port 0 is kept for a console, and the agent has the next one. */
+function streamPortArguments(fd: number, index: number): string[] {
+  const number = index + 1;
+  return [
+    "-chardev",
+    `socket,id=stream${number},fd=${fd}`,
+    "-device",
+    `virtserialport,bus=serial.0,nr=${1 + number},chardev=stream${number},name=${streamPortName(number)}`,
   ];
 }
 

@@ -13,7 +13,8 @@ import { plugShare } from "./share-device.ts";
 import { ShareLink } from "./share-link.ts";
 import type { ShareServer } from "./share-server.ts";
 import type { QemuChild, QemuStart } from "./spawn.ts";
-import { canFork, type VmSpec } from "./spec.ts";
+import { canFork, streamPortsOf, type VmSpec } from "./spec.ts";
+import { StreamPorts } from "./stream-ports.ts";
 
 const KVM = "/dev/kvm";
 
@@ -27,7 +28,7 @@ export interface Launched {
   runs: Promise<void>;
   wiring: Wiring;
   shareFd: number;
-  /** Our ends of its monitor, its console, and the library in it. */
+  /** Our ends of its monitor, its console, the library in it, and its stream ports. */
   ends: readonly number[];
 }
 
@@ -48,11 +49,14 @@ export function launch(
   const imageFd = clone?.imageFd ?? openForVm(spec.image, "r");
   const ours: number[] = [];
   let share: ShareServer | undefined;
+  let streamPorts: StreamPorts | undefined;
   try {
     const monitor = inheritance.connect();
     const console = inheritance.connect();
     const library = inheritance.connect();
-    ours.push(monitor.ours, console.ours, library.ours);
+    const streams = Array.from({ length: streamPortsOf(spec) }, () => inheritance.connect());
+    const ends = [monitor.ours, console.ours, library.ours, ...streams.map((each) => each.ours)];
+    ours.push(...ends);
     const stateFd = clone === undefined ? undefined : inheritance.give(reopen(clone.stateFd, "r"));
     share = startShareServer?.();
     const wiring: Wiring = {
@@ -61,6 +65,7 @@ export function launch(
       imageFd: inheritance.lend(imageFd),
       randomFd: inheritance.give(openForVm("/dev/urandom", "r")),
       agent,
+      streamFds: streams.map(({ child }) => child),
       stopped: share !== undefined,
       memory: memoryOf(clone?.memoryFd, templateMemoryFd, inheritance),
       networks: spec.networks.map(({ tapFd, vhostFd }) => ({
@@ -85,15 +90,17 @@ export function launch(
     };
     log.debug("QEMU's command line", { argv: [start.qemu.path, ...start.argv].join(" ") });
     ours.length = 0;
+    streamPorts = StreamPorts.overSockets(streams.map((each) => each.ours));
     const link = new ShareLink(library.ours, (reason) => qemu.giveUp(`its shared directory has ended: ${reason}`));
     const connections = { qmpFd: monitor.ours, consoleFd: console.ours };
     const qemu = new QemuProcess({ ...connections, consoleLog: spec.consoleLog }, () => spawn(start));
     trace?.("qemu started");
-    const parts = { qemu, machine: spec.machine, link, share };
+    const parts = { qemu, machine: spec.machine, link, share, streamPorts };
     const runs = configure(parts, stateFd, options).catch((error: unknown) => qemu.fail(error));
-    return { parts, runs, wiring, shareFd: library.child, ends: [monitor.ours, console.ours, library.ours] };
+    return { parts, runs, wiring, shareFd: library.child, ends };
   } catch (error) {
     void share?.kill();
+    streamPorts?.close();
     throw error;
   } finally {
     for (const fd of ours) closeSync(fd);

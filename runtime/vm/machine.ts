@@ -3,6 +3,7 @@ import type { ExitReason } from "./exit-reason.ts";
 import type { QmpClient } from "./qmp.ts";
 import type { ShareServer } from "./share-server.ts";
 import type { MachineType, Trace } from "./spec.ts";
+import type { StreamPorts } from "./stream-ports.ts";
 
 /** A VM that runs, or did. */
 export interface Machine {
@@ -14,6 +15,8 @@ export interface Machine {
   /** The one connection to the agent. The guest may not have answered on it yet. */
   readonly agent: Duplex;
   readonly qmp: QmpClient;
+  /** The ports that it has for standard streams; closed when it dies. */
+  readonly streamPorts: StreamPorts;
   /** Resolves, never rejects, when the VM is gone, whatever ended it. */
   readonly died: Promise<ExitReason>;
   /** The last printable lines of the guest's console. */

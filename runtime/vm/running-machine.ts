@@ -8,6 +8,7 @@ import { plugShare, unplugShare } from "./share-device.ts";
 import type { ShareLink } from "./share-link.ts";
 import type { ShareServer } from "./share-server.ts";
 import type { MachineType } from "./spec.ts";
+import type { StreamPorts } from "./stream-ports.ts";
 
 const REFUSAL_FOLLOWS_MS = 100;
 
@@ -17,6 +18,7 @@ export interface MachineParts {
   machine: MachineType;
   link: ShareLink;
   share: ShareServer | undefined;
+  streamPorts: StreamPorts;
 }
 
 export class RunningMachine implements Machine {
@@ -32,6 +34,7 @@ export class RunningMachine implements Machine {
     void qemu.died.then(() => {
       agent.destroy();
       parts.link.close();
+      parts.streamPorts.close();
     });
     if (share !== undefined) this.#follow(share);
   }
@@ -50,6 +53,10 @@ export class RunningMachine implements Machine {
 
   get qmp(): QmpClient {
     return this.#parts.qemu.qmp;
+  }
+
+  get streamPorts(): StreamPorts {
+    return this.#parts.streamPorts;
   }
 
   get died(): Promise<ExitReason> {

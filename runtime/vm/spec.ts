@@ -1,3 +1,4 @@
+import { STREAM_PORTS } from "../../protocol/guest-contract.ts";
 import type { UidRange } from "./jail/uids.ts";
 import type { Qemu } from "./qemu.ts";
 
@@ -95,6 +96,11 @@ export const SHARE_SLOT_ADDRESS = 0xfeb00200;
 /** Whether the guest's free memory can be the host's again: not where devices of the host's may write to it. */
 export function givesBack({ passed }: Pick<VmSpec, "passed">): boolean {
   return passed.length === 0;
+}
+
+/** How many serial ports it has for standard streams. */
+export function streamPortsOf({ transport }: Pick<VmSpec, "transport">): number {
+  return transport === "virtio-serial" ? STREAM_PORTS : 0;
 }
 
 /**

@@ -1,5 +1,6 @@
 import { Socket } from "node:net";
 import { CaissonError } from "../../protocol/errors.ts";
+import { STREAM_PORTS } from "../../protocol/guest-contract.ts";
 import { startError } from "./exit-reason.ts";
 import { InheritedFds } from "./inherited-fds.ts";
 import { launch, type Spawn } from "./launch.ts";
@@ -7,6 +8,7 @@ import type { Machine, StartOptions } from "./machine.ts";
 import { openForVm } from "./open.ts";
 import { type MachineParts, RunningMachine } from "./running-machine.ts";
 import type { VmSpec } from "./spec.ts";
+import { StreamPorts } from "./stream-ports.ts";
 import { connectToGuest, randomCid, VHOST_VSOCK } from "./vsock.ts";
 
 const CID_ATTEMPTS = 5;
@@ -71,7 +73,7 @@ async function startOverVsock(spec: VmSpec, options: StartOptions, spawn: Spawn)
     const agent = await Promise.race([connectToGuest(cid, signal), qemu.died]);
     if (!("reason" in agent)) {
       options.trace?.("vsock connected");
-      return new RunningMachine(parts, agent);
+      return new RunningMachine({ ...parts, streamPorts: StreamPorts.overVsock(cid, STREAM_PORTS) }, agent);
     }
     if (/guest cid.*in use/i.test(agent.qemuMessage)) return undefined;
     throw startError(agent);

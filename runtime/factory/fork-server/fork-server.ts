@@ -19,6 +19,8 @@ export interface Roles {
   library: number;
   /** By the numbers of the network devices. */
   taps: readonly number[];
+  /** Its sockets for the stream ports, in their order. */
+  streams: readonly number[];
 }
 
 export interface Description {
@@ -99,8 +101,8 @@ export function endForkServer(folder: string): void {
 /** @throws when there is none, or it is not whole. */
 function readDescription(folder: string): Description {
   const description = JSON.parse(readBounded(join(folder, DESCRIPTION_FILE), SMALL_FILE).toString()) as Description;
-  const { qmp, console, agent, library, taps } = description.roles;
-  for (const fd of [description.pid, qmp, console, agent, library, ...taps]) {
+  const { qmp, console, agent, library, taps, streams } = description.roles;
+  for (const fd of [description.pid, qmp, console, agent, library, ...taps, ...streams]) {
     if (!Number.isSafeInteger(fd) || fd < 3) throw new Error(`${DESCRIPTION_FILE} is damaged`);
   }
   return description;

@@ -11,6 +11,7 @@ import { plugShare } from "../../vm/share-device.ts";
 import { ShareLink } from "../../vm/share-link.ts";
 import type { ShareServer } from "../../vm/share-server.ts";
 import type { VmSpec } from "../../vm/spec.ts";
+import { StreamPorts } from "../../vm/stream-ports.ts";
 import type { ForkServer } from "./fork-server.ts";
 import { ForkedQemu } from "./forked-qemu.ts";
 
@@ -50,12 +51,14 @@ export function forkMachine(
   const agent = pendingConnection(join(dirname(spec.consoleLog), `agent-${process.pid}.sock`));
   ours.adopt(agent.connection, closeSync);
   const library = connect();
+  const streams = roles.streams.map((role) => ({ role, ...connect() }));
   const descriptors = [
     [roles.qmp, qmp.other],
     [roles.console, console.other],
     [roles.agent, lend(agent.listener)],
     [STDERR, stderr.other],
     [roles.library, library.other],
+    ...streams.map(({ role, other }) => [role, other] as const),
     ...spec.networks.map(({ tapFd }, index) => [roles.taps[index] ?? -1, tapFd] as const),
   ] as const;
   const { uid, release } = takeUid(spec.users);
@@ -65,13 +68,14 @@ export function forkMachine(
   ours.move();
   const child = new ForkedQemu(connection, stderr.own);
   void child.ended.then(release);
+  const streamPorts = StreamPorts.overSockets(streams.map(({ own }) => own));
   let share: ShareServer | undefined;
   try {
     share = startShareServer?.();
     const connections = { qmpFd: qmp.own, consoleFd: console.own, consoleLog: spec.consoleLog, greeted: true };
     const qemu = new QemuProcess(connections, () => child);
     const link = new ShareLink(library.own, (reason) => qemu.giveUp(`its shared directory has ended: ${reason}`));
-    const parts = { qemu, machine: spec.machine, link, share };
+    const parts = { qemu, machine: spec.machine, link, share, streamPorts };
     const within = { signal, limitMs: Number.POSITIVE_INFINITY };
     const plugged = share === undefined ? [] : plugShare({ qmp: qemu.qmp, ...parts }, share.connection, within);
     Promise.all([...plugged, qemu.qmp.execute("cont", undefined, within)]).then(
@@ -82,6 +86,7 @@ export function forkMachine(
     return new ForkedMachine(parts, agentSocket, child.forked);
   } catch (error) {
     child.kill();
+    streamPorts.close();
     void share?.kill();
     throw error;
   }

@@ -61,7 +61,14 @@ export class FutureForkServer implements AsyncDisposable {
         (start) => spawnForkServer(start, { maker: child, listener }),
       );
       const taps = wiring.networks.map(({ tapFd }) => tapFd);
-      const roles = { qmp: wiring.qmpFd, console: wiring.consoleFd, agent, library: shareFd, taps };
+      const roles = {
+        qmp: wiring.qmpFd,
+        console: wiring.consoleFd,
+        agent,
+        library: shareFd,
+        taps,
+        streams: wiring.streamFds,
+      };
       return new FutureForkServer({ machine: parts, runs, folder, maker, roles, ends });
     } catch (error) {
       closeSync(maker);

@@ -4,7 +4,7 @@ import { sha256 } from "../../text/digest.ts";
 import { commandLine } from "../../vm/command-line.ts";
 import { factFile, recall, remember } from "../../vm/host-cache.ts";
 import { fileIdentity, identityOf } from "../../vm/qemu.ts";
-import type { VmSpec } from "../../vm/spec.ts";
+import { streamPortsOf, type VmSpec } from "../../vm/spec.ts";
 
 /** Raised when what a template's folder holds, or how a guest is warmed, changes. */
 const FORMAT = 3;
@@ -68,6 +68,7 @@ function allOf(spec: VmSpec, inputs: TemplateInputs): string {
     imageFd: 0,
     randomFd: 0,
     agent: spec.transport === "vsock" ? { kind: "vsock", vhostFd: 0, cid: 0 } : { kind: "virtio-serial", fd: 0 },
+    streamFds: Array.from({ length: streamPortsOf(spec) }, () => 0),
     memory: { kind: "template", fd: 0 },
     stopped: false,
     networks: spec.networks.map(() => ({ tapFd: 0 })),
