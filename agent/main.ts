@@ -4,8 +4,10 @@ import { tellUnhandled } from "./last-words.ts";
 import { log } from "./log.ts";
 import type { AgentPaths } from "./paths.ts";
 import { Sandbox } from "./sandbox/sandbox.ts";
-import { serveUnix, serveVirtioPort, serveVsock } from "./server/listen.ts";
+import { openStreamPort, openStreamSocket, serveUnix, serveVirtioPort, serveVsock } from "./server/listen.ts";
 import { createServer } from "./server/server.ts";
+import { StreamPorts } from "./server/stream-ports.ts";
+import { serveVsockStreams, vsockStream } from "./server/vsock-streams.ts";
 
 /** The guest image's paths; tests override them, and listen on a Unix socket instead of the VM's devices. */
 const options: AgentPaths & { listen: string } = {
@@ -24,16 +26,21 @@ for (const argument of process.argv.slice(2)) {
 }
 
 const sandbox = new Sandbox(options);
-const server = createServer(sandbox);
+const { listen } = options;
+const ports = new StreamPorts((number) => {
+  if (listen !== "") return openStreamSocket(listen, number);
+  return vsockStream(number) ?? openStreamPort(number);
+});
+const server = createServer(sandbox, ports);
 sandbox.pool.fill();
-if (options.listen !== "") serveUnix(server, options.listen);
+if (listen !== "") serveUnix(server, listen);
 else {
   closeRootDisk(options.cgroupRoot);
   serveDevices();
 }
 
 async function serveDevices(): Promise<void> {
-  const vsock = serveVsock(server);
+  const vsock = serveVsock(server) && serveVsockStreams();
   if ((await serveVirtioPort(server)) || vsock) return;
   log("error", "the VM has neither a vsock device nor a virtio-serial port for the agent");
   process.exit(1);

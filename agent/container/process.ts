@@ -105,6 +105,11 @@ export class Process {
     return output;
   }
 
+  /** Closes an output that nobody reads any more, unless it is a terminal. Throws as output(). */
+  closeOutput(stream: "stdout" | "stderr"): void {
+    if (this.#terminal === undefined) this.output(stream).close();
+  }
+
   /** Throws CAISSON_E_STATE when it has no terminal. A terminal whose last process has gone takes any size. */
   resize(rows: number, columns: number): void {
     const { fd } = this.#requireTerminal("The window size cannot be set");
@@ -119,7 +124,10 @@ export class Process {
 
   /** Closes the terminal's master, which hangs the terminal up (pty(7)). Idempotent. Throws as resize(). */
   hangUp(): void {
-    this.#requireTerminal("The terminal cannot be hung up").destroy();
+    const terminal = this.#requireTerminal("The terminal cannot be hung up");
+    this.#outputs.stdout.stop();
+    this.input.letGo();
+    terminal.destroy();
   }
 
   #requireTerminal(problem: string): PollStream {

@@ -49,7 +49,7 @@ async function writeStdin(containerId: string, chunks: Iterable<Buffer>, { end =
   const call = agent.client.writeStdin((error) => answered(error));
   let process: { containerId: string; execId: string } | undefined = { containerId, execId };
   for (const data of chunks) {
-    if (!call.write({ process, data }))
+    if (!call.write({ process, data, port: 0, portBytes: 0n }))
       await Promise.race([new Promise((resolve) => call.once("drain", resolve)), answer]);
     process = undefined;
   }

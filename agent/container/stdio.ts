@@ -1,4 +1,4 @@
-import type { Readable, Writable } from "node:stream";
+import { Carry, type PollStream } from "../../native/vsock/index.ts";
 import { CaissonError } from "../../protocol/errors.ts";
 
 /** Where output goes: the writing end of a call. */
@@ -16,12 +16,13 @@ export interface OutputSink {
  * stops the writer.
  */
 export class Output {
-  readonly #source: Readable;
+  readonly #source: PollStream;
   readonly #name: string;
   #sink: OutputSink | undefined;
+  #carry: Carry | undefined;
   #ended = false;
 
-  constructor(source: Readable, name: string) {
+  constructor(source: PollStream, name: string) {
     this.#source = source;
     this.#name = name;
     source.on("data", (chunk: Buffer) => this.#take(chunk));
@@ -38,12 +39,15 @@ export class Output {
 
   /**
    * Sends what comes from now on to the sink, until the stream ends or detach(). A reader before it fails: the host may
-   * have lost that one's connection already while the guest has not noticed yet.
+   * have lost that one's connection already while the guest has not noticed yet. Throws CAISSON_E_STATE for one that is moved.
    */
   attach(sink: OutputSink): void {
     if (this.#ended) {
       sink.end();
       return;
+    }
+    if (this.#carry !== undefined) {
+      throw new CaissonError("CAISSON_E_STATE", `${this.#name} has been moved to a stream port`);
     }
     this.#sink?.fail(new CaissonError("CAISSON_E_STATE", `${this.#name} is read by another call from now on`));
     this.#sink = sink;
@@ -57,8 +61,38 @@ export class Output {
     this.#source.pause();
   }
 
+  /**
+   * Has the rest go to the descriptor, and ends the sink, which has got all that was read before.
+   * @returns undefined when nobody reads it, or it has ended.
+   */
+  move(to: number): Carry | undefined {
+    const sink = this.#sink;
+    if (sink === undefined || this.#ended || this.#source.destroyed) return undefined;
+    const carry = new Carry({ from: this.#source.fd, to });
+    this.#source.lent = true;
+    // It hands each out by its "data" event as well.
+    while (this.#source.read() !== null);
+    this.#source.pause();
+    this.#sink = undefined;
+    sink.end();
+    this.#carry = carry;
+    void carry.over.then(({ isStopped }) => {
+      this.#carry = undefined;
+      this.#source.lent = false;
+      // At its end there is nothing to read but that.
+      if (!isStopped) this.#source.resume();
+    });
+    return carry;
+  }
+
+  /** Ends what move() began. */
+  stop(): void {
+    this.#carry?.stop();
+  }
+
   /** Drops what nobody read. */
   close(): void {
+    this.stop();
     this.#source.destroy();
   }
 
@@ -80,11 +114,12 @@ export class Output {
 
 /** A process's stdin. */
 export class Input {
-  readonly #target: Writable;
+  readonly #target: PollStream;
+  #carry: Carry | undefined;
   readonly #endable: boolean;
   #broken = false;
 
-  constructor(target: Writable, { endable = true }: { endable?: boolean } = {}) {
+  constructor(target: PollStream, { endable = true }: { endable?: boolean } = {}) {
     this.#target = target;
     this.#endable = endable;
     // EPIPE: the process has closed its stdin, so nobody will miss the rest.
@@ -110,12 +145,32 @@ export class Input {
     this.#target.write(data, (error) => taken(!error));
   }
 
+  /** Has the rest come from the descriptor, until the limit that is set; without it until this is closed. */
+  move(from: number): Carry {
+    const carry = new Carry({ from, to: this.open ? this.#target.fd : from, drains: true });
+    this.#carry = carry;
+    // A terminal is its output's, too.
+    if (this.#endable) this.#target.lent = true;
+    if (!this.open) this.letGo();
+    return carry;
+  }
+
+  /** What still comes of what move() began does not reach the process any more. */
+  letGo(): void {
+    if (this.#carry === undefined) return;
+    this.#carry.letGo();
+    this.#carry = undefined;
+    if (this.#endable) this.#target.lent = false;
+  }
+
   /** Ends the stream after what was written; where there is no such end, as on a terminal, it does nothing. */
   end(): void {
+    this.letGo();
     if (this.#endable && this.open) this.#target.end();
   }
 
   close(): void {
+    this.letGo();
     this.#target.destroy();
   }
 }

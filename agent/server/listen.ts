@@ -2,8 +2,10 @@ import { closeSync, constants, existsSync, openSync, readdirSync, readFileSync }
 import { createServer as createUnixServer } from "node:net";
 import type { Duplex } from "node:stream";
 import { setTimeout as delay } from "node:timers/promises";
+import { connectUnix } from "../../native/posix/index.ts";
 import { createServer, discardUntilHungUp, PollStream, VMADDR_CID_HOST } from "../../native/vsock/index.ts";
-import { AGENT_PORT_NAME, AGENT_VSOCK_PORT } from "../../protocol/guest-contract.ts";
+import { CaissonError } from "../../protocol/errors.ts";
+import { AGENT_PORT_NAME, AGENT_VSOCK_PORT, streamPortName } from "../../protocol/guest-contract.ts";
 import { log } from "../log.ts";
 import type { Injector } from "./server.ts";
 
@@ -67,17 +69,29 @@ async function serveConnections(fd: number, injector: Injector): Promise<never> 
 
 async function findVirtioPort(): Promise<string | undefined> {
   for (let tries = 0; tries < PORT_TRIES; tries += 1) {
-    const port = namedPort();
+    const port = namedPort(AGENT_PORT_NAME);
     if (port !== undefined) return `/dev/${port}`;
     await delay(PORT_RETRY_MS);
   }
   return undefined;
 }
 
-function namedPort(): string | undefined {
+/** Opens a stream port of the VM's. @throws CAISSON_E_NOT_FOUND when it has no such port. */
+export function openStreamPort(number: number): number {
+  const port = namedPort(streamPortName(number));
+  if (port === undefined) throw new CaissonError("CAISSON_E_NOT_FOUND", `the VM has no stream port ${number}`);
+  return openSync(`/dev/${port}`, constants.O_RDWR | constants.O_NONBLOCK);
+}
+
+/** The same for tests that run the agent without a VM: each is a Unix socket that somebody listens on. */
+export function openStreamSocket(path: string, number: number): number {
+  return connectUnix(`${path}.${number}`);
+}
+
+function namedPort(name: string): string | undefined {
   const folder = "/sys/class/virtio-ports";
   try {
-    return readdirSync(folder).find((port) => nameOf(`${folder}/${port}/name`) === AGENT_PORT_NAME);
+    return readdirSync(folder).find((port) => nameOf(`${folder}/${port}/name`) === name);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
     throw error;

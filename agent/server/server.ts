@@ -7,7 +7,7 @@ import {
   type ServerWritableStream,
 } from "@grpc/grpc-js";
 import { realtime, slewRealtime } from "../../native/posix/index.ts";
-import { CaissonError } from "../../protocol/errors.ts";
+import type { CaissonError } from "../../protocol/errors.ts";
 import { type AgentServer, AgentService, type ProcessId, Stream } from "../../protocol/generated/agent.ts";
 import { LONGEST_MESSAGE, PROTOCOL } from "../../protocol/guest-contract.ts";
 import type { Container } from "../container/container.ts";
@@ -20,7 +20,9 @@ import type { GuestProcesses } from "../sandbox/guest-processes.ts";
 import { applyNetwork, networkDevices } from "../sandbox/network.ts";
 import type { Sandbox } from "../sandbox/sandbox.ts";
 import { toStatus } from "./grpc-status.ts";
+import { writeStdin } from "./stdin.ts";
 import { decodeWriteStdin, encodeOutputChunk } from "./stdio-codec.ts";
+import type { StreamPorts } from "./stream-ports.ts";
 
 declare const CAISSON_VERSION: string;
 
@@ -43,17 +45,17 @@ export interface Injector {
  * from a connection while a write to it is unfinished (Http2Session::MaybeStopReading), so two ends that both fill the
  * transport would wait for each other for ever. 64 KiB always fit into it.
  */
-export function createServer(sandbox: Sandbox): Injector {
+export function createServer(sandbox: Sandbox, ports: StreamPorts): Injector {
   const server = new Server({
     "grpc.max_receive_message_length": LONGEST_MESSAGE,
     "grpc.max_concurrent_streams": STREAM_LIMIT,
     "grpc.enable_channelz": 0,
   });
-  server.addService(SERVICE, handlers(sandbox));
+  server.addService(SERVICE, handlers(sandbox, ports));
   return server.createConnectionInjector(ServerCredentials.createInsecure());
 }
 
-function handlers(sandbox: Sandbox): AgentServer {
+function handlers(sandbox: Sandbox, ports: StreamPorts): AgentServer {
   /** Whose process it is: a container's, or without one the guest's own. */
   const ownerOf = (id: ProcessId | undefined): Container | GuestProcesses =>
     id === undefined || id.containerId === "" ? sandbox.processes : sandbox.container(id.containerId);
@@ -107,48 +109,20 @@ function handlers(sandbox: Sandbox): AgentServer {
     signalProcess: action((request) => ownerOf(request.process).signal(request)),
     waitProcess: unary(({ process: id }) => ownerOf(id).wait(id?.execId ?? "")),
 
+    closeOutput: action(({ process: id, stream }) => process(id).closeOutput(nameOf(stream))),
     closeStdin: action(({ process: id }) => process(id).input.end()),
     setTtyNewlines: action(({ process: id, keepNewlines }) => process(id).keepNewlines(keepNewlines)),
     hangUpTty: action(({ process: id }) => process(id).hangUp()),
     resizeTty: action(({ process: id, rows, columns }) => process(id).resize(rows, columns)),
-    writeStdin(call, callback) {
-      let target: Process | undefined;
-      let answered = false;
-      const answer = (error?: unknown): void => {
-        if (answered) return;
-        answered = true;
-        if (error === undefined) callback(null, {});
-        else callback(toStatus(error));
-      };
-      call.on("data", ({ process: id, data }) => {
-        if (answered) return;
-        try {
-          target ??= process(id);
-        } catch (error) {
-          answer(error);
-          return;
-        }
-        if (data.length === 0) return;
-        call.pause();
-        target.input.write(data, (open) => {
-          if (!open) answer();
-          call.resume();
-        });
-      });
-      call.on("end", () => {
-        // Node reports the end of the stream also when the host resets it, just before it reports that; a lost
-        // connection is no end of stdin, which stays open for the next call.
-        setImmediate(() => {
-          if (call.cancelled) return;
-          target?.input.end();
-          answer(target === undefined ? unnamed() : undefined);
-        });
-      });
-      call.on("error", () => {});
-    },
+    writeStdin: writeStdin(process, ports),
+    moveOutput: unary(({ process: id, stream, port }) => ({
+      moved: ports.moveOutput(port, process(id).output(nameOf(stream))),
+    })),
+    awaitOutput: unary(async ({ port, stop }) => ({ bytes: BigInt(await ports.awaitOutput(port, stop)) })),
+    drainStdin: action(({ port, portBytes }) => ports.drainStdin(port, Number(portBytes))),
     readOutput: streaming((call) => {
       const { process: id, stream } = call.request;
-      const output = process(id).output(stream === Stream.STREAM_STDERR ? "stderr" : "stdout");
+      const output = process(id).output(nameOf(stream));
       const sink = {
         write: (data: Buffer): boolean => call.write({ data }),
         onDrain: (listener: () => void): void => void call.once("drain", listener),
@@ -173,6 +147,10 @@ function handlers(sandbox: Sandbox): AgentServer {
     ),
     watchEvents: streaming((call) => sandbox.events.subscribe(call)),
   };
+}
+
+function nameOf(stream: Stream): "stdout" | "stderr" {
+  return stream === Stream.STREAM_STDERR ? "stderr" : "stdout";
 }
 
 /** A handler from a function of the request. */
@@ -211,8 +189,4 @@ function streaming<Request, Response>(
       call.emit("error", toStatus(error));
     }
   };
-}
-
-function unnamed(): CaissonError {
-  return new CaissonError("CAISSON_E_NOT_FOUND", "the first message of WriteStdin must name a process");
 }

@@ -8,6 +8,8 @@ import { type OutputChunk, ProcessId, type WriteStdinRequest } from "../../proto
 /** Field 1, length-delimited (protobuf encoding). */
 const FIELD_1_BYTES = 0x0a;
 const FIELD_2_BYTES = 0x12;
+const FIELD_3_VARINT = 0x18;
+const FIELD_4_VARINT = 0x20;
 const WIRE_TYPE_MASK = 7;
 const EMPTY = Buffer.alloc(0);
 
@@ -31,14 +33,16 @@ export function encodeOutputChunk({ data }: OutputChunk): Buffer {
 /** A WriteStdinRequest as the generated decode() reads it; its data is a part of `message`, not a copy. */
 export function decodeWriteStdin(message: Buffer): WriteStdinRequest {
   const reader = new BinaryReader(message);
-  const request: WriteStdinRequest = { process: undefined, data: EMPTY };
+  const request: WriteStdinRequest = { process: undefined, data: EMPTY, port: 0, portBytes: 0n };
   while (reader.pos < reader.len) {
     const tag = reader.uint32();
     if (tag === FIELD_1_BYTES) request.process = ProcessId.decode(reader, reader.uint32());
     else if (tag === FIELD_2_BYTES) {
       const { buffer, byteOffset, byteLength } = reader.bytes();
       request.data = Buffer.from(buffer, byteOffset, byteLength);
-    } else reader.skip(tag & WIRE_TYPE_MASK, tag >>> 3);
+    } else if (tag === FIELD_3_VARINT) request.port = reader.uint32();
+    else if (tag === FIELD_4_VARINT) request.portBytes = BigInt(reader.uint64().toString());
+    else reader.skip(tag & WIRE_TYPE_MASK, tag >>> 3);
   }
   return request;
 }

@@ -24,9 +24,12 @@ struct carry *carry_make(int from, int to, bool drains) {
   carry->held = malloc(CHUNK);
   if (carry->held != NULL) carry->from = fcntl(from, F_DUPFD_CLOEXEC, 0);
   if (carry->from >= 0) carry->to = fcntl(to, F_DUPFD_CLOEXEC, 0);
-  /* Not a pipe, or not allowed to: then it is as it was. */
-  if (carry->to >= 0 && fcntl(carry->from, F_SETPIPE_SZ, PIPE) < 0) errno = 0;
-  if (carry->to >= 0) return carry;
+  if (carry->to >= 0) {
+    /* What is not a pipe, or must not be widened, is as it was. */
+    fcntl(carry->from, F_SETPIPE_SZ, PIPE);
+    carry->is_roomy = fcntl(carry->to, F_SETPIPE_SZ, PIPE) >= PIPE;
+    return carry;
+  }
   int error = errno;
   carry_free(carry);
   errno = error;
@@ -86,6 +89,7 @@ static bool move(struct carry *carry) {
     return true;
   }
   ssize_t count = write(carry->to, carry->held + carry->held_at, carry->held_end - carry->held_at);
+  carry->is_full = count < 0 && errno == EAGAIN;
   if (count < 0) return errno == EINTR || (errno != EAGAIN && break_sink(carry));
   carry->held_at += (uint32_t)count;
   return true;
@@ -93,7 +97,7 @@ static bool move(struct carry *carry) {
 
 uint32_t carry_step(struct carry *carry, bool of_sink, uint32_t events, bool *again) {
   bool was_broken = carry->is_broken;
-  *again = false;
+  *again = carry->is_full = false;
   if (carry->is_over) return 0;
   /* A virtio port whose host has gone is full for ever, and only this tells. A pipe without a reader says it by EPOLLERR. */
   if (of_sink && (events & (EPOLLHUP | EPOLLERR)) != 0 && !carry->is_broken) break_sink(carry);

@@ -25,6 +25,8 @@ struct carry {
   /* Once the sink takes no more, what comes is thrown away up to the limit, in place of the end. */
   bool drains;
   bool is_broken, is_over;
+  /* The sink is a pipe that holds enough to be left alone for a while when it is full; that it is; and that it is left alone. */
+  bool is_roomy, is_full, rests;
 };
 
 /* Bits beside those of epoll(7): it is over; its sink takes no more. */

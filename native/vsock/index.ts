@@ -6,7 +6,8 @@ export { acceptVsock, remoteAddress } from "./accept.ts";
 export { Acceptor } from "./acceptor.ts";
 export type { VsockAddress } from "./addon.ts";
 export { type Carried, Carry, type CarryOptions } from "./carry.ts";
-export { PollStream, type PollStreamOptions } from "./poll-stream.ts";
+export { PollStream } from "./poll-stream.ts";
+export type { PollStreamOptions } from "./poll-stream-options.ts";
 export { createServer, type VsockListenOptions, VsockServer } from "./server.ts";
 export {
   connect,

@@ -61,7 +61,12 @@ describe("PollStream over a socket", () => {
       chunk.fill(255);
     }
     here.resume().end();
-    assert.equal(createHash("sha256").update(await received).digest("hex"), hash.digest("hex"));
+    assert.equal(
+      createHash("sha256")
+        .update(await received)
+        .digest("hex"),
+      hash.digest("hex"),
+    );
     assert.ok(waits > 0);
   });
 

@@ -1,6 +1,7 @@
 import { closeSync } from "node:fs";
-import { addAbortSignal, Duplex, type DuplexOptions } from "node:stream";
+import { addAbortSignal, Duplex } from "node:stream";
 import { addon } from "./addon.ts";
+import { duplexOptions, type PollStreamOptions } from "./poll-stream-options.ts";
 import { type Watch, watch } from "./poller.ts";
 import { READ_LENGTH, Slab } from "./slab.ts";
 
@@ -12,46 +13,6 @@ const READS_A_TURN = 16;
 
 // All streams share the slab: a read fills it at once.
 const sharedSlab = new Slab(4);
-
-export interface PollStreamOptions {
-  /** Any descriptor epoll takes: a socket, a pipe, a terminal, a virtio-serial port. The stream makes it non-blocking. */
-  fd: number;
-  /** Leave the descriptor open when the stream is destroyed; by default it is the stream's to close. */
-  keepOpen?: boolean;
-  /** False for a descriptor that is only written to. */
-  readable?: boolean;
-  /** False for a descriptor that is only read from. */
-  writable?: boolean;
-  /** The option of node:net's name: unless set, the writable side ends when the readable one does. */
-  allowHalfOpen?: boolean;
-  /** Bytes buffered a direction before back pressure sets in; 64 KiB by default. */
-  highWaterMark?: number;
-  /**
-   * Chunks are valid only while their "data" event runs: the next read overwrites them. For a listener that copies at
-   * once, as node:http2 does; one that keeps chunks (pipe(), pipeline()) would see them change. Chunks that have to wait
-   * for a listener are not overwritten. Under emulation, where touching fresh memory is dear, it reads up to three
-   * times as fast.
-   */
-  transientChunks?: boolean;
-  /**
-   * For the guest's end of a virtio-serial port: nothing is read or written before the host has connected. Such a port is
-   * hung up until then, which would read as its end; the kernel wakes us when the host comes.
-   */
-  awaitHost?: boolean;
-  /** Destroys the stream with an AbortError. */
-  signal?: AbortSignal;
-}
-
-function duplexOptions(options: PollStreamOptions): DuplexOptions {
-  // `readable` and `writable` are documented options that DuplexOptions does not list.
-  const duplex = {
-    readable: options.readable ?? true,
-    writable: options.writable ?? true,
-    allowHalfOpen: options.allowHalfOpen ?? false,
-    highWaterMark: options.highWaterMark ?? READ_LENGTH,
-  };
-  return duplex;
-}
 
 /**
  * A Duplex over a descriptor, with the manners of net.Socket: back pressure both ways, half-close, errors with the codes
@@ -82,6 +43,7 @@ export class PollStream extends Duplex {
   #canRead: boolean;
   #canWrite: boolean;
   #awaitsHost: boolean;
+  readonly #isOneWay: boolean;
   #isLent = false;
   #spare: Buffer | undefined;
   #wantsData = false;
@@ -98,6 +60,7 @@ export class PollStream extends Duplex {
     this.#canRead = !this.#awaitsHost;
     this.#canWrite = !this.#awaitsHost;
     this.#keepOpen = options.keepOpen ?? false;
+    this.#isOneWay = options.readable === false || options.writable === false;
     this.#slab = options.transientChunks ? new Slab(1) : sharedSlab;
     this.#kind = addon.open(options.fd);
     this.#isTerminal = this.#kind === S_IFCHR && addon.isTerminal(options.fd) === 1;
@@ -123,9 +86,13 @@ export class PollStream extends Duplex {
     return this;
   }
 
-  /** While it is, nothing is read here, but what has been read before is handed out: somebody else reads from the descriptor. */
+  /**
+   * While it is, nothing is read here, but what has been read before is handed out: somebody else reads from the descriptor; or writes to
+   * it, if that is all that it is for. Of what happens to one that is for both it still hears.
+   */
   set lent(isLent: boolean) {
     this.#isLent = isLent;
+    if (this.#isOneWay) this.#watch.setPaused(isLent);
     if (isLent) return;
     this.#canRead = true;
     this.#fillSoon(process.nextTick);

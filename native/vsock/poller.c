@@ -14,8 +14,16 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
-/* Events taken in one go; what is left makes libuv call again. */
-enum { BATCH = 64 };
+enum {
+  /* Events taken in one go; what is left makes libuv call again. */
+  BATCH = 64,
+  /*
+   * How long a carry is left alone whose sink is full. A pipe says that it has room as soon as a page of it is read; with no more than
+   * that to be written at a time, a reader would spend its time in changing places with us, which costs several times the copying. What a pipe
+   * holds (carry.c) lasts longer than this.
+   */
+  REST_MS = 4,
+};
 
 static const uint32_t EVENTS = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;
 
@@ -25,9 +33,13 @@ struct carry **find_carry(struct poller *poller, uint32_t id) {
   return place;
 }
 
-int watch_descriptor(struct poller *poller, int operation, int fd, uint32_t id) {
-  struct epoll_event event = {.events = EVENTS, .data.u32 = id};
+static int set_events(struct poller *poller, int operation, int fd, uint32_t id, uint32_t events) {
+  struct epoll_event event = {.events = events, .data.u32 = id};
   return epoll_ctl(poller->epoll_fd, operation, fd, &event);
+}
+
+int watch_descriptor(struct poller *poller, int operation, int fd, uint32_t id) {
+  return set_events(poller, operation, fd, id, EVENTS);
 }
 
 /* A changed registration is looked at anew. A sink that takes more says so; without one there is only what comes. */
@@ -36,6 +48,20 @@ void step_again(struct poller *poller, const struct carry *carry) {
     watch_descriptor(poller, EPOLL_CTL_MOD, carry->to, carry->id + 1);
   else
     watch_descriptor(poller, EPOLL_CTL_MOD, carry->from, carry->id);
+}
+
+/* What the kernel tells in any case is told, and nothing else. */
+static void set_rests(struct poller *poller, struct carry *carry, bool rests) {
+  carry->rests = rests;
+  uint32_t events = rests ? EPOLLET : EVENTS;
+  set_events(poller, EPOLL_CTL_MOD, carry->from, carry->id, events);
+  if (carry->to >= 0) set_events(poller, EPOLL_CTL_MOD, carry->to, carry->id + 1, events);
+}
+
+static void on_rested(uv_timer_t *timer) {
+  struct poller *poller = timer->data;
+  for (struct carry *carry = poller->carries; carry != NULL; carry = carry->next)
+    if (carry->rests) set_rests(poller, carry, false);
 }
 
 /* What JavaScript is to hear of the event; 0 when it is none of its business. */
@@ -47,6 +73,10 @@ static uint32_t take_event(struct poller *poller, struct epoll_event *event, uin
   uint32_t told = carry_step(carry, event->data.u32 != carry->id, event->events, &again);
   *id = carry->id;
   if (again) step_again(poller, carry);
+  if (carry->is_full && carry->is_roomy && !carry->rests) {
+    set_rests(poller, carry, true);
+    if (!uv_is_active((uv_handle_t *)&poller->rest)) uv_timer_start(&poller->rest, on_rested, REST_MS, 0);
+  }
   return told;
 }
 
@@ -91,10 +121,15 @@ static void on_closed(uv_handle_t *handle) {
   free(poller);
 }
 
+static void on_timer_closed(uv_handle_t *timer) {
+  struct poller *poller = timer->data;
+  uv_close((uv_handle_t *)&poller->handle, on_closed);
+}
+
 static void on_cleanup(napi_async_cleanup_hook_handle hook, void *data) {
   (void)hook;
   struct poller *poller = data;
-  uv_close((uv_handle_t *)&poller->handle, on_closed);
+  uv_close((uv_handle_t *)&poller->rest, on_timer_closed);
 }
 
 napi_value poller_start(napi_env env, napi_callback_info info) {
@@ -124,6 +159,9 @@ napi_value poller_start(napi_env env, napi_callback_info info) {
     return throw_errno(env, -status, "epoll_create1", NULL);
   }
   uv_unref((uv_handle_t *)&poller->handle);
+  uv_timer_init(loop, &poller->rest);
+  poller->rest.data = poller;
+  uv_unref((uv_handle_t *)&poller->rest);
   /* From here on only the clean-up hook may free the poller: libuv owns the handle until it is closed. */
   if (napi_add_async_cleanup_hook(env, on_cleanup, poller, &poller->cleanup) != napi_ok ||
       napi_set_instance_data(env, poller, NULL, NULL) != napi_ok ||

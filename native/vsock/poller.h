@@ -8,6 +8,8 @@
 
 struct poller {
   uv_poll_t handle;
+  /* Runs while a carry rests. */
+  uv_timer_t rest;
   int epoll_fd;
   napi_env env;
   napi_ref callback;

@@ -13,6 +13,8 @@ export interface Watch {
   stop(): void;
   /** Whether the watch keeps the process alive, as in node:net. */
   setReferenced(referenced: boolean): void;
+  /** Nothing is reported while it is paused; afterwards all is, anew. */
+  setPaused(paused: boolean): void;
 }
 
 const ready = new Int32Array(2 * BATCH);
@@ -72,14 +74,21 @@ export function register(
     watcher.referenced = referenced;
     countReference(referenced ? 1 : -1);
   };
+  let isPaused = false;
   return {
     setReferenced(referenced) {
       if (watchers.has(id)) setReferenced(referenced);
     },
+    setPaused(paused) {
+      if (paused === isPaused || !watchers.has(id)) return;
+      isPaused = paused;
+      if (paused) remove(id);
+      else add(id);
+    },
     stop() {
       if (!watchers.delete(id)) return;
       setReferenced(false);
-      remove(id);
+      if (!isPaused) remove(id);
     },
   };
 }

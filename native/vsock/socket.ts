@@ -1,6 +1,7 @@
 import { closeSync } from "node:fs";
 import { addon, type VsockAddress } from "./addon.ts";
-import { PollStream, type PollStreamOptions } from "./poll-stream.ts";
+import { PollStream } from "./poll-stream.ts";
+import type { PollStreamOptions } from "./poll-stream-options.ts";
 import { waitForEvents } from "./wait.ts";
 
 const { EPOLLOUT, EPOLLERR, EPOLLHUP } = addon.constants;

@@ -1,9 +1,12 @@
 import type { ExitReason } from "../vm/exit-reason.ts";
+import type { Machine } from "../vm/machine.ts";
 import type { Agent } from "./agent/client.ts";
 
 /** The VM that containers are in, as they see it. */
 export interface GuestVm {
   readonly agent: Agent;
+  /** Its ports carry much of a standard stream beside the agent's connection; without it all goes through that. */
+  readonly machine?: Pick<Machine, "streamPorts">;
   readonly vcpus: number;
   /** What the VM can come to have. */
   readonly mostMemoryMib: number;

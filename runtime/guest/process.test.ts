@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
-import { once } from "node:events";
 import { closeSync } from "node:fs";
 import { duplexPair, Writable } from "node:stream";
 import { test } from "node:test";
+import { setTimeout as delay } from "node:timers/promises";
 import { socketpair } from "../../native/posix/index.ts";
 import type { AgentServer } from "../../protocol/generated/agent.ts";
 import { connectedAgent } from "../../test/harness/agent/connected-agent.ts";
@@ -137,7 +137,7 @@ test("GuestProcess: an input that has ended before there is a process ends the p
   closeSync(theirs);
   const stdin = openInput(ours);
   assert.ok(stdin);
-  await once(stdin, "close");
+  await delay(50);
   new GuestProcess(vmOf(connectedAgent(t, agent)), ID, 2, { ...NO_IO, stdin });
   await ended.promise;
 });

@@ -1,10 +1,13 @@
 import type { ProcessId, WaitProcessResponse } from "../../protocol/generated/agent.ts";
+import { StreamPorts } from "../vm/stream-ports.ts";
 import { type Exit, VM_DEATH_EXIT_CODE } from "./exit-status.ts";
 import type { GuestVm } from "./guest-vm.ts";
 import type { LiveSupply } from "./live-supply.ts";
 import { isOutOfMemory, memoryExhausted } from "./memory-exhausted.ts";
 import { abandonStalled } from "./stdio/end-of-output.ts";
-import { OutputPump, type ProcessIo, pumpInput } from "./stdio/pump.ts";
+import { pumpInput } from "./stdio/input-pump.ts";
+import { OutputPump } from "./stdio/output-pump.ts";
+import type { ProcessIo } from "./stdio/pump.ts";
 
 /** 128 + SIGKILL. */
 const KILLED_EXIT_CODE = 137;
@@ -29,19 +32,20 @@ export class GuestProcess {
 
   /** @param supply the container's, of its init: closed with it. */
   constructor(vm: GuestVm, id: ProcessId, pid: number, io: ProcessIo, supply?: LiveSupply) {
-    const { agent } = vm;
+    const { agent, machine } = vm;
+    const ways = { agent, ports: machine?.streamPorts ?? StreamPorts.overSockets([]) };
     this.#supply = supply;
     this.id = id;
     this.pid = pid;
     this.#io = io;
-    if (io.stdout) this.#outputs.push(new OutputPump(agent, id, "stdout", io.stdout));
-    if (io.stderr) this.#outputs.push(new OutputPump(agent, id, "stderr", io.stderr));
+    if (io.stdout) this.#outputs.push(new OutputPump(ways, id, "stdout", io.stdout));
+    if (io.stderr) this.#outputs.push(new OutputPump(ways, id, "stderr", io.stderr));
     this.over = this.#end(vm);
     this.collected = this.over.then(() => this.#collect());
     this.exit = this.#deliver();
     const { stallLimitMs } = io;
     if (stallLimitMs !== undefined) void this.over.then(() => this.abandonStalled(stallLimitMs));
-    if (io.stdin) pumpInput(agent, id, io.stdin);
+    if (io.stdin) pumpInput(ways, id, io.stdin);
     io.terminal?.once("close", () => {
       // Whoever held the terminal has gone: what its programs get then is a hang-up.
       if (this.ended) return;

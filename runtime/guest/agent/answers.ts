@@ -10,6 +10,8 @@ const MOST_PID = 2 ** 22;
 const MOST_SIGNAL = 64;
 /** The latest time in nanoseconds since the epoch: the year 2262. */
 const MOST_NS = 2n ** 63n - 1n;
+/** What can be counted. */
+const MOST_BYTES = BigInt(Number.MAX_SAFE_INTEGER);
 const MAC_LENGTH = 6;
 /** The kernel counts interfaces in an int. */
 const MOST_INDEX = 2 ** 31 - 1;
@@ -36,6 +38,7 @@ export interface Answers {
   startContainer: agent.StartContainerResponse;
   execProcess: agent.ExecProcessResponse;
   waitProcess: agent.WaitProcessResponse;
+  awaitOutput: agent.AwaitOutputResponse;
   listProcesses: agent.ListProcessesResponse;
   stats: agent.StatsResponse;
   guestStats: agent.GuestStatsResponse;
@@ -61,6 +64,7 @@ const CHECKS: { [Name in keyof Answers]: (answer: Answers[Name]) => Problem } = 
     atMost("received_ns", receivedNs, MOST_NS) ?? atMost("answered_ns", answeredNs, MOST_NS),
   execProcess: ({ pid }) => pidProblem("pid", pid),
   waitProcess: ({ exitCode, signal }) => atMost("exit_code", exitCode, 255) ?? atMost("signal", signal, MOST_SIGNAL),
+  awaitOutput: ({ bytes }) => atMost("bytes", bytes, MOST_BYTES),
   listProcesses: ({ processes }) => {
     const seen = new Set<number>();
     return firstOf(processes, "processes", ({ pid, parentPid, tty, startedAtNs, stat, memoryPermille }) => {

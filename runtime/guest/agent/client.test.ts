@@ -92,8 +92,9 @@ test("Agent.writeStdin settles when the agent has taken everything", async (t) =
     },
   });
   const { stream, done } = agent.writeStdin();
-  stream.write({ process: { containerId: "c", execId: "" }, data: Buffer.from("one ") });
-  stream.end({ data: Buffer.from("two"), process: undefined });
+  const rest = { port: 0, portBytes: 0n };
+  stream.write({ ...rest, process: { containerId: "c", execId: "" }, data: Buffer.from("one ") });
+  stream.end({ ...rest, data: Buffer.from("two"), process: undefined });
   await done;
   assert.equal(Buffer.concat(got).toString(), "one two");
 });

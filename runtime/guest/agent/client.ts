@@ -66,7 +66,7 @@ export class Agent {
       const asked = now();
       const answered = (error: ServiceError | null, response?: ResponseOf<Name>) => {
         signal?.removeEventListener("abort", abort);
-        if (name !== ENDLESS) this.calls.add(name, (now() - asked) / 1000, error !== null);
+        if (!ENDLESS.includes(name)) this.calls.add(name, (now() - asked) / 1000, error !== null);
         const problem = error ? undefined : answerProblem(name, response);
         if (error) reject(signal?.aborted ? signal.reason : agentError(name, error));
         else if (problem !== undefined) reject(malformed(name, problem));
@@ -119,8 +119,8 @@ export class Agent {
   }
 }
 
-/** Answers when a process ends, which says nothing of the agent. */
-const ENDLESS = "waitProcess";
+/** These answer when a process ends, or its output, which says nothing of the agent. */
+const ENDLESS: readonly string[] = ["waitProcess", "awaitOutput"];
 
 type Service = typeof AgentService;
 type UnaryName = {
