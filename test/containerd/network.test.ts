@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { until } from "../harness/host.ts";
 import { becomes, Netns, settled } from "../harness/network.ts";
-import { qemusOf } from "../harness/qemu.ts";
+import { isRunning, qemusOf } from "../harness/qemu.ts";
 import type { Cri } from "./cri.ts";
 import { Engine, options, whyNot } from "./engine.ts";
 import { Pod } from "./pod.ts";
@@ -120,7 +120,7 @@ test("a pod whose daemon is killed leaves its network namespace as it was", opti
   );
   const [qemu = assert.fail("the pod has no QEMU")] = qemusOf(daemon);
   process.kill(daemon, "SIGKILL");
-  process.kill(qemu, "SIGKILL");
+  await until(() => !isRunning(qemu));
   await until(() => !/ingress/.test(shown("tc -n NETNS qdisc show dev eth0")));
   await until(() => /inet 127\.0\.0\.1\/8/.test(shown("ip -n NETNS addr show lo")));
   await until(() => !/caisson/.test(shown("ip -n NETNS link show")));
