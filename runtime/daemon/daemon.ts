@@ -3,6 +3,7 @@ import { rmSync } from "node:fs";
 import { Socket } from "node:net";
 import { constants } from "node:os";
 import { join } from "node:path";
+import { setImmediate as nextTurn } from "node:timers/promises";
 import { CaissonError } from "../../protocol/errors.ts";
 import { loadSettings } from "../config/load.ts";
 import type { DaemonLog } from "../control/daemon-log.ts";
@@ -97,9 +98,12 @@ class Daemon {
   constructor(inherited: Socket, logging: DaemonLog) {
     this.#logging = logging;
     this.#listener.serve(inherited);
-    inherited.once("close", () => {
+    const gone = () => {
+      inherited.off("end", gone).off("close", gone);
       if (!this.#detached) this.#abandon();
-    });
+    };
+    // The end comes some turns before the close.
+    inherited.on("end", gone).on("close", gone);
     // Sent to the OCI pid they are meant for the container's process: engines do not always ask the runtime to kill.
     onForwardedSignals((signal) => this.#signalled(signal));
   }
@@ -133,6 +137,10 @@ class Daemon {
     this.#life = { phase: "creating", abort };
     countStart();
     try {
+      // That a caller is gone already is read a turn after its request; nobody would remove what is made for it.
+      await nextTurn();
+      await nextTurn();
+      abort.signal.throwIfAborted();
       const reading = now();
       const placed = readPlaced(params.bundle, params.root);
       for (const warning of placed.warnings) log.warning(warning);

@@ -8,7 +8,7 @@ import { after, afterEach, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Bundle } from "../harness/bundle.ts";
 import { collect, detached, errorOf, Host, until } from "../harness/host.ts";
-import { qemusOf, virtiofsdsOf } from "../harness/qemu.ts";
+import { isRunning, qemusOf, startedDaemon, virtiofsdsOf } from "../harness/qemu.ts";
 
 const host = new Host();
 afterEach(async () => {
@@ -123,6 +123,28 @@ for (const afterMs of [60, 150, 400, 900]) {
     await until(() => host.leftovers().length === 0);
   });
 }
+
+test("kill -9 of create before its daemon has read what it is to create leaves nothing", async () => {
+  using bundle = new Bundle();
+  const id = host.id();
+  const child = host.spawn(["create", "-b", bundle.directory, id]);
+  const ended = new Promise((resolve) => child.once("exit", resolve));
+  let daemon: number | undefined;
+  await until(() => {
+    daemon = startedDaemon(child.pid ?? assert.fail("create has not started"));
+    return daemon !== undefined;
+  });
+  if (daemon === undefined) return;
+  process.kill(daemon, "SIGSTOP");
+  // Longer than it takes to ask.
+  await sleep(1000);
+  child.kill("SIGKILL");
+  await ended;
+  for (const stream of [child.stdout, child.stderr]) stream?.destroy();
+  process.kill(daemon, "SIGCONT");
+  await until(() => !isRunning(daemon ?? 0));
+  assert.deepEqual(await host.remains(), []);
+});
 
 test("kill -9 of the daemon while it creates", async () => {
   using bundle = new Bundle();

@@ -19,6 +19,12 @@ function besides(daemon: number, program: string): number[] {
     .filter((pid) => read(pid, "comm").startsWith(program) && read(pid, "cgroup") === own);
 }
 
+/** The pid of the daemon that a command has started; undefined before. */
+export function startedDaemon(command: number): number | undefined {
+  const children = read(command, `task/${command}/children`).split(" ").filter(Boolean).map(Number);
+  return children.find((pid) => read(pid, "cmdline").includes("sandbox-daemon"));
+}
+
 /** Whether it has not ended; a zombie has. */
 export function isRunning(pid: number): boolean {
   const state = /^State:\t(\w)/m.exec(read(pid, "status"))?.[1] ?? "X";
