@@ -224,7 +224,10 @@ test("acceptVsock() hands connections out as they are, and their ports tell them
   const here = await connect({ cid: VMADDR_CID_LOCAL, port, timeoutMs: 60_000 });
   const fd = await taken.promise;
   assert.deepEqual(remoteAddress(fd), { cid: VMADDR_CID_LOCAL, port: here.localAddress.port });
-  new PollStream({ fd }).end("by itself");
+  const there = new PollStream({ fd });
+  there.end("by itself");
   assert.equal((await readAll(here)).toString(), "by itself");
+  // Nobody reads it, so it would not see its end.
+  there.destroy();
   acceptor.close();
 });
