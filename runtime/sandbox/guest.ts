@@ -29,9 +29,9 @@ import { takeDisks } from "../storage/disks/take.ts";
 import type { RootfsMount } from "../storage/rootfs-mounts.ts";
 import { Share } from "../storage/share.ts";
 import { startVirtiofsd } from "../storage/virtiofsd/process.ts";
-import { explainError } from "../text/errors.ts";
+import { codeOf, explainError } from "../text/errors.ts";
 import { log } from "../text/log.ts";
-import type { ExitReason } from "../vm/exit-reason.ts";
+import { diedError, type ExitReason } from "../vm/exit-reason.ts";
 import type { Machine } from "../vm/machine.ts";
 import type { PciFunction } from "../vm/spec.ts";
 import { SandboxDisks } from "./disks.ts";
@@ -230,7 +230,7 @@ export class Guest implements GuestVm {
     } catch (error) {
       supply?.close();
       await this.removeContainer(id);
-      throw error;
+      throw await this.#orDeath(id, error);
     }
   }
 
@@ -265,6 +265,13 @@ export class Guest implements GuestVm {
     // The connection of a VM that ends is a moment ahead of it.
     const death = await deadline(this.machine.died, DEATH_FOLLOWS_MS);
     return death ?? (await this.giveUp(explainError(error)));
+  }
+
+  /** The error of a call that the VM's death has cut is that death. */
+  async #orDeath(id: string, error: unknown): Promise<unknown> {
+    if (codeOf(error) !== "CAISSON_E_AGENT") return error;
+    const death = await deadline(this.machine.died, DEATH_FOLLOWS_MS);
+    return death === undefined ? error : diedError(`container ${id} cannot be created`, death);
   }
 
   /** Ends the VM at once and releases what it held on the host. May be called again. */
