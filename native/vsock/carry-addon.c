@@ -28,10 +28,14 @@ napi_value carry_call_start(napi_env env, napi_callback_info info) {
   return make_undefined(env);
 }
 
-static struct carry *get_carry(napi_env env, struct poller *poller, napi_value value, struct carry ***place) {
+/* A call's arguments, of which the first names the carry. Returns NULL, having thrown, when there is none. */
+static struct carry *read_carry(napi_env env, napi_callback_info info, size_t count, napi_value *arguments,
+                                struct poller **poller, struct carry ***place) {
   int id;
-  if (poller == NULL || !read_int(env, value, &id)) return NULL;
-  *place = find_carry(poller, (uint32_t)id);
+  if (!read_arguments(env, info, count, arguments)) return NULL;
+  *poller = get_poller(env);
+  if (*poller == NULL || !read_int(env, arguments[0], &id)) return NULL;
+  *place = find_carry(*poller, (uint32_t)id);
   if (**place == NULL) throw_errno(env, EBADF, "epoll_ctl", NULL);
   return **place;
 }
@@ -47,11 +51,10 @@ static napi_value step_changed(napi_env env, struct poller *poller, struct carry
 /* carryLimit(id, bytes): it is over once it has taken so many; with -1, once it has passed on what it has. Returns CARRY_*. */
 napi_value carry_call_limit(napi_env env, napi_callback_info info) {
   napi_value arguments[2];
+  struct poller *poller;
   struct carry **place;
   int64_t limit;
-  if (!read_arguments(env, info, 2, arguments)) return NULL;
-  struct poller *poller = get_poller(env);
-  struct carry *carry = get_carry(env, poller, arguments[0], &place);
+  struct carry *carry = read_carry(env, info, 2, arguments, &poller, &place);
   if (carry == NULL) return NULL;
   if (napi_get_value_int64(env, arguments[1], &limit) != napi_ok) return throw_errno(env, EINVAL, "carryLimit", NULL);
   if (limit == -1) limit = (int64_t)carry->taken;
@@ -63,10 +66,9 @@ napi_value carry_call_limit(napi_env env, napi_callback_info info) {
 /* carryLetGo(id): goes on as if its sink took no more, and closes its copy of that. Returns CARRY_*. */
 napi_value carry_call_let_go(napi_env env, napi_callback_info info) {
   napi_value argument;
+  struct poller *poller;
   struct carry **place;
-  if (!read_arguments(env, info, 1, &argument)) return NULL;
-  struct poller *poller = get_poller(env);
-  struct carry *carry = get_carry(env, poller, argument, &place);
+  struct carry *carry = read_carry(env, info, 1, &argument, &poller, &place);
   if (carry == NULL) return NULL;
   epoll_ctl(poller->epoll_fd, EPOLL_CTL_DEL, carry->to, NULL);
   carry_let_go(carry);
@@ -76,10 +78,9 @@ napi_value carry_call_let_go(napi_env env, napi_callback_info info) {
 /* carryStop(id): ends it; how many bytes it has moved. */
 napi_value carry_call_stop(napi_env env, napi_callback_info info) {
   napi_value argument;
+  struct poller *poller;
   struct carry **place;
-  if (!read_arguments(env, info, 1, &argument)) return NULL;
-  struct poller *poller = get_poller(env);
-  struct carry *carry = get_carry(env, poller, argument, &place);
+  struct carry *carry = read_carry(env, info, 1, &argument, &poller, &place);
   if (carry == NULL) return NULL;
   *place = carry->next;
   int64_t bytes = (int64_t)(carry->taken - (carry->held_end - carry->held_at));
