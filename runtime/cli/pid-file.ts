@@ -1,6 +1,7 @@
-import { renameSync, rmSync, writeFileSync } from "node:fs";
+import { renameSync, writeFileSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 import { CaissonError } from "../../protocol/errors.ts";
+import { discardUnfinished } from "../text/discard-unfinished.ts";
 import { systemErrorSentence } from "../text/errors.ts";
 
 /**
@@ -14,7 +15,7 @@ export function writePidFile(path: string, pid: number): void {
     writeFileSync(unfinished, String(pid), { flag: "wx" });
     renameSync(unfinished, absolute);
   } catch (cause) {
-    rmSync(unfinished, { force: true });
+    discardUnfinished(unfinished);
     throw new CaissonError("CAISSON_E_HOST", systemErrorSentence(`write the pid file ${absolute}`, cause), { cause });
   }
 }

@@ -37,6 +37,13 @@ test("readTotals drops what it does not know and what is damaged", () => {
   assert.deepEqual(readTotals(directory).failures, { CAISSON_E_HOST: 1 });
 });
 
+test("countFailure gives up where its folder cannot be reached", () => {
+  const file = join(directory, "a file");
+  writeFileSync(file, "");
+  countFailure("CAISSON_E_HOST", join(file, "below"));
+  rmSync(file);
+});
+
 test("beginMonitoring makes isMonitored true", () => {
   assert.equal(isMonitored(directory), false);
   beginMonitoring(directory);

@@ -2,11 +2,12 @@
  * What outlives sandboxes: how many started, how long each phase took, what failed. One file of the host, of bounded size:
  * its keys are our own words, never a guest's.
  */
-import { closeSync, existsSync, mkdirSync, openSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { closeSync, existsSync, mkdirSync, openSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { flock, constants as posix } from "../../native/posix/index.ts";
 import { ERROR_CODES, type ErrorCode } from "../../protocol/errors.ts";
 import { readBounded, SMALL_FILE } from "../text/bounded-read.ts";
+import { discardUnfinished } from "../text/discard-unfinished.ts";
 import { type HistogramValue, isHistogram } from "./histogram.ts";
 
 /** The folder of the whole host, as the users of QEMUs are (vm/jail/uids.ts). */
@@ -92,7 +93,7 @@ export function changeTotals(change: (totals: Totals) => void, directory = DIREC
       closeSync(fd);
     }
   } catch {
-    rmSync(aside, { force: true });
+    discardUnfinished(aside);
   }
 }
 

@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { CaissonError, type ErrorCode } from "../../protocol/errors.ts";
 import { checkId } from "../../protocol/id.ts";
 import { readBounded } from "../text/bounded-read.ts";
+import { discardUnfinished } from "../text/discard-unfinished.ts";
 import { isSystemError, systemErrorSentence } from "../text/errors.ts";
 import { mountsBelow } from "./mounts-below.ts";
 import { statePaths } from "./paths.ts";
@@ -48,7 +49,7 @@ export function reserveState(root: string, record: StateRecord): void {
     // rename(2): replaces an empty directory, and fails on one that has a record.
     renameSync(making, directory);
   } catch (cause) {
-    rmSync(making, { recursive: true, force: true });
+    discardUnfinished(making);
     if (isSystemError(cause) && (cause.code === "ENOTEMPTY" || cause.code === "EEXIST")) {
       throw idInUse(root, record.id);
     }
@@ -89,7 +90,7 @@ export function writeState(root: string, record: StateRecord): void {
     keep(path, formerRecord);
     renameSync(aside, path);
   } catch (cause) {
-    rmSync(aside, { force: true });
+    discardUnfinished(aside);
     throw storageError(`write the state record ${path}`, cause);
   }
 }
@@ -101,7 +102,7 @@ function keep(path: string, former: string): void {
     linkSync(path, aside);
     renameSync(aside, former);
   } catch {
-    rmSync(aside, { force: true });
+    discardUnfinished(aside);
   }
 }
 

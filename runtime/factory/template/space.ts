@@ -33,11 +33,15 @@ export function makePrivateFolder(directory: string): void {
     try {
       mkdirSync(path, { mode: 0o700, recursive: path === above });
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw unusable(path, (error as Error).message, error);
+      if ((error as NodeJS.ErrnoException).code !== "EEXIST")
+        throw unusable(path, (error as Error).message, { cause: error });
     }
     const stats = lstatSync(path);
     if (!stats.isDirectory()) throw unusable(path, "it is not a folder");
-    if (stats.uid !== process.geteuid?.()) throw unusable(path, `it belongs to user ${stats.uid}`);
+    const own = process.geteuid?.();
+    if (stats.uid !== own) {
+      throw unusable(path, `it belongs to user ${stats.uid}`, { remedy: own === 0 ? undefined : "Run as root." });
+    }
     if ((stats.mode & 0o022) !== 0) throw unusable(path, "others may write to it");
   }
 }
@@ -62,9 +66,13 @@ export function excess(of: { allowed: number; free: number; usedBytes: number; n
   return missing > usedBytes ? Number.POSITIVE_INFINITY : missing;
 }
 
-function unusable(path: string, why: string, cause?: unknown): CaissonError {
-  return new CaissonError("CAISSON_E_TEMPLATE", `cannot keep templates in ${path}: ${why}`, {
+function unusable(
+  path: string,
+  why: string,
+  {
     cause,
-    remedy: "Remove it, or configure another folder for templates.",
-  });
+    remedy = "Remove it, or configure another folder for templates.",
+  }: { cause?: unknown; remedy?: string | undefined } = {},
+): CaissonError {
+  return new CaissonError("CAISSON_E_TEMPLATE", `cannot keep templates in ${path}: ${why}`, { cause, remedy });
 }
