@@ -7,6 +7,7 @@ import { DEFAULT_SETTINGS_FILE, loadSettings, type Settings } from "../config/lo
 import { templateBytes } from "../factory/template/space.ts";
 import { chooseTransport, chooseVirtiofsd, qemuUsers, templateStore, usableFacts } from "../factory/vm-config.ts";
 import { networkProblem, vhostNetProblem } from "../network/kernel-features.ts";
+import { otherThanHostRoot } from "../process/host-root.ts";
 import { readBounded, SMALL_FILE } from "../text/bounded-read.ts";
 import { formatError } from "../text/errors.ts";
 import { print } from "../text/stdout.ts";
@@ -84,8 +85,9 @@ function defaultSettings(): string {
 }
 
 function root(): Finding {
-  if (process.geteuid?.() === 0) return { subject: "user", status: "ok", found: "root" };
-  return { subject: "user", status: "failed", found: "not root", remedy: "Run caisson as root." };
+  const other = otherThanHostRoot();
+  if (other === undefined) return { subject: "user", status: "ok", found: "root" };
+  return { subject: "user", status: "failed", found: other, remedy: "Run caisson as the host's root." };
 }
 
 async function files(settings: Settings): Promise<Finding> {

@@ -2,6 +2,7 @@
 import { closeSync, openSync } from "node:fs";
 import { chroot, constants, mount, pivotRoot, setns, umount, unshare } from "../../native/posix/index.ts";
 import { CaissonError } from "../../protocol/errors.ts";
+import { otherThanHostRoot } from "../process/host-root.ts";
 import { mountsBelow } from "../state/mounts-below.ts";
 import { systemErrorSentence } from "../text/errors.ts";
 import { unshareMounts } from "./unshare-mounts.ts";
@@ -19,8 +20,15 @@ let places: { callers: Place; own: Place; home: Place } | undefined;
  * Moves this process into a mount namespace of its own, which still receives the host's mounts. Every mount made from now
  * on goes with the process, whatever ends it. Call it before anything starts libuv's thread pool: threads keep the
  * namespace they were born in (unshare(2), CLONE_NEWNS).
+ * @throws CaissonError CAISSON_E_HOST when this process is not the host's root, or the kernel refuses.
  */
 export function enterPrivateMountNamespace(): void {
+  const other = otherThanHostRoot();
+  if (other !== undefined) {
+    throw new CaissonError("CAISSON_E_HOST", `cannot make a sandbox: this process is ${other}`, {
+      remedy: "Run as the host's root.",
+    });
+  }
   try {
     const callers = openPlace();
     unshareMounts();

@@ -1,5 +1,6 @@
 import { lstatSync, mkdirSync, statfsSync } from "node:fs";
 import { CaissonError } from "../../../protocol/errors.ts";
+import { otherThanHostRoot } from "../../process/host-root.ts";
 
 const TMPFS_MAGIC = 0x01021994;
 const MIB = 1024 * 1024;
@@ -38,9 +39,10 @@ export function makePrivateFolder(directory: string): void {
     }
     const stats = lstatSync(path);
     if (!stats.isDirectory()) throw unusable(path, "it is not a folder");
-    const own = process.geteuid?.();
-    if (stats.uid !== own) {
-      throw unusable(path, `it belongs to user ${stats.uid}`, { remedy: own === 0 ? undefined : "Run as root." });
+    if (stats.uid !== process.geteuid?.()) {
+      throw unusable(path, `it belongs to user ${stats.uid}`, {
+        remedy: otherThanHostRoot() && "Run as the host's root.",
+      });
     }
     if ((stats.mode & 0o022) !== 0) throw unusable(path, "others may write to it");
   }
