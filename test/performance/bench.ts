@@ -15,7 +15,7 @@ import { Crowd } from "./crowd.ts";
 import { Figures } from "./figures.ts";
 import { timeFiles } from "./files.ts";
 import { currentLoad, type HostFacts, hostFacts } from "./host-facts.ts";
-import { timeLarge } from "./large.ts";
+import { timeLarge, timeMany } from "./large.ts";
 import { measureNetwork } from "./network.ts";
 import { medianPhases, type Phase } from "./phases.ts";
 import { picture } from "./picture.ts";
@@ -150,14 +150,15 @@ async function measureFiles(
   figures: Figures,
   runs: number,
 ): Promise<void> {
+  const both = [
+    { shell: container.shell, by: "caisson", onHost: rootfs, inGuest: "", memory: CONTAINER_MEMORY },
+    { shell: bare.shell, by: "bare", onHost: bare.share, inGuest: BARE_SHARE, memory: BARE_MEMORY },
+  ] as const;
   for (let run = 0; run < runs; run++) {
     progress(`files: run ${run + 1} of ${runs}`);
-    const ours = { shell: container.shell, by: "caisson", onHost: rootfs, inGuest: "" } as const;
-    await timeFiles({ ...ours, memory: CONTAINER_MEMORY }, figures);
-    const theirs = { shell: bare.shell, by: "bare", onHost: bare.share, inGuest: BARE_SHARE } as const;
-    await timeFiles({ ...theirs, memory: BARE_MEMORY }, figures);
-    await timeLarge({ ...ours, memory: CONTAINER_MEMORY }, figures);
-    await timeLarge({ ...theirs, memory: BARE_MEMORY }, figures);
+    for (const each of both) await timeFiles(each, figures);
+    for (const each of both) await timeLarge(each, figures);
+    await timeMany(both, figures);
   }
 }
 

@@ -37,6 +37,7 @@ export const VERBS = ["create", "start", "exec", "kill", "delete"] as const;
 export const SMALL_FILES = 1000;
 export const LARGE_MIB = 1024;
 export const MANY_FILES = 10_000;
+export const MANY_FOLDERS = 10;
 export const UNPACKED_ENTRIES = 7500;
 export const PACKAGE_MIB = 30;
 export const CLONED_FILES = 3000;
@@ -94,7 +95,7 @@ export const THINGS: readonly Thing[] = [
   { id: "large-write", title: `write ${LARGE_MIB} MiB, flushed`, unit: "s", section: "files" },
   ...["create", "stat", "remove"].map((what) => ({
     id: `many-${what}`,
-    title: `${what} ${MANY_FILES} empty files in one folder`,
+    title: `${what} ${MANY_FILES} empty files in ${MANY_FOLDERS} folders`,
     unit: "s" as const,
     section: "files" as const,
   })),
