@@ -9,10 +9,10 @@ enum { RING_PAGES = QUEUES * SERVER_RING_BYTES / PAGE, HIPRIO_END = 1024 * 1024 
 enum { TELL_PAGES = 16 };
 
 void begin_queue(struct queue *queue, int index) {
-  uint32_t first = index == 0 ? RING_PAGES : HIPRIO_END;
+  uint32_t first = index == HIPRIO ? RING_PAGES : HIPRIO_END;
   queue->kick = queue->call = queue->server_kick = queue->server_call = -1;
   queue->arena.first = first;
-  queue->arena.pages = (index == 0 ? HIPRIO_END : ARENA_PAGES) - first;
+  queue->arena.pages = (index == HIPRIO ? HIPRIO_END : ARENA_PAGES) - first;
   queue->waiting = -1;
   queue->unused = REQUESTS;
   for (int each = 0; each < REQUESTS; each++) queue->free[each] = (uint8_t)(REQUESTS - 1 - each);
@@ -55,6 +55,7 @@ static enum outcome start(struct queue *queue, uint32_t number, const struct gue
   request->is_given = true;
   offer(&queue->server, number, request);
   queue->untold += request->pages;
+  queue->carried++;
   return STARTED;
 }
 
@@ -104,6 +105,7 @@ static bool finish(struct queue *queue, uint32_t number, uint32_t length, const 
   free_pages(&queue->arena, request->first_page, request->pages);
   queue->free[queue->unused++] = (uint8_t)number;
   give_back(&queue->ring, request->head, length);
+  queue->carried++;
   return true;
 }
 

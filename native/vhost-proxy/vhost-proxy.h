@@ -14,7 +14,7 @@
 #include <sys/types.h>
 
 /* The queues of a virtio-fs device: hiprio, and one for requests. RING_SIZE is the largest ring, on either side. */
-enum { QUEUES = 2, RING_SIZE = 1024 };
+enum { HIPRIO, NORMAL, QUEUES, RING_SIZE = 1024 };
 /* Memory regions in a table (VHOST_MEMORY_BASELINE_NREGIONS of the vhost-user protocol). */
 enum { REGIONS = 8 };
 
@@ -166,6 +166,8 @@ struct queue {
   int waiting;
   /* The pages of requests that virtiofsd has not been told of. */
   uint32_t untold;
+  /* How many requests and answers have been carried. */
+  uint32_t carried;
   struct cached_files cached_files;
 };
 void begin_queue(struct queue *queue, int index);
@@ -241,6 +243,8 @@ struct device {
   struct guest_memory memory;
   uint8_t *shared;
   struct queue queues[QUEUES];
+  /* The hiprio queue is not looked at before this time (now_us()). */
+  int64_t rests_until_us;
   /* The queue that QEMU waits for until this time (now_us()), or -1. */
   int stopping;
   int64_t stop_limit_us;

@@ -6,11 +6,28 @@
 static void carries_small(void) {
   begin(NONE);
   for (int each = 0; each < 3000; each++) {
-    uint32_t queue = each % 3 == 0 ? 0 : REQUEST_QUEUE;
+    uint32_t queue = each % 30 == 0 ? HIPRIO : REQUEST_QUEUE;
     submit_small(queue, (uint16_t)(each % 8 * 4));
     expect(completed(queue, 1));
     check_small(queue, (uint16_t)(each % 8 * 4));
   }
+  detach();
+  expect(said()[0] == '\0');
+}
+
+/* One each 0.2 ms: a call for each would be forty. */
+static void carries_together(void) {
+  begin(NONE);
+  for (int each = 0; each < 40; each++) {
+    submit_small(HIPRIO, (uint16_t)(each % 8 * 4));
+    usleep(200);
+  }
+  expect(completed(HIPRIO, 40) && times_called(HIPRIO) < 20);
+  usleep(20 * 1000);
+  submit_small(HIPRIO, 0);
+  submit_small(REQUEST_QUEUE, 0);
+  expect(completed(REQUEST_QUEUE, 1) && completed(HIPRIO, 1));
+  check_small(HIPRIO, 0);
   detach();
   expect(said()[0] == '\0');
 }
@@ -61,6 +78,7 @@ static void outlives_scribbles(void) {
 
 const struct trial carrying[] = {
     {"carries small requests on both queues", carries_small},
+    {"carries together what the guest has forgotten within 5 ms", carries_together},
     {"carries requests of up to 512 pages each way, which virtiofsd gets as five descriptors", carries_large},
     {"waits for completions when its memory is full", waits_in_order},
     {"takes completions in another order", waits_out_of_order},

@@ -10,6 +10,7 @@ struct vring trial_rings[QUEUES];
 static uint8_t *memory;
 static int kicks[QUEUES] = {-1, -1}, calls[QUEUES] = {-1, -1};
 static uint16_t seen[QUEUES];
+static uint64_t heard[QUEUES];
 
 /* LOW and HIGH are adjacent for the guest. Here HIGH's memory comes first, with a hole after each. */
 void make_ram(void) {
@@ -118,10 +119,13 @@ bool completed(uint32_t queue, uint16_t count) {
   while ((uint16_t)(__atomic_load_n(&trial_rings[queue].used->idx, __ATOMIC_ACQUIRE) - seen[queue]) < count) {
     uint64_t events;
     if (poll(&called, 1, 5000) <= 0 || read(calls[queue], &events, sizeof events) < 0) return false;
+    heard[queue] += events;
   }
   seen[queue] = until;
   return true;
 }
+
+uint64_t times_called(uint32_t queue) { return heard[queue]; }
 
 struct vring_used_elem last_used(uint32_t queue) {
   return trial_rings[queue].used->ring[(uint16_t)(seen[queue] - 1) % GUEST_RING];

@@ -45,6 +45,8 @@ void submit(uint32_t queue, uint16_t head);
 void kick(uint32_t queue);
 /* Waits for `count` more completions: false after 5 s. */
 bool completed(uint32_t queue, uint16_t count);
+/* How many calls of the proxy's the guest has heard, as far as completed() has waited for them. */
+uint64_t times_called(uint32_t queue);
 struct vring_used_elem last_used(uint32_t queue);
 
 /* echo.c: virtiofsd, which answers a request with what it reads, each byte exclusive-or'ed with 0x5a. */
