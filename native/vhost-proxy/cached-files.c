@@ -16,19 +16,19 @@ static bool is_same(struct file_time one, struct file_time other) {
   return one.seconds == other.seconds && one.nanoseconds == other.nanoseconds;
 }
 
-static struct cached_file *slot_of(struct cached_files *files, uint64_t node) {
-  return &files->slots[node % CACHED_FILES];
+struct cached_file *slot_of(struct cached_files *files, uint64_t node) {
+  struct cached_file *file = &files->slots[node % CACHED_FILES];
+  if (file->node != node) *file = (struct cached_file){.node = node};
+  return file;
 }
 
 static void note_attributes(struct cached_files *files, uint64_t node, const struct fuse_attr *attributes) {
-  struct cached_file *file = slot_of(files, node);
-  if (file->node != node) *file = (struct cached_file){.node = node};
-  file->told = (struct file_time){.seconds = attributes->ctime, .nanoseconds = attributes->ctimensec};
+  slot_of(files, node)->told = (struct file_time){.seconds = attributes->ctime, .nanoseconds = attributes->ctimensec};
 }
 
 /* Whether the guest may keep what it has of the file that it opens. */
 static bool note_open(struct cached_files *files, uint64_t node, uint64_t now) {
-  struct cached_file *file = slot_of(files, node);
+  struct cached_file *file = &files->slots[node % CACHED_FILES];
   if (file->node != node) return false;
   bool is_settled = file->told.seconds < now && now - file->told.seconds > SETTLED_S;
   bool may_keep = is_settled && file->is_settled && is_same(file->told, file->opened);

@@ -52,11 +52,22 @@ static enum outcome start(struct queue *queue, uint32_t number, const struct gue
   for (int part = 0; part < PARTS; part++) request->offsets[part] += (uint32_t)first * PAGE;
   if (!copy_from_guest(request, memory, shared)) return UNABLE;
   name_temporary_file(request, shared);
+  note_new_capabilities(&queue->cached_files, request, shared);
   request->is_given = true;
   offer(&queue->server, number, request);
   queue->untold += request->pages;
   queue->carried++;
   return STARTED;
+}
+
+/* Whether the guest has the answer by now, without virtiofsd. */
+static bool answer(struct queue *queue, uint32_t number, const struct guest_memory *memory) {
+  const struct request *request = &queue->requests[number];
+  uint32_t length = answer_about_capabilities(&queue->cached_files, request, memory);
+  if (length == 0) return false;
+  give_back(&queue->ring, request->head, length);
+  queue->must_call = true;
+  return true;
 }
 
 /* A request that waits for memory has been read from the ring, and is not read again. */
@@ -66,12 +77,18 @@ static enum outcome start_next(struct queue *queue, const struct guest_memory *m
     uint8_t number = queue->free[queue->unused - 1];
     enum taken taken = take_request(&queue->ring, memory, &queue->requests[number]);
     if (taken != TAKEN) return taken == NOTHING ? EMPTY : UNABLE;
+    if (answer(queue, number, memory)) return STARTED;
     queue->unused--;
     queue->waiting = number;
   }
   enum outcome outcome = start(queue, (uint32_t)queue->waiting, memory, shared);
   if (outcome == STARTED) queue->waiting = -1;
   return outcome;
+}
+
+static void call_guest(struct queue *queue) {
+  if (queue->must_call) signal_event(queue->call);
+  queue->must_call = false;
 }
 
 static void tell_server(struct queue *queue) {
@@ -87,6 +104,7 @@ bool carry_to_server(struct queue *queue, const struct guest_memory *memory, uin
     if (queue->untold >= TELL_PAGES) tell_server(queue);
   }
   if (queue->untold > 0) tell_server(queue);
+  call_guest(queue);
   *has_more = outcome == STARTED;
   return outcome != UNABLE;
 }
@@ -98,6 +116,7 @@ static bool finish(struct queue *queue, uint32_t number, uint32_t length, const 
   if (length > offered(request))
     return refused("virtiofsd has written %u bytes where the guest takes %u", length, offered(request));
   note_cached_files(&queue->cached_files, request, shared, length);
+  note_missing_capabilities(&queue->cached_files, request, shared, length);
   join_file_system(request, shared, length);
   spare_flush(request, shared, length);
   if (!copy_to_guest(request, memory, shared, length)) return false;
@@ -105,18 +124,17 @@ static bool finish(struct queue *queue, uint32_t number, uint32_t length, const 
   free_pages(&queue->arena, request->first_page, request->pages);
   queue->free[queue->unused++] = (uint8_t)number;
   give_back(&queue->ring, request->head, length);
+  queue->must_call = true;
   queue->carried++;
   return true;
 }
 
 bool carry_to_guest(struct queue *queue, const struct guest_memory *memory, uint8_t *shared) {
-  uint32_t number, length, count = 0;
+  uint32_t number, length;
   enum taken taken;
-  while ((taken = take_done(&queue->server, in_flight(queue), &number, &length)) == TAKEN) {
+  while ((taken = take_done(&queue->server, in_flight(queue), &number, &length)) == TAKEN)
     if (!finish(queue, number, length, memory, shared)) return false;
-    count++;
-  }
-  if (count > 0) signal_event(queue->call);
+  call_guest(queue);
   return taken == NOTHING;
 }
 

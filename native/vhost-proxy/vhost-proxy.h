@@ -132,12 +132,30 @@ struct cached_file {
   struct file_time told, opened;
   /* The file had not changed for a while when it was opened last. */
   bool is_settled;
+  /* It has no capabilities as far as the guest need know before this time (now_us()). */
+  int64_t is_plain_until_us;
+  /* The guest has given it some attribute, so virtiofsd is always asked. */
+  bool has_been_given_some;
 };
 struct cached_files {
   struct cached_file slots[CACHED_FILES];
 };
+/* A file's slot, which may have been another one's until now. */
+struct cached_file *slot_of(struct cached_files *files, uint64_t node);
 /* Looks at an answer of virtiofsd's, of `length` bytes, which the guest has not got yet, and may change it. */
 void note_cached_files(struct cached_files *files, const struct request *request, uint8_t *shared, uint32_t length);
+
+/*
+ * file-capabilities.c: answers the guest when it asks once more whether a file has capabilities: the bytes of the answer, 0 when virtiofsd is to
+ * be asked.
+ */
+uint32_t answer_about_capabilities(const struct cached_files *files, const struct request *request,
+                                   const struct guest_memory *memory);
+/* Looks at what virtiofsd is to be asked. */
+void note_new_capabilities(struct cached_files *files, const struct request *request, const uint8_t *shared);
+/* Looks at an answer of virtiofsd's, as note_cached_files() does, after that. */
+void note_missing_capabilities(struct cached_files *files, const struct request *request, const uint8_t *shared,
+                               uint32_t length);
 
 /* joined-file-systems.c: the same, for where a file system of the host begins that is to be a part of the share's own. */
 void join_file_system(const struct request *request, uint8_t *shared, uint32_t length);
@@ -168,6 +186,8 @@ struct queue {
   uint32_t untold;
   /* How many requests and answers have been carried. */
   uint32_t carried;
+  /* The guest has answers in its ring that it has not been told of. */
+  bool must_call;
   struct cached_files cached_files;
 };
 void begin_queue(struct queue *queue, int index);

@@ -23,7 +23,7 @@ int main(int count, char **arguments) {
   if (getenv("TRIAL_CONTROL") == NULL) begin_again(arguments);
   control = atoi(getenv("TRIAL_CONTROL"));
   alarm(60);
-  const struct trial *const groups[] = {carrying, refusals, lifecycle, caching, joins, flushes, temporary};
+  const struct trial *const groups[] = {carrying, refusals, lifecycle, caching, joins, flushes, temporary, capabilities};
   for (size_t group = 0; group < sizeof groups / sizeof *groups; group++)
     for (const struct trial *trial = groups[group]; trial->name != NULL; trial++) {
       if (count < 2) puts(trial->name);

@@ -18,12 +18,13 @@ void detach(void);
 bool hangs_up(int socket);
 extern int control, qemu, server;
 
-/* The trials of carrying.c, refusals.c, lifecycle.c, caching.c, joins.c, flushes.c and temporary.c, which main.c runs by their names. */
+/* The trials of carrying.c, refusals.c, lifecycle.c, caching.c, joins.c, flushes.c, temporary.c
+ * and capabilities.c, which main.c runs by their names. */
 struct trial {
   const char *name;
   void (*run)(void);
 };
-extern const struct trial carrying[], refusals[], lifecycle[], caching[], joins[], flushes[], temporary[];
+extern const struct trial carrying[], refusals[], lifecycle[], caching[], joins[], flushes[], temporary[], capabilities[];
 
 /* guest.c: three regions of RAM, which lie apart for the guest and the other way round here; a ring for each queue. */
 enum { REGION_BYTES = 32 * 1024 * 1024, GUEST_RING = 64 };
