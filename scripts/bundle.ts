@@ -90,8 +90,8 @@ for (const program of wanted.length > 0 ? wanted : Object.keys(programs)) {
   if (bundles === undefined) throw new Error(`no program "${program}" to bundle; there are ${Object.keys(programs)}`);
   for (const [name, { entry, plugins }] of Object.entries(bundles)) {
     const outfile = `out/${name}.cjs`;
-    // The compiled form of a former bundle goes.
-    rmSync(compiledForm(outfile), { force: true });
+    // The compiled form of a former bundle goes, and the bundle itself: processes have it mapped, so it is not written to.
+    for (const former of [compiledForm(outfile), outfile]) rmSync(former, { force: true });
     await build({ ...options, entryPoints: [entry], outfile, plugins });
   }
 }

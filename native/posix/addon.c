@@ -22,6 +22,7 @@ NAPI_MODULE_INIT() {
       FUNCTION("spawnProgram", posix_spawn_program),
       FUNCTION("reap", posix_reap),
       FUNCTION("trimMemory", posix_trim_memory),
+      FUNCTION("mapText", posix_map_text),
       FUNCTION("syncfs", posix_syncfs),
       FUNCTION("openpty", posix_openpty),
       FUNCTION("setWinsize", posix_set_winsize),

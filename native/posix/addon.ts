@@ -122,6 +122,7 @@ interface PosixAddon {
   /** The status that waitpid(2) gives; -1 when the process still runs, and `wait` is false. */
   reap(pid: number, wait: boolean): number;
   trimMemory(): void;
+  mapText(path: string, head: string, tail: string): string;
   attachMounts(fd: number, target: string): void;
   hasAttribute(path: string, name: string): boolean;
   idMap(uids: string, gids: string): number;

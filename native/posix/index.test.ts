@@ -1,6 +1,16 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { closeSync, fstatSync, mkdtempSync, openSync, readSync, rmSync, writeFileSync, writeSync } from "node:fs";
+import {
+  closeSync,
+  fstatSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  readSync,
+  rmSync,
+  writeFileSync,
+  writeSync,
+} from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -196,6 +206,31 @@ test("syncfs() takes a folder and refuses a closed descriptor", () => {
   posix.syncfs(fd);
   closeSync(fd);
   assert.throws(() => posix.syncfs(fd), { code: "EBADF", syscall: "syncfs" });
+});
+
+test("mapText() has a file between two words, whatever becomes of its name", () => {
+  const path = join(folder, "text");
+  for (const size of [0, 1, 4095, 4096, 4097, 100_000]) {
+    const text = "0123456789abcdef".repeat(size / 16 + 1).slice(0, size);
+    writeFileSync(path, text);
+    const mapped = posix.mapText(path, "(head ", " tail)");
+    rmSync(path);
+    writeFileSync(path, "another");
+    assert.equal(mapped, `(head ${text} tail)`);
+    assert.equal(posix.mapText(path, "", ""), "another");
+  }
+  assert.throws(() => posix.mapText(join(folder, "none"), "", ""), { code: "ENOENT" });
+  assert.throws(() => posix.mapText(folder, "", ""), { code: "ENODEV" });
+});
+
+test("mapText() takes no memory of the process's own for it", () => {
+  const path = join(folder, "large");
+  writeFileSync(path, "x".repeat(8 * 1024 * 1024));
+  const own = () => Number(/^Private_Dirty:\s+(\d+)/m.exec(readFileSync("/proc/self/smaps_rollup", "latin1"))?.[1]);
+  const before = own();
+  const mapped = posix.mapText(path, "'", "'");
+  assert.equal(mapped.lastIndexOf("'"), 8 * 1024 * 1024 + 1);
+  assert.ok(own() - before < 1024, `${own() - before} KiB`);
 });
 
 test("wrong arguments are type errors", () => {

@@ -30,6 +30,9 @@ napi_value posix_get_onlcr(napi_env env, napi_callback_info info);
 napi_value posix_set_onlcr(napi_env env, napi_callback_info info);
 napi_value posix_set_controlling_terminal(napi_env env, napi_callback_info info);
 
+/* text.c */
+napi_value posix_map_text(napi_env env, napi_callback_info info);
+
 /* signals.c */
 napi_value posix_unblock_signal(napi_env env, napi_callback_info info);
 

@@ -45,6 +45,15 @@ export function trimMemory(): void {
   addon.trimMemory();
 }
 
+/**
+ * A file of ASCII text between two words, without a copy of it: all processes that have it share the file's pages. The file must stay
+ * as it is (one that is removed, and made anew, does).
+ * @throws the system's error when it cannot be read.
+ */
+export function mapText(path: string, head: string, tail: string): string {
+  return addon.mapText(path, head, tail);
+}
+
 function endOf(status: number): ProcessEnd {
   const signal = status & 0x7f;
   return signal === 0 ? { exitCode: (status >> 8) & 0xff } : { signal };

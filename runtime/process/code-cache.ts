@@ -6,6 +6,7 @@ import { readFileSync, renameSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname } from "node:path";
 import { Script } from "node:vm";
+import { mapText } from "../../native/posix/index.ts";
 
 /** Set while the program is being built: what a process has compiled when it ends is kept, with what others had. */
 export const COMPILING = "CAISSON_COMPILING";
@@ -18,8 +19,8 @@ export function compiledForm(path: string): string {
 /** @returns what a bundle of the program, an absolute path to a CommonJS file, exports. */
 export function loadCompiled(path: string): unknown {
   const compiled = compiledForm(path);
-  // The bundles are ASCII (esbuild's default), for which V8 needs a byte a character.
-  const source = `(function (exports, require, module, __filename, __dirname) { ${readFileSync(path, "latin1")}\n})`;
+  // The bundles are ASCII (esbuild's default). A copy of a daemon's would be 1 MiB of each daemon.
+  const source = mapText(path, "(function (exports, require, module, __filename, __dirname) { ", "\n})");
   const script = new Script(source, { filename: path, cachedData: readIfThere(compiled) });
   if (process.env[COMPILING] !== undefined) process.once("exit", () => keep(script, compiled));
   const module = { exports: {} };
