@@ -25,19 +25,16 @@ for (const argument of process.argv.slice(2)) {
   options[name as keyof typeof options] = value;
 }
 
-const sandbox = new Sandbox(options);
 const { listen } = options;
+// The kernel reads the descriptions of all its types for the first filter: 100 million instructions.
+const sandbox = new Sandbox(options, listen === "" ? () => closeRootDisk(options.cgroupRoot) : undefined);
 const ports = new StreamPorts((number) => {
   if (listen !== "") return openStreamSocket(listen, number);
   return vsockStream(number) ?? openStreamPort(number);
 });
 const server = createServer(sandbox, ports);
-sandbox.pool.fill();
 if (listen !== "") serveUnix(server, listen);
-else {
-  closeRootDisk(options.cgroupRoot);
-  serveDevices();
-}
+else serveDevices();
 
 async function serveDevices(): Promise<void> {
   const vsock = serveVsock(server) && serveVsockStreams();

@@ -54,8 +54,13 @@ export class Sandbox implements ContainerHost {
     Math.max(this.#formerPeak, ...[...this.#containers.values()].map(({ peakMemory }) => peakMemory)),
   );
 
-  constructor(paths: AgentPaths) {
+  /** What is yet to be done before there is a container. */
+  #beforeFirst: (() => void) | undefined;
+
+  /** @param beforeFirst is called before the first container is made. */
+  constructor(paths: AgentPaths, beforeFirst?: () => void) {
     this.paths = paths;
+    this.#beforeFirst = beforeFirst;
     this.pool = new Pool(paths);
     this.sockets = new HostSockets(`${paths.runDirectory}/${RUN_FOLDERS.sockets}`);
     this.volumes = new Volumes(`${paths.runDirectory}/${RUN_FOLDERS.volumes}`);
@@ -111,6 +116,8 @@ export class Sandbox implements ContainerHost {
     if (this.#containers.has(id)) {
       throw new CaissonError("CAISSON_E_ID_IN_USE", `the container ${id} cannot be created: there is one with that id`);
     }
+    this.#beforeFirst?.();
+    this.#beforeFirst = undefined;
     const container = new Container(id, this);
     this.#containers.set(id, container);
     try {
