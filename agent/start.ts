@@ -12,7 +12,8 @@ for (const task of readdirSync("/proc/self/task").map(Number)) {
 
 // What the agent uses of Node's own modules is loaded before the flags are set: with other flags than it was made with, V8
 // refuses the compiled form that Node has of them, and compiles their source, which took an emulated guest three seconds.
-for (const name of ["http2", "child_process", "timers/promises", "zlib"]) process.getBuiltinModule(name);
+for (const name of ["http2", "child_process", "fs/promises", "process", "timers/promises", "zlib"])
+  process.getBuiltinModule(name);
 for (const flag of V8_FLAGS) setFlagsFromString(flag);
 
 const folder = import.meta.dirname;
