@@ -68,10 +68,22 @@ test("renderLoadList writes a condition and paths a line", () => {
   );
 });
 
+test("renderLoadList leaves a setting as it is", () => {
+  const rules = parseLoadRules("always erofs\nvirtio:8 /sys/module/a/parameters/b=c\n");
+  assert.deepEqual(
+    rules.flatMap((rule) => rule.modules),
+    ["erofs"],
+  );
+  const [, line] = renderLoadList(rules, index, (name) => name).split("\n");
+  assert.equal(line, "virtio:8 /sys/module/a/parameters/b=c");
+});
+
 for (const [line, reason] of [
   ["always", /not "CONDITION MODULE/],
   ["virtio:net virtio_net", /condition "virtio:net"/],
   ["path:sys erofs", /condition "path:sys"/],
+  ["always b=c", /not "CONDITION FILE=VALUE"/],
+  ["always erofs /sys/b=c", /not "CONDITION FILE=VALUE"/],
 ] as const) {
   test(`parseLoadRules refuses "${line}"`, () => {
     assert.throws(() => parseLoadRules(line), reason);

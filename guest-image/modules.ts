@@ -82,6 +82,8 @@ function resolve(index: ModuleIndex, nameOrAlias: string): string[] {
 export interface LoadRule {
   condition: string;
   modules: string[];
+  /** In place of modules: what PID 1 writes to a file, as FILE=VALUE. */
+  setting?: string;
 }
 
 /**
@@ -95,14 +97,21 @@ export function parseLoadRules(text: string): LoadRule[] {
     if (!/^(always|path:\/\S+|virtio:\d+)$/.test(condition)) {
       throw new Error(`load.txt: the condition "${condition}" is none of always, path:FOLDER, virtio:ID`);
     }
-    return { condition, modules };
+    const [setting = ""] = modules;
+    if (!modules.some((word) => word.includes("="))) return { condition, modules };
+    if (modules.length > 1 || !/^\/[^\s=]+=[^\s=]+$/.test(setting)) {
+      throw new Error(`load.txt: "${line}" has a setting that is not "CONDITION FILE=VALUE"`);
+    }
+    return { condition, modules: [], setting };
   });
 }
 
-/** The list that PID 1 reads: per line a condition and the paths of modules in the order to load them. */
+/** The list that PID 1 reads: per line a condition and a setting, or the paths of modules in the order to load them. */
 export function renderLoadList(rules: LoadRule[], index: ModuleIndex, pathOf: (module: string) => string): string {
   return rules
-    .map(({ condition, modules }) => [condition, ...loadOrder(index, modules).map(pathOf)].join(" "))
+    .map(({ condition, modules, setting }) =>
+      [condition, ...(setting === undefined ? loadOrder(index, modules).map(pathOf) : [setting])].join(" "),
+    )
     .map((line) => `${line}\n`)
     .join("");
 }

@@ -12,7 +12,7 @@ __attribute__((noreturn, format(printf, 1, 2))) void die(const char *format, ...
 
 /* modules.c */
 
-/* Loads the modules of `list` whose device is there, each with all it needs, in the list's order. */
+/* Loads the modules of `list` whose device is there, each with all it needs, and writes its settings, in the list's order. */
 void load_modules(const char *list);
 
 /* root.c */
@@ -22,6 +22,7 @@ void switch_root(const char *device, const char *type, const char *target);
 
 /* system.c */
 
+void write_file(const char *path, const char *text);
 /* Mounts what every Linux system has, and enables every cgroup controller. */
 void mount_system(void);
 /* Sets host name, loopback interface and resource limits. */

@@ -106,8 +106,15 @@ void load_modules(const char *list)
     char *condition = strtok_r(line, " \n", &rest);
     if (condition == NULL || !holds(condition, ids, &ids_read))
       continue;
-    for (char *path; (path = strtok_r(NULL, " \n", &rest)) != NULL;)
-      load(path);
+    for (char *word; (word = strtok_r(NULL, " \n", &rest)) != NULL;) {
+      char *value = strchr(word, '=');
+      if (value == NULL) {
+        load(word);
+      } else {
+        *value = '\0';
+        write_file(word, value + 1);
+      }
+    }
   }
   fclose(file);
 }

@@ -16,14 +16,6 @@
 /* What the agent gets to end its containers when a shutdown was asked for. */
 #define SHUTDOWN_WAIT_S 10
 
-static void write_file(const char *path, const char *text)
-{
-  int fd = open(path, O_WRONLY | O_CLOEXEC);
-  if (fd < 0 || write(fd, text, strlen(text)) < 0)
-    die("write %s to %s", text, path);
-  close(fd);
-}
-
 static pid_t start_agent(char *const argv[], char *const environment[], const sigset_t *signals)
 {
   if (mkdir(AGENT_CGROUP, 0755) < 0 && errno != EEXIST)

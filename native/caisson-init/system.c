@@ -44,6 +44,14 @@ static const struct {
     {"/proc/self/fd/2", "/dev/stderr"},
 };
 
+void write_file(const char *path, const char *text)
+{
+  int fd = open(path, O_WRONLY | O_CLOEXEC);
+  if (fd < 0 || write(fd, text, strlen(text)) < 0)
+    die("write %s to %s", text, path);
+  close(fd);
+}
+
 /* "cpu memory pids" becomes "+cpu +memory +pids". */
 static void enable_controllers(void)
 {
