@@ -36,7 +36,7 @@ CONTAINER_INIT_HEADERS := native/place.h $(wildcard native/container-init/*.h)
 ADDON_HEADERS := $(wildcard native/*.h native/posix/*.h native/vsock/*.h)
 
 NATIVE_TARGETS := $(GUEST_OUT)/posix.node $(GUEST_OUT)/vsock.node $(NATIVE_OUT)/posix.node $(NATIVE_OUT)/vsock.node $(NATIVE_OUT)/seccomp.node \
-  $(NATIVE_OUT)/template-memory.so $(NATIVE_OUT)/fork-server.so $(NATIVE_OUT)/vhost-proxy.so $(NATIVE_OUT)/share-rights.so $(NATIVE_OUT)/jail \
+  $(NATIVE_OUT)/template-memory.so $(NATIVE_OUT)/fork-server.so $(NATIVE_OUT)/vhost-proxy.so $(NATIVE_OUT)/share-rights.so $(NATIVE_OUT)/jail $(NATIVE_OUT)/launch \
   $(if $(CAISSON_INIT_SOURCES),$(NATIVE_OUT)/caisson-init) \
   $(if $(CONTAINER_INIT_SOURCES),$(NATIVE_OUT)/container-init)
 
@@ -130,6 +130,11 @@ $(NATIVE_OUT)/jail: $(JAIL_SOURCES) native/jail/jail.h native/native.mk | $(NATI
 	@scripts/step.sh "compile jail" $(CC) $(PROGRAM_CFLAGS) -s -o $@.new $(JAIL_SOURCES)
 	@mv -f $@.new $@
 
+$(NATIVE_OUT)/launch: native/launch/launch.c native/native.mk | $(NATIVE_SETUP)
+	@mkdir -p $(@D)
+	@scripts/step.sh "compile launch" $(CC) $(PROGRAM_CFLAGS) -s -o $@.new $<
+	@mv -f $@.new $@
+
 $(NATIVE_OUT)/caisson-init: $(CAISSON_INIT_SOURCES) $(CAISSON_INIT_HEADERS) native/native.mk $(GUEST_TOOLS)
 	@mkdir -p $(@D)
 	@scripts/step.sh "compile caisson-init" $(GUEST_CC) $(GUEST_PROGRAM_CFLAGS) -s -o $@.new $(CAISSON_INIT_SOURCES)
@@ -145,5 +150,5 @@ native-analyze: | $(NATIVE_SETUP) ## run GCC's analyzer over the C
 	  $(CC) $(ADDON_CFLAGS) -fanalyzer -c -o /dev/null "$$source" || exit 1; done
 	@for source in native/template-memory/template-memory.c $(SHARE_RIGHTS_SOURCES) $(FORK_SERVER_SOURCES) $(VHOST_PROXY_SOURCES); do \
 	  $(CC) $(LIBRARY_CFLAGS) -fanalyzer -c -o /dev/null "$$source" || exit 1; done
-	@for source in $(JAIL_SOURCES) $(CAISSON_INIT_SOURCES) $(CONTAINER_INIT_SOURCES); do \
+	@for source in $(JAIL_SOURCES) native/launch/launch.c $(CAISSON_INIT_SOURCES) $(CONTAINER_INIT_SOURCES); do \
 	  $(CC) $(NATIVE_CFLAGS) -fanalyzer -c -o /dev/null "$$source" || exit 1; done

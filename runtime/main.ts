@@ -5,11 +5,11 @@
  */
 import { join } from "node:path";
 import { closeOnExecFrom } from "../native/posix/index.ts";
-import { startEarly } from "./control/early-daemon.ts";
+import { type EarlyDaemon, earlyDaemon, earlyLog } from "./control/early-daemon.ts";
 import { plainCommand } from "./control/plain-command.ts";
 import { loadCompiled } from "./process/code-cache.ts";
 import { endInWords } from "./process/last-words.ts";
-import { roleOf, SHIM_NAME } from "./process/roles.ts";
+import { roleOf, SHIM_NAME, WITH_DAEMON } from "./process/roles.ts";
 
 /** Verbs that start VMs themselves. A container of such a name costs a verb a few milliseconds and changes nothing else. */
 const HEAVY = ["check", "template"];
@@ -36,13 +36,20 @@ function bundle<Name extends keyof Bundles>(name: Name): Bundles[Name] {
   return loadCompiled(join(import.meta.dirname, `${name}.cjs`)) as Bundles[Name];
 }
 
-function runVerb(): void {
+function runVerb(args: readonly string[], daemon?: EarlyDaemon): void {
   const command = plainCommand(args);
   if (command !== undefined && QUICK.includes(command.verb) && bundle("quick").tryQuick(command)) return;
   if (command?.verb === "exec" && bundle("exec").tryExec(command)) return;
-  const daemon = startEarly(command);
   if (HEAVY.some((each) => args.includes(each))) bundle("vm-starters").main(args, daemon);
   else bundle(OPERATING.some((each) => args.includes(each)) ? "operator" : "cli").main(args, daemon);
+}
+
+/** Runs the daemon that native/launch has started for a command line, unless it is not one that needs it. */
+function runEarlyDaemon(args: readonly string[]): void {
+  const log = earlyLog(args);
+  if (log === undefined) return;
+  process.chdir("/");
+  bundle("daemon").runDaemon(log);
 }
 
 // Until the bundle that is loaded asks for its own.
@@ -56,7 +63,8 @@ const [word = "", ...args] = process.argv.slice(2);
 const parameters = () => JSON.parse(args[0] ?? "");
 switch (roleOf(word)) {
   case "sandbox-daemon":
-    bundle("daemon").runDaemon(parameters());
+    if (args[0] === "--") runEarlyDaemon(args.slice(1));
+    else bundle("daemon").runDaemon(parameters());
     break;
   case "shim-daemon":
     bundle("shim-daemon").runShimDaemon(parameters());
@@ -72,5 +80,6 @@ switch (roleOf(word)) {
     break;
   case undefined:
     if (word === SHIM_NAME) bundle("shim").main(args);
-    else runVerb();
+    else if (word === WITH_DAEMON) runVerb(args.slice(2), earlyDaemon(args[0] ?? "", args.slice(2)));
+    else runVerb(args);
 }

@@ -14,5 +14,11 @@ if [ "$files" != unlimited ] && [ "$files" -lt 32 ]; then
   echo "${self##*/}: the limit on open files (ulimit -Hn) is $files, and at least 32 are needed (CAISSON_E_HOST)" >&2
   exit 1
 fi
+# What creates a container has its daemon started at the same time, unless that has other streams, or a trace's file to wait for
+# (runtime/control/early-daemon.ts decides, this only spares others a process).
+case "${self##*/} $* " in
+  *" --console-socket"* | *" --trace"* | *" --help "* | *" -h "*) ;;
+  "caisson "*"create "* | "caisson "*"run "*) exec "$home/native/launch" "$home/node" "$home/caisson.cjs" "${self##*/}" "$@" ;;
+esac
 # Without the flag SIGUSR1, which is the container's, would start the debugger.
 exec "$home/node" --disable-sigusr1 "$home/caisson.cjs" "${self##*/}" "$@"

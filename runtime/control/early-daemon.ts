@@ -1,10 +1,9 @@
 /**
- * A sandbox daemon that is started before the command line is loaded: one starts while the other does, and a container's start waits
- * for both.
+ * A sandbox daemon that is started together with the command line (native/launch): a container's start waits for both.
  */
-import { type OwnProcess, spawnSelf } from "../process/spawn-self.ts";
+import { adoptChild, type OwnProcess } from "../process/spawn-self.ts";
 import { type DaemonLog, logOf } from "./daemon-log.ts";
-import type { PlainCommand } from "./plain-command.ts";
+import { type PlainCommand, plainCommand } from "./plain-command.ts";
 
 /** A daemon that nobody has asked for anything, and how it logs. It is ended with this process unless it is taken. */
 export interface EarlyDaemon {
@@ -18,24 +17,29 @@ const LAUNCHING = ["create", "run"];
 /** A daemon whose container's terminal goes elsewhere has none of our streams; and help starts nothing. */
 const NOT_EARLY = /^(--console-socket(=.*)?|--help|-h)$/;
 
-/** Starts one for a plain command line that creates a container. */
-export function startEarly(command: PlainCommand | undefined): EarlyDaemon | undefined {
-  const log = command === undefined ? undefined : launchLog(command);
-  if (log === undefined) return undefined;
-  try {
-    const daemon = spawnSelf("sandbox-daemon", log, "inherit");
-    const end = () => daemon.kill();
-    process.once("exit", end);
-    for (const each of [daemon, daemon.connection]) each.unref();
-    const take = () => {
-      process.off("exit", end);
-      for (const each of [daemon, daemon.connection]) each.ref();
-    };
-    return { process: daemon, log, take };
-  } catch {
-    // The command line tries again, and says why it cannot be.
-    return undefined;
-  }
+/** What a daemon logs as that was started for a command line with these words; undefined when it is not for that. */
+export function earlyLog(args: readonly string[]): DaemonLog | undefined {
+  const command = plainCommand(args);
+  return command === undefined ? undefined : launchLog(command);
+}
+
+/**
+ * The daemon that was started with this process.
+ * @param facts its pid, and our ends of its connection and of its life's pipe. @param args the command line.
+ */
+export function earlyDaemon(facts: string, args: readonly string[]): EarlyDaemon | undefined {
+  const [pid = 0, connection = -1, life = -1] = facts.split(",").map(Number);
+  const daemon = adoptChild(pid, connection, life);
+  const log = earlyLog(args);
+  for (const each of [daemon, daemon.connection]) each.unref();
+  const end = () => daemon.kill();
+  process.once("exit", end);
+  const take = () => {
+    process.off("exit", end);
+    for (const each of [daemon, daemon.connection]) each.ref();
+  };
+  // The daemon knows as well that nothing will be asked of it.
+  return log === undefined ? undefined : { process: daemon, log, take };
 }
 
 /** How the daemon logs that this command starts with our streams; undefined when there is none. */

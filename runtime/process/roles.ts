@@ -3,9 +3,12 @@
 /** The name that containerd starts shims by: runtime `io.containerd.caisson.v2`. */
 export const SHIM_NAME = "containerd-shim-caisson-v2";
 
+/** What native/launch puts before the name: facts of the daemon that it has started as well (control/early-daemon.ts) follow. */
+export const WITH_DAEMON = "with-daemon";
+
 /** What the program starts itself as (spawn-self.ts); the role's parameters follow as JSON. */
 export const ROLES = [
-  /** The daemon of a sandbox, for the CLI's verbs (daemon/daemon.ts). */
+  /** The daemon of a sandbox, for the CLI's verbs (daemon/daemon.ts); native/launch has "--" and the command line follow. */
   "sandbox-daemon",
   /** The daemon of a pod, for containerd or CRI-O (shim/daemon.ts). */
   "shim-daemon",

@@ -59,6 +59,14 @@ function start(words: readonly string[], stdio: "inherit" | "ignore"): OwnProces
   return new Child(pid, own, life);
 }
 
+/**
+ * A process of ours that another program has started as a child of this process, as spawnSelf() starts its own.
+ * @param connection our end of its STARTER_FD. @param life our end of the pipe that it holds the other end of while it lives.
+ */
+export function adoptChild(pid: number, connection: number, life: number): OwnProcess {
+  return new Child(pid, connection, life);
+}
+
 class Child implements OwnProcess {
   readonly pid: number;
   readonly connection: Socket;
