@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
@@ -7,7 +8,7 @@ import { pipeline } from "node:stream/promises";
 import { after, test } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
 import { Bundle } from "../harness/bundle.ts";
-import { Host, until } from "../harness/host.ts";
+import { Host, PROGRAM, until } from "../harness/host.ts";
 
 /** What goes each way: little, since an emulated guest on a busy host is slow. Where there is KVM, set CAISSON_STDIO_MIB=1024. */
 const MEBIBYTES = Number(process.env["CAISSON_STDIO_MIB"] ?? 16);
@@ -122,4 +123,13 @@ test("a reader that does not read stops the writer, and nothing in between grows
   await until(() => errors.join("") === "done\n");
   await host.ok(["kill", id, "KILL"]);
   await until(() => host.leftovers().length === 0);
+});
+
+test("output that a file cannot take is told as lost", async () => {
+  using bundle = new Bundle(["echo", "lost"]);
+  const id = host.id();
+  const run = [PROGRAM, "--root", host.root, "run", "-b", bundle.directory, id];
+  const { stderr, status } = spawnSync("sh", ["-c", 'exec "$@" >/dev/full', "sh", ...run], { encoding: "utf8" });
+  assert.equal(status, 0);
+  assert.match(stderr, new RegExp(`the stdout of container ${id} is cut off: .*no space left on device \\(ENOSPC\\)`));
 });

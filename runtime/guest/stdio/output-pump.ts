@@ -2,6 +2,7 @@ import type { Writable } from "node:stream";
 import { PollStream } from "../../../native/vsock/index.ts";
 import { type ProcessId, Stream } from "../../../protocol/generated/agent.ts";
 import { now } from "../../process/clock.ts";
+import { formatError } from "../../text/errors.ts";
 import { log } from "../../text/log.ts";
 import type { StreamPort } from "../../vm/stream-ports.ts";
 import type { Agent } from "../agent/client.ts";
@@ -56,9 +57,12 @@ export class OutputPump {
     this.done = promise;
     this.#resolve = resolve;
     this.#call = this.#read();
-    const gone = () => this.#leave();
-    sink.once("error", gone);
-    sink.once("close", gone);
+    sink.once("error", (error) => {
+      // A reader that has gone from a pipe or a terminal is nothing to tell: the process learns of it.
+      if (!(sink instanceof PollStream)) this.#tell(formatError(error));
+      this.#leave();
+    });
+    sink.once("close", () => this.#leave());
   }
 
   #read(): ReturnType<Agent["readOutput"]> {
