@@ -111,12 +111,12 @@ test("a program is looked for in the container's PATH, as the user", options, as
   assert.equal((await tool("", "/second/tool")).stdout, "second /second/tool\n");
   const denied = await tool("/nowhere:/first");
   assert.equal(denied.error?.code, "CAISSON_E_COMMAND_NOT_EXECUTABLE");
-  assert.equal(denied.error?.message, `process.args[0] "tool": finding the program failed: permission denied (EACCES)`);
+  assert.equal(denied.error?.message, `process.args[0] "tool": finding the executable failed: permission denied (EACCES)`);
   const missing = await tool("/bin", "absent");
   assert.equal(missing.error?.code, "CAISSON_E_COMMAND_NOT_FOUND");
   assert.equal(
     missing.error?.message,
-    `process.args[0] "absent": finding the program failed: no such file or directory (ENOENT)`,
+    `process.args[0] "absent": finding the executable failed: no such file or directory (ENOENT)`,
   );
   assert.match(await failure(rootfs, { process: { args: ["/absent/tool"] } }), /^CAISSON_E_COMMAND_NOT_FOUND/);
   assert.match(await failure(rootfs, { process: { args: ["/third"] } }), /^CAISSON_E_COMMAND_NOT_EXECUTABLE/);

@@ -68,7 +68,7 @@ export function programSteps(input: ProgramInput): Step[] {
     });
   }
   const program = { field: "process.args[0]", subject: name };
-  steps.push({ op: "findProgram", name, path: environment.path, ...program, task: "finding the program" });
+  steps.push({ op: "findProgram", name, path: environment.path, ...program, task: "finding the executable" });
   steps.push(...filter.last);
   if (input.stop) steps.push(...startContainerSteps(config));
   steps.push({ op: "execute", args, env: environment.entries, ...program, task: "executing the program" });

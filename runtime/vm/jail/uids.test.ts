@@ -49,3 +49,8 @@ test("takeUid passes over what is written in its file by others", () => {
   assert.equal(taken.uid, RANGE.first);
   taken.release();
 });
+
+test("takeUid names the file that it cannot write", () => {
+  const message = /^cannot take a user for QEMU in \/dev\/full\/below\/uids: /;
+  assert.throws(() => takeUid(RANGE, "/dev/full/below"), { code: "CAISSON_E_STORAGE", message });
+});
