@@ -11,14 +11,14 @@ const SIGKILL = 9;
 /** A running container that does not end, of an agent that confirms no signals by default; what its VM was given up for. */
 async function running(
   t: TestContext,
-  { confirms = false, isShared = false } = {},
+  { confirms = false, isShared = false, dies = false } = {},
 ): Promise<{ container: Container; givenUp: string[] }> {
   const handlers: Partial<AgentServer> = {
     createContainer: (_call, callback) =>
       callback(null, { pid: 2, receivedNs: 0n, answeredNs: 0n, initBegunNs: 0n, initReachedNs: 0n }),
     startContainer: (_call, callback) => callback(null, { receivedNs: 0n, answeredNs: 0n }),
     waitProcess: () => {},
-    signalProcess: (_call, callback) => confirms && callback(null, {}),
+    signalProcess: (_call, callback) => (dies ? agent.close() : confirms && callback(null, {})),
   };
   const agent = connectedAgent(t, handlers);
   const givenUp: string[] = [];
@@ -28,7 +28,8 @@ async function running(
     agent.close();
     return death;
   };
-  const vm = { agent, vcpus: 1, mostMemoryMib: 1, isShared, giveUp, lost: async () => death };
+  const deathBehind = async () => (dies ? death : undefined);
+  const vm = { agent, vcpus: 1, mostMemoryMib: 1, isShared, giveUp, lost: async () => death, deathBehind };
   const io = { stdin: undefined, stdout: undefined, stderr: undefined };
   const container = await Container.create(vm, "c", { spec: defaultSpec(), seccomp: undefined, bundle: "/" }, io);
   await container.start();
@@ -52,6 +53,17 @@ describe("Container.kill", { concurrency: true }, () => {
     assert.equal((await alone.container.wait()).exitCode, 255);
     await new Promise((resolve) => setTimeout(resolve, 100));
     assert.deepEqual([alone.givenUp, shared.givenUp], [["container c did not end within 10 s of SIGKILL"], []]);
+  });
+
+  it("has sent a signal to a container whose VM dies meanwhile; what else is asked is told of the death", async (t) => {
+    for (const signal of [SIGKILL, SIGTERM]) {
+      const { container } = await running(t, { dies: true });
+      await container.kill(signal);
+      await assert.rejects(container.delete(), {
+        code: "CAISSON_E_VM_DIED",
+        message: /^container c has ended: the VM was given up\./,
+      });
+    }
   });
 
   it("gives no VM up for another signal", async (t) => {

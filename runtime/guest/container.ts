@@ -16,6 +16,8 @@ import { guestProcess } from "../oci/guest-resources.ts";
 import type { SeccompFilter } from "../oci/seccomp.ts";
 import { freeMemoryLater } from "../process/free-memory.ts";
 import { addSpans, startIsOver } from "../process/spans.ts";
+import { diedError } from "../vm/exit-reason.ts";
+import type { CallLimits, RequestOf, ResponseOf, UnaryName } from "./agent/client.ts";
 import { type GuestClock, NO_CLOCK } from "./clock.ts";
 import type { Exit } from "./exit-status.ts";
 import { guestSpan, guestSpans } from "./guest-spans.ts";
@@ -133,8 +135,18 @@ export class Container {
     return new Container(vm, id, guest, init, io.terminal);
   }
 
-  get #agent(): GuestVm["agent"] {
-    return this.#vm.agent;
+  /** One call to the agent. @throws CaissonError CAISSON_E_VM_DIED when the VM's death has cut it; else as Agent.call(). */
+  async #call<Name extends UnaryName>(
+    name: Name,
+    request: RequestOf<Name>,
+    limits: CallLimits = {},
+  ): Promise<ResponseOf<Name>> {
+    try {
+      return await this.#vm.agent.call(name, request, limits);
+    } catch (error) {
+      const death = await this.#vm.deathBehind(error);
+      throw death === undefined ? error : diedError(`container ${this.id} has ended`, death);
+    }
   }
 
   get lifecycle(): Lifecycle {
@@ -148,7 +160,7 @@ export class Container {
     // The holder of a terminal has had time to set it since the container was created.
     if (keepsNewlines(this.#terminal)) await this.#keepNewlines(this.init.id);
     const request = { containerId: this.id, ...(this.#clock?.correction() ?? NO_CLOCK) };
-    const { receivedNs, answeredNs } = await this.#agent.call(
+    const { receivedNs, answeredNs } = await this.#call(
       "startContainer",
       request,
       callLimit(this.spec.hooks?.startContainer),
@@ -181,7 +193,7 @@ export class Container {
     const request = { process: id, processJson, noStdin: hasNoStdin(io, process), cgroup, ...modeOf(io, mode) };
     // In a paused container it starts when the container is resumed: no limit.
     const limits = this.#lifecycle === "paused" ? {} : { timeoutMs: CALL_LIMIT_MS };
-    const { pid } = await this.#agent.call("execProcess", request, limits);
+    const { pid } = await this.#call("execProcess", request, limits);
     const started = new GuestProcess(this.#vm, id, pid, io);
     this.#execs.set(id.execId, started);
     freeMemoryLater();
@@ -211,50 +223,55 @@ export class Container {
     this.#require("kill");
     const process = this.process(options.execId).id;
     const all = options.all ?? false;
-    if (signal === SIGKILL && (all || process.execId === "")) return await killInit(this.#vm, this.init, all);
-    await this.#agent.call("signalProcess", { process, signal, all }, { timeoutMs: CALL_LIMIT_MS });
+    try {
+      if (signal === SIGKILL && (all || process.execId === "")) await killInit(this.#vm, this.init, all);
+      else await this.#vm.agent.call("signalProcess", { process, signal, all }, { timeoutMs: CALL_LIMIT_MS });
+    } catch (error) {
+      // Whatever it was sent, it has ended with its VM, as a process that ends takes any signal.
+      if ((await this.#vm.deathBehind(error)) === undefined) throw error;
+    }
   }
 
   async #keepNewlines(process: ProcessId): Promise<void> {
-    await this.#agent.call("setTtyNewlines", { process, keepNewlines: true }, { timeoutMs: CALL_LIMIT_MS });
+    await this.#call("setTtyNewlines", { process, keepNewlines: true }, { timeoutMs: CALL_LIMIT_MS });
   }
 
   async resize(window: WindowSize, execId?: string): Promise<void> {
     const process = this.process(execId).id;
-    await this.#agent.call("resizeTty", { process, ...window }, { timeoutMs: CALL_LIMIT_MS });
+    await this.#call("resizeTty", { process, ...window }, { timeoutMs: CALL_LIMIT_MS });
   }
 
   async closeStdin(execId?: string): Promise<void> {
-    await this.#agent.call("closeStdin", { process: this.process(execId).id }, { timeoutMs: CALL_LIMIT_MS });
+    await this.#call("closeStdin", { process: this.process(execId).id }, { timeoutMs: CALL_LIMIT_MS });
   }
 
   async pause(): Promise<void> {
     this.#require("pause");
-    await this.#agent.call("pauseContainer", { containerId: this.id }, { timeoutMs: CALL_LIMIT_MS });
+    await this.#call("pauseContainer", { containerId: this.id }, { timeoutMs: CALL_LIMIT_MS });
     this.#lifecycle = "paused";
   }
 
   async resume(): Promise<void> {
     this.#require("resume");
-    await this.#agent.call("resumeContainer", { containerId: this.id }, { timeoutMs: CALL_LIMIT_MS });
+    await this.#call("resumeContainer", { containerId: this.id }, { timeoutMs: CALL_LIMIT_MS });
     this.#lifecycle = "running";
   }
 
   async update(resources: Resources): Promise<void> {
     this.#require("update");
     const request = { containerId: this.id, resourcesJson: Buffer.from(stringifyJson(resources)) };
-    await this.#agent.call("updateContainer", request, { timeoutMs: CALL_LIMIT_MS });
+    await this.#call("updateContainer", request, { timeoutMs: CALL_LIMIT_MS });
   }
 
   /** The container's processes as the guest's root pid namespace sees them. */
   processes(): Promise<ListProcessesResponse> {
     this.#require("ps");
-    return this.#agent.call("listProcesses", { containerId: this.id }, { timeoutMs: CALL_LIMIT_MS });
+    return this.#call("listProcesses", { containerId: this.id }, { timeoutMs: CALL_LIMIT_MS });
   }
 
   stats(): Promise<StatsResponse> {
     this.#require("stats");
-    return this.#agent.call("stats", { containerId: this.id }, { timeoutMs: CALL_LIMIT_MS });
+    return this.#call("stats", { containerId: this.id }, { timeoutMs: CALL_LIMIT_MS });
   }
 
   /** Resolves with how the process ended, once its output is delivered. */
@@ -264,7 +281,7 @@ export class Container {
 
   /** Removes the container from the guest; kills what is left of it. */
   async delete(): Promise<void> {
-    await this.#agent.call("deleteContainer", { containerId: this.id, force: true }, { timeoutMs: CALL_LIMIT_MS });
+    await this.#call("deleteContainer", { containerId: this.id, force: true }, { timeoutMs: CALL_LIMIT_MS });
   }
 
   #require(action: Action): void {

@@ -23,4 +23,6 @@ export interface GuestVm {
    * @returns how the VM ended, once it has.
    */
   lost(error: unknown): Promise<ExitReason>;
+  /** @returns how the VM ended, if that is what made a call fail, which is told a moment ahead of it. */
+  deathBehind(error: unknown): Promise<ExitReason | undefined>;
 }

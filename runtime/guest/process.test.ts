@@ -23,7 +23,16 @@ function vmOf(agent: Agent): GuestVm & { said: string[] } {
     said.push((error as Error).message);
     return DEATH;
   };
-  return { agent, vcpus: 1, mostMemoryMib: 64, isShared: false, giveUp: lost, lost, said };
+  return {
+    agent,
+    vcpus: 1,
+    mostMemoryMib: 64,
+    isShared: false,
+    giveUp: lost,
+    lost,
+    deathBehind: async () => undefined,
+    said,
+  };
 }
 
 /** Takes nothing until it is told to. */

@@ -230,7 +230,8 @@ export class Guest implements GuestVm {
     } catch (error) {
       supply?.close();
       await this.removeContainer(id);
-      throw await this.#orDeath(id, error);
+      const death = await this.deathBehind(error);
+      throw death === undefined ? error : diedError(`container ${id} cannot be created`, death);
     }
   }
 
@@ -267,11 +268,8 @@ export class Guest implements GuestVm {
     return death ?? (await this.giveUp(explainError(error)));
   }
 
-  /** The error of a call that the VM's death has cut is that death. */
-  async #orDeath(id: string, error: unknown): Promise<unknown> {
-    if (codeOf(error) !== "CAISSON_E_AGENT") return error;
-    const death = await deadline(this.machine.died, DEATH_FOLLOWS_MS);
-    return death === undefined ? error : diedError(`container ${id} cannot be created`, death);
+  async deathBehind(error: unknown): Promise<ExitReason | undefined> {
+    return codeOf(error) === "CAISSON_E_AGENT" ? await deadline(this.machine.died, DEATH_FOLLOWS_MS) : undefined;
   }
 
   /** Ends the VM at once and releases what it held on the host. May be called again. */

@@ -48,7 +48,15 @@ const HANDLERS: Partial<AgentServer> = {
 async function container(t: TestContext): Promise<PodContainer> {
   const agent = connectedAgent(t, HANDLERS);
   const death = { reason: "killed" as const, description: "was ended", consoleLines: [], qemuMessage: "" };
-  const vm = { agent, vcpus: 1, mostMemoryMib: 1, isShared: false, giveUp: async () => death, lost: async () => death };
+  const vm = {
+    agent,
+    vcpus: 1,
+    mostMemoryMib: 1,
+    isShared: false,
+    giveUp: async () => death,
+    lost: async () => death,
+    deathBehind: async () => undefined,
+  };
   const io = { stdin: undefined, stdout: undefined, stderr: undefined };
   const made = await Container.create(vm, "c", { spec: defaultSpec(), seccomp: undefined, bundle: "/" }, io);
   await made.start();

@@ -164,7 +164,15 @@ function warmVm(agent: Agent): GuestVm {
     consoleLines: [],
     qemuMessage: "",
   });
-  return { agent, vcpus: 1, mostMemoryMib: 0, isShared: false, giveUp: lost, lost: (error) => lost(String(error)) };
+  return {
+    agent,
+    vcpus: 1,
+    mostMemoryMib: 0,
+    isShared: false,
+    giveUp: lost,
+    lost: (error) => lost(String(error)),
+    deathBehind: async () => undefined,
+  };
 }
 
 function warmSpec(): Spec {

@@ -123,11 +123,11 @@ export class Agent {
 const ENDLESS: readonly string[] = ["waitProcess", "awaitOutput"];
 
 type Service = typeof AgentService;
-type UnaryName = {
+export type UnaryName = {
   [Name in keyof Service]: Service[Name] extends { requestStream: false; responseStream: false } ? Name : never;
 }[keyof Service];
-type RequestOf<Name extends UnaryName> = Parameters<Service[Name]["requestSerialize"]>[0];
-type ResponseOf<Name extends UnaryName> = ReturnType<Service[Name]["responseDeserialize"]>;
+export type RequestOf<Name extends UnaryName> = Parameters<Service[Name]["requestSerialize"]>[0];
+export type ResponseOf<Name extends UnaryName> = ReturnType<Service[Name]["responseDeserialize"]>;
 
 /** What a `grpc-timeout` can hold in milliseconds: eight digits, a day (gRPC over HTTP/2, "Timeout"). */
 const LONGEST_TIMEOUT_MS = 99_999_999;

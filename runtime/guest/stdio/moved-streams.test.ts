@@ -58,6 +58,7 @@ async function run(execId: string, args: string[], io: Partial<ProcessIo>, termi
     isShared: false,
     giveUp: lost,
     lost,
+    deathBehind: async () => undefined,
   };
   return new GuestProcess(vm, { containerId: "c", execId }, pid, { ...NO_IO, ...io });
 }
