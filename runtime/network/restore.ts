@@ -8,6 +8,9 @@ import { transact } from "./transact.ts";
 
 /** linux/magic.h */
 const NSFS_MAGIC = 0x6e736673;
+/** A VM has its taps a moment longer than its daemon that was killed. Past this they are another sandbox's. */
+const VM_END_LIMIT_MS = 1000;
+const PAUSE_MS = 10;
 
 /**
  * Puts a network namespace back as it was, after its sandbox was killed. Nothing to do for one that is gone, or goes, and for
@@ -18,7 +21,10 @@ export function restoreNetwork(changes: NetworkChanges): void {
   const { namespace, interfaces, loopback } = changes;
   try {
     using socket = inNetworkNamespace(namespace, () => new NetlinkSocket());
-    disconnect(socket, interfaces, []);
+    const end = performance.now() + VM_END_LIMIT_MS;
+    while (!disconnect(socket, interfaces, []) && performance.now() < end) {
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, PAUSE_MS);
+    }
     if (loopback === true) transact(socket, [ownLoopback(true)]);
   } catch (error) {
     if (isStillThere(changes)) throw error;

@@ -61,13 +61,15 @@ export function connect(socket: NetlinkSocket, link: Link, tap: TapLink, allLink
  * filters of a sandbox that still runs are left alone. May be called again, also by several at once: engines clean up after
  * each container of a pod that has died.
  * @param own the taps that are ours and may still be there.
+ * @returns whether none of them was left alone for another sandbox that has it.
  */
 export function disconnect(
   socket: NetlinkSocket,
   interfaces: readonly ConnectedInterface[],
   own: readonly number[],
-): void {
-  if (interfaces.length === 0) return;
+): boolean {
+  if (interfaces.length === 0) return true;
+  let isDone = true;
   const links = readLinks(socket);
   const ingress = readIngress(socket);
   for (const { index, name, ownsIngress } of interfaces) {
@@ -81,7 +83,10 @@ export function disconnect(
         !own.includes(target) &&
         links.some((each) => isTap(each) && each.index === target),
     );
-    if (taken) continue;
+    if (taken) {
+      isDone = false;
+      continue;
+    }
     if (filters.some(({ ours }) => ours)) {
       remove(socket, removeRedirect(link), () => readFilters(socket, index).some(({ ours }) => ours));
     }
@@ -89,6 +94,7 @@ export function disconnect(
       remove(socket, removeIngress(link), () => readIngress(socket).has(index));
     }
   }
+  return isDone;
 }
 
 /** Done as well when somebody else was quicker, or the interface has gone. */
