@@ -111,7 +111,10 @@ test("a program is looked for in the container's PATH, as the user", options, as
   assert.equal((await tool("", "/second/tool")).stdout, "second /second/tool\n");
   const denied = await tool("/nowhere:/first");
   assert.equal(denied.error?.code, "CAISSON_E_COMMAND_NOT_EXECUTABLE");
-  assert.equal(denied.error?.message, `process.args[0] "tool": finding the executable failed: permission denied (EACCES)`);
+  assert.equal(
+    denied.error?.message,
+    `process.args[0] "tool": finding the executable failed: permission denied (EACCES)`,
+  );
   const missing = await tool("/bin", "absent");
   assert.equal(missing.error?.code, "CAISSON_E_COMMAND_NOT_FOUND");
   assert.equal(
