@@ -157,7 +157,7 @@ async function measureFiles(
   for (let run = 0; run < runs; run++) {
     progress(`files: run ${run + 1} of ${runs}`);
     for (const each of both) await timeFiles(each, figures);
-    for (const each of both) await timeLarge(each, figures);
+    await timeLarge(both, figures);
     await timeMany(both, figures);
   }
 }

@@ -1,27 +1,38 @@
-/** A large file, and folders with many files, in the shared file system. */
+/**
+ * Large files, and folders with many files, in the shared file system: of all who are compared by turns, a part at a time. What the host does
+ * meanwhile slows all of them down alike.
+ */
 import { existsSync, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import type { Figures } from "./figures.ts";
 import type { SharedFolder } from "./files.ts";
-import { LARGE_MIB, MANY_FILES, MANY_FOLDERS } from "./things.ts";
+import { LARGE_FILES, LARGE_MIB, MANY_FILES, MANY_FOLDERS } from "./things.ts";
 
 const MIB = 1024 * 1024;
 /** A listing takes less than a second, which a busy moment of the host's may double. */
 const LISTINGS = 5;
 
-/** The time is until the host has it, which is checked there. */
-export async function timeLarge({ shell, by, onHost, inGuest }: SharedFolder, figures: Figures): Promise<void> {
-  const file = `${inGuest}/large-file`;
-  const write = await shell.run(`dd if=/dev/zero of=${file} bs=1M count=${LARGE_MIB} conv=fsync 2>/dev/null`);
-  if (statSync(join(onHost, "large-file")).size !== LARGE_MIB * MIB) throw new Error(`What ${by} wrote is cut.`);
-  await shell.run(`rm ${file}`);
-  figures.add("large-write", by, write);
-}
-
 /**
- * Many files, of all who are compared by turns, a folder at a time: what the host does meanwhile slows all of them down alike.
+ * Files of LARGE_MIB together. The time is until the host has them, which is checked there.
  * @param all each in a guest of its own.
  */
+export async function timeLarge(all: readonly SharedFolder[], figures: Figures): Promise<void> {
+  const names = Array.from({ length: LARGE_FILES }, (_, file) => `large-${file}`);
+  const mib = LARGE_MIB / LARGE_FILES;
+  const write = await byTurns(
+    all,
+    names,
+    (path) => `dd if=/dev/zero of=${path} bs=1M count=${mib} conv=fsync 2>/dev/null`,
+  );
+  for (const [by, seconds] of write) figures.add("large-write", by, seconds);
+  for (const { shell, by, onHost, inGuest } of all) {
+    const isWhole = names.every((name) => statSync(join(onHost, name)).size === mib * MIB);
+    if (!isWhole) throw new Error(`What ${by} wrote is cut.`);
+    await shell.run(`rm ${names.map((name) => `${inGuest}/${name}`).join(" ")}`);
+  }
+}
+
+/** @param all as before. */
 export async function timeMany(all: readonly SharedFolder[], figures: Figures): Promise<void> {
   for (const { shell, inGuest } of all) await shell.run(`mkdir ${inGuest}/many`);
   const names = Array.from({ length: MANY_FOLDERS }, (_, folder) => `many/${folder}`);

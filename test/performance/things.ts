@@ -36,6 +36,7 @@ export const PROMISED_CROWD = 20;
 export const VERBS = ["create", "start", "exec", "kill", "delete"] as const;
 export const SMALL_FILES = 1000;
 export const LARGE_MIB = 1024;
+export const LARGE_FILES = 8;
 export const MANY_FILES = 10_000;
 export const MANY_FOLDERS = 10;
 export const UNPACKED_ENTRIES = 7500;
@@ -92,7 +93,7 @@ export const THINGS: readonly Thing[] = [
     unit: "s" as const,
     section: "files" as const,
   })),
-  { id: "large-write", title: `write ${LARGE_MIB} MiB, flushed`, unit: "s", section: "files" },
+  { id: "large-write", title: `write ${LARGE_MIB} MiB in ${LARGE_FILES} files, flushed`, unit: "s", section: "files" },
   ...["create", "stat", "remove"].map((what) => ({
     id: `many-${what}`,
     title: `${what} ${MANY_FILES} empty files in ${MANY_FOLDERS} folders`,
