@@ -57,7 +57,12 @@ for (const type of ["microvm", "q35"] as const) {
       await agentAnswers(next, signal);
       await next.kill();
       const [template] = guest.store.list();
-      assert.deepEqual([template?.condition, template?.bytes], ["usable", before?.bytes]);
+      assert.equal(template?.condition, "usable");
+      // Less is the kernel's doing: a tmpfs counts a hole that was read until the page for it is dropped (shmem_recalc_inode()).
+      assert.ok(
+        (template?.bytes ?? Infinity) <= (before?.bytes ?? 0),
+        `${template?.bytes} bytes where ${before?.bytes} were`,
+      );
       assert.equal(await guest.store.verify(template?.key ?? ""), true);
       assert.equal(builds, 1);
     });
