@@ -108,7 +108,7 @@ lint: protocol/generated/agent.ts protocol/generated/containerd/task.ts $(VALIDA
 	@scripts/step.sh "lint: biome" node_modules/.bin/biome check --error-on-warnings
 	@scripts/step.sh "lint: imports run downward, no circles" $(NODE) scripts/imports.ts
 	@scripts/step.sh "lint: C under the analyzer" $(MAKE) native-analyze
-	@scripts/step.sh "lint: shell scripts" shellcheck $$(git ls-files '*.sh' .ci/run)
+	@scripts/step.sh "lint: shell scripts" shellcheck .ci/run $$(find */ -name '*.sh' ! -path 'node_modules/*' ! -path 'out/*')
 
 test: all ## lint, unit tests and tests in real VMs; those of engines that are not installed are skipped (make engines)
 	@# What lint has to say keeps nobody from the tests, and fails in the end.

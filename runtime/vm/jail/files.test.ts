@@ -1,6 +1,9 @@
 import assert from "node:assert/strict";
+import { mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { test } from "node:test";
-import { jailFiles, libraryPath } from "./files.ts";
+import { foldersTo, jailFiles, libraryPath } from "./files.ts";
 
 test("libraryPath finds the library in a line of the dynamic linker's", () => {
   assert.deepEqual(libraryPath("\tlibz.so.1 => /lib/x86_64-linux-gnu/libz.so.1 (0x00007f41)"), [
@@ -10,6 +13,23 @@ test("libraryPath finds the library in a line of the dynamic linker's", () => {
   for (const line of ["\tlinux-vdso.so.1 (0x00007ffc)", "\tlibx.so => not found", "QEMU emulator version 7.2.22", ""]) {
     assert.deepEqual(libraryPath(line), [], line);
   }
+});
+
+test("foldersTo has each folder on the way to a library, as the symbolic links have it", (t) => {
+  const root = realpathSync(mkdtempSync(join(tmpdir(), "caisson-jail-files-")));
+  t.after(() => rmSync(root, { recursive: true, force: true }));
+  mkdirSync(join(root, "usr/lib/here"), { recursive: true });
+  mkdirSync(join(root, "usr/lib64"));
+  for (const name of ["lib", "lib64"]) symlinkSync(`usr/${name}`, join(root, name));
+  writeFileSync(join(root, "usr/lib/here/ld.so"), "");
+  // As Debian's dynamic linker, when libraries are found in /usr/lib and not in /lib.
+  symlinkSync("../lib/here/ld.so", join(root, "usr/lib64/ld.so"));
+  assert.deepEqual(
+    foldersTo(join(root, "lib64/ld.so")),
+    ["lib64", "lib/here", "usr/lib/here"].map((folder) => join(root, folder)),
+  );
+  symlinkSync("round.so", join(root, "lib/round.so"));
+  assert.deepEqual(new Set(foldersTo(join(root, "lib/round.so"))), new Set([join(root, "lib")]));
 });
 
 test("jailFiles has a program, and the folders of its libraries with and without symbolic links", async () => {

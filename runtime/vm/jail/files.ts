@@ -1,10 +1,12 @@
 /** What a QEMU must find in its jail. */
-import { existsSync, realpathSync } from "node:fs";
+import { existsSync, lstatSync, readlinkSync, realpathSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 
 const LIMIT_MS = 10_000;
 /** Where a QEMU looks for its modules (accelerators, mostly), seen from its own folder; Debian's are among its libraries. */
 const MODULES = ["../lib/qemu", "../lib64/qemu", "../libexec/qemu"];
+/** What the kernel follows of them in one path (path_resolution(7)). */
+const SYMBOLIC_LINKS = 40;
 /** The cache of libraries' places, for those that are in none of the usual ones (ld.so(8)). */
 const LIBRARY_CACHE = "/etc/ld.so.cache";
 
@@ -17,8 +19,9 @@ export async function jailFiles(path: string): Promise<string[]> {
   const libraries = (await linesOf(path, ["--version"], { LD_TRACE_LOADED_OBJECTS: "1" })).flatMap(libraryPath);
   const firmware = (await linesOf(path, ["-L", "help"])).filter((line) => line.startsWith("/"));
   const modules = MODULES.map((folder) => join(dirname(path), folder));
-  const folders = libraries.flatMap((library) => [dirname(library), dirname(realpath(library))]);
-  const all = [path, LIBRARY_CACHE, ...folders, ...firmware, ...modules].map((each) => resolve(each));
+  const all = [path, LIBRARY_CACHE, ...libraries.flatMap(foldersTo), ...firmware, ...modules].map((each) =>
+    resolve(each),
+  );
   return [...new Set(all)].filter((each) => existsSync(each));
 }
 
@@ -28,8 +31,18 @@ export function libraryPath(line: string): string[] {
   return path === undefined ? [] : [path];
 }
 
-function realpath(path: string): string {
-  return existsSync(path) ? realpathSync(path) : path;
+/**
+ * The folders that a library is looked up in: its own, that of each file which a symbolic link leads to, as the link has it, and
+ * the one which has the library in the end. In the jail /lib is no symbolic link to usr/lib, as it may be on the host.
+ */
+export function foldersTo(library: string): string[] {
+  const folders = [dirname(library)];
+  let at = library;
+  while (folders.length <= SYMBOLIC_LINKS && lstatSync(at, { throwIfNoEntry: false })?.isSymbolicLink()) {
+    at = resolve(dirname(at), readlinkSync(at));
+    folders.push(dirname(at));
+  }
+  return existsSync(library) ? [...folders, dirname(realpathSync(library))] : folders;
 }
 
 /** The lines that a program prints; none when it does not run, whose reason the question for its version tells. */
