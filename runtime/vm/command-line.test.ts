@@ -63,7 +63,7 @@ test("commandLine starts from nothing but what is named, confined", () => {
 
 test("commandLine lets the guest tell of free memory, which is not discarded in a template's file", () => {
   for (const kind of ["template", "clone"] as const) {
-    const argv = run({}, { memory: { kind, fd: 9 } });
+    const argv = run({}, { memory: { kind, fd: 9, stateFd: 8 } });
     assert.ok(values(argv, "-device").includes("virtio-balloon-device,id=balloon,free-page-reporting=on"));
     assert.doesNotMatch(argv.join(" "), /discard-data=on|deflate/);
   }
@@ -127,7 +127,7 @@ test("commandLine shares a template's memory and keeps a clone's private", () =>
     "memory-backend-file,id=ram,size=256M,mem-path=/proc/self/fd/9,prealloc=off,share=on",
   );
   assert.match(values(template, "-machine").join(), /memory-backend=ram/);
-  const clone = run({}, { memory: { kind: "clone", fd: 9 } });
+  const clone = run({}, { memory: { kind: "clone", fd: 9, stateFd: 8 } });
   assert.match(values(clone, "-object")[0] ?? "", /share=off$/);
 });
 
@@ -136,7 +136,7 @@ test("commandLine has QEMU open a clone's memory itself, without which it discar
     [7, 2, 0],
     [10, 0, 0],
   ] as const) {
-    const clone = run({ qemu: { path: "/q", version, files: [] } }, { memory: { kind: "clone", fd: 9 } });
+    const clone = run({ qemu: { path: "/q", version, files: [] } }, { memory: { kind: "clone", fd: 9, stateFd: 8 } });
     assert.match(values(clone, "-object")[0] ?? "", /share=off$/);
   }
 });
@@ -155,7 +155,7 @@ test("commandLine starts all the processors that the guest can put online, and h
 });
 
 test("commandLine has a clone wait for its state in place of loading a kernel", () => {
-  const clone = run({}, { memory: { kind: "clone", fd: 9 } });
+  const clone = run({}, { memory: { kind: "clone", fd: 9, stateFd: 8 } });
   assert.deepEqual(values(clone, "-incoming"), ["defer"]);
   for (const option of ["-kernel", "-initrd", "-append"]) assert.ok(!clone.includes(option), option);
   assert.ok(!run().includes("-incoming"));
@@ -164,7 +164,7 @@ test("commandLine has a clone wait for its state in place of loading a kernel", 
 test("commandLine gives a clone the devices of its template, in its order", () => {
   const networks = [{ tapFd: 7 }];
   for (const machine of ["microvm", "q35"] as const) {
-    const of = (kind: "template" | "clone") => run({ machine }, { memory: { kind, fd: 9 }, networks });
+    const of = (kind: "template" | "clone") => run({ machine }, { memory: { kind, fd: 9, stateFd: 8 }, networks });
     assert.deepEqual(values(of("clone"), "-device"), values(of("template"), "-device"));
     assert.deepEqual(values(of("clone"), "-machine"), values(of("template"), "-machine"));
   }

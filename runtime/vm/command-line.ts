@@ -3,6 +3,7 @@ import { kernelParameters } from "./kernel-parameters.ts";
 import { memoryLayout } from "./memory-layout.ts";
 import { passedArguments } from "./passed-functions.ts";
 import { compareVersions, type QemuVersion } from "./qemu.ts";
+import { stateArguments } from "./saved-state.ts";
 import {
   ADDED_NETWORKS,
   DISK_BUS_ID,
@@ -44,7 +45,7 @@ export interface Wiring {
    * Where guest RAM lives: `anonymous` for a VM of its own; `template` in a file that later clones map; `clone` in a
    * private, copy-on-write mapping of such a file. Files are descriptors, so that a removed template does no harm.
    */
-  memory: { kind: "anonymous" } | { kind: "template" | "clone"; fd: number };
+  memory: { kind: "anonymous" } | { kind: "template"; fd: number } | { kind: "clone"; fd: number; stateFd: number };
   /** The open descriptors of each of `spec.networks`, in its order. */
   networks: readonly NetworkDevice[];
 }
@@ -167,7 +168,8 @@ function memoryArguments(spec: VmSpec, { memory }: Wiring): string[] {
 
 /** A clone has its kernel in memory already: loading it again would cost each clone its size. */
 function kernelArguments(spec: VmSpec, wiring: Wiring): string[] {
-  if (wiring.memory.kind === "clone") return ["-incoming", "defer"];
+  const { memory } = wiring;
+  if (memory.kind === "clone") return [...stateArguments(spec.qemu.version, memory.stateFd), "-incoming", "defer"];
   return ["-kernel", spec.kernel, "-initrd", spec.initrd, "-append", kernelParameters(spec).join(" ")];
 }
 

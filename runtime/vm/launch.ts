@@ -9,6 +9,7 @@ import { openForVm, reopen } from "./open.ts";
 import { passedAccess } from "./passed-functions.ts";
 import { QemuProcess } from "./qemu-process.ts";
 import type { MachineParts } from "./running-machine.ts";
+import { incomingUri } from "./saved-state.ts";
 import { plugShare } from "./share-device.ts";
 import { ShareLink } from "./share-link.ts";
 import type { ShareServer } from "./share-server.ts";
@@ -57,7 +58,6 @@ export function launch(
     const streams = Array.from({ length: streamPortsOf(spec) }, () => inheritance.connect());
     const ends = [monitor.ours, console.ours, library.ours, ...streams.map((each) => each.ours)];
     ours.push(...ends);
-    const stateFd = clone === undefined ? undefined : inheritance.give(reopen(clone.stateFd, "r"));
     share = startShareServer?.();
     const wiring: Wiring = {
       qmpFd: monitor.child,
@@ -67,7 +67,7 @@ export function launch(
       agent,
       streamFds: streams.map(({ child }) => child),
       stopped: share !== undefined,
-      memory: memoryOf(clone?.memoryFd, templateMemoryFd, inheritance),
+      memory: memoryOf(clone, templateMemoryFd, inheritance),
       networks: spec.networks.map(({ tapFd, vhostFd }) => ({
         tapFd: inheritance.lend(tapFd),
         // A VM that may be forked has none: the guest agrees on its features with one back end, and meets it again in each copy.
@@ -96,7 +96,8 @@ export function launch(
     const qemu = new QemuProcess({ ...connections, consoleLog: spec.consoleLog }, () => spawn(start));
     trace?.("qemu started");
     const parts = { qemu, machine: spec.machine, link, share, streamPorts };
-    const runs = configure(parts, stateFd, options).catch((error: unknown) => qemu.fail(error));
+    const incoming = wiring.memory.kind === "clone" ? incomingUri(spec.qemu.version, wiring.memory.stateFd) : undefined;
+    const runs = configure(parts, incoming, options).catch((error: unknown) => qemu.fail(error));
     return { parts, runs, wiring, shareFd: library.child, ends };
   } catch (error) {
     void share?.kill();
@@ -109,11 +110,14 @@ export function launch(
 }
 
 function memoryOf(
-  clone: number | undefined,
+  clone: StartOptions["clone"],
   template: number | undefined,
   inheritance: InheritedFds,
 ): Wiring["memory"] {
-  if (clone !== undefined) return { kind: "clone", fd: inheritance.lend(clone) };
+  if (clone !== undefined) {
+    const stateFd = inheritance.give(reopen(clone.stateFd, "r"));
+    return { kind: "clone", fd: inheritance.lend(clone.memoryFd), stateFd };
+  }
   if (template !== undefined) return { kind: "template", fd: inheritance.lend(template) };
   return { kind: "anonymous" };
 }
@@ -125,7 +129,7 @@ function memoryOf(
  */
 async function configure(
   parts: MachineParts,
-  stateFd: number | undefined,
+  incoming: string | undefined,
   { signal, trace }: StartOptions,
 ): Promise<void> {
   const { qemu, share } = parts;
@@ -137,14 +141,14 @@ async function configure(
     resumed.then(() => trace("qemu runs")).catch(() => {});
   }
   let loaded: Promise<unknown> | undefined;
-  if (stateFd !== undefined) {
+  if (incoming !== undefined) {
     const capabilities = ["x-ignore-shared", "events"].map((capability) => ({ capability, state: true }));
     // QEMU ends when it cannot load it.
     loaded = qmp.nextEvent(({ name, data }) => name === "MIGRATION" && data["status"] === "completed", signal);
     loaded.catch(() => {});
     commands.push(
       qmp.execute("migrate-set-capabilities", { capabilities }, within),
-      qmp.execute("migrate-incoming", { uri: `fd:${stateFd}` }, within),
+      qmp.execute("migrate-incoming", { uri: incoming }, within),
     );
   }
   const finish = async () => {

@@ -5,6 +5,9 @@ import { deadline } from "../../process/deadline.ts";
 import { diedError } from "../../vm/exit-reason.ts";
 import { idle } from "../../vm/idle.ts";
 import type { Machine } from "../../vm/machine.ts";
+import { reopen } from "../../vm/open.ts";
+import type { QemuVersion } from "../../vm/qemu.ts";
+import { giveStateFile } from "../../vm/saved-state.ts";
 import type { Trace, VmSpec } from "../../vm/spec.ts";
 import { bootMachine } from "../boot/boot.ts";
 import { templateInputs, templateKey } from "./key.ts";
@@ -55,7 +58,7 @@ export async function buildTemplate(folder: string, spec: VmSpec, warm: Warm, op
     try {
       options.trace?.("template warm");
       machine.agent.destroy();
-      await settleAndSave(machine, stateFd, options.signal);
+      await settleAndSave(machine, spec.qemu.version, stateFd, options.signal);
     } finally {
       await machine.kill();
     }
@@ -78,10 +81,15 @@ export async function buildTemplate(folder: string, spec: VmSpec, warm: Warm, op
 }
 
 /** @throws CAISSON_E_VM_DIED when that is why it failed; else CAISSON_E_TEMPLATE or the signal's reason. */
-async function settleAndSave(machine: Machine, stateFd: number, signal: AbortSignal): Promise<void> {
+async function settleAndSave(
+  machine: Machine,
+  version: QemuVersion,
+  stateFd: number,
+  signal: AbortSignal,
+): Promise<void> {
   try {
     await idle(machine.pid, signal);
-    await save(machine, stateFd, signal);
+    await save(machine, version, stateFd, signal);
   } catch (error) {
     signal.throwIfAborted();
     const death = await deadline(machine.died, DEATH_FOLLOWS_MS);
@@ -94,14 +102,15 @@ async function settleAndSave(machine: Machine, stateFd: number, signal: AbortSig
 }
 
 /** Writes the device state. The VM is saved while it runs, so a clone runs as soon as it is loaded; it then stays stopped. */
-async function save(machine: Machine, stateFd: number, signal: AbortSignal): Promise<void> {
+async function save(machine: Machine, version: QemuVersion, stateFd: number, signal: AbortSignal): Promise<void> {
   const { qmp } = machine;
   const capabilities = ["x-ignore-shared", "events"].map((capability) => ({ capability, state: true }));
   await qmp.execute("migrate-set-capabilities", { capabilities }, { signal });
-  await qmp.passDescriptor(STATE_FILE, stateFd, { signal });
+  const fd = reopen(stateFd, "w");
+  const uri = await giveStateFile(qmp, version, fd, { signal }).finally(() => closeSync(fd));
   const finished = migrationEnd(machine, AbortSignal.any([signal, AbortSignal.timeout(MIGRATION_LIMIT_MS)]));
   finished.catch(() => {});
-  await qmp.execute("migrate", { uri: `fd:${STATE_FILE}` }, { signal });
+  await qmp.execute("migrate", { uri }, { signal });
   await finished;
 }
 
