@@ -6,8 +6,11 @@
  * private one, and before a private mapping's first write to it. The template would grow with each clone for as long
  * as it exists. So the holes of QEMU's private mapping are anonymous memory, as they are in a VM that has booted.
  *
- * QEMU before 8.2 opens the file for writing, although it maps it privately. Here it gets a copy of the descriptor,
- * which is for reading only.
+ * QEMU tells a vhost-user device only of memory that it takes for a shared mapping (seen with 11.1; 10.0 does not ask). So it is
+ * told that the mapping is one, and gets a private one all the same.
+ *
+ * QEMU opens the file for writing then, and before 8.2 in any case. Here it gets a copy of the descriptor, which is for
+ * reading only.
  */
 #include <dlfcn.h>
 #include <errno.h>
@@ -25,6 +28,8 @@
 #define INTERPOSED __attribute__((visibility("default")))
 
 static int memory = -1;
+/* A clone's descriptor is for reading only, that of the QEMU which makes the template is not. */
+static bool is_clones;
 static char memory_path[32];
 static struct stat memory_status;
 /* Where QEMU has it. */
@@ -34,7 +39,9 @@ static size_t mapped_length;
 __attribute__((constructor)) static void begin(void) {
   const char *descriptor = getenv("CAISSON_TEMPLATE_MEMORY");
   if (descriptor == NULL || sscanf(descriptor, "%d", &memory) != 1) return;
-  if (fstat(memory, &memory_status) < 0) _exit(1);
+  int flags = fcntl(memory, F_GETFL);
+  if (flags < 0 || fstat(memory, &memory_status) < 0) _exit(1);
+  is_clones = (flags & O_ACCMODE) == O_RDONLY;
   snprintf(memory_path, sizeof memory_path, "/proc/self/fd/%d", memory);
 }
 
@@ -88,9 +95,9 @@ static bool cover_holes(char *mapping, size_t length, int protection, int fd, of
 }
 
 INTERPOSED void *mmap64(void *address, size_t length, int protection, int flags, int fd, off64_t offset) {
-  bool is_clone = (flags & MAP_PRIVATE) != 0 && (protection & PROT_WRITE) != 0 && is_template(fd);
+  bool is_clone = is_clones && (protection & PROT_WRITE) != 0 && is_template(fd);
   /* Room to grow, most of which no guest uses, does not count as used. */
-  if (is_clone) flags |= MAP_NORESERVE;
+  if (is_clone) flags = (flags & ~MAP_TYPE) | MAP_PRIVATE | MAP_NORESERVE;
   void *mapping = (void *)syscall(SYS_mmap, address, length, protection, flags, fd, offset);
   if (mapping == MAP_FAILED || !is_clone) return mapping;
   if (cover_holes(mapping, length, protection, fd, offset)) {

@@ -141,6 +141,12 @@ test("commandLine has QEMU open a clone's memory itself, without which it discar
   }
 });
 
+test("commandLine calls a clone's memory shared where QEMU tells devices of no other", () => {
+  const qemu = { path: "/q", version: [11, 1, 2], files: [] } as const;
+  const clone = run({ qemu }, { memory: { kind: "clone", fd: 9, stateFd: 8 } });
+  assert.match(values(clone, "-object")[0] ?? "", /share=on$/);
+});
+
 test("commandLine maps all the memory that the guest can take, and hides what it does not boot with", () => {
   const argv = run({ memoryMib: 512, ceilingMib: 1024 });
   assert.deepEqual(values(argv, "-m"), ["3584M"]);

@@ -151,18 +151,22 @@ const MACHINE_OPTIONS = {
   q35: ["hpet=off", "sata=off", "smbus=off", "vmport=off", "i8042=off", "usb=off", "graphics=off"],
 } as const;
 
+/** From it on QEMU leaves a private mapping out of what it tells the shared directory's device (seen with 11.1; 10.0 does not). */
+const TELLS_SHARED_ONLY: QemuVersion = [10, 1, 0];
+
 function memoryArguments(spec: VmSpec, { memory }: Wiring): string[] {
   const { ramMib } = memoryLayout(spec);
   const size = ["-m", `${ramMib}M`];
   // A descriptor of its own, too, or QEMU would leave it out of what it tells the shared directory's device.
   if (memory.kind === "anonymous") return [...size, "-object", `memory-backend-memfd,id=ram,size=${ramMib}M,share=on`];
-  const access = memory.kind === "template" ? "share=on" : "share=off";
+  // A clone's is a private mapping in any case: native/template-memory.
+  const isShared = memory.kind === "template" || compareVersions(spec.qemu.version, TELLS_SHARED_ONLY) >= 0;
   return [
     ...size,
     "-object",
     // No `discard-data`. What a clone's guest gives back is a hole in its own mapping, not in the file (native/template-memory), which QEMU opens for
     // reading only: for the same reason it is not told `readonly=on`, with which it gives nothing back.
-    `memory-backend-file,id=ram,size=${ramMib}M,mem-path=/proc/self/fd/${memory.fd},prealloc=off,${access}`,
+    `memory-backend-file,id=ram,size=${ramMib}M,mem-path=/proc/self/fd/${memory.fd},prealloc=off,share=${isShared ? "on" : "off"}`,
   ];
 }
 
