@@ -65,7 +65,7 @@ bundle: $(OUT)/caisson.cjs $(OUT)/agent.cjs ## bundle the host's and the guest's
 $(OUT)/caisson.cjs: scripts/bundle.ts scripts/compile.sh protocol/generated/agent.ts protocol/generated/containerd/task.ts $(VALIDATOR) $(call sources,protocol native runtime) | $(OUT)/native/posix.node $(OUT)/native/vsock.node
 	@scripts/step.sh "bundle the host program" $(NODE) scripts/bundle.ts caisson
 	@scripts/step.sh "have V8 compile the host program" scripts/compile.sh $(NODE) $(OUT)
-$(OUT)/agent.cjs: scripts/bundle.ts scripts/compile-agent.ts protocol/generated/agent.ts $(call sources,protocol native agent)
+$(OUT)/agent.cjs: scripts/bundle.ts scripts/compile-agent.ts protocol/generated/agent.ts $(call sources,protocol native agent) | $(OUT)/native/posix.node
 	@scripts/step.sh "bundle the agent" $(NODE) scripts/bundle.ts agent
 	@scripts/step.sh "have V8 compile the agent" $(NODE) --hash-seed=1 scripts/compile-agent.ts $(OUT)
 
