@@ -110,10 +110,12 @@ test(
     mkdirSync(volume, { mode: 0o777 });
     chmodSync(volume, 0o777);
     writeFileSync(join(volume, "roots"), "");
-    // For --userns auto, of a user that this host need not have.
+    // For --userns auto, of a user that this host need not have: newer libsubids ask for one (4.20).
     const ranges = join(podman.folder, "subid");
     writeFileSync(ranges, "containers:2000000:1000000\n");
-    const own = `mount --bind ${ranges} /etc/subuid && mount --bind ${ranges} /etc/subgid && exec "$@"`;
+    const users = join(podman.folder, "passwd");
+    writeFileSync(users, `${readFileSync("/etc/passwd", "utf8")}containers:x:64000:64000::/:/usr/sbin/nologin\n`);
+    const own = `mount --bind ${users} /etc/passwd && mount --bind ${ranges} /etc/subuid && mount --bind ${ranges} /etc/subgid && exec "$@"`;
     const script =
       "stat -c %u:%g /bin/busybox /v/roots; touch /v/$NAME /etc/made; stat -c %u:%g /v/$NAME /etc/made; id -u";
     const run = async (name: string, ...flags: string[]) => {
