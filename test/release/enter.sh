@@ -12,6 +12,15 @@ unset CAISSON_ENTERED
 mount --bind "$root" "$root"
 mount -t proc proc "$root/proc"
 mount --rbind /sys "$root/sys"
+# With cgroup v1 there is a tmpfs above the hierarchies, in which podman 5.8 makes folders for those that are not mounted; they would stay.
+if [ "$(stat --file-system --format=%T /sys/fs/cgroup)" = tmpfs ]; then
+  umount --recursive "$root/sys/fs/cgroup"
+  mount -t tmpfs -o mode=755 tmpfs "$root/sys/fs/cgroup"
+  for hierarchy in /sys/fs/cgroup/*; do
+    mkdir "$root$hierarchy"
+    mount --rbind "$hierarchy" "$root$hierarchy"
+  done
+fi
 mount -t devtmpfs dev "$root/dev"
 mkdir -p "$root/dev/pts" "$root/dev/shm"
 mount -t devpts -o newinstance,ptmxmode=0666,mode=620,gid=5 devpts "$root/dev/pts"
