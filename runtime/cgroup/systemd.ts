@@ -5,6 +5,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { posix } from "node:path";
 import { CaissonError } from "../../protocol/errors.ts";
+import { pause } from "../text/pause.ts";
 
 /** How engines name a scope in `linux.cgroupsPath`: slice:prefix:name. */
 const FORM = /^([^/:]*):([^/:]*):([^/:]+)$/;
@@ -87,8 +88,7 @@ export function joinScope(path: string, busctl = "busctl", own = "/proc/self/cgr
     const said = (cause as { stderr?: Buffer }).stderr?.toString().trim() ?? "";
     throw refused(path, said === "" ? (cause as Error).message : said, cause);
   }
-  const pause = new Int32Array(new SharedArrayBuffer(4));
-  for (const end = performance.now() + MOVE_LIMIT_MS; !isIn(path, own); Atomics.wait(pause, 0, 0, MOVE_PAUSE_MS)) {
+  for (const end = performance.now() + MOVE_LIMIT_MS; !isIn(path, own); pause(MOVE_PAUSE_MS)) {
     if (performance.now() > end) throw refused(path, `the process was not moved within ${MOVE_LIMIT_MS / 1000} s`);
   }
 }

@@ -8,6 +8,7 @@ import { flock, constants as posix } from "../../native/posix/index.ts";
 import { ERROR_CODES, type ErrorCode } from "../../protocol/errors.ts";
 import { readBounded, SMALL_FILE } from "../text/bounded-read.ts";
 import { discardUnfinished } from "../text/discard-unfinished.ts";
+import { pause } from "../text/pause.ts";
 import { type HistogramValue, isHistogram } from "./histogram.ts";
 
 /** The folder of the whole host, as the users of QEMUs are (vm/jail/uids.ts). */
@@ -114,7 +115,7 @@ export function rememberFailure(failure: Omit<Failure, "at">, directory = DIRECT
 function lock(fd: number): boolean {
   for (let waited = 0; waited < LOCK_LIMIT_MS; waited += PAUSE_MS) {
     if (flock(fd, posix.LOCK_EX | posix.LOCK_NB)) return true;
-    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, PAUSE_MS);
+    pause(PAUSE_MS);
   }
   return false;
 }

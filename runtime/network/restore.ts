@@ -1,6 +1,7 @@
 import { statfsSync, statSync } from "node:fs";
 import { NetlinkSocket } from "../../native/posix/netlink.ts";
 import type { NetworkChanges } from "../state/record.ts";
+import { pause } from "../text/pause.ts";
 import { ownLoopback } from "./loopback.ts";
 import { inNetworkNamespace } from "./namespace.ts";
 import { disconnect } from "./tc-redirect.ts";
@@ -23,7 +24,7 @@ export function restoreNetwork(changes: NetworkChanges): void {
     using socket = inNetworkNamespace(namespace, () => new NetlinkSocket());
     const end = performance.now() + VM_END_LIMIT_MS;
     while (!disconnect(socket, interfaces, []) && performance.now() < end) {
-      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, PAUSE_MS);
+      pause(PAUSE_MS);
     }
     if (loopback === true) transact(socket, [ownLoopback(true)]);
   } catch (error) {

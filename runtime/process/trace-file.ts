@@ -3,6 +3,7 @@ import { closeSync, constants, fstatSync, ftruncateSync, openSync, readSync, wri
 import { flock, constants as posix } from "../../native/posix/index.ts";
 import { CaissonError } from "../../protocol/errors.ts";
 import { systemErrorSentence } from "../text/errors.ts";
+import { pause } from "../text/pause.ts";
 
 const START = "[\n";
 const SEPARATOR = ",\n";
@@ -37,7 +38,7 @@ export function addEvents(path: string, events: readonly string[], anew = false)
 function lock(fd: number): boolean {
   for (let waited = 0; waited < LOCK_LIMIT_MS; waited += PAUSE_MS) {
     if (flock(fd, posix.LOCK_EX | posix.LOCK_NB)) return true;
-    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, PAUSE_MS);
+    pause(PAUSE_MS);
   }
   return false;
 }

@@ -1,5 +1,6 @@
 /** Reads of files that others name or write: no file takes more memory or time than its limits, whatever it is. */
 import { closeSync, constants, fstatSync, openSync, readlinkSync, readSync } from "node:fs";
+import { pause } from "./pause.ts";
 
 export interface ReadLimits {
   /** The most that is read. */
@@ -56,7 +57,7 @@ function readToEnd(fd: number, kind: "file" | "pipe" | "fifo", limits: ReadLimit
     } else {
       if (process.uptime() * 1000 > end)
         throw new Error(`nobody has written all of it within ${PIPE_LIMIT_MS / 1000} s`);
-      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, PAUSE_MS);
+      pause(PAUSE_MS);
     }
   }
 }

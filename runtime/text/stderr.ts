@@ -1,6 +1,7 @@
 /** Writing that waits for nobody: whoever is to read may have stopped reading, and what is told must go on all the same. */
 import { closeSync, constants, openSync, writeSync } from "node:fs";
 import { isSystemError } from "./errors.ts";
+import { pause } from "./pause.ts";
 
 const STDERR = 2;
 /** How long a full pipe may keep us; then a line is lost, because a container's start must not hang on its log. */
@@ -35,7 +36,7 @@ export function writeWhole(fd: number, line: Buffer): void {
     } catch (error) {
       // A log that cannot be written (disk full, pipe closed) must not fail what it tells about.
       if (!isSystemError(error) || error.code !== "EAGAIN") return;
-      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, RETRY_MS);
+      pause(RETRY_MS);
       waited += RETRY_MS;
     }
   }

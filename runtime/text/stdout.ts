@@ -1,4 +1,5 @@
 import { writeSync } from "node:fs";
+import { pause } from "./pause.ts";
 
 const STDOUT = 1;
 /** 128 + SIGPIPE: what a program that does not handle the signal ends with. */
@@ -15,7 +16,7 @@ export function print(text: string): void {
       if (code === "EPIPE") process.exit(READER_GONE);
       if (code !== "EAGAIN") throw error;
       // A pipe that its other end made non-blocking.
-      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, RETRY_MS);
+      pause(RETRY_MS);
     }
   }
 }
