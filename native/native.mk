@@ -130,7 +130,7 @@ $(NATIVE_OUT)/jail: $(JAIL_SOURCES) native/jail/jail.h native/native.mk | $(NATI
 	@scripts/step.sh "compile jail" $(CC) $(PROGRAM_CFLAGS) -s -o $@.new $(JAIL_SOURCES)
 	@mv -f $@.new $@
 
-$(NATIVE_OUT)/launch: native/launch/launch.c native/native.mk | $(NATIVE_SETUP)
+$(NATIVE_OUT)/launch: native/launch/launch.c native/own-session.h native/native.mk | $(NATIVE_SETUP)
 	@mkdir -p $(@D)
 	@scripts/step.sh "compile launch" $(CC) $(PROGRAM_CFLAGS) -s -o $@.new $<
 	@mv -f $@.new $@

@@ -4,13 +4,14 @@
  */
 #include <fcntl.h>
 #include <linux/close_range.h>
-#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+#include "../own-session.h"
 
 /* What the daemon has them as (STARTER_FD in runtime/process/spawn-self.ts), and the first number that nobody has a use for. */
 enum { CONNECTION = 3, LIFE, FREE };
@@ -32,12 +33,7 @@ static void run(char **arguments, const char *flag, const char *word, const char
 }
 
 static void be_daemon(char **arguments, int connection, int life) {
-  struct sigaction usual = {.sa_handler = SIG_DFL};
-  sigset_t none;
-  setsid();
-  for (int number = 1; number < NSIG; number++) sigaction(number, &usual, NULL);
-  sigemptyset(&none);
-  sigprocmask(SIG_SETMASK, &none, NULL);
+  begin_own_session();
   if (dup2(connection, CONNECTION) < 0 || dup2(life, LIFE) < 0 || close_range(FREE, ~0U, CLOSE_RANGE_CLOEXEC) < 0) return;
   run(arguments, "--use-openssl-ca", "sandbox-daemon", "--", arguments + WORDS);
 }

@@ -11,17 +11,14 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "../own-session.h"
+
 enum { FDS = 16 };
 
 /* In the child, which has our memory until it runs the program (vfork(2)): nothing here may change what we use. */
 static void become(char *const *words, char *const *environment, const int *fds, int count, volatile int *error) __attribute__((noreturn));
 static void become(char *const *words, char *const *environment, const int *fds, int count, volatile int *error) {
-  struct sigaction usual = {.sa_handler = SIG_DFL};
-  sigset_t none;
-  setsid();
-  for (int number = 1; number < NSIG; number++) sigaction(number, &usual, NULL);
-  sigemptyset(&none);
-  sigprocmask(SIG_SETMASK, &none, NULL);
+  begin_own_session();
   bool good = chdir("/") == 0;
   for (int fd = 0; good && fd < count; fd++) good = dup2(fds[fd], fd) >= 0;
   /* Whatever our caller had open. */
