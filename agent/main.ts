@@ -26,7 +26,8 @@ for (const argument of process.argv.slice(2)) {
 }
 
 const { listen } = options;
-// The kernel reads the descriptions of all its types for the first filter: 100 million instructions.
+// The root's disk is closed by a filter for devices, before whose first the kernel reads the descriptions of all its types: 100 million
+// instructions, which the agent's first answer need not wait for.
 const sandbox = new Sandbox(options, listen === "" ? () => closeRootDisk(options.cgroupRoot) : undefined);
 const ports = new StreamPorts((number) => {
   if (listen !== "") return openStreamSocket(listen, number);
