@@ -143,14 +143,15 @@ export function ownLoopback(wanted: boolean): Request {
   return address(wanted ? RTM.NEWADDR : RTM.DELADDR, LOOPBACK_INDEX, LOOPBACK_ADDRESS, 8, RT.SCOPE_HOST);
 }
 
-function routeLocalnet(index: number, name: string): Request {
-  const settings = nested(IFLA_INET_CONF, [number(ROUTE_LOCALNET, 1)]);
+/** Whether loopback addresses are routed through the interface. */
+export function routeLocalnet(index: number, name: string, wanted = true): Request {
+  const settings = nested(IFLA_INET_CONF, [number(ROUTE_LOCALNET, wanted ? 1 : 0)]);
   return {
     type: RTM_NEWLINK,
     flags: 0,
     header: ifinfomsg(index),
     attributes: [nested(IFLA.AF_SPEC, [nested(AF_INET, [settings])])],
-    doing: `route loopback addresses through ${name}`,
+    doing: `${wanted ? "route" : "no longer route"} loopback addresses through ${name}`,
   };
 }
 

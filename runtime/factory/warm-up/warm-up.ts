@@ -1,17 +1,13 @@
 import { join } from "node:path";
-import { type Duplex, Readable, Writable } from "node:stream";
+import type { Duplex } from "node:stream";
 import { CaissonError } from "../../../protocol/errors.ts";
 import type { NetworkDevice } from "../../../protocol/generated/agent.ts";
 import { PROTOCOL } from "../../../protocol/guest-contract.ts";
-import type { Process, Spec } from "../../../protocol/oci.ts";
+import type { Spec } from "../../../protocol/oci.ts";
 import type { Agent } from "../../guest/agent/client.ts";
 import { connectAgent } from "../../guest/agent/connect.ts";
-import { GuestClock } from "../../guest/clock.ts";
-import { Container } from "../../guest/container.ts";
 import { sandboxRequest } from "../../guest/create-sandbox-request.ts";
-import type { GuestVm } from "../../guest/guest-vm.ts";
 import { updateNetwork } from "../../guest/network.ts";
-import type { ProcessIo } from "../../guest/stdio/pump.ts";
 import { FIRST_GUEST_INDEX } from "../../network/guest-requests.ts";
 import { encodeBatch } from "../../network/message.ts";
 import { defaultSpec } from "../../oci/default-spec.ts";
@@ -20,7 +16,9 @@ import type { Virtiofsd } from "../../storage/virtiofsd/find.ts";
 import { startVirtiofsd } from "../../storage/virtiofsd/process.ts";
 import { initialMac, type VmSpec } from "../../vm/spec.ts";
 import type { Warm } from "../template/build.ts";
+import { live, processOf } from "./container.ts";
 import { WARM_NETWORK, WARM_NETWORK_UNDONE } from "./network.ts";
+import { livePod } from "./pod.ts";
 
 /** A root file system in the guest image with busybox in /bin. */
 const WARM_ROOTFS = "/usr/lib/caisson/warm";
@@ -100,13 +98,14 @@ export async function warmUpForked(
   rootfs: string,
   signal: AbortSignal,
 ): Promise<void> {
-  await exercise(vm, connection, signal, { rounds: 1 }, async (agent) => {
+  await exercise(vm, connection, signal, { rounds: 1 }, async (agent, devices) => {
     const own = { ...defaultSpec(), process: processOf([WARM_UP_PROGRAM]), root: { path: rootfs } };
     try {
       await live(agent, share.addContainer(WARM_ID, own, rootfs, rootfs));
     } finally {
       share.removeContainer(WARM_ID);
     }
+    if (devices > 0) await livePod(agent, share, rootfs, processOf([WARM_UP_PROGRAM]));
     await live(agent, warmSpec(), OVERWRITING);
   });
 }
@@ -116,7 +115,7 @@ async function exercise(
   connection: Duplex,
   signal: AbortSignal,
   { begin, rounds }: { begin?: () => Promise<void>; rounds: number },
-  run: (agent: Agent) => Promise<void>,
+  run: (agent: Agent, devices: number) => Promise<void>,
 ): Promise<void> {
   const agent = await connectAgent(connection);
   try {
@@ -127,7 +126,7 @@ async function exercise(
     for (let round = 0; round < rounds; round++) {
       const network = devices > 0 ? WARM_NETWORK : [];
       await agent.call("createSandbox", sandboxRequest("warm", "info", encodeBatch(network), vm), { signal });
-      await run(agent);
+      await run(agent, devices);
       await agent.call("adjustClock", { slewNs: 0n }, { signal });
       if (devices > 0) await updateNetwork(agent, { pid: 0, requests: WARM_NETWORK_UNDONE });
       await agent.call("destroySandbox", {}, { signal });
@@ -138,56 +137,10 @@ async function exercise(
   }
 }
 
-/** A container's whole life. @param applet of busybox that is run in it with some input; without one it ends by itself. */
-async function live(agent: Agent, spec: Spec, applet?: readonly string[]): Promise<void> {
-  const container = await Container.create(
-    warmVm(agent),
-    WARM_ID,
-    { spec, seccomp: undefined, bundle: "/", clock: new GuestClock() },
-    silentIo(),
-  );
-  await container.start();
-  if (applet !== undefined) {
-    const words = await container.exec(undefined, processOf(["/bin/busybox", ...applet]), silentIo("warm"));
-    await words.exit;
-    await container.kill(9);
-  }
-  await container.wait();
-  await container.delete();
-}
-
-/** The VM that is being warmed up belongs to whoever does that, who sees calls fail in it. */
-function warmVm(agent: Agent): GuestVm {
-  const lost = async (why: string) => ({
-    reason: "vm-error" as const,
-    description: `was given up: ${why}`,
-    consoleLines: [],
-    qemuMessage: "",
-  });
-  return {
-    agent,
-    vcpus: 1,
-    mostMemoryMib: 0,
-    isShared: false,
-    giveUp: lost,
-    lost: (error) => lost(String(error)),
-    deathBehind: async () => undefined,
-  };
-}
-
 function warmSpec(): Spec {
   return {
     ...defaultSpec(),
     process: processOf(["/bin/busybox", "sleep", "1000"]),
     root: { path: WARM_ROOTFS, readonly: true },
   };
-}
-
-function processOf(args: string[]): Process {
-  return { ...(defaultSpec().process as Process), terminal: false, args };
-}
-
-function silentIo(input = ""): ProcessIo {
-  const sink = () => new Writable({ write: (_chunk, _encoding, done) => done() });
-  return { stdin: Readable.from([Buffer.from(input)]), stdout: sink(), stderr: sink() };
 }
