@@ -1,32 +1,18 @@
 /** What `exec` does, whichever way its words were read. */
-import { join, resolve } from "node:path";
+import { resolve } from "node:path";
 import { CaissonError } from "../../protocol/errors.ts";
-import type { Process, Spec } from "../../protocol/oci.ts";
+import type { Process } from "../../protocol/oci.ts";
+import type { ExecFlags } from "../control/exec-words.ts";
 import type { GlobalSettings } from "../control/plain-command.ts";
 import { loadProcess } from "../oci/bundle.ts";
-import { readDocument } from "../oci/document.ts";
+import { applyFlags, type ProcessFlags } from "../oci/exec-process.ts";
 import { validateProcess } from "../oci/validate.ts";
+import { commandOfBundle } from "../sandbox/spec/exec-process.ts";
 import { dropProcessLabels } from "../sandbox/spec/host-labels.ts";
 import { withDaemon } from "./actions/daemon.ts";
 import { announcePid, checkTerminal, refusePreservedFds } from "./caller.ts";
-import { applyFlags, commandProcess, type ProcessFlags } from "./exec-process.ts";
 import { type Execution, execDetached, execInForeground } from "./execution.ts";
 import { refuse } from "./refuse.ts";
-
-/** The flags of `exec`. */
-export interface ExecFlags extends Omit<ProcessFlags, "noNewPrivs"> {
-  process?: string;
-  newPrivs: boolean;
-  consoleSocket?: string;
-  detach?: boolean;
-  pidFile?: string;
-  pidfdSocket?: string;
-  ignorePaused?: boolean;
-  preserveFds: string;
-  processLabel?: string;
-  apparmor?: string;
-  cgroup?: string;
-}
 
 /** The exit code of an exec that fails itself, as runc's, so that a caller can tell that from the status of a command, a shell's 127 say. */
 const FAILURE = 255;
@@ -83,11 +69,7 @@ function wantedProcess(bundle: string, args: readonly string[], flags: ExecFlags
     }
     return validateProcess(applyFlags(loadProcess(file, dropProcessLabels), wanted), "the process to run");
   }
-  if (args.length === 0) throw new CaissonError("CAISSON_E_USAGE", "process args cannot be empty");
-  const path = join(bundle, "config.json");
-  const config = readDocument(path, "CAISSON_E_BUNDLE") as Partial<Spec> | null;
-  const own = validateProcess(dropProcessLabels(config?.process), path);
-  return validateProcess(commandProcess(own, args, wanted), "the process to run");
+  return commandOfBundle(bundle, args, wanted);
 }
 
 function refuseFlags({ preserveFds, processLabel, apparmor, cgroup }: ExecFlags): void {

@@ -1,6 +1,7 @@
 import { type Command, InvalidArgumentError } from "commander";
+import type { ExecFlags } from "../control/exec-words.ts";
 import { collect, type Globals, verb } from "./command.ts";
-import { type ExecFlags, exec } from "./exec-action.ts";
+import { exec } from "./exec-action.ts";
 
 export function command(globals: Globals): Command {
   return verb("exec", "Runs one more process in a container and returns its exit status.")

@@ -1,5 +1,6 @@
 /** The verbs that engines call for each container, as they write them: neither takes a parser of command lines, nor more than its own action. */
 import type { GlobalSettings, PlainCommand } from "../control/plain-command.ts";
+import { type QuickWords, quickWords } from "../control/quick-words.ts";
 import { deleteContainer } from "./actions/delete.ts";
 import { pause, resume } from "./actions/freeze.ts";
 import { kill } from "./actions/kill.ts";
@@ -7,42 +8,23 @@ import { start } from "./actions/start.ts";
 import { state } from "./actions/state.ts";
 import { begin, reporting } from "./reporting.ts";
 
-type Action = (globals: GlobalSettings, id: string) => void | Promise<void>;
-
-/** Those that have no flags. */
-const PLAIN: Readonly<Record<string, Action>> = { start, state, pause, resume };
-
-/** @returns the action of a verb with these words; undefined for whatever the command line's own parser is to look at. */
-export function quickAction(verb: string, words: readonly string[]): Action | undefined {
-  const flags = words.filter((word) => word.startsWith("-"));
-  const [id, second, third] = words.filter((word) => !word.startsWith("-"));
-  if (id === undefined || third !== undefined) return undefined;
-  if (verb === "kill") {
-    const all = allOf(flags, ["-a", "--all"]);
-    return all === undefined ? undefined : (globals) => kill(globals, id, second ?? "SIGTERM", all);
-  }
-  if (second !== undefined) return undefined;
-  if (verb === "delete") {
-    const force = allOf(flags, ["-f", "--force"]);
-    return force === undefined ? undefined : (globals) => deleteContainer(globals, id, force);
-  }
-  const action = Object.hasOwn(PLAIN, verb) ? PLAIN[verb] : undefined;
-  return flags.length > 0 || action === undefined ? undefined : (globals) => action(globals, id);
-}
-
-/** Whether any of these flags is given; undefined when another one is. */
-function allOf(given: readonly string[], flags: readonly string[]): boolean | undefined {
-  return given.every((flag) => flags.includes(flag)) ? given.length > 0 : undefined;
-}
+const ACTIONS: Readonly<Record<string, (globals: GlobalSettings, words: QuickWords) => void | Promise<void>>> = {
+  delete: (globals, { id, flagged }) => deleteContainer(globals, id, flagged),
+  kill: (globals, { id, signal = "SIGTERM", flagged }) => kill(globals, id, signal, flagged),
+  pause: (globals, { id }) => pause(globals, id),
+  resume: (globals, { id }) => resume(globals, id),
+  start: (globals, { id }) => start(globals, id),
+  state: (globals, { id }) => state(globals, id),
+};
 
 /** Carries a command out and sets this process's exit code. @returns false, having done nothing, when it is none of these. */
 export function tryQuick({ globals, verb, words }: PlainCommand): boolean {
-  const action = quickAction(verb, words);
-  if (action === undefined) return false;
-  const id = words.find((word) => !word.startsWith("-")) ?? "";
+  const action = ACTIONS[verb];
+  const found = quickWords(verb, words);
+  if (action === undefined || found === undefined) return false;
   void reporting(async () => {
     await begin(globals, verb);
-    await action(globals, id);
+    await action(globals, found);
   });
   return true;
 }

@@ -56,16 +56,20 @@ export function validateConfig(document: unknown, source: string): Spec {
 }
 
 /**
- * The document as a process that `exec` can add, without capabilities that do not exist, of which the log warns; errors as
+ * The document as a process that `exec` can add, without capabilities that do not exist, of which it warns; errors as
  * for validateConfig, fields named `process.args[0]`.
  */
-export function validateProcess(document: unknown, source: string): Process {
+export function validateProcess(
+  document: unknown,
+  source: string,
+  warn = (sentence: string) => log.warning(sentence),
+): Process {
   const process = structured<Process>(document, "process", source);
   refuseUnsupportedProcess(process, source);
   refuseIfAny(source, [...processProblems(process, "process")]);
   const warnings: string[] = [];
   const normal = normalProcess(process, warnings);
-  for (const warning of warnings) log.warning(`${source}: ${warning}`);
+  for (const warning of warnings) warn(`${source}: ${warning}`);
   return normal;
 }
 

@@ -1,7 +1,7 @@
 import type { GlobalSettings } from "../../control/plain-command.ts";
+import { signalNumber } from "../../process/signal-number.ts";
 import { readState } from "../../state/store.ts";
 import { askDaemon } from "./daemon.ts";
-import { signalNumber } from "./signal.ts";
 
 /** Sends a signal, by its name or number, to a container's init, or to all its processes. */
 export function kill(globals: GlobalSettings, id: string, text: string, all: boolean): void {

@@ -8,13 +8,16 @@ import { log } from "../../text/log.ts";
 const DEFAULT_PROFILE =
   /^(cri-containerd\.apparmor\.d|crio-default(-.*)?|docker-default|containers-default-.*|unconfined)$/;
 
-/** The process, which may not be valid, without them. */
-export function dropProcessLabels(process: unknown): unknown {
+const toLog = (sentence: string) => log.info(sentence);
+
+/** The process, which may not be valid, without them. @param tell is called with what is left out. */
+export function dropProcessLabels(process: unknown, tell = toLog): unknown {
   if (!isObject(process)) return process;
   const { apparmorProfile } = process;
   const isDefault = typeof apparmorProfile === "string" && DEFAULT_PROFILE.test(apparmorProfile);
   // SELinux labels are generated for every container of a host that has it.
-  return without(isDefault ? without(process, "apparmorProfile") : process, "selinuxLabel");
+  const rest = isDefault ? without(process, "apparmorProfile", tell) : process;
+  return without(rest, "selinuxLabel", tell);
 }
 
 /** The configuration, which may not be valid, without them. */
@@ -24,14 +27,14 @@ export function dropLabels(document: unknown): unknown {
   return {
     ...document,
     ...(isObject(process) && { process: dropProcessLabels(process) }),
-    ...(isObject(linux) && { linux: without(linux, "mountLabel") }),
+    ...(isObject(linux) && { linux: without(linux, "mountLabel", toLog) }),
   };
 }
 
-function without(part: Record<string, unknown>, field: string): Record<string, unknown> {
+function without(part: Record<string, unknown>, field: string, tell: typeof toLog): Record<string, unknown> {
   const { [field]: value, ...rest } = part;
   if (value === undefined || value === "") return part;
-  log.info(`${field} "${value}" is left out: the engine's own for the host, and the guest's kernel has no such module`);
+  tell(`${field} "${value}" is left out: the engine's own for the host, and the guest's kernel has no such module`);
   return rest;
 }
 

@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { quickExec } from "./quick-exec.ts";
+import { execWords } from "./exec-words.ts";
 
-const read = (line: string) => quickExec(line.split(" "));
+const read = (line: string) => execWords(line.split(" "));
 const DEFAULTS = { newPrivs: true, preserveFds: "0" };
 
-test("quickExec() reads an exec as engines and people write it", () => {
+test("execWords() reads an exec as engines and people write it", () => {
   assert.deepEqual(read("x ls -l --all"), { id: "x", args: ["ls", "-l", "--all"], flags: DEFAULTS });
   assert.deepEqual(read("--process=p.json -d --pid-file pid x"), {
     id: "x",
@@ -20,7 +20,7 @@ test("quickExec() reads an exec as engines and people write it", () => {
   assert.deepEqual(read("-p p --console-socket s x")?.flags, { ...DEFAULTS, process: "p", consoleSocket: "s" });
 });
 
-test("quickExec() leaves what is unusual or wrong to the command line's own parser", () => {
+test("execWords() leaves what is unusual or wrong to the command line's own parser", () => {
   for (const line of [
     ...[
       "--help",

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { signalNumber } from "./signal.ts";
+import { signalNumber } from "./signal-number.ts";
 
 const known: Record<string, number> = {
   TERM: 15,

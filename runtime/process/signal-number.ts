@@ -1,5 +1,5 @@
 import { constants } from "node:os";
-import { CaissonError } from "../../../protocol/errors.ts";
+import { CaissonError } from "../../protocol/errors.ts";
 
 /** Real-time signals as the C library of Linux numbers them: the kernel's 32 and 33 are its own (signal(7)). */
 const SIGRTMIN = 34;
