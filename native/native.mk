@@ -29,6 +29,7 @@ FORK_SERVER_SOURCES := $(wildcard native/fork-server/*.c)
 VHOST_PROXY_SOURCES := $(wildcard native/vhost-proxy/*.c)
 SHARE_RIGHTS_SOURCES := $(wildcard native/share-rights/*.c)
 JAIL_SOURCES := $(wildcard native/jail/*.c)
+LAUNCH_SOURCES := $(wildcard native/launch/*.c)
 CAISSON_INIT_SOURCES := $(wildcard native/caisson-init/*.c)
 CONTAINER_INIT_SOURCES := $(wildcard native/container-init/*.c)
 CAISSON_INIT_HEADERS := $(wildcard native/caisson-init/*.h)
@@ -130,9 +131,9 @@ $(NATIVE_OUT)/jail: $(JAIL_SOURCES) native/jail/jail.h native/native.mk | $(NATI
 	@scripts/step.sh "compile jail" $(CC) $(PROGRAM_CFLAGS) -s -o $@.new $(JAIL_SOURCES)
 	@mv -f $@.new $@
 
-$(NATIVE_OUT)/launch: native/launch/launch.c native/own-session.h native/native.mk | $(NATIVE_SETUP)
+$(NATIVE_OUT)/launch: $(LAUNCH_SOURCES) native/launch/launch.h native/own-session.h native/native.mk | $(NATIVE_SETUP)
 	@mkdir -p $(@D)
-	@scripts/step.sh "compile launch" $(CC) $(PROGRAM_CFLAGS) -s -o $@.new $<
+	@scripts/step.sh "compile launch" $(CC) $(PROGRAM_CFLAGS) -s -o $@.new $(LAUNCH_SOURCES)
 	@mv -f $@.new $@
 
 $(NATIVE_OUT)/caisson-init: $(CAISSON_INIT_SOURCES) $(CAISSON_INIT_HEADERS) native/native.mk $(GUEST_TOOLS)
@@ -150,5 +151,5 @@ native-analyze: | $(NATIVE_SETUP) ## run GCC's analyzer over the C
 	  $(CC) $(ADDON_CFLAGS) -fanalyzer -c -o /dev/null "$$source" || exit 1; done
 	@for source in native/template-memory/template-memory.c $(SHARE_RIGHTS_SOURCES) $(FORK_SERVER_SOURCES) $(VHOST_PROXY_SOURCES); do \
 	  $(CC) $(LIBRARY_CFLAGS) -fanalyzer -c -o /dev/null "$$source" || exit 1; done
-	@for source in $(JAIL_SOURCES) native/launch/launch.c $(CAISSON_INIT_SOURCES) $(CONTAINER_INIT_SOURCES); do \
+	@for source in $(JAIL_SOURCES) $(LAUNCH_SOURCES) $(CAISSON_INIT_SOURCES) $(CONTAINER_INIT_SOURCES); do \
 	  $(CC) $(NATIVE_CFLAGS) -fanalyzer -c -o /dev/null "$$source" || exit 1; done

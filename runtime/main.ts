@@ -9,7 +9,7 @@ import { type EarlyDaemon, earlyDaemon, earlyLog } from "./control/early-daemon.
 import { plainCommand } from "./control/plain-command.ts";
 import { loadCompiled } from "./process/code-cache.ts";
 import { endInWords } from "./process/last-words.ts";
-import { roleOf, SHIM_NAME, WITH_DAEMON } from "./process/roles.ts";
+import { roleOf, SHIM_NAME, WITH_ANSWER, WITH_DAEMON } from "./process/roles.ts";
 
 /** Verbs that start VMs themselves. A container of such a name costs a verb a few milliseconds and changes nothing else. */
 const HEAVY = ["check", "template"];
@@ -81,5 +81,6 @@ switch (roleOf(word)) {
   case undefined:
     if (word === SHIM_NAME) bundle("shim").main(args);
     else if (word === WITH_DAEMON) runVerb(args.slice(2), earlyDaemon(args[0] ?? "", args.slice(2)));
+    else if (word === WITH_ANSWER) bundle("exec").tellAnswer(args[0] ?? "", args.slice(2));
     else runVerb(args);
 }

@@ -1,6 +1,7 @@
 /*
- * Starts a sandbox daemon and becomes the command line that it is for (runtime/control/early-daemon.ts). Node.js would have to have started
- * before it could start another. usage: launch NODE SCRIPT NAME [ARGUMENT...]
+ * The part of a command line that needs no Node.js: it has a running container's daemon carry the command out (client.c), or starts the
+ * daemon of a new one and becomes the command line that it is for (runtime/control/early-daemon.ts): Node.js would have to have started
+ * before it could start another. usage: launch NODE SCRIPT NAME [WORD...]
  */
 #include <fcntl.h>
 #include <linux/close_range.h>
@@ -8,20 +9,23 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "../own-session.h"
+#include "launch.h"
 
 /* What the daemon has them as (STARTER_FD in runtime/process/spawn-self.ts), and the first number that nobody has a use for. */
 enum { CONNECTION = 3, LIFE, FREE };
-/* NODE, SCRIPT and NAME. */
-enum { NODE = 1, SCRIPT, NAME, WORDS };
+enum { LEAST_DESCRIPTORS = 32 };
+/* A daemon whose container's terminal goes elsewhere has other streams; a trace's file is begun anew first; and help starts nothing. */
+static const char *const NOT_EARLY[] = {"--console-socket", "--trace", "--help", "-h"};
 
-/* Runs Node.js with its flags, the script, three words of ours, and what remains of the arguments. */
-static void run(char **arguments, const char *flag, const char *word, const char *facts, char **rest) {
+void run(char **arguments, const char *flag, const char *word, const char *facts, char **rest) {
   size_t count = 0;
   while (rest[count] != NULL) count++;
+  /* Without that flag SIGUSR1, which is the container's, would start the debugger. */
   const char *first[] = {arguments[NODE], "--disable-sigusr1", flag, arguments[SCRIPT], word, facts};
   const char **words = calloc(sizeof first / sizeof *first + count + 1, sizeof *words);
   if (words == NULL) return;
@@ -46,11 +50,17 @@ static bool move(int *fd) {
   return moved >= 0;
 }
 
-int main(int argc, char **arguments) {
-  if (argc < WORDS) {
-    fprintf(stderr, "usage: launch NODE SCRIPT NAME [ARGUMENT...]\n");
-    return 125;
-  }
+/* Whether a daemon started now can be of use; runtime/control/early-daemon.ts decides, this only spares others a process. */
+static bool wants_daemon(const struct command *command, char **words) {
+  if (command->verb == NULL || (strcmp(command->verb, "create") != 0 && strcmp(command->verb, "run") != 0)) return false;
+  for (; *words != NULL; words++)
+    for (size_t at = 0; at < sizeof NOT_EARLY / sizeof *NOT_EARLY; at++)
+      if (strncmp(*words, NOT_EARLY[at], strlen(NOT_EARLY[at])) == 0) return false;
+  return true;
+}
+
+/* Becomes a command line with a daemon; returns where that cannot be started. */
+static void run_with_daemon(char **arguments) {
   int connection[2], life[2];
   pid_t daemon = -1;
   if (socketpair(AF_UNIX, SOCK_STREAM, 0, connection) == 0 && pipe(life) == 0 && move(&connection[0]) && move(&connection[1]) &&
@@ -60,13 +70,33 @@ int main(int argc, char **arguments) {
     be_daemon(arguments, connection[1], life[1]);
     _exit(127);
   }
+  if (daemon < 0) return;
+  close(connection[1]);
+  close(life[1]);
   char facts[64];
-  if (daemon > 0) {
-    close(connection[1]);
-    close(life[1]);
-    snprintf(facts, sizeof facts, "%d,%d,%d", (int)daemon, connection[0], life[0]);
-    run(arguments, NULL, "with-daemon", facts, arguments + NAME);
+  snprintf(facts, sizeof facts, "%d,%d,%d", (int)daemon, connection[0], life[0]);
+  run(arguments, NULL, "with-daemon", facts, arguments + NAME);
+}
+
+/* With fewer Node.js crashes before it runs a line of ours. */
+static bool has_descriptors(const char *name) {
+  struct rlimit files;
+  if (getrlimit(RLIMIT_NOFILE, &files) < 0 || files.rlim_max >= LEAST_DESCRIPTORS) return true;
+  fprintf(stderr, "%s: the limit on open files (ulimit -Hn) is %llu, and at least %d are needed (CAISSON_E_HOST)\n", name,
+          (unsigned long long)files.rlim_max, LEAST_DESCRIPTORS);
+  return false;
+}
+
+int main(int argc, char **arguments) {
+  if (argc < WORDS) {
+    fprintf(stderr, "usage: launch NODE SCRIPT NAME [WORD...]\n");
+    return 125;
   }
+  struct command command = {.verb = NULL};
+  if (strcmp(arguments[NAME], "caisson") == 0) command = read_command(arguments + WORDS);
+  if (command.id != NULL) hand_over(arguments, &command);
+  if (!has_descriptors(arguments[NAME])) return 1;
+  if (wants_daemon(&command, arguments + WORDS)) run_with_daemon(arguments);
   run(arguments, NULL, NULL, NULL, arguments + NAME);
   perror(arguments[NODE]);
   return 127;

@@ -47,3 +47,13 @@ test("launch starts a daemon, and becomes the command line, which has the daemon
 test("launch refuses to start nothing", () => {
   assert.equal(spawnSync(builtFile("launch"), [process.execPath]).status, 125);
 });
+
+test("launch says that Node.js has too few descriptors", () => {
+  const line = `ulimit -n 31; ${builtFile("launch")} ${process.execPath} ${script} caisson state x`;
+  const { status, stderr } = spawnSync("sh", ["-c", line], { encoding: "utf8" });
+  assert.equal(status, 1);
+  assert.equal(
+    stderr,
+    "caisson: the limit on open files (ulimit -Hn) is 31, and at least 32 are needed (CAISSON_E_HOST)\n",
+  );
+});

@@ -15,7 +15,7 @@ import { type Execution, execDetached, execInForeground } from "./execution.ts";
 import { refuse } from "./refuse.ts";
 
 /** The exit code of an exec that fails itself, as runc's, so that a caller can tell that from the status of a command, a shell's 127 say. */
-const FAILURE = 255;
+export const FAILURE = 255;
 
 /** Runs one more process in a container, and sets this process's exit code to its own. Throws what keeps it from running. */
 export async function exec(

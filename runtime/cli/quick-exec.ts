@@ -4,6 +4,8 @@ import type { PlainCommand } from "../control/plain-command.ts";
 import { exec } from "./exec-action.ts";
 import { begin, reporting } from "./reporting.ts";
 
+export { tellAnswer } from "./answer.ts";
+
 /** Carries an exec out and sets this process's exit code. @returns false, having done nothing, when it is no such one. */
 export function tryExec({ globals, verb, words }: PlainCommand): boolean {
   const found = verb === "exec" ? execWords(words) : undefined;

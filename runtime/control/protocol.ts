@@ -111,6 +111,19 @@ export interface ExecParams {
   detached?: boolean | undefined;
 }
 
+/** A command line whose process is native/launch. */
+export interface CommandParams {
+  /** What follows the program's name. */
+  args: string[];
+  /** The process, whose standard streams an exec's process gets. */
+  pid: number;
+  /** What an exec's process is to be called. */
+  execId: string;
+}
+
+/** How it went: it is done, the process of an exec has started, or what has come between. */
+export type CommandOutcome = { started?: true } | { error: WireError };
+
 /** A process of the container as the guest's root pid namespace sees it. */
 export interface ContainerProcess {
   pid: number;
@@ -145,6 +158,8 @@ export interface Verbs {
   kill: { params: { signal: number; all: boolean; execId?: string }; result: undefined };
   exec: { params: ExecParams; result: { execId: string; pid: number } };
   wait: { params: { execId?: string }; result: ExitStatus };
+  /** Carries out a whole command; an error says that nothing was done. native/launch/client.c knows the answers by their text. */
+  command: { params: CommandParams; result: CommandOutcome };
   resize: { params: WindowSize & { execId?: string }; result: undefined };
   ps: { params: Record<string, never>; result: { processes: ContainerProcess[] } };
   pause: { params: Record<string, never>; result: undefined };

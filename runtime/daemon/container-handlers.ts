@@ -15,7 +15,7 @@ const SIGKILL = constants.signals.SIGKILL;
 
 /** What the verbs do with a container. @param get throws while there is none. */
 export function containerHandlers(get: () => PodContainer): ContainerHandlers {
-  return {
+  const handlers: ContainerHandlers = {
     start: async () => get().start(),
     kill: async ({ signal, all, execId }) => get().container.kill(signal, { all, execId }),
     exec: (params, connection) => exec(get(), params, connection),
@@ -37,7 +37,12 @@ export function containerHandlers(get: () => PodContainer): ContainerHandlers {
     logFiles: async () => get().guest.logFiles,
     measure: () => measureGuest(get().guest),
     shutdown: async () => get().shutDown(),
+    command: async (params, connection) => {
+      const { carryOut } = await import("./command.ts");
+      return await carryOut(get(), handlers, params, connection);
+    },
   };
+  return handlers;
 }
 
 /** The process's end is the connection's: a client that is killed must not leave its process behind. */

@@ -6,6 +6,9 @@ export const SHIM_NAME = "containerd-shim-caisson-v2";
 /** What native/launch puts before the name: facts of the daemon that it has started as well (control/early-daemon.ts) follow. */
 export const WITH_DAEMON = "with-daemon";
 
+/** What it puts there when a daemon has answered what it cannot tell (cli/answer.ts): the answer follows. */
+export const WITH_ANSWER = "with-answer";
+
 /** What the program starts itself as (spawn-self.ts); the role's parameters follow as JSON. */
 export const ROLES = [
   /** The daemon of a sandbox, for the CLI's verbs (daemon/daemon.ts); native/launch has "--" and the command line follow. */

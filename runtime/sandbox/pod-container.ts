@@ -59,6 +59,11 @@ export class PodContainer {
     return this.#parts.host;
   }
 
+  /** The bundle's directory, where that is on record. */
+  get bundle(): string | undefined {
+    return this.#parts.record?.state.bundle;
+  }
+
   /** Whether it needs the VM no more: `ended` has resolved. */
   get isOver(): boolean {
     return this.#isOver;

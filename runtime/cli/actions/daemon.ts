@@ -59,7 +59,7 @@ function findAllowed(root: string, id: string, action: Action): Found {
 }
 
 /** Throws why the action is not allowed any more, if that is why the daemon has not answered. */
-function explainEnd(error: unknown, root: string, id: string, action: Action): void {
+export function explainEnd(error: unknown, root: string, id: string, action: Action): void {
   if (!(error instanceof CaissonError) || error.code !== "CAISSON_E_VM_DIED") return;
   const { status } = readState(root, id);
   if (status === "stopped" || status === "creating") requireAllowed(action, id, status, { cause: error });

@@ -1,0 +1,55 @@
+#include <stdbool.h>
+#include <string.h>
+
+#include "launch.h"
+
+static const char DEFAULT_ROOT[] = "/run/caisson";
+
+/* The flags before the verb, and those of an exec that a daemon can carry out; with a value, and without one. */
+static const char *const VALUED[] = {"--root", "--log", "--log-format", "--config", "--trace", "--rootless", NULL};
+static const char *const PLAIN[] = {"--debug", "--systemd-cgroup", NULL};
+static const char *const EXEC[] = {"--env", "-e", "--cwd", "--user", "-u", NULL};
+static const char *const NONE[] = {NULL};
+static const char *const ASKING[] = {"kill", "pause", "resume", "start", NULL};
+
+static const char *find(const char *const *names, const char *word, size_t length) {
+  for (; *names != NULL; names++)
+    if (strlen(*names) == length && memcmp(*names, word, length) == 0) return *names;
+  return NULL;
+}
+
+/* The word after the flags; NULL where one is not among these, or its value is missing. */
+static char **skip_flags(char **words, const char *const *valued, const char *const *plain, const char **root) {
+  for (; *words != NULL && **words == '-'; words++) {
+    size_t length = strncmp(*words, "--", 2) == 0 ? strcspn(*words, "=") : strlen(*words);
+    const char *value = (*words)[length] == '=' ? *words + length + 1 : NULL;
+    if (value == NULL && find(plain, *words, length) != NULL) continue;
+    const char *name = find(valued, *words, length);
+    if (name == NULL) return NULL;
+    if (value == NULL) value = *++words;
+    if (value == NULL) return NULL;
+    if (strcmp(name, "--root") == 0) *root = value;
+  }
+  return words;
+}
+
+/* Nothing that leads out of the root. */
+static bool is_id(const char *word) {
+  return *word != '\0' && strchr(word, '/') == NULL && strcmp(word, ".") != 0 && strcmp(word, "..") != 0;
+}
+
+struct command read_command(char **words) {
+  struct command command = {.root = DEFAULT_ROOT};
+  char **at = skip_flags(words, VALUED, PLAIN, &command.root);
+  if (at == NULL || *at == NULL) return command;
+  command.verb = *at++;
+  const char *none;
+  if (strcmp(command.verb, "exec") == 0) at = skip_flags(at, EXEC, NONE, &none);
+  else if (find(ASKING, command.verb, strlen(command.verb)) == NULL) return command;
+  else
+    while (*at != NULL && **at == '-') at++;
+  /* Node.js would take a root apart by its text, the kernel follows symbolic links. */
+  bool is_plain_root = *command.root != '\0' && strstr(command.root, "..") == NULL;
+  if (at != NULL && *at != NULL && is_id(*at) && is_plain_root) command.id = *at;
+  return command;
+}
