@@ -137,9 +137,9 @@ for (const [what, pidOf] of [
 ] as const) {
   test(`exec whose ${what} is killed tells so`, async () => {
     const other = await host.start(bundle);
+    const pid = await pidOf(other);
     const child = handed("exec", other, "sh", "-c", "echo ready; sleep 1000");
     const ended = collect(child);
-    const pid = await pidOf(other);
     child.stdout?.once("data", () => process.kill(pid, "SIGKILL"));
     const result = await ended;
     assert.equal(result.exitCode, 255);
