@@ -1,5 +1,6 @@
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -30,6 +31,11 @@ static pid_t start_agent(char *const argv[], char *const environment[], const si
   /* "0" is the writer itself (cgroups(7)). A leaf of its own keeps the agent out of every container's limits. */
   write_file(AGENT_CGROUP "/cgroup.procs", "0");
   write_file("/proc/self/oom_score_adj", "-1000");
+  /* Woken, it lets whoever runs go on (sched(7), SCHED_BATCH): what a container-init or a process that ends has to tell comes by several
+   * events, for each of which it would change places with them. */
+  const struct sched_param none = {0};
+  if (sched_setscheduler(0, SCHED_BATCH, &none) < 0)
+    say("have the agent run as SCHED_BATCH: %s", strerror(errno));
   execve(argv[0], argv, environment);
   say("execute %s: %s", argv[0], strerror(errno));
   _exit(127);

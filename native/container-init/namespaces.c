@@ -59,6 +59,8 @@ int make_process(struct context *context, struct arguments *arguments) {
     context->target = pid;
     supervise(context, pidfd);
   }
+  /* The agent's policy is not the container's (native/caisson-init/supervise.c). */
+  if (sched_setscheduler(0, SCHED_OTHER, &(struct sched_param){0}) < 0) return -1;
   /* With the supervisor goes everybody who would hear of this process. */
   if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0) return -1;
   if (context->forked) {
