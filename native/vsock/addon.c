@@ -21,6 +21,7 @@ static const struct {
 NAPI_MODULE_INIT() {
   const napi_property_descriptor functions[] = {
       FUNCTION("pollerStart", poller_start),     FUNCTION("pollerAdd", poller_add),
+      FUNCTION("pollerChange", poller_change),
       FUNCTION("pollerRemove", poller_remove),   FUNCTION("pollerRef", poller_ref),
       FUNCTION("open", stream_open),             FUNCTION("read", stream_read),
       FUNCTION("write", stream_write),           FUNCTION("shutdown", stream_shutdown),

@@ -9,7 +9,9 @@ export interface VsockAddress {
 interface VsockAddon {
   /** `events` gets pairs of id and events; `callback` is told how many pairs there are. */
   pollerStart(callback: (count: number) => void, events: Int32Array): void;
-  pollerAdd(fd: number, id: number): void;
+  /** `room`: whether it is told that there is room for a write, too. */
+  pollerAdd(fd: number, id: number, room: boolean): void;
+  pollerChange(fd: number, id: number, room: boolean): void;
   pollerRemove(fd: number): void;
   pollerRef(keepLoopAlive: boolean): void;
   /** Moves bytes until the end of `from`; takes the number after `id` as well. `drains`: see CarryOptions. */

@@ -2,7 +2,7 @@ import { closeSync } from "node:fs";
 import { addAbortSignal, Duplex } from "node:stream";
 import { addon } from "./addon.ts";
 import { duplexOptions, type PollStreamOptions } from "./poll-stream-options.ts";
-import { type Watch, watch } from "./poller.ts";
+import { type RoomWatch, watch } from "./poller.ts";
 import { READ_LENGTH, Slab } from "./slab.ts";
 
 const { EPOLLERR, EPOLLHUP, EPOLLRDHUP, EPOLLIN, EPOLLOUT, EAGAIN, EIO, EPIPE, ECANCELED, S_IFCHR, S_IFSOCK } =
@@ -38,7 +38,7 @@ export class PollStream extends Duplex {
   #endsInARow = 0;
   readonly #slab: Slab;
   #delivering = false;
-  readonly #watch: Watch;
+  readonly #watch: RoomWatch;
   // Until an attempt says EAGAIN, assume it can: edges are only reported after that.
   #canRead: boolean;
   #canWrite: boolean;
@@ -64,7 +64,7 @@ export class PollStream extends Duplex {
     this.#slab = options.transientChunks ? new Slab(1) : sharedSlab;
     this.#kind = addon.open(options.fd);
     this.#isTerminal = this.#kind === S_IFCHR && addon.isTerminal(options.fd) === 1;
-    this.#watch = watch(options.fd, (events) => this.#onEvents(events));
+    this.#watch = watch(options.fd, (events) => this.#onEvents(events), this.#awaitsHost);
     // Not left to Duplex: its constructor would destroy the stream before the fields above exist.
     if (options.signal !== undefined) addAbortSignal(options.signal, this);
   }
@@ -100,7 +100,11 @@ export class PollStream extends Duplex {
 
   #onEvents(events: number): void {
     if (this.#awaitsHost && (events & EPOLLHUP) !== 0) return;
-    this.#awaitsHost = false;
+    if (this.#awaitsHost) {
+      this.#awaitsHost = false;
+      this.#canWrite = true;
+      this.#watch.setRoom(false);
+    }
     this.#lastEvents = events;
     const over = (events & (EPOLLERR | EPOLLHUP)) !== 0;
     if (over || (events & (EPOLLIN | EPOLLRDHUP)) !== 0) this.#canRead = true;
@@ -228,6 +232,7 @@ export class PollStream extends Duplex {
       // A virtio port whose host has disconnected is full rather than broken (will_write_block() in
       // drivers/char/virtio_console.c), and only EPOLLHUP tells the two apart.
       else if ((this.#lastEvents & EPOLLHUP) !== 0) this.#finishWrite(addon.error(EPIPE, "write"));
+      else this.#watch.setRoom(true);
     }
   }
 

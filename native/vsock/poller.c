@@ -179,16 +179,26 @@ struct poller *get_poller(napi_env env) {
   return poller;
 }
 
-napi_value poller_add(napi_env env, napi_callback_info info) {
-  napi_value arguments[2];
+static napi_value watch_call(napi_env env, napi_callback_info info, int operation) {
+  napi_value arguments[3];
   int fd, id;
-  if (!read_arguments(env, info, 2, arguments) || !read_int(env, arguments[0], &fd) ||
-      !read_int(env, arguments[1], &id))
+  bool room;
+  if (!read_arguments(env, info, 3, arguments) || !read_int(env, arguments[0], &fd) ||
+      !read_int(env, arguments[1], &id) || napi_get_value_bool(env, arguments[2], &room) != napi_ok)
     return NULL;
   struct poller *poller = get_poller(env);
   if (poller == NULL) return NULL;
-  if (watch_descriptor(poller, EPOLL_CTL_ADD, fd, (uint32_t)id) < 0) return throw_errno(env, errno, "epoll_ctl", NULL);
+  uint32_t events = room ? EVENTS : EVENTS & ~(uint32_t)EPOLLOUT;
+  if (set_events(poller, operation, fd, (uint32_t)id, events) < 0) return throw_errno(env, errno, "epoll_ctl", NULL);
   return make_undefined(env);
+}
+
+napi_value poller_add(napi_env env, napi_callback_info info) {
+  return watch_call(env, info, EPOLL_CTL_ADD);
+}
+
+napi_value poller_change(napi_env env, napi_callback_info info) {
+  return watch_call(env, info, EPOLL_CTL_MOD);
 }
 
 napi_value poller_remove(napi_env env, napi_callback_info info) {

@@ -17,6 +17,12 @@ export interface Watch {
   setPaused(paused: boolean): void;
 }
 
+/** A watch that need not be told of room for writes: each piece that whoever reads takes is an event. */
+export interface RoomWatch extends Watch {
+  /** Whether it is. What holds already is reported, too. */
+  setRoom(wanted: boolean): void;
+}
+
 const ready = new Int32Array(2 * BATCH);
 // By id, not by descriptor: a batch may hold an event of a descriptor that an earlier callback of the batch closed, and
 // whose number has gone to a new one since.
@@ -42,12 +48,26 @@ function countReference(change: 1 | -1): void {
  * was reported must be used up before more is (epoll(7)).
  * @throws EPERM for a descriptor that cannot be polled (a regular file), EEXIST for one that is watched already.
  */
-export function watch(fd: number, onEvents: (events: number) => void): Watch {
-  return register(
+export function watch(fd: number, onEvents: (events: number) => void, isRoomWanted = true): RoomWatch {
+  let room = isRoomWanted;
+  let watched: number | undefined;
+  const made = register(
     onEvents,
-    (id) => addon.pollerAdd(fd, id),
-    () => addon.pollerRemove(fd),
+    (id) => {
+      addon.pollerAdd(fd, id, room);
+      watched = id;
+    },
+    () => {
+      addon.pollerRemove(fd);
+      watched = undefined;
+    },
   );
+  const setRoom = (wanted: boolean) => {
+    if (wanted === room) return;
+    room = wanted;
+    if (watched !== undefined) addon.pollerChange(fd, watched, wanted);
+  };
+  return Object.assign(made, { setRoom });
 }
 
 /**

@@ -6,6 +6,7 @@
 /* poller.c */
 napi_value poller_start(napi_env env, napi_callback_info info);
 napi_value poller_add(napi_env env, napi_callback_info info);
+napi_value poller_change(napi_env env, napi_callback_info info);
 napi_value poller_remove(napi_env env, napi_callback_info info);
 napi_value poller_ref(napi_env env, napi_callback_info info);
 
