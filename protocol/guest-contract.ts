@@ -2,7 +2,7 @@
 import type { NamespaceType } from "./oci.ts";
 
 /** The version of agent.proto that both sides speak (CheckResponse); another major version is not understood. */
-export const PROTOCOL = { major: 1, minor: 1 } as const;
+export const PROTOCOL = { major: 2, minor: 0 } as const;
 
 /** AF_VSOCK port of the agent. */
 export const AGENT_VSOCK_PORT = 1024;

@@ -1,11 +1,11 @@
 import type { FSWatcher } from "node:fs";
-import type { Event, WaitProcessResponse } from "../../protocol/generated/agent.ts";
+import type { Event, ProcessExit } from "../../protocol/generated/agent.ts";
 import type { Broadcast } from "../broadcast.ts";
 import { log } from "../log.ts";
 import type { Cgroup } from "./cgroup.ts";
 import { type OomKills, oomKills, watchFile } from "./events.ts";
 
-type OomAnswer = Pick<WaitProcessResponse, "oomKilled" | "guestMemoryExhausted">;
+type OomAnswer = Pick<ProcessExit, "oomKilled" | "guestMemoryExhausted">;
 
 /** What whoever waits for a process is told when the OOM killer has done nothing. */
 export const NOT_KILLED: OomAnswer = { oomKilled: false, guestMemoryExhausted: false };

@@ -6,11 +6,11 @@ import type {
   CreateContainerRequest,
   ExecProcessRequest,
   ExecProcessResponse,
+  ProcessExit,
   ProcessInfo,
   SeccompFilter,
   SignalProcessRequest,
   StatsResponse,
-  WaitProcessResponse,
 } from "../../protocol/generated/agent.ts";
 import { checkId } from "../../protocol/id.ts";
 import type { ContainerStatus, Process as ProcessConfig, Resources, Spec } from "../../protocol/oci.ts";
@@ -56,7 +56,7 @@ export class Container {
    * just when the host waits to hear of the container's end.
    */
   #network: number | undefined;
-  #exit: Promise<WaitProcessResponse> | undefined;
+  #exit: Promise<ProcessExit> | undefined;
 
   constructor(id: string, sandbox: ContainerHost) {
     this.id = id;
@@ -185,7 +185,7 @@ export class Container {
   }
 
   /** Answers when the process has ended; for the init, when everything of the container has. */
-  async wait(execId: string): Promise<WaitProcessResponse> {
+  async wait(execId: string): Promise<ProcessExit> {
     if (execId === "" && this.#exit !== undefined) return this.#exit;
     const process = this.process(execId);
     const { exitCode, signal } = await process.exited;
@@ -262,8 +262,8 @@ export class Container {
     this.#devices = GivenDevices.none;
   }
 
-  /** What WaitProcess answers for the init, after everything it promises has been done. */
-  async #finish(init: Process, cgroup: Cgroup): Promise<WaitProcessResponse> {
+  /** What is told of the init's end, after everything it promises has been done. */
+  async #finish(init: Process, cgroup: Cgroup): Promise<ProcessExit> {
     const { exitCode, signal } = await init.exited;
     // Without a pid namespace of its own the container's other processes outlive the init.
     await cgroup.kill();

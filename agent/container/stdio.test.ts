@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { createHash, randomBytes } from "node:crypto";
 import { after, before, test } from "node:test";
-import { type OutputChunk, Stream } from "../../protocol/generated/agent.ts";
+import { type OutputChunk, OutputState, type ProcessNews, Stream } from "../../protocol/generated/agent.ts";
 import { AgentProcess } from "../../test/harness/agent/agent-process.ts";
 import { configOf, makeRootfs, processOf } from "../../test/harness/agent/bundle.ts";
 
@@ -35,7 +35,7 @@ async function start(containerId: string, args: string[], process = {}, rows = 0
 }
 
 async function finish(containerId: string): Promise<number> {
-  const { exitCode } = await agent.call("waitProcess", { process: { containerId, execId: "" } });
+  const { exitCode } = await agent.ended({ containerId, execId: "" });
   await agent.call("deleteContainer", { containerId, force: false });
   return exitCode;
 }
@@ -70,7 +70,7 @@ test("without stdin there is nothing to wait for", async () => {
     keepNewlines: false,
     cgroup: "",
   });
-  assert.equal((await agent.call("waitProcess", { process })).exitCode, 0);
+  assert.equal((await agent.ended(process)).exitCode, 0);
   await agent.call("deleteContainer", { containerId: "alone", force: true });
 
   await start("quiet", ["cat"], {}, 0, 0, true);
@@ -178,7 +178,7 @@ test("WriteStdin answers once the process has closed its stdin", async () => {
 
 test("output that is left in the pipe when the process ends is read to its end", async () => {
   await start("tail", ["sh", "-c", "head -c 60000 /dev/zero"]);
-  await agent.call("waitProcess", { process: { containerId: "tail", execId: "" } });
+  await agent.ended({ containerId: "tail", execId: "" });
   assert.equal((await agent.read("tail")).length, 60000);
   assert.equal(await finish("tail"), 0);
 });
@@ -253,4 +253,55 @@ test("ExecProcess gives a process a terminal of its own", async () => {
     /has no terminal/,
   );
   await agent.call("deleteContainer", { containerId: "plain", force: true });
+});
+
+/** All that FollowProcess tells of a container's init. */
+async function news(containerId: string, stdoutBytes: number, stderrBytes = stdoutBytes): Promise<ProcessNews[]> {
+  const process = { containerId, execId: "" };
+  const all: ProcessNews[] = [];
+  for await (const each of agent.client.followProcess({ process, stdoutBytes, stderrBytes })) all.push(each);
+  return all;
+}
+
+test("FollowProcess brings what little is written, and the end of all together", async () => {
+  await start("brief", ["sh", "-c", "echo out; echo err >&2; exit 3"]);
+  const all = await news("brief", 100);
+  const text = (of: "stdout" | "stderr") =>
+    Buffer.concat(all.map((each) => each[of]?.data ?? Buffer.alloc(0))).toString();
+  assert.deepEqual([text("stdout"), text("stderr")], ["out\n", "err\n"]);
+  const last = all.at(-1);
+  assert.equal(last?.exit?.exitCode, 3);
+  for (const output of ["stdout", "stderr"] as const) {
+    assert.equal(all.findLast((each) => each[output] !== undefined)?.[output]?.state, OutputState.OUTPUT_ENDED);
+  }
+  await agent.call("deleteContainer", { containerId: "brief", force: false });
+});
+
+test("FollowProcess leaves to ReadOutput what is more than is wanted, and the end of an output does not wait for the process's", async () => {
+  await start("long", ["sh", "-c", "head -c 300000 /dev/zero; exec >&- 2>&-; read line; exit 4"]);
+  const process = { containerId: "long", execId: "" };
+  const told = agent.client.followProcess({ process, stdoutBytes: 10, stderrBytes: 10 });
+  const all: ProcessNews[] = [];
+  let ended = () => {};
+  const stderrEnded = new Promise<void>((resolve) => {
+    ended = resolve;
+  });
+  told.on("data", (each: ProcessNews) => {
+    all.push(each);
+    if (each.stderr?.state === OutputState.OUTPUT_ENDED) ended();
+  });
+  const over = new Promise((resolve) => told.on("end", resolve));
+  const held = new Promise<void>((resolve) => told.on("data", (each: ProcessNews) => each.stdout && resolve()));
+  await held;
+  const rest = await agent.read("long");
+  await stderrEnded;
+  const brought = Buffer.concat(all.map(({ stdout }) => stdout?.data ?? Buffer.alloc(0)));
+  assert.ok(brought.length >= 10 && brought.length <= 10 + 64 * 1024, `${brought.length}`);
+  assert.equal(brought.length + rest.length, 300_000);
+  assert.equal(all.findLast(({ stdout }) => stdout !== undefined)?.stdout?.state, OutputState.OUTPUT_HELD);
+  const { answer } = await writeStdin("long", [Buffer.from("x\n")]);
+  assert.equal(await answer, null);
+  await over;
+  assert.equal(all.at(-1)?.exit?.exitCode, 4);
+  await agent.call("deleteContainer", { containerId: "long", force: false });
 });

@@ -4,8 +4,8 @@ import { CaissonError } from "../../protocol/errors.ts";
 import type {
   ExecProcessRequest,
   ExecProcessResponse,
+  ProcessExit,
   SignalProcessRequest,
-  WaitProcessResponse,
 } from "../../protocol/generated/agent.ts";
 import { checkId } from "../../protocol/id.ts";
 import { parseJson } from "../../protocol/json.ts";
@@ -61,7 +61,7 @@ export class GuestProcesses {
     this.process(id?.execId ?? "").signal(signal);
   }
 
-  async wait(execId: string): Promise<WaitProcessResponse> {
+  async wait(execId: string): Promise<ProcessExit> {
     const process = this.process(execId);
     const { exitCode, signal } = await process.exited;
     return { exitCode, signal, exitedAtNs: process.endedAtNs, oomKilled: false, guestMemoryExhausted: false };

@@ -16,7 +16,7 @@ before(async () => {
 });
 after(() => agent.stop());
 
-test("WaitProcess answers exit codes and signals", async () => {
+test("FollowProcess tells exit codes and signals", async () => {
   await containers.start("seven", ["sh", "-c", "exit 7"]);
   assert.equal((await containers.wait("seven")).exitCode, 7);
   await containers.start("killed", ["sleep", "1000"]);

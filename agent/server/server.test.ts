@@ -21,7 +21,7 @@ test("Check says the protocol, the version and the kernel", async () => {
   // The agent also reads the interfaces, which on a host come and go.
   const ask = () => agent.call("check", {});
   const answer = await ask().catch(ask).catch(ask).catch(ask);
-  assert.equal(answer.protocolMajor, 1);
+  assert.equal(answer.protocolMajor, 2);
   assert.equal(answer.kernelRelease, release());
 });
 

@@ -11,6 +11,7 @@ import type { CaissonError } from "../../protocol/errors.ts";
 import { type AgentServer, AgentService, type ProcessId, Stream } from "../../protocol/generated/agent.ts";
 import { LONGEST_MESSAGE, PROTOCOL } from "../../protocol/guest-contract.ts";
 import type { Container } from "../container/container.ts";
+import { Follower } from "../container/follow.ts";
 import type { Process } from "../container/process.ts";
 import { onlineCpus } from "../growth/cpus.ts";
 import { readGuestStats } from "../guest-stats/read.ts";
@@ -107,7 +108,23 @@ function handlers(sandbox: Sandbox, ports: StreamPorts): AgentServer {
 
     execProcess: unary((request) => ownerOf(request.process).exec(request)),
     signalProcess: action((request) => ownerOf(request.process).signal(request)),
-    waitProcess: unary(({ process: id }) => ownerOf(id).wait(id?.execId ?? "")),
+    followProcess: streaming((call) => {
+      const { process: id, stdoutBytes, stderrBytes } = call.request;
+      const owner = ownerOf(id);
+      const execId = id?.execId ?? "";
+      const of = owner.process(execId);
+      const wanted = (stream: "stdout" | "stderr", bytes: number) =>
+        bytes === 0 ? undefined : { output: of.output(stream), bytes };
+      const follower = new Follower(call, wanted("stdout", stdoutBytes), wanted("stderr", stderrBytes));
+      owner.wait(execId).then(
+        (exit) => follower.ended(exit),
+        (error) => {
+          follower.stop();
+          call.emit("error", toStatus(error));
+        },
+      );
+      return () => follower.stop();
+    }),
 
     closeOutput: action(({ process: id, stream }) => process(id).closeOutput(nameOf(stream))),
     closeStdin: action(({ process: id }) => process(id).input.end()),

@@ -17,7 +17,7 @@ async function running(
     createContainer: (_call, callback) =>
       callback(null, { pid: 2, receivedNs: 0n, answeredNs: 0n, initBegunNs: 0n, initReachedNs: 0n }),
     startContainer: (_call, callback) => callback(null, { receivedNs: 0n, answeredNs: 0n }),
-    waitProcess: () => {},
+    followProcess: () => {},
     signalProcess: (_call, callback) => (dies ? agent.close() : confirms && callback(null, {})),
   };
   const agent = connectedAgent(t, handlers);

@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { closeSync } from "node:fs";
 import { duplexPair, Writable } from "node:stream";
-import { test } from "node:test";
+import { type TestContext, test } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
 import { socketpair } from "../../native/posix/index.ts";
-import type { AgentServer } from "../../protocol/generated/agent.ts";
+import { type AgentServer, type OutputNews, OutputState, type ProcessNews } from "../../protocol/generated/agent.ts";
 import { connectedAgent } from "../../test/harness/agent/connected-agent.ts";
 import { Agent } from "./agent/client.ts";
 import type { GuestVm } from "./guest-vm.ts";
@@ -55,9 +55,14 @@ class Blocked extends Writable {
 
 const OUTPUT_BYTES = 1_000_000;
 
+const HELD = { data: Buffer.alloc(0), state: OutputState.OUTPUT_HELD };
+
 /** A process that has ended, and whose output is there to be read. */
 const ENDED: Partial<AgentServer> = {
-  waitProcess: (_call, callback) => callback(null, EXIT),
+  followProcess: (call) => {
+    call.write({ stdout: HELD, stderr: undefined, exit: EXIT });
+    call.end();
+  },
   readOutput: (call) => {
     for (let sent = 0; sent < OUTPUT_BYTES; sent += 50_000) call.write({ data: Buffer.alloc(50_000) });
     call.end();
@@ -92,8 +97,12 @@ test("GuestProcess.abandonStalled drops output that nobody reads", async (t) => 
 test("GuestProcess: an output that goes away under the process does not hold up its end", async (t) => {
   let end = () => {};
   const agent = connectedAgent(t, {
-    waitProcess: (_call, callback) => {
-      end = () => callback(null, EXIT);
+    followProcess: (call) => {
+      call.write({ stdout: HELD, stderr: undefined, exit: undefined });
+      end = () => {
+        call.write({ stdout: undefined, stderr: undefined, exit: EXIT });
+        call.end();
+      };
     },
     readOutput: (call) => {
       const writing = setInterval(() => call.write({ data: Buffer.alloc(100) }), 5).unref();
@@ -109,18 +118,27 @@ test("GuestProcess: an output that goes away under the process does not hold up 
 });
 
 test("GuestProcess: without an answer to believe it ends with its VM, whose end says why", async (t) => {
-  const malformed = vmOf(
-    connectedAgent(t, { waitProcess: (_call, callback) => callback(null, { ...EXIT, exitCode: 300 }) }),
+  const telling = (...all: Partial<ProcessNews>[]) =>
+    connectedAgent(t, {
+      followProcess: (call) => {
+        for (const news of all) call.write({ stdout: undefined, stderr: undefined, exit: undefined, ...news });
+        call.end();
+      },
+    });
+  const malformed = vmOf(telling({ exit: { ...EXIT, exitCode: 300 } }));
+  const silent = vmOf(telling());
+  const refused = vmOf(
+    connectedAgent(t, { followProcess: (call) => void call.emit("error", { code: 5, details: "none" }) }),
   );
-  const refused = vmOf(connectedAgent(t, { waitProcess: (_call, callback) => callback({ code: 5, details: "none" }) }));
   const [hostSide, guestSide] = duplexPair();
   const broken = new Agent(hostSide);
   t.after(() => broken.close());
   const garbage = vmOf(broken);
   guestSide.on("data", () => guestSide.write(Buffer.alloc(64, 0xff)));
   const cases = [
-    [malformed, /answer to waitProcess is malformed: exit_code is 300/],
-    [refused, /could not carry out waitProcess: none/],
+    [malformed, /answer to followProcess is malformed: exit.exit_code is 300/],
+    [silent, /answer to followProcess is malformed: it ended before all was told/],
+    [refused, /could not carry out followProcess: none/],
     [garbage, /the connection to the agent (is closed, since it )?broke: Protocol error/],
   ] as const;
   for (const [vm, sentence] of cases) {
@@ -149,4 +167,44 @@ test("GuestProcess: an input that has ended before there is a process ends the p
   await delay(50);
   new GuestProcess(vmOf(connectedAgent(t, agent)), ID, 2, { ...NO_IO, stdin });
   await ended.promise;
+});
+
+/** What a reader gets of a process that is told of like this, and of what ReadOutput brings after it. */
+async function read(t: TestContext, told: OutputNews[], rest = ""): Promise<{ text: string; said: string[] }> {
+  const agent = connectedAgent(t, {
+    followProcess: (call) => {
+      for (const stdout of told) call.write({ stdout, stderr: undefined, exit: undefined });
+      call.write({ stdout: undefined, stderr: undefined, exit: EXIT });
+      call.end();
+    },
+    readOutput: (call) => {
+      call.write({ data: Buffer.from(rest) });
+      call.end();
+    },
+  });
+  let text = "";
+  const stdout = new Writable({
+    write: (chunk, _encoding, done) => {
+      text += chunk;
+      done();
+    },
+  });
+  const vm = vmOf(agent);
+  await new GuestProcess(vm, ID, 2, { ...NO_IO, stdout }).exit;
+  return { text, said: vm.said };
+}
+
+test("GuestProcess: the first output comes with the news, and the rest after it", async (t) => {
+  const news = (text: string, state: OutputState = OutputState.OUTPUT_OPEN) => ({ data: Buffer.from(text), state });
+  const whole = await read(t, [news("one "), news("two"), news("", OutputState.OUTPUT_ENDED)]);
+  assert.deepEqual(whole, { text: "one two", said: [] });
+  const held = await read(t, [news("one "), news("two ", OutputState.OUTPUT_HELD)], "three");
+  assert.deepEqual(held, { text: "one two three", said: [] });
+});
+
+test("GuestProcess takes no more output with the news than it has asked for", async (t) => {
+  const chunk = { data: Buffer.alloc(60_000), state: OutputState.OUTPUT_OPEN };
+  const { text, said } = await read(t, [chunk, chunk]);
+  assert.equal(text.length, 60_000);
+  assert.match(said[0] ?? "", /followProcess is malformed: 120000 bytes of an output are told/);
 });

@@ -1,6 +1,7 @@
-import type { ProcessId, WaitProcessResponse } from "../../protocol/generated/agent.ts";
+import type { ProcessExit, ProcessId } from "../../protocol/generated/agent.ts";
 import { StreamPorts } from "../vm/stream-ports.ts";
 import { type Exit, VM_DEATH_EXIT_CODE } from "./exit-status.ts";
+import { Following } from "./following.ts";
 import type { GuestVm } from "./guest-vm.ts";
 import type { LiveSupply } from "./live-supply.ts";
 import { isOutOfMemory, memoryExhausted } from "./memory-exhausted.ts";
@@ -19,7 +20,8 @@ export class GuestProcess {
   readonly id: ProcessId;
   /** The pid in the guest's root pid namespace. */
   readonly pid: number;
-  readonly #outputs: OutputPump[] = [];
+  readonly #outputs: readonly OutputPump[];
+  readonly #following: Following;
   readonly #io: ProcessIo;
   readonly #supply: LiveSupply | undefined;
   /** Settles once the process has ended; its output may still be on its way. Never rejects. */
@@ -38,8 +40,10 @@ export class GuestProcess {
     this.id = id;
     this.pid = pid;
     this.#io = io;
-    if (io.stdout) this.#outputs.push(new OutputPump(ways, id, "stdout", io.stdout));
-    if (io.stderr) this.#outputs.push(new OutputPump(ways, id, "stderr", io.stderr));
+    const stdout = io.stdout && new OutputPump(ways, id, "stdout", io.stdout);
+    const stderr = io.stderr && new OutputPump(ways, id, "stderr", io.stderr);
+    this.#outputs = [stdout, stderr].filter((output) => output !== undefined);
+    this.#following = new Following(agent, id, { stdout, stderr });
     this.over = this.#end(vm);
     this.collected = this.over.then(() => this.#collect());
     this.exit = this.#deliver();
@@ -60,7 +64,7 @@ export class GuestProcess {
 
   async #end(vm: GuestVm): Promise<Exit> {
     try {
-      const answer = await vm.agent.call("waitProcess", { process: this.id });
+      const answer = await this.#following.exit;
       return {
         exitCode: answer.exitCode,
         exitedAt: Date.now(),
@@ -78,12 +82,13 @@ export class GuestProcess {
   }
 
   /** An added process that was not killed has nothing to do with what was killed in its container. */
-  #diedOf({ guestMemoryExhausted, exitCode }: WaitProcessResponse): boolean {
+  #diedOf({ guestMemoryExhausted, exitCode }: ProcessExit): boolean {
     return guestMemoryExhausted && (this.id.execId === "" || exitCode === KILLED_EXIT_CODE);
   }
 
   async #collect(): Promise<void> {
     await Promise.all([...this.#outputs.map((output) => output.drained()), this.#supply?.drained()]);
+    this.#following.end();
     this.#supply?.close();
   }
 

@@ -5,7 +5,7 @@ import { Duplex } from "node:stream";
 import { type TestContext, test } from "node:test";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
-import type { AgentServer } from "../../protocol/generated/agent.ts";
+import { type AgentServer, OutputState } from "../../protocol/generated/agent.ts";
 import { connectedAgent } from "../../test/harness/agent/connected-agent.ts";
 import { containerHandlers } from "../daemon/container-handlers.ts";
 import { Container } from "../guest/container.ts";
@@ -30,13 +30,12 @@ const HANDLERS: Partial<AgentServer> = {
     callback(null, { pid: INIT_PID, receivedNs: 0n, answeredNs: 0n, initBegunNs: 0n, initReachedNs: 0n }),
   startContainer: (_call, callback) => callback(null, { receivedNs: 0n, answeredNs: 0n }),
   execProcess: (_call, callback) => callback(null, { pid: INIT_PID + 1 }),
-  waitProcess: ({ request: { process } }, callback) => {
+  followProcess: (call) => {
+    const { process, stdoutBytes, stderrBytes } = call.request;
     if (process?.execId === "") return;
-    callback(null, { exitCode: 0, signal: 0, exitedAtNs: 1n, oomKilled: false, guestMemoryExhausted: false });
-  },
-  readOutput: (call) => {
-    if (call.request.process?.execId === "") return;
-    call.write({ data: Buffer.from("word\n") });
+    const exit = { exitCode: 0, signal: 0, exitedAtNs: 1n, oomKilled: false, guestMemoryExhausted: false };
+    const word = { data: Buffer.from("word\n"), state: OutputState.OUTPUT_ENDED };
+    call.write({ stdout: stdoutBytes > 0 ? word : undefined, stderr: stderrBytes > 0 ? word : undefined, exit });
     call.end();
   },
   writeStdin: (call, callback) => {

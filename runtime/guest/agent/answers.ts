@@ -37,7 +37,7 @@ export interface Answers {
   createContainer: agent.CreateContainerResponse;
   startContainer: agent.StartContainerResponse;
   execProcess: agent.ExecProcessResponse;
-  waitProcess: agent.WaitProcessResponse;
+  followProcess: agent.ProcessNews;
   awaitOutput: agent.AwaitOutputResponse;
   listProcesses: agent.ListProcessesResponse;
   stats: agent.StatsResponse;
@@ -63,7 +63,8 @@ const CHECKS: { [Name in keyof Answers]: (answer: Answers[Name]) => Problem } = 
   startContainer: ({ receivedNs, answeredNs }) =>
     atMost("received_ns", receivedNs, MOST_NS) ?? atMost("answered_ns", answeredNs, MOST_NS),
   execProcess: ({ pid }) => pidProblem("pid", pid),
-  waitProcess: ({ exitCode, signal }) => atMost("exit_code", exitCode, 255) ?? atMost("signal", signal, MOST_SIGNAL),
+  followProcess: ({ exit }) =>
+    exit && (atMost("exit.exit_code", exit.exitCode, 255) ?? atMost("exit.signal", exit.signal, MOST_SIGNAL)),
   awaitOutput: ({ bytes }) => atMost("bytes", bytes, MOST_BYTES),
   listProcesses: ({ processes }) => {
     const seen = new Set<number>();

@@ -10,6 +10,7 @@ import {
 import { CaissonError } from "../../../protocol/errors.ts";
 import {
   AgentService,
+  type FollowProcessRequest,
   AgentClient as GeneratedClient,
   type ProcessId,
   type ServeSocketRequest,
@@ -66,7 +67,7 @@ export class Agent {
       const asked = now();
       const answered = (error: ServiceError | null, response?: ResponseOf<Name>) => {
         signal?.removeEventListener("abort", abort);
-        if (!ENDLESS.includes(name)) this.calls.add(name, (now() - asked) / 1000, error !== null);
+        if (name !== ENDLESS) this.calls.add(name, (now() - asked) / 1000, error !== null);
         const problem = error ? undefined : answerProblem(name, response);
         if (error) reject(signal?.aborted ? signal.reason : agentError(name, error));
         else if (problem !== undefined) reject(malformed(name, problem));
@@ -85,6 +86,11 @@ export class Agent {
       const abort = () => call.cancel();
       signal?.addEventListener("abort", abort, { once: true });
     });
+  }
+
+  /** What becomes of a process. */
+  followProcess(request: FollowProcessRequest): ReturnType<GeneratedClient["followProcess"]> {
+    return this.#client.followProcess(request);
   }
 
   /** What a process writes, as a stream of messages. Cancel it with `cancel()`; failures come as CaissonErrors through `agentError`. */
@@ -119,8 +125,8 @@ export class Agent {
   }
 }
 
-/** These answer when a process ends, or its output, which says nothing of the agent. */
-const ENDLESS: readonly string[] = ["waitProcess", "awaitOutput"];
+/** This answers when an output ends, which says nothing of the agent. */
+const ENDLESS = "awaitOutput";
 
 type Service = typeof AgentService;
 export type UnaryName = {

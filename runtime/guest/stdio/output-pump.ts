@@ -7,6 +7,7 @@ import { log } from "../../text/log.ts";
 import type { StreamPort } from "../../vm/stream-ports.ts";
 import type { Agent } from "../agent/client.ts";
 import { printable } from "../agent/printable.ts";
+import type { FollowedOutput, Lost } from "../following.ts";
 import { Bulk } from "./bulk.ts";
 import { MovedOutput, type Ways } from "./moved-output.ts";
 
@@ -28,17 +29,17 @@ type Output = "stdout" | "stderr";
 const STREAMS = { stdout: Stream.STREAM_STDOUT, stderr: Stream.STREAM_STDERR } as const;
 
 /**
- * Copies one output stream of a process to `sink` until its end; `sink` slow stops the writer in the guest. It comes through a call, and
- * when much comes, through a stream port, as long as there is one.
+ * Copies one output stream of a process to `sink` until its end; `sink` slow stops the writer in the guest. The first of it comes with the news of
+ * the process (guest/following.ts), the rest through a call, and when much comes, through a stream port, as long as there is one.
  */
-export class OutputPump {
+export class OutputPump implements FollowedOutput {
   readonly done: Promise<void>;
   readonly #resolve: () => void;
   readonly #ways: Ways;
   readonly #process: ProcessId;
   readonly #output: Output;
   readonly #sink: Writable;
-  #call: ReturnType<Agent["readOutput"]>;
+  #call: ReturnType<Agent["readOutput"]> | undefined;
   readonly #bulk = new Bulk();
   /** The port to which the agent has moved it, or is about to. */
   #moving: Promise<StreamPort | undefined> | undefined;
@@ -56,7 +57,6 @@ export class OutputPump {
     const { promise, resolve } = Promise.withResolvers<void>();
     this.done = promise;
     this.#resolve = resolve;
-    this.#call = this.#read();
     sink.once("error", (error) => {
       // A reader that has gone from a pipe or a terminal is nothing to tell: the process learns of it.
       if (!(sink instanceof PollStream)) this.#tell(formatError(error));
@@ -65,16 +65,32 @@ export class OutputPump {
     sink.once("close", () => this.#leave());
   }
 
+  data(chunk: Buffer): void {
+    if (!this.#isOver) this.#write(chunk);
+  }
+
+  ended(): void {
+    if (!this.#isOver) this.#finish();
+  }
+
+  held(): void {
+    if (this.#isOver) return;
+    this.#call = this.#read();
+    if (this.#waitingForSink) this.#call.pause();
+  }
+
+  lost(error: Lost): void {
+    if (!EXPECTED_ENDS.includes(error.code)) this.#tell(error.details ?? error.message);
+    this.#abandon();
+  }
+
   #read(): ReturnType<Agent["readOutput"]> {
     const call = this.#ways.agent.readOutput(this.#process, this.#output);
     call.on("data", ({ data }: { data: Buffer }) => {
       this.#write(data);
       if (this.#moving === undefined && !this.#processEnded && this.#bulk.add(data.length)) this.#move();
     });
-    call.on("error", (error: Error & { code?: unknown; details?: string }) => {
-      if (!EXPECTED_ENDS.includes(error.code)) this.#tell(error.details ?? error.message);
-      this.#abandon();
-    });
+    call.on("error", (error: Lost) => this.lost(error));
     call.on("end", async () => {
       const port = await this.#moving;
       // A call that failed has had its error before.
@@ -135,8 +151,7 @@ export class OutputPump {
       yielded: () => {
         this.#moving = undefined;
         this.#moved = undefined;
-        this.#call = this.#read();
-        if (this.#waitingForSink) this.#call.pause();
+        this.held();
       },
     });
     this.#moved = moved;
@@ -161,13 +176,13 @@ export class OutputPump {
     this.#lastChunk = now();
     if (this.#processEnded && this.#sink.writableLength < KEPT_AFTER_EXIT_BYTES) return false;
     this.#waitingForSink = true;
-    (this.#moved ?? this.#call).pause();
+    (this.#moved ?? this.#call)?.pause();
     return true;
   }
 
   #resume(): void {
     this.#waitingForSink = false;
-    (this.#moved ?? this.#call).resume();
+    (this.#moved ?? this.#call)?.resume();
   }
 
   /** The reader went away: the process gets what it would get on a pipe, SIGPIPE or EPIPE. */
@@ -187,7 +202,7 @@ export class OutputPump {
   }
 
   #cancel(): void {
-    if (this.#moved === undefined) this.#call.cancel();
+    if (this.#moved === undefined) this.#call?.cancel();
     else this.#moved.cancel();
     this.#abandon();
   }

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import type { ServiceError } from "@grpc/grpc-js";
-import type { CreateContainerRequest, WaitProcessResponse } from "../../../protocol/generated/agent.ts";
+import type { CreateContainerRequest, ProcessExit } from "../../../protocol/generated/agent.ts";
 import type { AgentProcess } from "./agent-process.ts";
 import { configOf, makeRootfs, processOf } from "./bundle.ts";
 
@@ -44,8 +44,8 @@ export class AgentContainers {
     return pid;
   }
 
-  wait(containerId: string, execId = ""): Promise<WaitProcessResponse> {
-    return this.#agent.call("waitProcess", { process: { containerId, execId } });
+  wait(containerId: string, execId = ""): Promise<ProcessExit> {
+    return this.#agent.ended({ containerId, execId });
   }
 
   exec(containerId: string, execId: string, args: string[], more = {}, cgroup = ""): Promise<{ pid: number }> {

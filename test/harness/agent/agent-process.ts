@@ -12,6 +12,9 @@ import {
   AgentService,
   type LogRecord,
   type OutputChunk,
+  type ProcessExit,
+  type ProcessId,
+  type ProcessNews,
   type ReadOutputRequest,
   Stream,
 } from "../../../protocol/generated/agent.ts";
@@ -86,6 +89,14 @@ export class AgentProcess {
     const call = this.client[method].bind(this.client) as unknown as Unary;
     return new Promise((done, fail) => {
       call(request, (error, response) => (error === null ? done(response) : fail(error)));
+    });
+  }
+
+  /** How a process ends. Rejects with the ServiceError that the agent ended the call with. */
+  ended(process: ProcessId): Promise<ProcessExit> {
+    const news = this.client.followProcess({ process, stdoutBytes: 0, stderrBytes: 0 });
+    return new Promise((done, fail) => {
+      news.on("data", ({ exit }: ProcessNews) => exit !== undefined && done(exit)).on("error", fail);
     });
   }
 
