@@ -14,6 +14,13 @@ const LIMITS: Readonly<Record<string, number>> = {
   [AgentService.carryConnection.path]: CONNECTION_CHUNK + MESSAGE_OVERHEAD,
 };
 
+/** The calls that one message asks for, and one answers. */
+const UNARY: ReadonlySet<string> = new Set(
+  Object.values(AgentService).flatMap(({ path, requestStream, responseStream }) =>
+    requestStream || responseStream ? [] : [path],
+  ),
+);
+
 /**
  * An RPC on an HTTP/2 session: grpc-js's inner Call over a session that we were given instead of one it dialled
  * (gRPC over HTTP/2, "Requests" and "Responses"). Reads one message for each startRead: that is the flow control.
@@ -21,6 +28,7 @@ const LIMITS: Readonly<Record<string, number>> = {
 export class Http2Call implements Call {
   readonly #session: ClientHttp2Session;
   readonly #method: string;
+  readonly #isUnary: boolean;
   readonly #deadline: number;
   readonly #whyClosed: () => string;
   readonly #reader: FrameReader;
@@ -39,6 +47,7 @@ export class Http2Call implements Call {
   constructor(session: ClientHttp2Session, method: string, deadline: number, whyClosed: () => string) {
     this.#session = session;
     this.#method = method;
+    this.#isUnary = UNARY.has(method);
     this.#deadline = deadline;
     this.#whyClosed = whyClosed;
     this.#reader = new FrameReader(LIMITS[method]);
@@ -59,7 +68,7 @@ export class Http2Call implements Call {
     };
     if (Number.isFinite(this.#deadline)) {
       const left = Math.max(0, this.#deadline - Date.now());
-      headers["grpc-timeout"] = `${Math.ceil(left)}m`;
+      // The agent is not told: its timer for each call would cost an emulated guest a millisecond, and the call ends for it when it does here.
       this.#timer = setTimeout(
         () => this.cancelWithStatus(status.DEADLINE_EXCEEDED, `no answer within ${Math.ceil(left)} ms`),
         left,
@@ -134,6 +143,7 @@ export class Http2Call implements Call {
         if (message === undefined) break;
         this.#reads -= 1;
         this.#listener?.onReceiveMessage(message);
+        if (this.#isUnary) this.#answered();
       }
     } catch (error) {
       this.cancelWithStatus(status.RESOURCE_EXHAUSTED, (error as Error).message);
@@ -143,10 +153,18 @@ export class Http2Call implements Call {
       // The trailers' event may come after "end".
       setImmediate(() => this.#finishFromTrailers());
     } else if (this.#reads === 0 && !this.#reader.empty) {
-      this.#stream?.pause();
+      if (this.#finished) this.#stream?.destroy();
+      else this.#stream?.pause();
     } else {
       this.#stream?.resume();
     }
+  }
+
+  /** The agent answers what it has carried out: the status, which follows when the guest has got round to it, is not waited for. */
+  #answered(): void {
+    this.#finished = true;
+    clearTimeout(this.#timer);
+    this.#listener?.onReceiveStatus({ code: status.OK, details: "", metadata: new Metadata() });
   }
 
   #finishFromTrailers(): void {

@@ -1,8 +1,13 @@
 import assert from "node:assert/strict";
+import { performServerHandshake } from "node:http2";
+import { duplexPair } from "node:stream";
 import { test } from "node:test";
 import { Metadata, status } from "@grpc/grpc-js";
 import { CaissonError } from "../../../protocol/errors.ts";
+import { AgentService, CheckResponse } from "../../../protocol/generated/agent.ts";
 import { connectedAgent } from "../../../test/harness/agent/connected-agent.ts";
+import { Agent } from "./client.ts";
+import { encodeFrame } from "./frames.ts";
 
 test("Agent.call returns the agent's answer", async (t) => {
   const devices = [{ index: 2, mac: Buffer.from("02ca15000000", "hex") }];
@@ -97,4 +102,20 @@ test("Agent.writeStdin settles when the agent has taken everything", async (t) =
   stream.end({ ...rest, data: Buffer.from("two"), process: undefined });
   await done;
   assert.equal(Buffer.concat(got).toString(), "one two");
+});
+
+test("Agent.call takes an answer for one whose status is still to come, and none from a call of which only that comes", async (t) => {
+  const [hostSide, guestSide] = duplexPair();
+  const answer = encodeFrame(CheckResponse.encode(CheckResponse.decode(new Uint8Array())).finish());
+  performServerHandshake(guestSide).on("stream", (stream, headers) => {
+    assert.equal(headers["grpc-timeout"], undefined);
+    stream.respond({ ":status": 200, "content-type": "application/grpc" }, { waitForTrailers: true });
+    if (headers[":path"] === AgentService.check.path) stream.write(answer);
+    else stream.on("wantTrailers", () => stream.sendTrailers({ "grpc-status": "0" })).end();
+  });
+  const agent = new Agent(hostSide);
+  t.after(() => agent.close());
+  const { protocolMajor } = await agent.call("check", {}, { timeoutMs: 10_000 });
+  assert.equal(protocolMajor, 0);
+  await assert.rejects(agent.call("guestStats", {}, { timeoutMs: 10_000 }), { code: "CAISSON_E_AGENT" });
 });

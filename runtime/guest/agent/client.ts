@@ -135,10 +135,10 @@ export type UnaryName = {
 export type RequestOf<Name extends UnaryName> = Parameters<Service[Name]["requestSerialize"]>[0];
 export type ResponseOf<Name extends UnaryName> = ReturnType<Service[Name]["responseDeserialize"]>;
 
-/** What a `grpc-timeout` can hold in milliseconds: eight digits, a day (gRPC over HTTP/2, "Timeout"). */
-const LONGEST_TIMEOUT_MS = 99_999_999;
+/** 24 days: a timer of Node's that is set to more is over at once. */
+const LONGEST_TIMEOUT_MS = 2 ** 31 - 1;
 
-/** A longer limit is none: a timer of Node's that is set to more than 24 days is over at once. */
+/** A longer limit is none. */
 function deadline({ timeoutMs }: CallLimits): Partial<CallOptions> {
   return timeoutMs === undefined || timeoutMs > LONGEST_TIMEOUT_MS ? {} : { deadline: Date.now() + timeoutMs };
 }
