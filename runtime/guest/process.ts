@@ -1,11 +1,11 @@
 import type { ProcessExit, ProcessId } from "../../protocol/generated/agent.ts";
 import { StreamPorts } from "../vm/stream-ports.ts";
 import { type Exit, VM_DEATH_EXIT_CODE } from "./exit-status.ts";
-import { Following } from "./following.ts";
 import type { GuestVm } from "./guest-vm.ts";
 import type { LiveSupply } from "./live-supply.ts";
 import { isOutOfMemory, memoryExhausted } from "./memory-exhausted.ts";
 import { abandonStalled } from "./stdio/end-of-output.ts";
+import { Following } from "./stdio/following.ts";
 import { pumpInput } from "./stdio/input-pump.ts";
 import { OutputPump } from "./stdio/output-pump.ts";
 import type { ProcessIo } from "./stdio/pump.ts";

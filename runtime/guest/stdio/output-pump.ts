@@ -7,8 +7,8 @@ import { log } from "../../text/log.ts";
 import type { StreamPort } from "../../vm/stream-ports.ts";
 import type { Agent } from "../agent/client.ts";
 import { printable } from "../agent/printable.ts";
-import type { FollowedOutput, Lost } from "../following.ts";
 import { Bulk } from "./bulk.ts";
+import type { FollowedOutput, Lost } from "./following.ts";
 import { MovedOutput, type Ways } from "./moved-output.ts";
 
 /** How long an output stream that a left-over process keeps open may stay silent after the process's end. */
@@ -30,7 +30,7 @@ const STREAMS = { stdout: Stream.STREAM_STDOUT, stderr: Stream.STREAM_STDERR } a
 
 /**
  * Copies one output stream of a process to `sink` until its end; `sink` slow stops the writer in the guest. The first of it comes with the news of
- * the process (guest/following.ts), the rest through a call, and when much comes, through a stream port, as long as there is one.
+ * the process (following.ts), the rest through a call, and when much comes, through a stream port, as long as there is one.
  */
 export class OutputPump implements FollowedOutput {
   readonly done: Promise<void>;

@@ -1,15 +1,15 @@
 import type { ServiceError } from "@grpc/grpc-js";
-import { CaissonError } from "../../protocol/errors.ts";
+import { CaissonError } from "../../../protocol/errors.ts";
 import {
   type OutputNews,
   OutputState,
   type ProcessExit,
   type ProcessId,
   type ProcessNews,
-} from "../../protocol/generated/agent.ts";
-import { agentError } from "./agent/agent-error.ts";
-import { answerProblem } from "./agent/answers.ts";
-import type { Agent } from "./agent/client.ts";
+} from "../../../protocol/generated/agent.ts";
+import { agentError } from "../agent/agent-error.ts";
+import { answerProblem } from "../agent/answers.ts";
+import type { Agent } from "../agent/client.ts";
 
 /** How much of an output comes with the news of its process: all that most programs write. */
 const WANTED_BYTES = 16 * 1024;
