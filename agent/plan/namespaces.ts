@@ -107,7 +107,7 @@ export function enterNamespacesSteps(
     ...making,
     ...(cgroup !== "" && { subject: cgroup, task: "making the container's process in its namespaces and cgroup" }),
   });
-  steps.push(oomScoreStep(oomScoreAdj));
+  steps.push(oomScoreStep(oomScoreAdj, namespaces));
   for (const type of inChild) steps.push(joinStep(namespaces, type));
   if (namespaces.joins("pid") && twice) steps.push(joinStep(namespaces, "pid"));
   if (namespaces.joins("user")) steps.push(joinStep(namespaces, "user"), BECOME_ROOT);
@@ -156,7 +156,7 @@ export function joinContainerSteps(
     subject: cgroup,
     task: "joining the cgroup",
   });
-  steps.push(oomScoreStep(oomScoreAdj));
+  steps.push(oomScoreStep(oomScoreAdj, namespaces));
   const types = namespaces.flags(ALL.filter((type) => type !== "pid"));
   if (types !== 0) steps.push({ op: "joinProcess", types, ...joining });
   if (namespaces.has("user")) steps.push(BECOME_ROOT);
@@ -208,13 +208,13 @@ function mapSteps(config: Spec): Step[] {
   }));
 }
 
-/** Lowering it needs the guest's root; the agent's own value must not be inherited. */
-function oomScoreStep(value: number): Step {
+/** The agent's own value must not be inherited. The file is the guest's root's, who is nobody in a user namespace. */
+function oomScoreStep(value: number, namespaces: Namespaces): Step {
   return {
     op: "writeProc",
     file: "oom_score_adj",
     data: String(value),
-    supervised: true,
+    ...(namespaces.has("user") && { supervised: true }),
     field: "process.oomScoreAdj",
     subject: String(value),
     task: "setting the OOM score",
