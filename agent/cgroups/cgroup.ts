@@ -55,7 +55,8 @@ export class Cgroup {
   /** A file's trimmed text; undefined when the cgroup has no such file, because its controller is absent or off. */
   read(file: string): string | undefined {
     try {
-      return readFileSync(`${this.path}/${file}`, "latin1").trimEnd();
+      // Of all encodings Node has one call of its own for this one.
+      return readFileSync(`${this.path}/${file}`, "utf8").trimEnd();
     } catch (error) {
       // ENODEV: the cgroup was removed while its file was open. EOPNOTSUPP: pressure accounting is off.
       if (["ENOENT", "ENODEV", "EOPNOTSUPP"].includes((error as NodeJS.ErrnoException).code ?? "")) return undefined;

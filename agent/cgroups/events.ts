@@ -25,7 +25,7 @@ export function waitForLine(file: string, line: string): Promise<void> {
 
 function holdsLine(file: string, line: string): boolean {
   try {
-    return readFileSync(file, "latin1").split("\n").includes(line);
+    return readFileSync(file, "utf8").split("\n").includes(line);
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (code === "ENOENT" || code === "ENODEV") return true;
