@@ -5,7 +5,7 @@ import { Broadcast } from "./broadcast.ts";
 const LEVELS = ["error", "warning", "info", "debug"] as const;
 export type LogLevel = (typeof LEVELS)[number];
 
-/** What WatchLog streams. */
+/** What the host is told of it. */
 export const logBroadcast = new Broadcast<LogRecord>();
 
 let limit = LEVELS.indexOf("info");

@@ -1,5 +1,5 @@
 import type { FSWatcher } from "node:fs";
-import type { Event, ProcessExit } from "../../protocol/generated/agent.ts";
+import type { OomEvent, ProcessExit } from "../../protocol/generated/agent.ts";
 import type { Broadcast } from "../broadcast.ts";
 import { log } from "../log.ts";
 import type { Cgroup } from "./cgroup.ts";
@@ -14,15 +14,15 @@ export const NOT_KILLED: OomAnswer = { oomKilled: false, guestMemoryExhausted: f
 export class OomWatch {
   readonly #cgroup: Cgroup;
   readonly #container: string;
-  readonly #events: Broadcast<Event>;
+  readonly #told: Broadcast<OomEvent>;
   readonly #watcher: FSWatcher | undefined;
   #kills: OomKills = { count: 0, ofGuest: false };
 
   /** @param changed called when something has happened to the cgroup's memory. */
-  constructor(cgroup: Cgroup, container: string, events: Broadcast<Event>, changed: () => void) {
+  constructor(cgroup: Cgroup, container: string, told: Broadcast<OomEvent>, changed: () => void) {
     this.#cgroup = cgroup;
     this.#container = container;
-    this.#events = events;
+    this.#told = told;
     this.#watcher = watchFile(`${cgroup.path}/memory.events`, () => {
       this.look();
       changed();
@@ -37,8 +37,7 @@ export class OomWatch {
     const id = this.#container;
     const what = kills.ofGuest ? "the guest" : `container ${id}`;
     log("warning", `${what} is out of memory: the kernel has killed ${kills.count} processes of container ${id}`);
-    const value = { containerId: id, guestMemoryExhausted: kills.ofGuest };
-    this.#events.publish({ event: { $case: "oom", value } });
+    this.#told.publish({ containerId: id, guestMemoryExhausted: kills.ofGuest });
   }
 
   /** For whoever waits for a process. */

@@ -84,7 +84,7 @@ export class Container {
   /** Sets it up as far as OCI "created"; answers with the init's pid, and how long that took. On failure nothing of it is left. */
   async create(request: CreateContainerRequest): Promise<Created> {
     const { configJson, rows, columns, keepNewlines, seccomp, bundle, sharedMemoryBytes, noStdin } = request;
-    const { events, memory } = this.#sandbox;
+    const { oom, memory } = this.#sandbox;
     try {
       this.#devices = await GivenDevices.take(this.#sandbox.disks, request);
       const given = this.#devices.inConfig(parse(configJson, "the container's configuration") as Spec);
@@ -118,7 +118,7 @@ export class Container {
       this.#lifecycle = { status: "created", init };
       this.#network ??= openNetwork(init.pid);
       this.#exit = this.#finish(init, cgroup);
-      this.#oomWatch = new OomWatch(cgroup, this.id, events, () => memory.look(cgroup));
+      this.#oomWatch = new OomWatch(cgroup, this.id, oom, () => memory.look(cgroup));
       memory.follow(cgroup);
       return { pid: init.pid, initBegunNs, initReachedNs };
     } catch (error) {

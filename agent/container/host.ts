@@ -1,4 +1,4 @@
-import type { CreateContainerResponse, Event } from "../../protocol/generated/agent.ts";
+import type { CreateContainerResponse, OomEvent } from "../../protocol/generated/agent.ts";
 import type { Spec } from "../../protocol/oci.ts";
 import type { Broadcast } from "../broadcast.ts";
 import type { Disks } from "../disks/disks.ts";
@@ -17,7 +17,7 @@ export interface ContainerHost extends LivePids {
   readonly pool: Pool;
   readonly disks: Disks;
   readonly memory: Pick<MemoryDemand, "follow" | "forget" | "look">;
-  readonly events: Broadcast<Event>;
+  readonly oom: Broadcast<OomEvent>;
   /** Makes the memory that containers share be there, unless it is of no bytes. Throws CAISSON_E_STORAGE. */
   provideSharedMemory(config: Spec, bytes: bigint): void;
 }

@@ -1,7 +1,7 @@
 import { writeFileSync } from "node:fs";
 import { addEntropy, clockSettime } from "../../native/posix/index.ts";
 import { CaissonError } from "../../protocol/errors.ts";
-import type { CreateContainerRequest, CreateSandboxRequest, Event } from "../../protocol/generated/agent.ts";
+import type { CreateContainerRequest, CreateSandboxRequest, OomEvent } from "../../protocol/generated/agent.ts";
 import { RUN_FOLDERS } from "../../protocol/guest-contract.ts";
 import { checkId } from "../../protocol/id.ts";
 import type { Spec } from "../../protocol/oci.ts";
@@ -33,7 +33,8 @@ type Lifecycle =
 
 /** What this guest is: its identity, its share and its containers. */
 export class Sandbox implements ContainerHost {
-  readonly events = new Broadcast<Event>();
+  /** What the kernel's OOM killer does. */
+  readonly oom = new Broadcast<OomEvent>();
   readonly paths: AgentPaths;
   readonly pool: Pool;
   readonly sockets: HostSockets;
@@ -46,6 +47,7 @@ export class Sandbox implements ContainerHost {
   readonly processes: GuestProcesses;
   readonly #containers = new Map<string, Container>();
   #lifecycle: Lifecycle = { status: "blank" };
+  #destroyed = Promise.withResolvers<void>();
   readonly #share: MountedShare;
   readonly #sharedMemory: SharedMemory;
   /** The most that containers have used which are gone. */
@@ -73,8 +75,8 @@ export class Sandbox implements ContainerHost {
     return this.#lifecycle.status === "created" ? this.#lifecycle.id : UNNAMED;
   }
 
-  /** Makes the guest this sandbox. Throws CAISSON_E_STATE the second time, CAISSON_E_STORAGE. */
-  async create(request: CreateSandboxRequest): Promise<void> {
+  /** Makes the guest this sandbox, until `destroyed` resolves. Throws CAISSON_E_STATE the second time, CAISSON_E_STORAGE. */
+  async create(request: CreateSandboxRequest): Promise<{ destroyed: Promise<void> }> {
     if (this.#lifecycle.status !== "blank") {
       throw new CaissonError(
         "CAISSON_E_STATE",
@@ -93,6 +95,7 @@ export class Sandbox implements ContainerHost {
     if (request.reportFreeMemory) this.#freePages.report();
     this.#lifecycle = { status: "created", id: request.sandboxId };
     log("info", `this is sandbox ${request.sandboxId}`);
+    return { destroyed: this.#destroyed.promise };
   }
 
   /**
@@ -106,6 +109,8 @@ export class Sandbox implements ContainerHost {
     this.#share.unmount();
     this.#sharedMemory.remove();
     this.#lifecycle = { status: "blank" };
+    this.#destroyed.resolve();
+    this.#destroyed = Promise.withResolvers();
     await this.pool.prepare();
     collectGarbage();
   }

@@ -134,20 +134,22 @@ test("CreateSandbox works once, sets the host name and starts the log; DestroySa
   const none = { entropy: Buffer.alloc(0), share: undefined, networkRequests: Buffer.alloc(0) };
   const growth = { memoryGrowth: undefined, reportFreeMemory: false };
   const request = { ...none, ...growth, realtimeNs: 0n, logLevel: "debug" };
-  const log = agent.log();
-  await fails(agent.call("createSandbox", { ...request, sandboxId: "a/b", hostname: "" }), "CAISSON_E_ID_INVALID");
-  await agent.call("createSandbox", { ...request, sandboxId: "pod", hostname: "sandbox" });
-  await fails(agent.call("createSandbox", { ...request, sandboxId: "pod", hostname: "" }), "CAISSON_E_STATE");
-  assert.match((await log).message, /sandbox pod/);
+  await fails(agent.createSandbox({ ...request, sandboxId: "a/b", hostname: "" }), "CAISSON_E_ID_INVALID");
+  const { log, over } = await agent.createSandbox({ ...request, sandboxId: "pod", hostname: "sandbox" });
+  await fails(agent.createSandbox({ ...request, sandboxId: "pod", hostname: "" }), "CAISSON_E_STATE");
+  // What the sandbox tells, until it is destroyed.
+  await containers.exec("", "alone", ["sh", "-c", "sleep 0.1; kill -9 $PPID; exec sleep 1000"]);
+  assert.match((await log).message, /container-init ended without a report/);
   const linux = { namespaces: OWN_NAMESPACES.filter(({ type }) => type !== "uts") };
   assert.equal(await containers.outputOf("named", ["hostname"], { linux }), "sandbox\n");
   await containers.create("in-pod", ["true"], { linux: { ...linux, cgroupsPath: "/kube/pod/in-pod" } });
   assert.ok(existsSync(join(agent.cgroup, "kube/pod/in-pod")));
   await agent.call("destroySandbox", {});
+  await over;
   await agent.call("destroySandbox", {});
   await fails(containers.signal("last", 0), "CAISSON_E_NOT_FOUND");
   assert.ok(!existsSync(join(agent.cgroup, "kube")));
   assert.ok(!existsSync(join(agent.cgroup, "caisson")));
-  await agent.call("createSandbox", { ...request, sandboxId: "next", hostname: "" });
+  await agent.createSandbox({ ...request, sandboxId: "next", hostname: "" });
   assert.equal(await containers.outputOf("late", ["echo", "again"]), "again\n", "a destroyed sandbox is blank");
 });

@@ -15,12 +15,12 @@ import { Follower } from "../container/follow.ts";
 import type { Process } from "../container/process.ts";
 import { onlineCpus } from "../growth/cpus.ts";
 import { readGuestStats } from "../guest-stats/read.ts";
-import { logBroadcast } from "../log.ts";
 import { setClockRight } from "../sandbox/clock.ts";
 import type { GuestProcesses } from "../sandbox/guest-processes.ts";
 import { applyNetwork, networkDevices } from "../sandbox/network.ts";
 import type { Sandbox } from "../sandbox/sandbox.ts";
 import { toStatus } from "./grpc-status.ts";
+import { createSandbox } from "./sandbox-news.ts";
 import { writeStdin } from "./stdin.ts";
 import { decodeWriteStdin, encodeOutputChunk } from "./stdio-codec.ts";
 import type { StreamPorts } from "./stream-ports.ts";
@@ -70,10 +70,7 @@ function handlers(sandbox: Sandbox, ports: StreamPorts): AgentServer {
       networkDevices: networkDevices(),
     })),
 
-    createSandbox: unary(async (request) => {
-      await sandbox.create(request);
-      return { answeredNs: realtime() };
-    }),
+    createSandbox: createSandbox(sandbox),
     destroySandbox: action(() => sandbox.destroy()),
     growSandbox: unary(async ({ memorySteps, cpus }) => {
       await sandbox.memorySteps.take(memorySteps);
@@ -158,11 +155,6 @@ function handlers(sandbox: Sandbox, ports: StreamPorts): AgentServer {
     listProcesses: unary(({ containerId }) => ({ processes: sandbox.container(containerId).processes() })),
     stats: unary(({ containerId }) => sandbox.container(containerId).stats()),
     guestStats: unary(() => readGuestStats(sandbox.inits)),
-
-    watchLog: streaming((call) =>
-      logBroadcast.subscribe(call, (record, dropped) => ({ ...record, dropped: BigInt(dropped) })),
-    ),
-    watchEvents: streaming((call) => sandbox.events.subscribe(call)),
   };
 }
 

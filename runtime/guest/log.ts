@@ -1,8 +1,7 @@
-import type { LogRecord } from "../../protocol/generated/agent.ts";
 import { now } from "../process/clock.ts";
 import { log } from "../text/log.ts";
-import type { Agent } from "./agent/client.ts";
 import { printable } from "./agent/printable.ts";
+import type { SandboxCall } from "./agent/sandbox-call.ts";
 import { GuestLogFile } from "./log-file.ts";
 import { LogLimit } from "./log-limit.ts";
 
@@ -16,8 +15,7 @@ const OVERHEAD_BYTES = 256;
  * Brings the agent's log into ours, and into a file, until the connection ends. What it says is the guest's word: shown, never
  * acted on.
  */
-export function followGuestLog(agent: Agent, file: string): void {
-  const stream = agent.watchLog();
+export function followGuestLog(sandbox: SandboxCall, file: string): void {
   const limit = new LogLimit(LIMITS, now);
   const kept = new GuestLogFile(file);
   const tellDropped = () => {
@@ -25,13 +23,11 @@ export function followGuestLog(agent: Agent, file: string): void {
     if (dropped === undefined) return;
     log.warning(`guest: ${dropped.records} log records of ${dropped.bytes} bytes were dropped: ${LIMITS_TEXT}`);
   };
-  const ended = () => {
+  void sandbox.over.then(() => {
     tellDropped();
     kept.close();
-  };
-  stream.on("error", ended);
-  stream.on("end", ended);
-  stream.on("data", ({ level, message, dropped }: LogRecord) => {
+  });
+  sandbox.onLog = ({ level, message, dropped }) => {
     const said = printable(message);
     const text = `guest: ${said}`;
     if (!limit.admit(Buffer.byteLength(text) + OVERHEAD_BYTES)) return;
@@ -42,5 +38,5 @@ export function followGuestLog(agent: Agent, file: string): void {
     else if (level === "warning") log.warning(text);
     else if (level === "info") log.info(text);
     else log.debug(text);
-  });
+  };
 }

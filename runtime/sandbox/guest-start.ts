@@ -6,6 +6,7 @@ import type { TemplateStore } from "../factory/template/store.ts";
 import type { Template } from "../factory/template/template.ts";
 import { WARM_UP_LIMIT_FACTOR, warmUpWith } from "../factory/warm-up/warm-up.ts";
 import type { Agent } from "../guest/agent/client.ts";
+import type { SandboxCall } from "../guest/agent/sandbox-call.ts";
 import { sandboxRequest } from "../guest/create-sandbox-request.ts";
 import { explained } from "../guest/network.ts";
 import type { PodNames } from "../metrics/measurement.ts";
@@ -101,19 +102,17 @@ export async function openTemplate({
   }
 }
 
-/** Resolves with the guest's time of its answer, nanoseconds since the epoch. */
 export async function createSandbox(
   agent: Agent,
   options: GuestOptions,
   network: readonly Request[],
   signal: AbortSignal,
-): Promise<bigint> {
+): Promise<SandboxCall> {
   const start = now();
   const { id, logLevel, vm, hostname } = options;
   const request = sandboxRequest(id, logLevel, encodeBatch(network), vm, hostname);
   try {
-    const { answeredNs } = await agent.call("createSandbox", request, { signal });
-    return answeredNs;
+    return await agent.createSandbox(request, signal);
   } catch (error) {
     throw explained(error, network);
   } finally {

@@ -7,6 +7,7 @@ import type { Template } from "../factory/template/template.ts";
 import { greet } from "../factory/warm-up/warm-up.ts";
 import type { Agent } from "../guest/agent/client.ts";
 import { connectAgent } from "../guest/agent/connect.ts";
+import type { SandboxCall } from "../guest/agent/sandbox-call.ts";
 import { GuestClock } from "../guest/clock.ts";
 import { ClockSync } from "../guest/clock-sync.ts";
 import { Container } from "../guest/container.ts";
@@ -64,6 +65,8 @@ export class Guest implements GuestVm {
   readonly share: Share;
   readonly machine: Machine;
   readonly agent: Agent;
+  /** What is new in it. */
+  readonly news: SandboxCall;
   readonly origin: Origin;
   /** The folder of the template of its VM, if there is one. */
   readonly template: string | undefined;
@@ -80,11 +83,13 @@ export class Guest implements GuestVm {
   readonly #clockSync: ClockSync;
 
   private constructor(
-    { machine, value: agent, origin }: Booted<Agent>,
+    { machine, value, origin }: Booted<{ agent: Agent; news: SandboxCall }>,
     share: Share,
     options: GuestOptions,
     template: Template | undefined,
   ) {
+    const { agent, news } = value;
+    this.news = news;
     this.#room = new Room(agent, options.vm, options.memoryOverheadMib);
     this.network = new GuestNetwork(options.network, machine, agent);
     this.id = options.id;
@@ -143,8 +148,9 @@ export class Guest implements GuestVm {
         const client = await connectAgent(started.agent);
         // A template's agent was checked when the template was made.
         if (template === undefined) await greet(client, limit, vm.passed.length > 0 ? vm.networks.length : undefined);
-        clock.answered(await createSandbox(client, options, network, limit), realtime());
-        return client;
+        const news = await createSandbox(client, options, network, limit);
+        clock.answered(news.answeredNs, realtime());
+        return { agent: client, news };
       },
       {
         signal,
@@ -157,7 +163,7 @@ export class Guest implements GuestVm {
       },
     );
     tracePhase("VM ready", starting);
-    followGuestLog(booted.value, guestLogPath(vm.consoleLog));
+    followGuestLog(booted.value.news, guestLogPath(vm.consoleLog));
     const guest = new Guest(booted, share, options, template);
     guest.#clock = clock;
     return guest;

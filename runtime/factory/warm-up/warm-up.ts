@@ -121,11 +121,9 @@ async function exercise(
   try {
     const devices = await greet(agent, signal);
     await begin?.();
-    const log = agent.watchLog().on("error", () => {});
-    log.resume();
     for (let round = 0; round < rounds; round++) {
       const network = devices > 0 ? WARM_NETWORK : [];
-      await agent.call("createSandbox", sandboxRequest("warm", "info", encodeBatch(network), vm), { signal });
+      await agent.createSandbox(sandboxRequest("warm", "info", encodeBatch(network), vm), signal);
       await run(agent, devices);
       await agent.call("adjustClock", { slewNs: 0n }, { signal });
       if (devices > 0) await updateNetwork(agent, { pid: 0, requests: WARM_NETWORK_UNDONE });

@@ -10,6 +10,7 @@ import {
 import { CaissonError } from "../../../protocol/errors.ts";
 import {
   AgentService,
+  type CreateSandboxRequest,
   type FollowProcessRequest,
   AgentClient as GeneratedClient,
   type ProcessId,
@@ -22,6 +23,7 @@ import { now } from "../../process/clock.ts";
 import { agentError } from "./agent-error.ts";
 import { answerProblem } from "./answers.ts";
 import { AgentChannel } from "./channel.ts";
+import { SandboxCall } from "./sandbox-call.ts";
 
 export interface CallLimits {
   /** How long to wait for the answer, milliseconds; without it the call waits until the connection ends. */
@@ -116,12 +118,15 @@ export class Agent {
     return this.#client.carryConnection();
   }
 
-  watchLog(): ReturnType<GeneratedClient["watchLog"]> {
-    return this.#client.watchLog({});
-  }
-
-  watchEvents(): ReturnType<GeneratedClient["watchEvents"]> {
-    return this.#client.watchEvents({});
+  /**
+   * Makes the guest a sandbox.
+   * @throws as call() does.
+   */
+  createSandbox(request: CreateSandboxRequest, signal: AbortSignal): Promise<SandboxCall> {
+    const asked = now();
+    return SandboxCall.begin(this.#client.createSandbox(request), signal, (isFailure) =>
+      this.calls.add("createSandbox", (now() - asked) / 1000, isFailure),
+    );
   }
 }
 

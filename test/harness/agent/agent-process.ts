@@ -10,12 +10,14 @@ import { type ClientReadableStream, credentials, type ServiceError } from "@grpc
 import {
   AgentClient,
   AgentService,
+  type CreateSandboxRequest,
   type LogRecord,
   type OutputChunk,
   type ProcessExit,
   type ProcessId,
   type ProcessNews,
   type ReadOutputRequest,
+  type SandboxNews,
   Stream,
 } from "../../../protocol/generated/agent.ts";
 
@@ -41,6 +43,12 @@ type UnaryMethod = {
 }[keyof Service];
 type Request<M extends UnaryMethod> = ReturnType<Service[M]["requestDeserialize"]>;
 type Response<M extends UnaryMethod> = ReturnType<Service[M]["responseDeserialize"]>;
+
+/** A sandbox that has been made: its first log record, and that it is none any more. */
+export interface SandboxMade {
+  log: Promise<LogRecord>;
+  over: Promise<void>;
+}
 
 /** The real agent in a process of this machine, without a VM, and a gRPC client of it. */
 export class AgentProcess {
@@ -130,15 +138,16 @@ export class AgentProcess {
     return reader.text;
   }
 
-  /** The agent's next log record. */
-  log(): Promise<LogRecord> {
-    const stream = this.client.watchLog({});
-    return new Promise((done, fail) => {
-      stream.on("error", fail);
-      stream.once("data", (record: LogRecord) => {
-        stream.removeListener("error", fail).on("error", () => {});
-        stream.cancel();
-        done(record);
+  /** Makes it a sandbox; rejects with the ServiceError that the agent ended the call with. */
+  createSandbox(request: CreateSandboxRequest): Promise<SandboxMade> {
+    const call = this.client.createSandbox(request);
+    const log = Promise.withResolvers<LogRecord>();
+    const over = new Promise<void>((done) => call.once("end", done));
+    return new Promise((made, fail) => {
+      call.once("error", fail);
+      call.on("data", ({ news }: SandboxNews) => {
+        if (news?.$case === "created") made({ log: log.promise, over });
+        if (news?.$case === "log") log.resolve(news.value);
       });
     });
   }
