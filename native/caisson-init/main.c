@@ -12,8 +12,8 @@
 #define LATER_MODULE_LIST "/usr/lib/caisson/modules"
 
 /* Node parses all root certificates that it brings once its http2 is loaded, unless it is to look for OpenSSL's: which the
- * agent, that makes no connection, has no use for. */
-static char *const agent[] = {"/usr/bin/node", "--use-openssl-ca", "/usr/lib/caisson/agent.cjs", NULL};
+ * agent, that makes no connection, has no use for. A thread would wait for SIGUSR1, which starts the debugger. */
+static char *const agent[] = {"/usr/bin/node", "--use-openssl-ca", "--disable-sigusr1", "/usr/lib/caisson/agent.cjs", NULL};
 static char *const environment[] = {"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", NULL};
 
 int main(void)
