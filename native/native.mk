@@ -37,7 +37,7 @@ CONTAINER_INIT_HEADERS := native/place.h $(wildcard native/container-init/*.h)
 ADDON_HEADERS := $(wildcard native/*.h native/posix/*.h native/vsock/*.h)
 
 NATIVE_TARGETS := $(GUEST_OUT)/posix.node $(GUEST_OUT)/vsock.node $(NATIVE_OUT)/posix.node $(NATIVE_OUT)/vsock.node $(NATIVE_OUT)/seccomp.node \
-  $(NATIVE_OUT)/template-memory.so $(NATIVE_OUT)/fork-server.so $(NATIVE_OUT)/vhost-proxy.so $(NATIVE_OUT)/share-rights.so $(NATIVE_OUT)/jail $(NATIVE_OUT)/launch \
+  $(NATIVE_OUT)/boot-memory.so $(NATIVE_OUT)/template-memory.so $(NATIVE_OUT)/fork-server.so $(NATIVE_OUT)/vhost-proxy.so $(NATIVE_OUT)/share-rights.so $(NATIVE_OUT)/jail $(NATIVE_OUT)/launch \
   $(if $(CAISSON_INIT_SOURCES),$(NATIVE_OUT)/caisson-init) \
   $(if $(CONTAINER_INIT_SOURCES),$(NATIVE_OUT)/container-init)
 
@@ -75,6 +75,11 @@ $(NATIVE_OUT)/seccomp.node: $(SECCOMP_SOURCES) $(ADDON_HEADERS) native/native.mk
 	@scripts/step.sh "compile the addon seccomp" $(CC) $(ADDON_CFLAGS) -shared -o $@.new $(SECCOMP_SOURCES) -lseccomp
 	@mv -f $@.new $@
 
+$(NATIVE_OUT)/boot-memory.so: native/boot-memory/boot-memory.c native/native.mk | $(NATIVE_SETUP)
+	@mkdir -p $(@D)
+	@scripts/step.sh "compile boot-memory" $(CC) $(LIBRARY_CFLAGS) -shared -o $@.new $<
+	@mv -f $@.new $@
+
 $(NATIVE_OUT)/template-memory.so: native/template-memory/template-memory.c native/native.mk | $(NATIVE_SETUP)
 	@mkdir -p $(@D)
 	@scripts/step.sh "compile template-memory" $(CC) $(LIBRARY_CFLAGS) -shared -o $@.new $<
@@ -101,7 +106,7 @@ VHOST_PROXY_TRIAL := $(wildcard native/vhost-proxy/trial/*.c)
 VHOST_PROXY_FUZZ := $(wildcard native/vhost-proxy/fuzz/*.c)
 
 .PHONY: native-tests
-native-tests: $(addprefix $(NATIVE_OUT)/test/,vhost-proxy-trial vhost-proxy-fuzz vhost-proxy-fork-trial share-rights-trial) ## compile what the tests of the C run
+native-tests: $(addprefix $(NATIVE_OUT)/test/,vhost-proxy-trial vhost-proxy-fuzz vhost-proxy-fork-trial share-rights-trial boot-memory-trial) ## compile what the tests of the C run
 
 $(NATIVE_OUT)/test/vhost-proxy-trial: $(VHOST_PROXY_TRIAL) $(VHOST_PROXY_SOURCES) native/vhost-proxy/trial/trial.h native/vhost-proxy/vhost-proxy.h native/share.h native/native.mk | $(NATIVE_SETUP)
 	@mkdir -p $(@D)
@@ -111,6 +116,12 @@ $(NATIVE_OUT)/test/vhost-proxy-trial: $(VHOST_PROXY_TRIAL) $(VHOST_PROXY_SOURCES
 $(NATIVE_OUT)/test/share-rights-trial: native/share-rights/trial/main.c $(SHARE_RIGHTS_SOURCES) native/share-rights/share-rights.h native/share.h native/native.mk | $(NATIVE_SETUP)
 	@mkdir -p $(@D)
 	@scripts/step.sh "compile share-rights' trial" $(CC) $(SANITIZED_CFLAGS) -o $@.new native/share-rights/trial/main.c $(addprefix native/share-rights/,sync.c temporary.c)
+	@mv -f $@.new $@
+
+# The library is preloaded into it, before which the sanitizers would want to be.
+$(NATIVE_OUT)/test/boot-memory-trial: native/boot-memory/trial/main.c native/native.mk $(NATIVE_OUT)/boot-memory.so
+	@mkdir -p $(@D)
+	@scripts/step.sh "compile boot-memory's trial" $(CC) $(NATIVE_CFLAGS) -o $@.new $<
 	@mv -f $@.new $@
 
 # The two libraries are preloaded into this one, whose functions they find (-rdynamic); the sanitizers would want to be first there.
@@ -149,7 +160,7 @@ $(NATIVE_OUT)/container-init: $(CONTAINER_INIT_SOURCES) $(CONTAINER_INIT_HEADERS
 native-analyze: | $(NATIVE_SETUP) ## run GCC's analyzer over the C
 	@for source in $(sort $(POSIX_SOURCES) $(VSOCK_SOURCES) $(SECCOMP_SOURCES)); do \
 	  $(CC) $(ADDON_CFLAGS) -fanalyzer -c -o /dev/null "$$source" || exit 1; done
-	@for source in native/template-memory/template-memory.c $(SHARE_RIGHTS_SOURCES) $(FORK_SERVER_SOURCES) $(VHOST_PROXY_SOURCES); do \
+	@for source in native/boot-memory/boot-memory.c native/template-memory/template-memory.c $(SHARE_RIGHTS_SOURCES) $(FORK_SERVER_SOURCES) $(VHOST_PROXY_SOURCES); do \
 	  $(CC) $(LIBRARY_CFLAGS) -fanalyzer -c -o /dev/null "$$source" || exit 1; done
 	@for source in $(JAIL_SOURCES) $(LAUNCH_SOURCES) $(CAISSON_INIT_SOURCES) $(CONTAINER_INIT_SOURCES); do \
 	  $(CC) $(NATIVE_CFLAGS) -fanalyzer -c -o /dev/null "$$source" || exit 1; done

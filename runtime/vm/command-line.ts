@@ -20,7 +20,7 @@ import {
  * QEMU's buffer for translated code, which takes memory only as it fills: its default of 1 GiB would let one busy sandbox
  * grow by that much. A boot to the agent fills 120 MiB, and a full buffer is thrown away and translated anew.
  */
-const TRANSLATION_BUFFER_MIB = { boot: 256, clone: 128 } as const;
+export const TRANSLATION_BUFFER_MIB = { boot: 256, clone: 128 } as const;
 
 /** The descriptors, numbers and paths of one run: QEMU inherits the descriptors under these numbers. */
 export interface Wiring {

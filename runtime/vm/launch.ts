@@ -1,10 +1,10 @@
 /** QEMU started with all that it inherits, and told what it needs before it runs. */
 import { closeSync, ftruncateSync } from "node:fs";
 import { log } from "../text/log.ts";
-import { commandLine, type Wiring } from "./command-line.ts";
+import { commandLine, TRANSLATION_BUFFER_MIB, type Wiring } from "./command-line.ts";
 import type { InheritedFds } from "./inherited-fds.ts";
 import type { StartOptions } from "./machine.ts";
-import { memoryLayout } from "./memory-layout.ts";
+import { bootMemory, memoryLayout } from "./memory-layout.ts";
 import { openForVm, reopen } from "./open.ts";
 import { passedAccess } from "./passed-functions.ts";
 import { QemuProcess } from "./qemu-process.ts";
@@ -18,6 +18,8 @@ import { canFork, streamPortsOf, type VmSpec } from "./spec.ts";
 import { StreamPorts } from "./stream-ports.ts";
 
 const KVM = "/dev/kvm";
+/** What an emulator has translated when the agent answers (117 MiB, counted). */
+const BOOT_CODE_MIB = 112;
 
 /** How QEMU is started: see spawnQemu(). */
 export type Spawn = (start: QemuStart) => QemuChild;
@@ -86,6 +88,7 @@ export function launch(
       argv: commandLine(spec, wiring),
       descriptors: inheritance.descriptors,
       library: library.child,
+      bootMemory: wiring.memory.kind === "anonymous" ? describeBootMemory(spec) : undefined,
       templateMemory: wiring.memory.kind === "anonymous" ? undefined : wiring.memory.fd,
     };
     log.debug("QEMU's command line", { argv: [start.qemu.path, ...start.argv].join(" ") });
@@ -107,6 +110,13 @@ export function launch(
     for (const fd of ours) closeSync(fd);
     if (clone === undefined) closeSync(imageFd);
   }
+}
+
+/** As native/boot-memory reads it. */
+function describeBootMemory(spec: VmSpec): string | undefined {
+  const parts = bootMemory(spec).map(({ startMib, sizeMib }) => `${startMib}+${sizeMib}`);
+  if (parts.length === 0) return undefined;
+  return [memoryLayout(spec).ramMib, TRANSLATION_BUFFER_MIB.boot, BOOT_CODE_MIB, parts.join(",")].join(":");
 }
 
 function memoryOf(

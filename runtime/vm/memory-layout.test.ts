@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { MEMORY_STEPS, sizeOfSteps, stepsFor, stepsWithin } from "../../protocol/guest-memory.ts";
-import { memoryLayout, memoryParameters } from "./memory-layout.ts";
+import { bootMemory, memoryLayout, memoryParameters } from "./memory-layout.ts";
 
 test("MEMORY_STEPS follow each other from 4 GiB, in multiples of a memory block", () => {
   let end = 4096;
@@ -66,4 +66,16 @@ test("memoryParameters removes the ranges from the kernel's map of memory", () =
     "memmap=512M%4096M-1",
     "memory_hotplug.memmap_on_memory=1",
   ]);
+});
+
+test("bootMemory is what a guest touches first, within what it boots with", () => {
+  assert.deepEqual(bootMemory({ machine: "microvm", memoryMib: 2048, ceilingMib: 12_288 }), [
+    { startMib: 2000, sizeMib: 48 },
+    { startMib: 16, sizeMib: 160 },
+  ]);
+  assert.deepEqual(bootMemory({ machine: "q35", memoryMib: 4096, ceilingMib: 4096 })[0], {
+    startMib: 1968,
+    sizeMib: 80,
+  });
+  assert.deepEqual(bootMemory({ machine: "microvm", memoryMib: 192, ceilingMib: 192 }), []);
 });

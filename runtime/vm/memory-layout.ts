@@ -33,6 +33,25 @@ export function memoryLayout({ machine, memoryMib, ceilingMib }: Shape): MemoryL
   return { ramMib, hidden: hidden.filter(({ sizeMib }) => sizeMib > 0), firstStep, steps };
 }
 
+/** Below it is nothing but what firmware uses: the kernel's image begins there. */
+const KERNEL_START_MIB = 16;
+/** Up to here a guest with its agent has touched all (counted in a boot: 180 MiB), since its kernel takes the lowest pages first. */
+const BOOTED_END_MIB = 176;
+/** From the end of its memory down a kernel has its table of pages, 64 bytes for each, and what else it takes before it has others. */
+const EARLY_MIB = 16;
+const PAGES_PER_TABLE_PAGE = 64;
+
+/** The parts of QEMU's RAM that every guest has touched when its agent answers; none of a guest that is small. */
+export function bootMemory({ machine, memoryMib }: Shape): { startMib: number; sizeMib: number }[] {
+  const end = Math.min(memoryMib, LOW_MEMORY_MIB[machine]);
+  const top = EARLY_MIB + Math.floor(memoryMib / PAGES_PER_TABLE_PAGE);
+  if (end - top < BOOTED_END_MIB) return [];
+  return [
+    { startMib: end - top, sizeMib: top },
+    { startMib: KERNEL_START_MIB, sizeMib: BOOTED_END_MIB - KERNEL_START_MIB },
+  ];
+}
+
 /** The guest kernel's parameters for it: what is hidden, and that what comes is described in itself, where there is room. */
 export function memoryParameters({ hidden, steps }: MemoryLayout): string[] {
   if (steps === 0) return [];

@@ -11,6 +11,8 @@ import type { Qemu } from "./qemu.ts";
 /** Carries the requests for the shared directory between the guest's memory, which stays QEMU's own, and virtiofsd. */
 const VHOST_PROXY = "vhost-proxy.so";
 const FORK_SERVER = "fork-server.so";
+/** Has the memory that a guest touches as it boots ready before. */
+const BOOT_MEMORY = "boot-memory.so";
 /** Without it a template grows by what its clones touch beyond it, and QEMU would have to open its file (native/template-memory). */
 const TEMPLATE_MEMORY = "template-memory.so";
 /**
@@ -49,6 +51,8 @@ export interface QemuStart {
   lockedMemoryBytes?: number | undefined;
   /** Inherited, from number 3 on. */
   descriptors: readonly number[];
+  /** What native/boot-memory is told, when QEMU boots a guest in memory of its own. */
+  bootMemory?: string | undefined;
   /** QEMU's number of the descriptor of guest RAM, when that is a template's. */
   templateMemory?: number | undefined;
   /** QEMU's number of the socket on which native/vhost-proxy takes connections. */
@@ -101,10 +105,15 @@ function spawn(start: QemuStart, manner: Manner, within: <T>(run: () => T) => T)
 
 /** The libraries are named by descriptors: a path with a space or a colon would be split there (ld.so(8), LD_PRELOAD). */
 function execute(start: QemuStart, { withParent, capabilities, libraries, environment }: Manner, uid: number) {
-  const { qemu, argv, descriptors, devices, lockedMemoryBytes, templateMemory, library } = start;
+  const { qemu, argv, descriptors, devices, lockedMemoryBytes, bootMemory, templateMemory, library } = start;
   const hasTemplate = templateMemory !== undefined;
   const hasShare = library !== undefined;
-  const preloaded = [...(hasShare ? [VHOST_PROXY] : []), ...(hasTemplate ? [TEMPLATE_MEMORY] : []), ...libraries];
+  const preloaded = [
+    ...(hasShare ? [VHOST_PROXY] : []),
+    ...(bootMemory === undefined ? [] : [BOOT_MEMORY]),
+    ...(hasTemplate ? [TEMPLATE_MEMORY] : []),
+    ...libraries,
+  ];
   const files = [...qemu.files, ...start.files];
   using ours = new DisposableStack();
   const opened = preloaded.map((name) => ours.adopt(openSync(builtFile(name), "r"), closeSync));
@@ -124,6 +133,7 @@ function execute(start: QemuStart, { withParent, capabilities, libraries, enviro
     env: {
       LD_PRELOAD: opened.map((_, index) => `/proc/self/fd/${first + index}`).join(":"),
       ...(hasShare && { CAISSON_VHOST_PROXY: String(library) }),
+      ...(bootMemory !== undefined && { CAISSON_BOOT_MEMORY: bootMemory }),
       ...(hasTemplate && { CAISSON_TEMPLATE_MEMORY: String(templateMemory) }),
       ...environment,
     },
