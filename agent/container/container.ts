@@ -5,7 +5,6 @@ import { CaissonError } from "../../protocol/errors.ts";
 import type {
   CreateContainerRequest,
   ExecProcessRequest,
-  ExecProcessResponse,
   ProcessExit,
   ProcessInfo,
   SeccompFilter,
@@ -141,8 +140,8 @@ export class Container {
     await init.proceed(hooks ? this.#stateJson("created", init.pid, this.#bundle) : "");
   }
 
-  /** Adds a process; answers once its program runs. */
-  async exec(request: ExecProcessRequest): Promise<ExecProcessResponse> {
+  /** Adds a process; answers with its pid once its program runs. */
+  async exec(request: ExecProcessRequest): Promise<number> {
     const { process: id, processJson, rows, columns, keepNewlines, noStdin } = request;
     const execId = id?.execId ?? "";
     checkId("process", execId);
@@ -158,7 +157,7 @@ export class Container {
     };
     const added = await this.#execs.add(execId, name, () => inCgroup(joined, launch));
     if (noStdin) added.input.end();
-    return { pid: added.pid };
+    return added.pid;
   }
 
   /** The init for an empty id, else a process that exec added. Throws CAISSON_E_NOT_FOUND. */

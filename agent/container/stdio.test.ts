@@ -61,7 +61,7 @@ test("without stdin there is nothing to wait for", async () => {
   await start("alone", ["sh", "-c", "cat; exec sleep 1000"], {}, 0, 0, true);
   const process = { containerId: "alone", execId: "cat" };
   const processJson = Buffer.from(JSON.stringify(processOf(["cat"])));
-  await agent.call("execProcess", {
+  await agent.exec({
     process,
     processJson,
     rows: 0,
@@ -220,7 +220,7 @@ test("a terminal keeps newlines from its start, or from SetTtyNewlines", async (
   const process = { containerId: "lines", execId: "t" };
   const processJson = Buffer.from(JSON.stringify(processOf(["sh", "-c", script], { terminal: true })));
   const exec = { process, processJson, rows: 0, columns: 0, noStdin: false, cgroup: "" };
-  await agent.call("execProcess", { ...exec, keepNewlines: true });
+  await agent.exec({ ...exec, keepNewlines: true });
   const reader = agent.reader("lines", "t");
   await reader.until("one\n");
   await agent.call("setTtyNewlines", { process, keepNewlines: false });
@@ -238,7 +238,7 @@ test("ExecProcess gives a process a terminal of its own", async () => {
   await start("plain", ["sleep", "1000"]);
   const process = { containerId: "plain", execId: "t" };
   const processJson = Buffer.from(JSON.stringify(processOf(["sh", "-c", "tty; stty size"], { terminal: true })));
-  await agent.call("execProcess", {
+  await agent.exec({
     process,
     processJson,
     rows: 11,

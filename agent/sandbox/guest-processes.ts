@@ -1,12 +1,7 @@
 import { readFileSync } from "node:fs";
 import { CAPABILITIES } from "../../protocol/capabilities.ts";
 import { CaissonError } from "../../protocol/errors.ts";
-import type {
-  ExecProcessRequest,
-  ExecProcessResponse,
-  ProcessExit,
-  SignalProcessRequest,
-} from "../../protocol/generated/agent.ts";
+import type { ExecProcessRequest, ProcessExit, SignalProcessRequest } from "../../protocol/generated/agent.ts";
 import { checkId } from "../../protocol/id.ts";
 import { parseJson } from "../../protocol/json.ts";
 import type { Capabilities, Process as ProcessConfig } from "../../protocol/oci.ts";
@@ -26,15 +21,8 @@ export class GuestProcesses {
     this.#pool = pool;
   }
 
-  /** Adds a process, as root and with all rights; answers once its program runs. */
-  async exec({
-    process: id,
-    processJson,
-    rows,
-    columns,
-    keepNewlines,
-    noStdin,
-  }: ExecProcessRequest): Promise<ExecProcessResponse> {
+  /** Adds a process, as root and with all rights; answers with its pid once its program runs. */
+  async exec({ process: id, processJson, rows, columns, keepNewlines, noStdin }: ExecProcessRequest): Promise<number> {
     const execId = id?.execId ?? "";
     checkId("process", execId);
     const process = { ...parse(processJson), capabilities: ownCapabilities() };
@@ -44,7 +32,7 @@ export class GuestProcesses {
       return Process.launch(name, this.#pool.take(), plan, process.terminal === true);
     });
     if (noStdin) added.input.end();
-    return { pid: added.pid };
+    return added.pid;
   }
 
   /** Throws CAISSON_E_NOT_FOUND. */

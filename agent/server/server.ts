@@ -10,16 +10,14 @@ import { realtime, slewRealtime } from "../../native/posix/index.ts";
 import type { CaissonError } from "../../protocol/errors.ts";
 import { type AgentServer, AgentService, type ProcessId, Stream } from "../../protocol/generated/agent.ts";
 import { LONGEST_MESSAGE, PROTOCOL } from "../../protocol/guest-contract.ts";
-import type { Container } from "../container/container.ts";
-import { Follower } from "../container/follow.ts";
 import type { Process } from "../container/process.ts";
 import { onlineCpus } from "../growth/cpus.ts";
 import { readGuestStats } from "../guest-stats/read.ts";
 import { setClockRight } from "../sandbox/clock.ts";
-import type { GuestProcesses } from "../sandbox/guest-processes.ts";
 import { applyNetwork, networkDevices } from "../sandbox/network.ts";
 import type { Sandbox } from "../sandbox/sandbox.ts";
 import { toStatus } from "./grpc-status.ts";
+import { execProcess, follow, type ProcessOwner } from "./process-news.ts";
 import { createSandbox } from "./sandbox-news.ts";
 import { writeStdin } from "./stdin.ts";
 import { decodeWriteStdin, encodeOutputChunk } from "./stdio-codec.ts";
@@ -58,7 +56,7 @@ export function createServer(sandbox: Sandbox, ports: StreamPorts): Injector {
 
 function handlers(sandbox: Sandbox, ports: StreamPorts): AgentServer {
   /** Whose process it is: a container's, or without one the guest's own. */
-  const ownerOf = (id: ProcessId | undefined): Container | GuestProcesses =>
+  const ownerOf = (id: ProcessId | undefined): ProcessOwner =>
     id === undefined || id.containerId === "" ? sandbox.processes : sandbox.container(id.containerId);
   const process = (id: ProcessId | undefined): Process => ownerOf(id).process(id?.execId ?? "");
   return {
@@ -103,24 +101,11 @@ function handlers(sandbox: Sandbox, ports: StreamPorts): AgentServer {
     resumeContainer: action(({ containerId }) => sandbox.container(containerId).resume()),
     updateContainer: action((request) => sandbox.container(request.containerId).update(request.resourcesJson)),
 
-    execProcess: unary((request) => ownerOf(request.process).exec(request)),
+    execProcess: (call) => execProcess(call, ownerOf),
     signalProcess: action((request) => ownerOf(request.process).signal(request)),
     followProcess: streaming((call) => {
       const { process: id, stdoutBytes, stderrBytes } = call.request;
-      const owner = ownerOf(id);
-      const execId = id?.execId ?? "";
-      const of = owner.process(execId);
-      const wanted = (stream: "stdout" | "stderr", bytes: number) =>
-        bytes === 0 ? undefined : { output: of.output(stream), bytes };
-      const follower = new Follower(call, wanted("stdout", stdoutBytes), wanted("stderr", stderrBytes));
-      owner.wait(execId).then(
-        (exit) => follower.ended(exit),
-        (error) => {
-          follower.stop();
-          call.emit("error", toStatus(error));
-        },
-      );
-      return () => follower.stop();
+      return follow(call, ownerOf(id), id?.execId ?? "", { stdoutBytes, stderrBytes });
     }),
 
     closeOutput: action(({ process: id, stream }) => process(id).closeOutput(nameOf(stream))),

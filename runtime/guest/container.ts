@@ -141,8 +141,12 @@ export class Container {
     request: RequestOf<Name>,
     limits: CallLimits = {},
   ): Promise<ResponseOf<Name>> {
+    return await this.#unlessDied(this.#vm.agent.call(name, request, limits));
+  }
+
+  async #unlessDied<T>(asked: Promise<T>): Promise<T> {
     try {
-      return await this.#vm.agent.call(name, request, limits);
+      return await asked;
     } catch (error) {
       const death = await this.#vm.deathBehind(error);
       throw death === undefined ? error : diedError(`container ${this.id} has ended`, death);
@@ -192,9 +196,8 @@ export class Container {
     const processJson = Buffer.from(stringifyJson(guestProcess(process, this.#vm.vcpus)));
     const request = { process: id, processJson, noStdin: hasNoStdin(io, process), cgroup, ...modeOf(io, mode) };
     // In a paused container it starts when the container is resumed: no limit.
-    const limits = this.#lifecycle === "paused" ? {} : { timeoutMs: CALL_LIMIT_MS };
-    const { pid } = await this.#call("execProcess", request, limits);
-    const started = new GuestProcess(this.#vm, id, pid, io);
+    const timeoutMs = this.#lifecycle === "paused" ? undefined : CALL_LIMIT_MS;
+    const started = await this.#unlessDied(GuestProcess.exec(this.#vm, request, io, timeoutMs));
     this.#execs.set(id.execId, started);
     freeMemoryLater();
     // The terminal was handed out just before, and whoever got it may have set it meanwhile.

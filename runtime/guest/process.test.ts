@@ -60,7 +60,7 @@ const HELD = { data: Buffer.alloc(0), state: OutputState.OUTPUT_HELD };
 /** A process that has ended, and whose output is there to be read. */
 const ENDED: Partial<AgentServer> = {
   followProcess: (call) => {
-    call.write({ stdout: HELD, stderr: undefined, exit: EXIT });
+    call.write({ stdout: HELD, stderr: undefined, exit: EXIT, pid: 0 });
     call.end();
   },
   readOutput: (call) => {
@@ -98,9 +98,9 @@ test("GuestProcess: an output that goes away under the process does not hold up 
   let end = () => {};
   const agent = connectedAgent(t, {
     followProcess: (call) => {
-      call.write({ stdout: HELD, stderr: undefined, exit: undefined });
+      call.write({ stdout: HELD, stderr: undefined, exit: undefined, pid: 0 });
       end = () => {
-        call.write({ stdout: undefined, stderr: undefined, exit: EXIT });
+        call.write({ stdout: undefined, stderr: undefined, exit: EXIT, pid: 0 });
         call.end();
       };
     },
@@ -121,7 +121,7 @@ test("GuestProcess: without an answer to believe it ends with its VM, whose end 
   const telling = (...all: Partial<ProcessNews>[]) =>
     connectedAgent(t, {
       followProcess: (call) => {
-        for (const news of all) call.write({ stdout: undefined, stderr: undefined, exit: undefined, ...news });
+        for (const news of all) call.write({ stdout: undefined, stderr: undefined, exit: undefined, pid: 0, ...news });
         call.end();
       },
     });
@@ -173,8 +173,8 @@ test("GuestProcess: an input that has ended before there is a process ends the p
 async function read(t: TestContext, told: OutputNews[], rest = ""): Promise<{ text: string; said: string[] }> {
   const agent = connectedAgent(t, {
     followProcess: (call) => {
-      for (const stdout of told) call.write({ stdout, stderr: undefined, exit: undefined });
-      call.write({ stdout: undefined, stderr: undefined, exit: EXIT });
+      for (const stdout of told) call.write({ stdout, stderr: undefined, exit: undefined, pid: 0 });
+      call.write({ stdout: undefined, stderr: undefined, exit: EXIT, pid: 0 });
       call.end();
     },
     readOutput: (call) => {
@@ -207,4 +207,30 @@ test("GuestProcess takes no more output with the news than it has asked for", as
   const { text, said } = await read(t, [chunk, chunk]);
   assert.equal(text.length, 60_000);
   assert.match(said[0] ?? "", /followProcess is malformed: 120000 bytes of an output are told/);
+});
+
+test("GuestProcess.exec fails as the agent does, or within its limit, and leaves the streams alone", async (t) => {
+  const request = { process: ID, processJson: Buffer.alloc(0), noStdin: true, cgroup: "", rows: 0, columns: 0 };
+  const exec = (execProcess: AgentServer["execProcess"], timeoutMs?: number) => {
+    const stdout = new Blocked();
+    const vm = vmOf(connectedAgent(t, { execProcess }));
+    const added = GuestProcess.exec(vm, { ...request, keepNewlines: false }, { ...NO_IO, stdout }, timeoutMs);
+    return { added, stdout, vm };
+  };
+  const refused = exec((call) => void call.emit("error", { code: 5, details: "none" }));
+  await assert.rejects(refused.added, { code: "CAISSON_E_AGENT", message: /could not carry out execProcess: none/ });
+  const late = exec(() => {}, 50);
+  await assert.rejects(late.added, { code: "CAISSON_E_TIMEOUT", message: /did not answer execProcess/ });
+  const malformed = exec((call) => void call.write({ pid: 0, stdout: undefined, stderr: undefined, exit: EXIT }));
+  await assert.rejects(malformed.added, /answer to execProcess is malformed: pid is 0/);
+  for (const { stdout, vm } of [refused, late, malformed]) assert.deepEqual([stdout.destroyed, vm.said], [false, []]);
+  const told = exec((call) => {
+    call.write({ pid: 7, stdout: undefined, stderr: undefined, exit: undefined });
+    const word = { data: Buffer.from("word"), state: OutputState.OUTPUT_ENDED };
+    call.write({ pid: 0, stdout: word, stderr: undefined, exit: EXIT });
+    call.end();
+  });
+  told.stdout.open();
+  const process = await told.added;
+  assert.deepEqual([process.pid, (await process.exit).exitCode, told.stdout.received], [7, 3, 4]);
 });

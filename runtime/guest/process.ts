@@ -1,11 +1,13 @@
-import type { ProcessExit, ProcessId } from "../../protocol/generated/agent.ts";
+import type { ExecProcessRequest, ProcessExit, ProcessId } from "../../protocol/generated/agent.ts";
+import { now } from "../process/clock.ts";
 import { StreamPorts } from "../vm/stream-ports.ts";
+import type { Agent } from "./agent/client.ts";
 import { type Exit, VM_DEATH_EXIT_CODE } from "./exit-status.ts";
 import type { GuestVm } from "./guest-vm.ts";
 import type { LiveSupply } from "./live-supply.ts";
 import { isOutOfMemory, memoryExhausted } from "./memory-exhausted.ts";
 import { abandonStalled } from "./stdio/end-of-output.ts";
-import { Following } from "./stdio/following.ts";
+import { bytesOf, Following } from "./stdio/following.ts";
 import { pumpInput } from "./stdio/input-pump.ts";
 import { OutputPump } from "./stdio/output-pump.ts";
 import type { ProcessIo } from "./stdio/pump.ts";
@@ -14,6 +16,9 @@ import type { ProcessIo } from "./stdio/pump.ts";
 const KILLED_EXIT_CODE = 137;
 /** How long the agent may take to hang a terminal up. */
 const HANG_UP_LIMIT_MS = 30_000;
+
+/** A process that is to be added. */
+export type AddedProcess = Omit<ExecProcessRequest, "stdoutBytes" | "stderrBytes"> & { process: ProcessId };
 
 /** A process in the guest whose standard streams are connected to the host's. */
 export class GuestProcess {
@@ -32,8 +37,11 @@ export class GuestProcess {
   readonly exit: Promise<Exit>;
   ended = false;
 
-  /** @param supply the container's, of its init: closed with it. */
-  constructor(vm: GuestVm, id: ProcessId, pid: number, io: ProcessIo, supply?: LiveSupply) {
+  /**
+   * @param supply the container's, of its init: closed with it.
+   * @param told what is told of it already; it is asked for by default.
+   */
+  constructor(vm: GuestVm, id: ProcessId, pid: number, io: ProcessIo, supply?: LiveSupply, told?: Following) {
     const { agent, machine } = vm;
     const ways = { agent, ports: machine?.streamPorts ?? StreamPorts.overSockets([]) };
     this.#supply = supply;
@@ -43,7 +51,7 @@ export class GuestProcess {
     const stdout = io.stdout && new OutputPump(ways, id, "stdout", io.stdout);
     const stderr = io.stderr && new OutputPump(ways, id, "stderr", io.stderr);
     this.#outputs = [stdout, stderr].filter((output) => output !== undefined);
-    this.#following = new Following(agent, id, { stdout, stderr });
+    this.#following = (told ?? followed(agent, id, io)).attach({ stdout, stderr });
     this.over = this.#end(vm);
     this.collected = this.over.then(() => this.#collect());
     this.exit = this.#deliver();
@@ -55,6 +63,26 @@ export class GuestProcess {
       if (this.ended) return;
       agent.call("hangUpTty", { process: id }, { timeoutMs: HANG_UP_LIMIT_MS }).catch(() => {});
     });
+  }
+
+  /**
+   * Adds a process; it has started when this resolves.
+   * @param timeoutMs how long the agent may take.
+   * @throws CaissonError as Agent.call().
+   */
+  static async exec(vm: GuestVm, added: AddedProcess, io: ProcessIo, timeoutMs?: number): Promise<GuestProcess> {
+    const { agent } = vm;
+    const asked = now();
+    const call = agent.execProcess({ ...added, stdoutBytes: bytesOf(io.stdout), stderrBytes: bytesOf(io.stderr) });
+    const told = new Following(call, "execProcess");
+    let isFailure = true;
+    try {
+      const pid = await told.started(timeoutMs);
+      isFailure = false;
+      return new GuestProcess(vm, added.process, pid, io, undefined, told);
+    } finally {
+      agent.calls.add("execProcess", (now() - asked) / 1000, isFailure);
+    }
   }
 
   /** After the process's end: drops output whose reader has not taken any for so long, so that `exit` settles. */
@@ -101,6 +129,11 @@ export class GuestProcess {
     stdin?.destroy();
     return exit;
   }
+}
+
+function followed(agent: Agent, process: ProcessId, { stdout, stderr }: ProcessIo): Following {
+  const request = { process, stdoutBytes: bytesOf(stdout), stderrBytes: bytesOf(stderr) };
+  return new Following(agent.followProcess(request), "followProcess");
 }
 
 /** Ends a stream and waits until what was written to it is out. */

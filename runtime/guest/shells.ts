@@ -37,8 +37,7 @@ export class Shells {
       columns,
       keepNewlines,
     };
-    const { pid } = await this.#vm.agent.call("execProcess", request, { timeoutMs: CALL_LIMIT_MS });
-    const shell = new GuestProcess(this.#vm, id, pid, io);
+    const shell = await GuestProcess.exec(this.#vm, request, io, CALL_LIMIT_MS);
     this.#running.set(id.execId, shell);
     return shell;
   }

@@ -29,13 +29,18 @@ const HANDLERS: Partial<AgentServer> = {
   createContainer: (_call, callback) =>
     callback(null, { pid: INIT_PID, receivedNs: 0n, answeredNs: 0n, initBegunNs: 0n, initReachedNs: 0n }),
   startContainer: (_call, callback) => callback(null, { receivedNs: 0n, answeredNs: 0n }),
-  execProcess: (_call, callback) => callback(null, { pid: INIT_PID + 1 }),
-  followProcess: (call) => {
-    const { process, stdoutBytes, stderrBytes } = call.request;
-    if (process?.execId === "") return;
+  followProcess: () => {},
+  execProcess: (call) => {
+    const { stdoutBytes, stderrBytes } = call.request;
+    call.write({ pid: INIT_PID + 1, stdout: undefined, stderr: undefined, exit: undefined });
     const exit = { exitCode: 0, signal: 0, exitedAtNs: 1n, oomKilled: false, guestMemoryExhausted: false };
     const word = { data: Buffer.from("word\n"), state: OutputState.OUTPUT_ENDED };
-    call.write({ stdout: stdoutBytes > 0 ? word : undefined, stderr: stderrBytes > 0 ? word : undefined, exit });
+    call.write({
+      stdout: stdoutBytes > 0 ? word : undefined,
+      stderr: stderrBytes > 0 ? word : undefined,
+      exit,
+      pid: 0,
+    });
     call.end();
   },
   writeStdin: (call, callback) => {

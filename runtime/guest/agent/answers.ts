@@ -36,7 +36,7 @@ export interface Answers {
   growSandbox: agent.GrowSandboxResponse;
   createContainer: agent.CreateContainerResponse;
   startContainer: agent.StartContainerResponse;
-  execProcess: agent.ExecProcessResponse;
+  execProcess: agent.ProcessNews;
   followProcess: agent.ProcessNews;
   awaitOutput: agent.AwaitOutputResponse;
   listProcesses: agent.ListProcessesResponse;

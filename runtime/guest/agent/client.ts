@@ -11,6 +11,7 @@ import { CaissonError } from "../../../protocol/errors.ts";
 import {
   AgentService,
   type CreateSandboxRequest,
+  type ExecProcessRequest,
   type FollowProcessRequest,
   AgentClient as GeneratedClient,
   type ProcessId,
@@ -93,6 +94,11 @@ export class Agent {
   /** What becomes of a process. */
   followProcess(request: FollowProcessRequest): ReturnType<GeneratedClient["followProcess"]> {
     return this.#client.followProcess(request);
+  }
+
+  /** Adds a process, and tells what becomes of it. */
+  execProcess(request: ExecProcessRequest): ReturnType<GeneratedClient["execProcess"]> {
+    return this.#client.execProcess(request);
   }
 
   /** What a process writes, as a stream of messages. Cancel it with `cancel()`; failures come as CaissonErrors through `agentError`. */

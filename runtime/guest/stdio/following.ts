@@ -1,12 +1,6 @@
 import type { ServiceError } from "@grpc/grpc-js";
 import { CaissonError } from "../../../protocol/errors.ts";
-import {
-  type OutputNews,
-  OutputState,
-  type ProcessExit,
-  type ProcessId,
-  type ProcessNews,
-} from "../../../protocol/generated/agent.ts";
+import { type OutputNews, OutputState, type ProcessExit, type ProcessNews } from "../../../protocol/generated/agent.ts";
 import { agentError } from "../agent/agent-error.ts";
 import { answerProblem } from "../agent/answers.ts";
 import type { Agent } from "../agent/client.ts";
@@ -63,35 +57,71 @@ class Brought {
   }
 }
 
+/** How many bytes of an output are asked for. */
+export function bytesOf(sink: unknown): number {
+  return sink === undefined ? 0 : WANTED_BYTES;
+}
+
+type NewsCall = ReturnType<Agent["followProcess"] | Agent["execProcess"]>;
+type NewsName = "followProcess" | "execProcess";
+
 /** What is told of a process until its end, and of its outputs, whose first bytes are handed out as they come. */
 export class Following {
   /** How it ended. Rejects with a CaissonError as Agent.call() does. */
   readonly exit: Promise<ProcessExit>;
-  readonly #call: ReturnType<Agent["followProcess"]>;
-  readonly #stdout: Brought | undefined;
-  readonly #stderr: Brought | undefined;
+  readonly #fail: (error: ServiceError | CaissonError) => void;
+  readonly #resolve: (exit: ProcessExit) => void;
+  readonly #call: NewsCall;
+  readonly #name: NewsName;
+  #stdout: Brought | undefined;
+  #stderr: Brought | undefined;
+  #failure: Lost | undefined;
 
-  constructor(agent: Agent, process: ProcessId, { stdout, stderr }: FollowedOutputs) {
-    this.#stdout = stdout && new Brought(stdout);
-    this.#stderr = stderr && new Brought(stderr);
-    const stdoutBytes = stdout === undefined ? 0 : WANTED_BYTES;
-    const stderrBytes = stderr === undefined ? 0 : WANTED_BYTES;
-    this.#call = agent.followProcess({ process, stdoutBytes, stderrBytes });
+  /** Nothing is taken before attach(). */
+  constructor(call: NewsCall, name: NewsName) {
+    this.#call = call;
+    this.#name = name;
     const { promise, resolve, reject } = Promise.withResolvers<ProcessExit>();
     this.exit = promise;
-    const fail = (error: ServiceError | CaissonError): void => {
-      reject(error instanceof CaissonError ? error : agentError("followProcess", error));
+    this.#resolve = resolve;
+    this.#fail = (error) => {
+      this.#failure ??= error;
+      reject(error instanceof CaissonError ? error : agentError(name, error));
       for (const brought of [this.#stdout, this.#stderr]) brought?.lost(error);
     };
-    this.#call.on("error", fail);
-    this.#call.on("end", () => fail(malformed("it ended before all was told")));
+    call.on("error", this.#fail);
+    call.on("end", () => this.#fail(this.#malformed("it ended before all was told")));
+  }
+
+  /**
+   * Waits for the first message of a call that adds the process.
+   * @returns its pid in the guest. @throws CaissonError as Agent.call().
+   */
+  started(timeoutMs: number | undefined): Promise<number> {
+    const { promise, resolve, reject } = Promise.withResolvers<number>();
+    this.exit.catch(reject);
+    const limit = timeoutMs === undefined ? undefined : setTimeout(() => this.#expire(timeoutMs), timeoutMs);
+    this.#call.once("data", (news: ProcessNews) => {
+      this.#call.pause();
+      const problem = answerProblem("execProcess", news);
+      if (problem === undefined) resolve(news.pid);
+      else this.#refuse(problem);
+    });
+    return promise.finally(() => clearTimeout(limit));
+  }
+
+  /** Hands out what has come, and what comes. */
+  attach({ stdout, stderr }: FollowedOutputs): this {
+    this.#stdout = stdout && new Brought(stdout);
+    this.#stderr = stderr && new Brought(stderr);
+    if (this.#failure !== undefined) this.#fail(this.#failure as CaissonError);
     this.#call.on("data", (news: ProcessNews) => {
       const problem = this.#take(news);
-      if (problem !== undefined) {
-        fail(malformed(problem));
-        this.#call.cancel();
-      } else if (news.exit !== undefined) resolve(news.exit);
+      if (problem !== undefined) this.#refuse(problem);
+      else if (news.exit !== undefined) this.#resolve(news.exit);
     });
+    this.#call.resume();
+    return this;
   }
 
   /** Wants no more of its outputs. */
@@ -105,8 +135,19 @@ export class Following {
       problem ?? (news.stdout && this.#stdout?.take(news.stdout)) ?? (news.stderr && this.#stderr?.take(news.stderr))
     );
   }
-}
 
-function malformed(problem: string): CaissonError {
-  return new CaissonError("CAISSON_E_AGENT", `the agent's answer to followProcess is malformed: ${problem}`);
+  #refuse(problem: string): void {
+    this.#fail(this.#malformed(problem));
+    this.#call.cancel();
+  }
+
+  #expire(timeoutMs: number): void {
+    const why = `the agent did not answer ${this.#name}: no answer within ${timeoutMs} ms`;
+    this.#fail(new CaissonError("CAISSON_E_TIMEOUT", why));
+    this.#call.cancel();
+  }
+
+  #malformed(problem: string): CaissonError {
+    return new CaissonError("CAISSON_E_AGENT", `the agent's answer to ${this.#name} is malformed: ${problem}`);
+  }
 }

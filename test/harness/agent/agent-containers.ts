@@ -50,7 +50,7 @@ export class AgentContainers {
 
   exec(containerId: string, execId: string, args: string[], more = {}, cgroup = ""): Promise<{ pid: number }> {
     const processJson = Buffer.from(JSON.stringify(processOf(args, more)));
-    return this.#agent.call("execProcess", {
+    return this.#agent.exec({
       process: { containerId, execId },
       processJson,
       rows: 0,

@@ -11,6 +11,7 @@ import {
   AgentClient,
   AgentService,
   type CreateSandboxRequest,
+  type ExecProcessRequest,
   type LogRecord,
   type OutputChunk,
   type ProcessExit,
@@ -97,6 +98,14 @@ export class AgentProcess {
     const call = this.client[method].bind(this.client) as unknown as Unary;
     return new Promise((done, fail) => {
       call(request, (error, response) => (error === null ? done(response) : fail(error)));
+    });
+  }
+
+  /** Adds a process, of which nothing more is told. Rejects with the ServiceError that the agent ended the call with. */
+  exec(request: Omit<ExecProcessRequest, "stdoutBytes" | "stderrBytes">): Promise<{ pid: number }> {
+    const news = this.client.execProcess({ ...request, stdoutBytes: 0, stderrBytes: 0 });
+    return new Promise((done, fail) => {
+      news.on("data", done).on("error", fail);
     });
   }
 
