@@ -1,6 +1,6 @@
 import type { ServiceError } from "@grpc/grpc-js";
 import { CaissonError } from "../../../protocol/errors.ts";
-import { type OutputNews, OutputState, type ProcessExit, type ProcessNews } from "../../../protocol/generated/agent.ts";
+import type { OutputNews, OutputState, ProcessExit, ProcessNews } from "../../../protocol/generated/agent.ts";
 import { agentError } from "../agent/agent-error.ts";
 import { answerProblem } from "../agent/answers.ts";
 import type { Agent } from "../agent/client.ts";
@@ -9,6 +9,10 @@ import type { Agent } from "../agent/client.ts";
 const WANTED_BYTES = 16 * 1024;
 /** And at most, with what the agent reads at a time. */
 const MOST_BYTES = WANTED_BYTES + 64 * 1024;
+
+/** By its number: the generated code itself would bring gRPC, which is not to be loaded before there is an agent (agent/connect.ts). */
+const OPEN: OutputState.OUTPUT_OPEN = 0;
+const ENDED: OutputState.OUTPUT_ENDED = 1;
 
 /** Why no more comes, as gRPC has it where it is gRPC's. */
 export type Lost = Error & { code?: unknown; details?: string };
@@ -44,9 +48,9 @@ class Brought {
     this.#bytes += data.length;
     if (this.#bytes > MOST_BYTES) return `${this.#bytes} bytes of an output are told`;
     if (data.length > 0) this.#to.data(data);
-    if (state === OutputState.OUTPUT_OPEN) return undefined;
+    if (state === OPEN) return undefined;
     this.isOver = true;
-    if (state === OutputState.OUTPUT_ENDED) this.#to.ended();
+    if (state === ENDED) this.#to.ended();
     else this.#to.held();
     return undefined;
   }

@@ -1,6 +1,6 @@
 import type { Writable } from "node:stream";
 import { PollStream } from "../../../native/vsock/index.ts";
-import { type ProcessId, Stream } from "../../../protocol/generated/agent.ts";
+import type { ProcessId, Stream } from "../../../protocol/generated/agent.ts";
 import { now } from "../../process/clock.ts";
 import { formatError } from "../../text/errors.ts";
 import { log } from "../../text/log.ts";
@@ -26,7 +26,8 @@ const CALL_LIMIT_MS = 30_000;
 const EXPECTED_ENDS: readonly unknown[] = [1, 14];
 
 type Output = "stdout" | "stderr";
-const STREAMS = { stdout: Stream.STREAM_STDOUT, stderr: Stream.STREAM_STDERR } as const;
+/** By their numbers: the generated code itself would bring gRPC, which is not to be loaded before there is an agent (agent/connect.ts). */
+const STREAMS: { stdout: Stream.STREAM_STDOUT; stderr: Stream.STREAM_STDERR } = { stdout: 1, stderr: 2 };
 
 /**
  * Copies one output stream of a process to `sink` until its end; `sink` slow stops the writer in the guest. The first of it comes with the news of
