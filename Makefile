@@ -62,7 +62,7 @@ sources = $(shell find $(1) -name '*.ts' ! -name '*.test.ts' ! -path '*/generate
 
 bundle: $(OUT)/caisson.cjs $(OUT)/agent.cjs ## bundle the host's and the guest's program
 # The program's compiled form is made by running it, which loads the addons.
-$(OUT)/caisson.cjs: scripts/bundle.ts scripts/compile.sh protocol/generated/agent.ts protocol/generated/containerd/task.ts $(VALIDATOR) $(call sources,protocol native runtime) | $(OUT)/native/posix.node $(OUT)/native/vsock.node
+$(OUT)/caisson.cjs: scripts/bundle.ts scripts/compile.sh protocol/generated/agent.ts protocol/generated/containerd/task.ts $(VALIDATOR) $(call sources,protocol native runtime) | $(OUT)/native/posix.node $(OUT)/native/vsock.node $(OUT)/native/shim-start
 	@scripts/step.sh "bundle the host program" $(NODE) scripts/bundle.ts caisson
 	@scripts/step.sh "have V8 compile the host program" scripts/compile.sh $(NODE) $(OUT)
 $(OUT)/agent.cjs: scripts/bundle.ts scripts/compile-agent.ts protocol/generated/agent.ts $(call sources,protocol native agent) | $(OUT)/native/posix.node

@@ -67,7 +67,7 @@ switch (roleOf(word)) {
     else bundle("daemon").runDaemon(parameters());
     break;
   case "shim-daemon":
-    bundle("shim-daemon").runShimDaemon(parameters());
+    bundle("shim-daemon").runShimDaemon(args.slice(1));
     break;
   case "exec-monitor":
     bundle("cli").runExecMonitor(parameters());

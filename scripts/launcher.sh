@@ -7,4 +7,8 @@ if [ -L "$0" ] || ! [ -e "$home/caisson.cjs" ]; then
   self=$(command -p readlink -f "$0")
   home=${self%/bin/*}/out
 fi
-exec "$home/native/launch" "$home/node" "$home/caisson.cjs" "${self##*/}" "$@"
+case "${self##*/} $* " in
+  "containerd-shim-caisson-v2 "*" start ") program=shim-start ;;
+  *) program=launch ;;
+esac
+exec "$home/native/$program" "$home/node" "$home/caisson.cjs" "${self##*/}" "$@"

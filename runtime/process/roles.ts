@@ -13,7 +13,7 @@ export const WITH_ANSWER = "with-answer";
 export const ROLES = [
   /** The daemon of a sandbox, for the CLI's verbs (daemon/daemon.ts); native/launch has "--" and the command line follow. */
   "sandbox-daemon",
-  /** The daemon of a pod, for containerd or CRI-O (shim/daemon.ts). */
+  /** The daemon of a pod, for containerd or CRI-O (shim/daemon.ts): native/shim-start has "--" and its own command line follow. */
   "shim-daemon",
   /** What stands on the host for a detached exec (cli/exec-monitor.ts). */
   "exec-monitor",

@@ -1,7 +1,6 @@
-import { createServer, type Server, Socket } from "node:net";
-import { Any } from "../../protocol/generated/containerd/types.ts";
+import { createServer, type Server, type Socket } from "node:net";
 import { endInWords } from "../process/last-words.ts";
-import { STARTER_FD } from "../process/spawn-self.ts";
+import { SHIM_NAME } from "../process/roles.ts";
 import { ContainerRecord } from "../state/container-record.ts";
 import { ENGINE, ENGINE_NAMESPACE, ENGINE_SANDBOX, SHIM_ROOT } from "../state/paths.ts";
 import { enterPrivateMountNamespace } from "../storage/mount-namespace.ts";
@@ -9,29 +8,16 @@ import { formatError } from "../text/errors.ts";
 import { log } from "../text/log.ts";
 import { serve } from "../ttrpc/server.ts";
 import { listenForOperators } from "./control.ts";
-import { shimPaths } from "./paths.ts";
+import type { ShimFlags } from "./flags.ts";
+import type { ShimPaths } from "./paths.ts";
 import { ShimPod } from "./pod.ts";
 import { Publisher } from "./publisher.ts";
 import { ShimSandbox } from "./sandbox.ts";
 import { sandboxServices } from "./sandbox-service.ts";
 import { taskServices } from "./service.ts";
+import { becomeDaemon, readStart, removeAbandoned, type ShimStart, startFlags, writeAddress } from "./start.ts";
+import { answerStarter } from "./starter.ts";
 import { Tasks } from "./tasks.ts";
-
-export interface ShimDaemonParams {
-  /** containerd's own socket, its namespace, and the pod or container: what the paths are made of. */
-  address: string;
-  namespace: string;
-  group: string;
-  /** containerd's ttrpc socket, for events. */
-  ttrpcAddress: string;
-  /** The bundle of the container that the daemon was started for. */
-  bundle: string;
-  /** The runtime's options as containerd gave them: an Any in base64; empty for none. */
-  options: string;
-  /** The file that containerd reads shims' logs from; standard error when missing. */
-  log: string | undefined;
-  debug: boolean;
-}
 
 /** How long the last events may take to reach containerd. */
 const FAREWELL_LIMIT_MS = 5000;
@@ -46,28 +32,45 @@ const FORGOTTEN_AFTER_MS = 5000;
  */
 const NEEDLESS_AFTER_MS = 10_000;
 
-/** Runs a pod for containerd until it is shut down, and ends this process. */
-export async function runShimDaemon(params: ShimDaemonParams): Promise<never> {
-  endInWords({ exitCode: 1 });
-  const starter = new Socket({ fd: STARTER_FD });
-  starter.on("error", () => {});
+/**
+ * Does what containerd asks for with `start`, as becoming the daemon of the container's pod: runs that until it is shut down. Ends this process.
+ * @param args the command line.
+ */
+export async function runShimDaemon(args: readonly string[]): Promise<never> {
+  endInWords({ exitCode: 1, tell: (sentence) => answerStarter("error", `${SHIM_NAME}: ${sentence}\n`) });
+  const flags = startFlags(args);
   try {
-    enterPrivateMountNamespace();
-    log.start({ log: params.log, logFormat: "text", debug: params.debug });
-    const daemon = new ShimDaemon(params);
-    await daemon.listen();
-    starter.end("ready\n");
-    await daemon.ended;
+    if (flags === undefined) answerStarter("notMine");
+    else await run(flags);
     process.exit(0);
   } catch (error) {
     log.error(formatError(error));
-    starter.end(`${formatError(error)}\n`, () => process.exit(1));
-    return await new Promise<never>(() => {});
+    answerStarter("error", `${SHIM_NAME}: ${formatError(error)}\n`);
+    process.exit(1);
   }
 }
 
+async function run(flags: ShimFlags): Promise<void> {
+  const start = readStart(flags);
+  process.chdir("/");
+  if (start.address === "") await removeAbandoned();
+  let entered = false;
+  const daemon = await becomeDaemon(start, () => {
+    if (!entered) enterPrivateMountNamespace();
+    entered = true;
+    return new ShimDaemon(start);
+  });
+  if (daemon !== undefined) {
+    log.start({ log: start.log, logFormat: "text", debug: start.debug });
+    await daemon.listen();
+  }
+  writeAddress(start);
+  answerStarter("address", start.answer);
+  await daemon?.ended;
+}
+
 class ShimDaemon {
-  readonly #paths: ReturnType<typeof shimPaths>;
+  readonly #paths: ShimPaths;
   readonly #publisher: Publisher;
   readonly #sandbox: ShimSandbox;
   readonly #pod: ShimPod;
@@ -81,8 +84,8 @@ class ShimDaemon {
   #lastHeard = performance.now();
 
   /** @throws CaissonError CAISSON_E_ID_IN_USE when another daemon has the pod. */
-  constructor({ address, namespace, group, ttrpcAddress, bundle, options }: ShimDaemonParams) {
-    this.#paths = shimPaths(address, namespace, group);
+  constructor({ address, namespace, group, paths, ttrpcAddress, bundle, options }: ShimStart) {
+    this.#paths = paths;
     this.#publisher = new Publisher(ttrpcAddress, namespace);
     this.#record = ContainerRecord.reserve(SHIM_ROOT, {
       id: this.#paths.key,
@@ -97,8 +100,7 @@ class ShimDaemon {
       },
     });
     this.#pod = new ShimPod(this.#paths, this.#record);
-    const given = options === "" ? undefined : Any.decode(Buffer.from(options, "base64"));
-    this.#sandbox = new ShimSandbox(this.#pod, given, this.#paths.sandbox);
+    this.#sandbox = new ShimSandbox(this.#pod, options, paths.sandbox);
     this.#tasks = new Tasks({ pod: this.#pod, sandbox: this.#sandbox, namespace, publisher: this.#publisher });
   }
 

@@ -11,10 +11,10 @@ import { removeStopped } from "../sandbox/cleanup.ts";
 import { SHIM_ROOT } from "../state/paths.ts";
 import { Client } from "../ttrpc/client.ts";
 import { timestamp } from "./any.ts";
+import { answers, groupOf, stateOf } from "./find.ts";
 import type { ShimFlags } from "./flags.ts";
 import { shimPaths } from "./paths.ts";
 import { TASK_SERVICES } from "./service-names.ts";
-import { answers, groupOf, stateOf } from "./start.ts";
 
 const SIGKILL = 9;
 const CALL_LIMIT_MS = 3000;

@@ -34,13 +34,12 @@ async function run(args: readonly string[]): Promise<Uint8Array> {
   if (flags.namespace === "" || flags.id === "") {
     throw new CaissonError("CAISSON_E_USAGE", "-namespace and -id are needed: this program is for containerd to start");
   }
-  if (flags.action === "start") {
-    const { start } = await import("./start.ts");
-    return Buffer.from(await start(flags, await readInput()));
-  }
   if (flags.action === "delete") {
     const { deleteContainer } = await import("./delete.ts");
     return await deleteContainer(flags);
+  }
+  if (flags.action === "start") {
+    throw new CaissonError("CAISSON_E_USAGE", `start is done by the file ${SHIM_NAME} alone (native/shim-start)`);
   }
   throw new CaissonError("CAISSON_E_USAGE", `there is no action "${flags.action}"; there are start and delete`);
 }

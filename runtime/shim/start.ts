@@ -1,64 +1,98 @@
-import { once } from "node:events";
-import { statSync, writeFileSync } from "node:fs";
-import { connect } from "node:net";
+/** What containerd asks for with `start`: that the daemon of a container's pod serves. */
+import { closeSync, fstatSync, openSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { text } from "node:stream/consumers";
 import { setTimeout as delay } from "node:timers/promises";
-import { CaissonError } from "../../protocol/errors.ts";
-import { Any } from "../../protocol/generated/containerd/types.ts";
-import { readDocument } from "../oci/document.ts";
-import { spawnSelf } from "../process/spawn-self.ts";
+import type { Any } from "../../protocol/generated/containerd/types.ts";
 import { removeStopped } from "../sandbox/cleanup.ts";
-import { podOf } from "../sandbox/spec/cri-annotations.ts";
 import { ENGINE, SHIM_ROOT } from "../state/paths.ts";
-import type { StateRecord } from "../state/record.ts";
-import { listStates, readFormerState, readState } from "../state/store.ts";
+import { listStates } from "../state/store.ts";
+import { readBounded, SMALL_FILE } from "../text/bounded-read.ts";
+import { codeOf, isSystemError } from "../text/errors.ts";
 import { formatStartAnswer, readStartInput } from "./bootstrap.ts";
-import type { ShimDaemonParams } from "./daemon.ts";
-import type { ShimFlags } from "./flags.ts";
-import { shimPaths } from "./paths.ts";
+import { answers, groupOf, stateOf } from "./find.ts";
+import { parseFlags, type ShimFlags } from "./flags.ts";
+import { type ShimPaths, shimPaths } from "./paths.ts";
 
 /** How long two starts of one pod's daemon may take to agree which one is it. */
 const START_LIMIT_MS = 10_000;
 const RETRY_MS = 20;
-/** How long a daemon may take to say that it serves, on a busy machine. */
-const READY_LIMIT_MS = 60_000;
+const STDIN = 0;
+const INPUT = { ...SMALL_FILE, pipes: true };
+
+/** The daemon that is wanted. */
+export interface ShimStart {
+  /** containerd's own socket, its namespace, and the pod or container: what the paths are made of. */
+  address: string;
+  namespace: string;
+  group: string;
+  paths: ShimPaths;
+  /** containerd's ttrpc socket, for events; empty: there is nobody to tell. */
+  ttrpcAddress: string;
+  /** The bundle of the container that the daemon is started for. */
+  bundle: string;
+  /** The runtime's options. */
+  options: Any | undefined;
+  /** The file that containerd reads shims' logs from; standard error when missing. */
+  log: string | undefined;
+  debug: boolean;
+  /** What to print once it serves. */
+  answer: string;
+}
+
+/** The flags of a command line that asks for a start; undefined for all others, wrong ones among them. */
+export function startFlags(args: readonly string[]): ShimFlags | undefined {
+  let flags: ShimFlags;
+  try {
+    flags = parseFlags(args);
+  } catch {
+    return undefined;
+  }
+  const { version, info, namespace, id, action } = flags;
+  return action === "start" && !version && !info && namespace !== "" && id !== "" ? flags : undefined;
+}
 
 /**
- * Makes sure that the pod's daemon serves.
- * @param input standard input, as containerd writes it.
- * @returns what to print: where the daemon serves.
+ * Reads what is asked for: this process's working directory is the bundle, its standard input is containerd's, which it has no longer then.
+ * Throws as readDocument.
  */
-export async function start(flags: ShimFlags, input: Uint8Array): Promise<string> {
+export function readStart(flags: ShimFlags): ShimStart {
+  const { id, address, namespace, debug } = flags;
   const bundle = process.cwd();
-  const { version, options: given } = readStartInput(input, flags, process.env["MAX_SHIM_VERSION"]);
-  const group = groupOf(bundle) ?? flags.id;
-  const { address, namespace, debug } = flags;
+  const { version, options } = readStartInput(takeInput(), flags, process.env["MAX_SHIM_VERSION"]);
+  const group = groupOf(bundle) ?? id;
   const paths = shimPaths(address, namespace, group);
   const ttrpcAddress = process.env["TTRPC_ADDRESS"] ?? "";
-  const options = given === undefined ? "" : Buffer.from(Any.encode(given).finish()).toString("base64");
-  const params = { address, namespace, group, ttrpcAddress, bundle, options, log: logFifo(bundle), debug };
-  if (address === "") await removeAbandoned();
-  await ensureDaemon(paths.socket, paths.key, params);
-  const socket = `unix://${paths.socket}`;
-  // containerd 1.6 finds the daemon by it after a restart; later ones write their own.
-  writeFileSync(join(bundle, "address"), socket);
   // CRI-O has no address of its own, and took whatever is printed for ours up to 1.36.
-  return formatStartAnswer(socket, address === "" ? 1 : version);
+  const answer = formatStartAnswer(`unix://${paths.socket}`, address === "" ? 1 : version);
+  return { address, namespace, group, paths, ttrpcAddress, bundle, options, log: logFifo(bundle), debug, answer };
 }
 
-/** The pod that the bundle's container is in; a sandbox's bundle has no configuration. Throws as readDocument. */
-export function groupOf(bundle: string): string | undefined {
-  const path = join(bundle, "config.json");
-  if (statSync(path, { throwIfNoEntry: false }) === undefined) return undefined;
-  const document = readDocument(path, "CAISSON_E_BUNDLE");
-  const annotations = (document as { annotations?: unknown } | null)?.annotations;
-  if (typeof annotations !== "object" || annotations === null) return undefined;
-  return podOf(annotations as Record<string, string>);
+/** containerd 1.6 finds the daemon by it after a restart; later ones write their own. */
+export function writeAddress({ bundle, paths }: ShimStart): void {
+  writeFileSync(join(bundle, "address"), `unix://${paths.socket}`);
 }
 
-/** What daemons of CRI-O have left that were killed: unlike containerd it asks nobody to clean up after them. */
-async function removeAbandoned(): Promise<void> {
+/**
+ * Becomes the pod's daemon, unless another process is.
+ * @param become throws CAISSON_E_ID_IN_USE when the pod is another's, which is just starting or dead.
+ * @returns undefined when another serves. @throws CaissonError of whatever keeps this process from being one.
+ */
+export async function becomeDaemon<T>({ paths }: ShimStart, become: () => T): Promise<T | undefined> {
+  for (const end = performance.now() + START_LIMIT_MS; ; ) {
+    if (await answers(paths.socket)) return undefined;
+    try {
+      return become();
+    } catch (error) {
+      const state = codeOf(error) === "CAISSON_E_ID_IN_USE" ? stateOf(paths.key) : undefined;
+      if (state === undefined || performance.now() > end) throw error;
+      if (state.status === "stopped") await removeStopped(SHIM_ROOT, state);
+    }
+    await delay(RETRY_MS);
+  }
+}
+
+/** Removes what daemons of CRI-O have left that were killed: unlike containerd it asks nobody to clean up after them. */
+export async function removeAbandoned(): Promise<void> {
   const left = listStates(SHIM_ROOT, () => {}).filter(
     ({ status, annotations }) => status === "stopped" && annotations?.[ENGINE] === "",
   );
@@ -66,54 +100,17 @@ async function removeAbandoned(): Promise<void> {
   await Promise.all(left.map((state) => removeStopped(SHIM_ROOT, state).catch(() => {})));
 }
 
-async function ensureDaemon(socket: string, key: string, params: ShimDaemonParams): Promise<void> {
-  const end = performance.now() + START_LIMIT_MS;
-  while (!(await answers(socket))) {
-    const answer = await spawnDaemon(params);
-    if (answer === "ready") return;
-    // The pod is another daemon's, which is just starting or dead.
-    const state = stateOf(key);
-    if (state === undefined || performance.now() > end) {
-      throw new CaissonError("CAISSON_E_HOST", `the pod's daemon could not be started: ${answer}`);
-    }
-    if (state.status === "stopped") await removeStopped(SHIM_ROOT, state);
-    await delay(RETRY_MS);
-  }
-}
-
-/** The record of a pod's daemon, or as much as is left of a damaged one; undefined when there is none. */
-export function stateOf(key: string): StateRecord | undefined {
+/** What standard input holds; nothing when it is closed, or a device such as a terminal. */
+function takeInput(): Uint8Array {
   try {
-    return readState(SHIM_ROOT, key);
-  } catch {
-    return readFormerState(SHIM_ROOT, key);
-  }
-}
-
-/** Whether a daemon serves there. */
-export async function answers(socket: string): Promise<boolean> {
-  const connection = connect(socket);
-  try {
-    await once(connection, "connect");
-    return true;
-  } catch {
-    return false;
+    return fstatSync(STDIN).isCharacterDevice() ? Buffer.alloc(0) : readBounded("/proc/self/fd/0", INPUT);
+  } catch (error) {
+    if (isSystemError(error)) return Buffer.alloc(0);
+    throw error;
   } finally {
-    connection.destroy();
-  }
-}
-
-/** @returns "ready", or why not. */
-async function spawnDaemon(params: ShimDaemonParams): Promise<string> {
-  const daemon = spawnSelf("shim-daemon", params, "ignore");
-  daemon.unref();
-  // A daemon serves before it starts a VM.
-  const limit = setTimeout(() => daemon.kill(), READY_LIMIT_MS);
-  try {
-    const answer = (await text(daemon.connection)).trim();
-    return answer === "" ? "it has ended without a word, or took too long" : answer;
-  } finally {
-    clearTimeout(limit);
+    closeSync(STDIN);
+    // Takes its number.
+    openSync("/dev/null", "r");
   }
 }
 

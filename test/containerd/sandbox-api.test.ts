@@ -130,7 +130,7 @@ test("the Sandbox API: a sandbox that is stopped while it starts leaves nothing"
   const { pid } = shim;
   const starting = calls.start();
   starting.catch(() => {});
-  await delay(150);
+  await delay(30);
   await calls.stop();
   await assert.rejects(starting, /is being stopped|is being ended/);
   await until(() => qemusOf(pid).length === 0);
