@@ -91,10 +91,10 @@ export function adopt(pids: readonly number[], folders: readonly string[]): void
   }
 }
 
-/** Moves this process to each hierarchy's root, so that the cgroup that it is in can be removed. */
-export function leaveCgroups(mounts: readonly CgroupMount[] = cgroupMounts()): void {
+/** Moves a process, this one by default, to each hierarchy's root, so that the cgroup that it is in can be removed. */
+export function leaveCgroups(mounts: readonly CgroupMount[] = cgroupMounts(), pid = process.pid): void {
   adopt(
-    [process.pid],
+    [pid],
     mounts.map(({ directory }) => directory),
   );
 }

@@ -11,10 +11,15 @@ export interface StartAsked extends Pick<TracedStart, "id" | "name" | "askedMs">
   traceparent: string | undefined;
 }
 
+/** Whether a start is to be traced, as far as that can be told before it is asked for. */
+export function mayTrace({ otelEndpoint }: Settings): boolean {
+  return otelEndpoint !== undefined || ENDPOINTS.some((name) => (process.env[name] ?? "") !== "");
+}
+
 /** Begins the trace of this process's start (process/spans.ts), if the environment or the settings want one; before it is in its cgroup and network. */
 export async function beginTrace(settings: Settings, asked: StartAsked): Promise<void> {
   const { env } = process;
-  if (settings.otelEndpoint === undefined && ENDPOINTS.every((name) => (env[name] ?? "") === "")) return;
+  if (!mayTrace(settings)) return;
   const { isSampled, otelSettings } = await import("../tracing/otel-settings.ts");
   const otel = otelSettings(env, settings, (why) => log.warning(why));
   if (otel === undefined) return;

@@ -11,7 +11,7 @@ import type { ContainerRecord } from "../state/container-record.ts";
 import { formatError } from "../text/errors.ts";
 import { log } from "../text/log.ts";
 import { diedError } from "../vm/exit-reason.ts";
-import { beginTrace } from "./begin-trace.ts";
+import { beginTrace, mayTrace } from "./begin-trace.ts";
 import type { ContainerRequest } from "./container-request.ts";
 import { compileFilter, type Guest } from "./guest.ts";
 import { watchOom } from "./oom.ts";
@@ -38,6 +38,12 @@ export interface PodOptions {
   lendsLoopback?: boolean;
 }
 
+/** What a VM is started for. */
+interface FirstContainer extends Pick<ContainerRequest, "asked" | "signal"> {
+  config: Spec;
+  cgroup: string;
+}
+
 /**
  * Containers that share one VM; one on its own is a pod of one. The VM starts with the first. Needs a private mount namespace
  * (storage/mount-namespace.ts).
@@ -49,8 +55,10 @@ export class Pod {
   readonly #creating = new Set<string>();
   readonly #abort = new AbortController();
   readonly #over = Promise.withResolvers<void>();
-  /** Undefined before the first container is asked for. */
+  /** Undefined before the first container is asked for, or expected. */
   #started: { first: string; sandbox: Promise<Sandbox> } | undefined;
+  /** The first container has not been asked for yet. */
+  #isExpecting = false;
   #ended: Promise<void> | undefined;
 
   constructor(options: PodOptions) {
@@ -80,9 +88,22 @@ export class Pod {
     }
   }
 
-  /** Whether no container has been asked for yet: the next one starts the VM. */
+  /** Whether no container has been asked for yet: the next one is the first. */
   get isNew(): boolean {
-    return this.#started === undefined;
+    return this.#started === undefined || this.#isExpecting;
+  }
+
+  /**
+   * Starts the VM for a container that is about to be asked for with this configuration: create() tells what has gone wrong. Does nothing
+   * where a start has to wait for what comes with the request, its trace, or for the container's hooks.
+   * @param cgroup of the host.
+   */
+  expect(id: string, config: Spec, cgroup: string): void {
+    if (config.hooks !== undefined || mayTrace(applyAnnotations(this.#options.settings, config.annotations))) return;
+    const sandbox = this.#start({ config, cgroup, signal: this.#abort.signal }, async () => {});
+    sandbox.catch(() => {});
+    this.#started = { first: id, sandbox };
+    this.#isExpecting = true;
   }
 
   /** Its VM with the agent; undefined while there is none. */
@@ -127,8 +148,12 @@ export class Pod {
       // The filter is waited for later than the VM, which may fail first.
       seccomp.catch(() => {});
     };
+    if (this.#isExpecting) signal.addEventListener("abort", () => this.#abort.abort(signal.reason), { once: true });
+    this.#isExpecting = false;
     if (this.#started !== undefined) await prepare(signal);
-    this.#started ??= { first: id, sandbox: this.#start(request, prepare) };
+    const { asked } = request;
+    const cgroup = host.cgroup ?? this.#options.record.state.cgroup;
+    this.#started ??= { first: id, sandbox: this.#start({ config, cgroup, asked, signal }, prepare) };
     const sandbox = await this.#started.sandbox;
     const creating = now();
     const { io, window } = request.streams();
@@ -165,13 +190,14 @@ export class Pod {
     return created;
   }
 
-  async #start({ bundle, host, asked, signal }: ContainerRequest, prepare: (limit: AbortSignal) => Promise<void>) {
-    const { config } = bundle;
+  async #start(
+    { config, cgroup, asked, signal }: FirstContainer,
+    prepare: (limit: AbortSignal) => Promise<void>,
+  ): Promise<Sandbox> {
     const { id, share, consoleLog, record } = this.#options;
     const isOwn = this.#options.isOwn(config);
     const settings = applyAnnotations(this.#options.settings, config.annotations);
     if (asked !== undefined) await beginTrace(settings, asked);
-    const cgroup = host.cgroup ?? record.state.cgroup;
     const limit = AbortSignal.any([signal, this.#abort.signal]);
     const options = { id, config, settings, isOwn, cgroup, share, consoleLog, record, signal: limit };
     const sandbox = await Sandbox.start({ ...options, prepare: () => prepare(limit) });

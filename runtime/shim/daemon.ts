@@ -66,6 +66,7 @@ async function run(flags: ShimFlags): Promise<void> {
   }
   writeAddress(start);
   answerStarter("address", start.answer);
+  daemon?.expect(start);
   await daemon?.ended;
 }
 
@@ -137,6 +138,11 @@ class ShimDaemon {
     this.#operators = await listenForOperators(this.#paths.controlSocket, this.#pod);
     for (const signal of ["SIGTERM", "SIGINT"] as const) process.on(signal, () => void this.#leave());
     setInterval(() => this.#leaveIfForgotten(), FORGOTTEN_AFTER_MS / 4).unref();
+  }
+
+  /** Begins with what containerd asks for next; another container of a pod needs the pod's own first. */
+  expect({ id, group, bundle, options }: ShimStart): void {
+    if (id === group) this.#pod.expect(id, bundle, options);
   }
 
   #leaveIfForgotten(): void {

@@ -3,6 +3,8 @@ import { closeSync } from "node:fs";
 import { pipe } from "../../native/posix/index.ts";
 import { PollStream } from "../../native/vsock/index.ts";
 import { CaissonError } from "../../protocol/errors.ts";
+import { cgroupMounts, leaveCgroups } from "../cgroup/cgroup.ts";
+import { inCallersNetworkNamespace } from "../network/namespace.ts";
 
 /** How long a logger may take to say that it is ready. */
 const READY_LIMIT_MS = 10_000;
@@ -27,12 +29,13 @@ export async function startLogger(
   const [readyRead, readyWrite] = pipe();
   const ours = [outWrite, errWrite, readyRead];
   try {
-    const child = spawn(path, args, {
-      stdio: ["ignore", "ignore", "ignore", outRead, errRead, readyWrite],
-      env: { ...process.env, CONTAINER_ID: container.id, CONTAINER_NAMESPACE: container.namespace },
-      cwd: "/",
-      detached: true,
-    });
+    const env = { ...process.env, CONTAINER_ID: container.id, CONTAINER_NAMESPACE: container.namespace };
+    const stdio = ["ignore", "ignore", "ignore", outRead, errRead, readyWrite] as const;
+    // This process may be in the sandbox's network namespace and cgroup, which would end the logger.
+    const child = inCallersNetworkNamespace(() =>
+      spawn(path, args, { stdio: [...stdio], env, cwd: "/", detached: true }),
+    );
+    if (child.pid !== undefined) leaveCgroups(cgroupMounts(), child.pid);
     child.unref();
     const failed = new Promise<never>((_resolve, reject) => child.once("error", reject));
     for (const fd of [outRead, errRead, readyWrite]) closeSync(fd);

@@ -25,6 +25,8 @@ export interface ShimStart {
   address: string;
   namespace: string;
   group: string;
+  /** The container that it is started for. */
+  id: string;
   paths: ShimPaths;
   /** containerd's ttrpc socket, for events; empty: there is nobody to tell. */
   ttrpcAddress: string;
@@ -64,7 +66,7 @@ export function readStart(flags: ShimFlags): ShimStart {
   const ttrpcAddress = process.env["TTRPC_ADDRESS"] ?? "";
   // CRI-O has no address of its own, and took whatever is printed for ours up to 1.36.
   const answer = formatStartAnswer(`unix://${paths.socket}`, address === "" ? 1 : version);
-  return { address, namespace, group, paths, ttrpcAddress, bundle, options, log: logFifo(bundle), debug, answer };
+  return { address, namespace, group, id, paths, ttrpcAddress, bundle, options, log: logFifo(bundle), debug, answer };
 }
 
 /** containerd 1.6 finds the daemon by it after a restart; later ones write their own. */

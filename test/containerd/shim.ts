@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { connect, createServer, type Server } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -42,8 +42,8 @@ export class Shim implements AsyncDisposable {
     this.client = new Client(connect(this.socket));
   }
 
-  /** For a sandbox, whose bundle is an empty folder. */
-  static async start(id: string): Promise<Shim> {
+  /** @param from the bundle of its container; for a sandbox it is an empty folder. */
+  static async start(id: string, from?: string): Promise<Shim> {
     const folder = mkdtempSync(join(tmpdir(), "caisson-shim-"));
     const topics: string[] = [];
     const events = createServer((connection) => {
@@ -56,6 +56,7 @@ export class Shim implements AsyncDisposable {
     events.listen(join(folder, "events.sock"));
     await once(events, "listening");
     mkdirSync(join(folder, "bundle"));
+    if (from !== undefined) cpSync(from, join(folder, "bundle"), { recursive: true, verbatimSymlinks: true });
     const { exitCode, stdout, stderr } = await run(folder, id, "start");
     if (exitCode !== 0) throw new Error(stderr);
     return new Shim(folder, id, JSON.parse(stdout), topics, events);
