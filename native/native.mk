@@ -39,7 +39,7 @@ ADDON_HEADERS := $(wildcard native/*.h native/posix/*.h native/vsock/*.h)
 
 NATIVE_TARGETS := $(GUEST_OUT)/posix.node $(GUEST_OUT)/vsock.node $(NATIVE_OUT)/posix.node $(NATIVE_OUT)/vsock.node $(NATIVE_OUT)/seccomp.node \
   $(NATIVE_OUT)/boot-memory.so $(NATIVE_OUT)/template-memory.so $(NATIVE_OUT)/fork-server.so $(NATIVE_OUT)/vhost-proxy.so $(NATIVE_OUT)/share-rights.so $(NATIVE_OUT)/jail $(NATIVE_OUT)/launch \
-  $(NATIVE_OUT)/shim-start \
+  $(NATIVE_OUT)/shim-start $(NATIVE_OUT)/placeholder \
   $(if $(CAISSON_INIT_SOURCES),$(NATIVE_OUT)/caisson-init) \
   $(if $(CONTAINER_INIT_SOURCES),$(NATIVE_OUT)/container-init)
 
@@ -154,6 +154,11 @@ $(NATIVE_OUT)/shim-start: $(SHIM_START_SOURCES) native/shim-start/shim-start.h n
 	@scripts/step.sh "compile shim-start" $(CC) $(PROGRAM_CFLAGS) -s -o $@.new $(SHIM_START_SOURCES)
 	@mv -f $@.new $@
 
+$(NATIVE_OUT)/placeholder: native/placeholder/placeholder.c native/native.mk | $(NATIVE_SETUP)
+	@mkdir -p $(@D)
+	@scripts/step.sh "compile placeholder" $(CC) $(PROGRAM_CFLAGS) -s -o $@.new $<
+	@mv -f $@.new $@
+
 $(NATIVE_OUT)/caisson-init: $(CAISSON_INIT_SOURCES) $(CAISSON_INIT_HEADERS) native/native.mk $(GUEST_TOOLS)
 	@mkdir -p $(@D)
 	@scripts/step.sh "compile caisson-init" $(GUEST_CC) $(GUEST_PROGRAM_CFLAGS) -s -o $@.new $(CAISSON_INIT_SOURCES)
@@ -169,5 +174,5 @@ native-analyze: | $(NATIVE_SETUP) ## run GCC's analyzer over the C
 	  $(CC) $(ADDON_CFLAGS) -fanalyzer -c -o /dev/null "$$source" || exit 1; done
 	@for source in native/boot-memory/boot-memory.c native/template-memory/template-memory.c $(SHARE_RIGHTS_SOURCES) $(FORK_SERVER_SOURCES) $(VHOST_PROXY_SOURCES); do \
 	  $(CC) $(LIBRARY_CFLAGS) -fanalyzer -c -o /dev/null "$$source" || exit 1; done
-	@for source in $(JAIL_SOURCES) $(LAUNCH_SOURCES) $(SHIM_START_SOURCES) $(CAISSON_INIT_SOURCES) $(CONTAINER_INIT_SOURCES); do \
+	@for source in $(JAIL_SOURCES) $(LAUNCH_SOURCES) $(SHIM_START_SOURCES) native/placeholder/placeholder.c $(CAISSON_INIT_SOURCES) $(CONTAINER_INIT_SOURCES); do \
 	  $(CC) $(NATIVE_CFLAGS) -fanalyzer -c -o /dev/null "$$source" || exit 1; done

@@ -30,7 +30,7 @@ for bundle in cli quick exec daemon operator vm-starters shim shim-daemon; do in
 for library in posix.node vsock.node seccomp.node fork-server.so boot-memory.so template-memory.so vhost-proxy.so share-rights.so; do
   install -m 644 "out/native/$library" "$home/out/native/"
 done
-install -m 755 out/native/container-init out/native/jail out/native/launch out/native/shim-start "$home/out/native/"
+install -m 755 out/native/container-init out/native/jail out/native/launch out/native/shim-start out/native/placeholder "$home/out/native/"
 install -m 644 out/image/* "$home/out/image/"
 # A package's scripts, and whoever has no checkout, set up and remove with these.
 install -m 755 scripts/compile.sh scripts/forget.sh scripts/uninstall.sh "$home/"

@@ -1,10 +1,11 @@
 /** What stands for a container on the host; it is all in which the containers of the CLI and of containerd differ. */
-import type { ChildProcess } from "node:child_process";
 import { dirname, join } from "node:path";
 import { withMountTree } from "../storage/mount-tree.ts";
+import { formatError } from "../text/errors.ts";
 import { log } from "../text/log.ts";
 import type { Guest } from "./guest.ts";
 import type { HostHooks } from "./hooks.ts";
+import { startPlaceholder } from "./placeholder.ts";
 import { type HostFiles, withCallersMounts, withSources } from "./spec/host-paths.ts";
 
 /** The process of the host that engines know a container by. */
@@ -61,7 +62,7 @@ export class OwnProcess extends HostProcess {
  */
 export class PlaceholderProcess extends HostProcess {
   readonly #ownRootfs: boolean;
-  #child: ChildProcess | undefined;
+  #child: ReturnType<typeof startPlaceholder> | undefined;
 
   /** @param ownRootfs whether this process has mounted the root file system, or else the engine has. */
   constructor({ ownRootfs }: { ownRootfs: boolean }) {
@@ -78,17 +79,16 @@ export class PlaceholderProcess extends HostProcess {
     return withCallersMounts(files, { share, ownRootfs: this.#ownRootfs }, run);
   }
 
-  override created(): void {
-    const { spawn } = process.getBuiltinModule("node:child_process");
-    // cat(1) reads until we close our end.
-    const child = spawn("cat", [], { stdio: ["pipe", "ignore", "ignore"], cwd: "/" });
-    child.on("error", () => {});
-    child.stdin?.on("error", () => {});
-    this.#child = child;
+  override created(_guest: Guest, id: string): void {
+    try {
+      this.#child = startPlaceholder();
+    } catch (error) {
+      log.warning(`container ${id} has no pid of its own on the host: ${formatError(error)}`);
+    }
   }
 
   override end(): void {
-    this.#child?.stdin?.end();
+    this.#child?.connection.destroy();
   }
 }
 
