@@ -19,6 +19,12 @@ import { PodContainer } from "./pod-container.ts";
 import { Sandbox } from "./sandbox.ts";
 import { podOf } from "./spec/cri-annotations.ts";
 
+/**
+ * How long after the start of the container that holds a pod's namespaces the pod's loopback is lent: the guest has the start of the pod's
+ * first container to do meanwhile, and before that nobody listens.
+ */
+const LEND_AFTER_MS = 300;
+
 export interface PodOptions {
   id: string;
   /** The host's; annotations of the first container are applied to them. */
@@ -182,7 +188,7 @@ export class Pod {
       hooks,
       record,
       limit: (resources) => isOwn && sandbox.cgroup.limit(resources),
-      started: () => lends && void this.ready(),
+      started: () => lends && setTimeout(() => void this.ready(), LEND_AFTER_MS).unref(),
       remove: () => this.#remove(id),
     });
     this.#containers.set(id, created);
