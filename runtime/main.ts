@@ -5,7 +5,7 @@
  */
 import { join } from "node:path";
 import { closeOnExecFrom } from "../native/posix/index.ts";
-import { type EarlyDaemon, earlyDaemon, earlyLog } from "./control/early-daemon.ts";
+import { type EarlyDaemon, earlyDaemon, earlyTask } from "./control/early-daemon.ts";
 import { plainCommand } from "./control/plain-command.ts";
 import { loadCompiled } from "./process/code-cache.ts";
 import { endInWords } from "./process/last-words.ts";
@@ -44,12 +44,18 @@ function runVerb(args: readonly string[], daemon?: EarlyDaemon): void {
   else bundle(OPERATING.some((each) => args.includes(each)) ? "operator" : "cli").main(args, daemon);
 }
 
+/** Goes on for native/launch: the facts of a daemon that it has started, or nothing, come before the answer that it was given. */
+function goOn([facts = "", answer = "", _name, ...args]: readonly string[]): void {
+  if (facts === "") bundle("exec").tellAnswer(answer, args);
+  else bundle("cli").goOn(answer, args, earlyDaemon(facts, args));
+}
+
 /** Runs the daemon that native/launch has started for a command line, unless it is not one that needs it. */
 function runEarlyDaemon(args: readonly string[]): void {
-  const log = earlyLog(args);
-  if (log === undefined) return;
+  const task = earlyTask(args);
+  if (task === undefined) return;
   process.chdir("/");
-  bundle("daemon").runDaemon(log);
+  bundle("daemon").runDaemon(task.log, task.launch);
 }
 
 // Until the bundle that is loaded asks for its own.
@@ -81,6 +87,6 @@ switch (roleOf(word)) {
   case undefined:
     if (word === SHIM_NAME) bundle("shim").main(args);
     else if (word === WITH_DAEMON) runVerb(args.slice(2), earlyDaemon(args[0] ?? "", args.slice(2)));
-    else if (word === WITH_ANSWER) bundle("exec").tellAnswer(args[0] ?? "", args.slice(2));
+    else if (word === WITH_ANSWER) goOn(args);
     else runVerb(args);
 }

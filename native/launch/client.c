@@ -1,71 +1,57 @@
 /*
- * A client of a container's daemon (runtime/daemon/command.ts), which decides; what is done here is what only the process that was called
- * can do: be the one whose streams an exec's process has, pass its signals on, and end with a code.
+ * A client of a container's daemon (runtime/daemon/command.ts, launch.ts), which decides; what is done here is what only the process that
+ * was called can do: be the one whose streams a process has, pass its signals on, and end with a code.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <poll.h>
-#include <signal.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "launch.h"
 
-/* Of runtime/control/protocol.ts, of which a daemon takes no longer line; and what an answer of ours has at most. */
-enum { MAX_LINE = 4 * 1024 * 1024, MAX_ANSWER = 64 * 1024 };
+/* A daemon takes no longer line. */
+enum { MAX_LINE = 4 * 1024 * 1024 };
 
-/* As runtime/process/forwarded-signals.ts. */
-static const int FORWARDED[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGALRM};
-
+static const char ANSWER[] = "{\"id\":1,";
 static const char DONE[] = "{\"id\":1,\"result\":{}}";
 static const char STARTED[] = "{\"id\":1,\"result\":{\"started\":true}}";
-/* Of these answers, which say that nothing was done and how a process has ended, only the beginning is known. */
+/* Of these, which name an exec's process, and say that nothing was done and how a process has ended, only the beginning is known. */
+static const char NAMED[] = "{\"id\":1,\"result\":{\"execId\":\"";
 static const char REFUSED[] = "{\"id\":1,\"error\":";
 static const char WAITED[] = "{\"id\":2,";
 static const char ENDED[] = "{\"id\":2,\"result\":{\"exitCode\":";
 static const char REASON[] = "\"reason\":";
-
-struct connection {
-  int socket;
-  /* What has been read, and how much of it is the line that was asked for, with its end. */
-  char *text;
-  size_t length, line;
-};
+/* No line begins so. */
+static const char NOTHING[] = "\n";
 
 static bool begins(const char *text, const char *with) { return strncmp(text, with, strlen(with)) == 0; }
 
+static bool path_of(const struct command *command, char path[PATH_MAX]) {
+  int length = snprintf(path, PATH_MAX, "%s/%s", command->root, command->id);
+  return length > 0 && length < PATH_MAX;
+}
+
 static int connect_to(const struct command *command) {
   char path[PATH_MAX];
-  int length = snprintf(path, sizeof path, "%s/%s", command->root, command->id);
-  if (length < 0 || (size_t)length >= sizeof path) return -1;
+  if (!path_of(command, path)) return -1;
   /* A socket's address has room for less of a path than a path may have. */
   int directory = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
   if (directory < 0) return -1;
   struct sockaddr_un address = {.sun_family = AF_UNIX};
   snprintf(address.sun_path, sizeof address.sun_path, "/proc/self/fd/%d/control.sock", directory);
-  int connection = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  if (connection >= 0 && connect(connection, (struct sockaddr *)&address, sizeof address) < 0) {
-    close(connection);
-    connection = -1;
+  int connected = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (connected >= 0 && connect(connected, (struct sockaddr *)&address, sizeof address) < 0) {
+    close(connected);
+    connected = -1;
   }
   close(directory);
-  return connection;
-}
-
-static bool send_all(int connection, const char *text, size_t length) {
-  for (ssize_t sent; length > 0; text += sent, length -= (size_t)sent) {
-    sent = send(connection, text, length, MSG_NOSIGNAL);
-    if (sent < 0 && errno == EINTR) sent = 0;
-    if (sent < 0) return false;
-  }
-  return true;
+  return connected;
 }
 
 /* Bytes that are not UTF-8 are replaced by the daemon, as Node.js does with its arguments. */
@@ -82,7 +68,7 @@ static void write_string(FILE *to, const char *text) {
   fputc('"', to);
 }
 
-static bool send_command(int connection, char **words) {
+static bool send_command(const struct connection *daemon, char **words) {
   char *text = NULL;
   size_t length = 0;
   FILE *to = open_memstream(&text, &length);
@@ -92,69 +78,43 @@ static bool send_command(int connection, char **words) {
     if (word != words) fputc(',', to);
     write_string(to, *word);
   }
-  fprintf(to, "],\"pid\":%d,\"execId\":\"launch-%d\"}}\n", (int)getpid(), (int)getpid());
-  bool sent = fclose(to) == 0 && length <= MAX_LINE && send_all(connection, text, length);
+  fprintf(to, "],\"pid\":%d}}\n", (int)getpid());
+  bool sent = fclose(to) == 0 && length <= MAX_LINE && send_text(daemon, text, length);
   free(text);
   return sent;
 }
 
-/* Reads once. False where the daemon has gone, or says more than an answer has. */
-static bool receive(struct connection *from) {
-  if (from->length == MAX_ANSWER) return false;
-  ssize_t count = recv(from->socket, from->text + from->length, MAX_ANSWER - from->length, 0);
-  if (count < 0 && errno == EINTR) return true;
-  if (count <= 0) return false;
-  from->length += (size_t)count;
-  return true;
-}
-
-/* The next line without its end, of what has been read; NULL where there is none. */
-static const char *next_line(struct connection *from) {
-  from->length -= from->line;
-  memmove(from->text, from->text + from->line, from->length);
-  char *end = memchr(from->text, '\n', from->length);
-  from->line = end == NULL ? 0 : (size_t)(end - from->text) + 1;
-  if (end == NULL) return NULL;
-  *end = '\0';
-  return from->text;
-}
-
-/* The command line's own process tells what the daemon has said, in this one's place; nothing, where it has gone. */
-static void tell(char **arguments, const char *answer) {
-  run(arguments, NULL, "with-answer", answer, arguments + NAME);
+/* The command line's own process goes on in this one's place, with what the daemon has answered; nothing, where it has gone. */
+static void tell(char **arguments, struct connection *daemon, const char *facts, const char *answer) {
+  char interruption[40];
+  if (answer == NULL && daemon->interrupted > 0) {
+    snprintf(interruption, sizeof interruption, "{\"interrupted\":%d}", daemon->interrupted);
+    answer = interruption;
+  }
+  char *copy = strdup(answer == NULL ? "" : answer);
+  close_connection(daemon);
+  run(arguments, NULL, (const char *const[]){"with-answer", facts, copy, NULL}, arguments + NAME);
+  perror(arguments[NODE]);
   _exit(127);
 }
 
-/* Passes signals on until the exec's process has ended, and ends as that has. */
-static void follow(char **arguments, struct connection *daemon) {
-  sigset_t passed, before;
-  sigemptyset(&passed);
-  for (size_t at = 0; at < sizeof FORWARDED / sizeof *FORWARDED; at++) sigaddset(&passed, FORWARDED[at]);
-  sigprocmask(SIG_BLOCK, &passed, &before);
-  int signals = signalfd(-1, &passed, SFD_CLOEXEC);
-  char request[160];
-  int length = snprintf(request, sizeof request, "{\"id\":2,\"verb\":\"wait\",\"params\":{\"execId\":\"launch-%d\"}}\n", (int)getpid());
-  bool lives = signals >= 0 && send_all(daemon->socket, request, (size_t)length);
-  const char *line = NULL;
-  for (int number = 3; lives && line == NULL;) {
-    struct pollfd events[] = {{.fd = daemon->socket, .events = POLLIN}, {.fd = signals, .events = POLLIN}};
-    if (poll(events, 2, -1) < 0) continue;
-    struct signalfd_siginfo got;
-    if (events[1].revents != 0 && read(signals, &got, sizeof got) == sizeof got) {
-      length = snprintf(request, sizeof request,
-                        "{\"id\":%d,\"verb\":\"kill\",\"params\":{\"signal\":%u,\"all\":false,\"execId\":\"launch-%d\"}}\n", number++,
-                        got.ssi_signo, (int)getpid());
-      lives = send_all(daemon->socket, request, (size_t)length);
-    }
-    if (events[0].revents == 0) continue;
-    lives = receive(daemon);
-    /* What is said of a signal does not matter. */
-    do line = next_line(daemon);
-    while (line != NULL && !begins(line, WAITED));
-  }
+/* What is there to follow now; NULL where nothing was done. */
+static const char *await_start(char **arguments, struct connection *daemon, const char *started, const char *facts) {
+  const char *answer = await_line(daemon, ANSWER, NULL);
+  if (answer != NULL && strcmp(answer, DONE) == 0) _exit(0);
+  if (answer != NULL && begins(answer, REFUSED)) return NULL;
+  if (answer == NULL || !begins(answer, started)) tell(arguments, daemon, facts, answer);
+  return answer;
+}
+
+/* Until an exec's process has ended. */
+static void follow_exec(char **arguments, struct connection *daemon, const char *id) {
+  char request[100], target[50];
+  snprintf(target, sizeof target, ",\"execId\":\"%.*s\"", (int)strcspn(id, "\""), id);
+  int length = snprintf(request, sizeof request, "{\"id\":2,\"verb\":\"wait\",\"params\":{%s}}\n", target + 1);
+  const char *line = send_text(daemon, request, (size_t)length) ? await_line(daemon, WAITED, target) : NULL;
   if (line != NULL && begins(line, ENDED) && strstr(line, REASON) == NULL) _exit((int)strtol(line + strlen(ENDED), NULL, 10));
-  sigprocmask(SIG_SETMASK, &before, NULL);
-  tell(arguments, line == NULL ? "" : line);
+  tell(arguments, daemon, "", line);
 }
 
 /* As Node.js: what is not open is the null device. */
@@ -167,17 +127,36 @@ static void open_streams(void) {
 
 void hand_over(char **arguments, const struct command *command) {
   open_streams();
-  struct connection daemon = {.socket = connect_to(command)};
-  if (daemon.socket < 0) return;
-  daemon.text = malloc(MAX_ANSWER);
-  if (daemon.text != NULL && send_command(daemon.socket, arguments + WORDS)) {
-    const char *answer = NULL;
-    while (answer == NULL && receive(&daemon)) answer = next_line(&daemon);
-    if (answer == NULL) tell(arguments, "");
-    if (strcmp(answer, DONE) == 0) _exit(0);
-    if (strcmp(answer, STARTED) == 0) follow(arguments, &daemon);
-    if (!begins(answer, REFUSED)) tell(arguments, answer);
+  int connected = connect_to(command);
+  if (connected < 0) return;
+  struct connection daemon;
+  bool asked = open_connection(&daemon, connected) && (command->verb != EXEC || watch_signals(&daemon)) &&
+               send_command(&daemon, arguments + WORDS);
+  const char *started = asked ? await_start(arguments, &daemon, NAMED, "") : NULL;
+  if (started != NULL) follow_exec(arguments, &daemon, started + strlen(NAMED));
+  close_connection(&daemon);
+  close(connected);
+}
+
+/* Until a container has ended. Its daemon ends with its exit code, and has removed it. */
+static void follow_container(char **arguments, struct connection *connection, const struct command *command, pid_t daemon, const char *facts) {
+  await_line(connection, NOTHING, "");
+  siginfo_t end;
+  char path[PATH_MAX];
+  bool ended = waitid(P_PID, (id_t)daemon, &end, WEXITED | WNOWAIT) == 0 && end.si_code == CLD_EXITED;
+  if (ended && path_of(command, path) && access(path, F_OK) < 0 && errno == ENOENT) {
+    waitpid(daemon, NULL, 0);
+    _exit(end.si_status);
   }
-  free(daemon.text);
-  close(daemon.socket);
+  tell(arguments, connection, facts, STARTED);
+}
+
+void launch(char **arguments, const struct command *command, int socket, pid_t daemon, const char *facts) {
+  static const char REQUEST[] = "{\"id\":1,\"verb\":\"launch\",\"params\":{}}\n";
+  struct connection connection;
+  bool asked = open_connection(&connection, socket) && (command->verb != RUN || watch_signals(&connection)) &&
+               send_text(&connection, REQUEST, strlen(REQUEST));
+  if (asked && await_start(arguments, &connection, STARTED, facts) != NULL)
+    follow_container(arguments, &connection, command, daemon, facts);
+  close_connection(&connection);
 }

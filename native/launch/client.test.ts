@@ -69,7 +69,7 @@ async function ended(child: ChildProcess): Promise<{ status: number; node: strin
 
 const launch = (...words: string[]) => ended(start(process.execPath, ...words));
 const DONE = '{"id":1,"result":{}}';
-const STARTED = '{"id":1,"result":{"started":true}}';
+const STARTED = '{"id":1,"result":{"execId":"exec-12"}}';
 const ROOT = ["--root", folder];
 
 test("launch has a daemon carry a command out, and no Node.js is started", async () => {
@@ -78,7 +78,7 @@ test("launch has a daemon carry a command out, and no Node.js is started", async
   const child = start("/none", ...words);
   assert.deepEqual(await ended(child), { status: 0, node: undefined });
   const [{ params } = { params: {} }] = daemon.asked;
-  assert.deepEqual(params, { args: words, pid: child.pid, execId: `launch-${child.pid}` });
+  assert.deepEqual(params, { args: words, pid: child.pid });
   for (const verb of ["start", "pause", "resume"]) {
     assert.deepEqual(await ended(start("/none", ...ROOT, verb, "c1")), { status: 0, node: undefined });
   }
@@ -108,11 +108,25 @@ test("launch waits for an exec's process, passes signals on to it, and ends with
   while (daemon.asked[1]?.verb !== "wait") await new Promise((resolve) => setTimeout(resolve, 5));
   child.kill("SIGUSR1");
   assert.deepEqual(await ended(child), { status: 10, node: undefined });
-  const execId = `launch-${child.pid}`;
+  const execId = "exec-12";
   assert.deepEqual(daemon.asked.slice(1), [
     { id: 2, verb: "wait", params: { execId } },
     { id: 3, verb: "kill", params: { signal: 10, all: false, execId } },
   ]);
+});
+
+test("launch passes on a signal that comes just before it hears that the process runs", async () => {
+  let child: ChildProcess | undefined;
+  await using daemon = await new Daemon(({ verb, params }, client) => {
+    if (verb === "kill") return `{"id":2,"result":{"exitCode":${params.signal}}}`;
+    if (verb === "wait") return "";
+    child?.kill("SIGTERM");
+    setTimeout(() => client.write(`${STARTED}\n`), 50);
+    return "";
+  }).listen();
+  child = start("/none", ...ROOT, "exec", "c1", "true");
+  assert.deepEqual(await ended(child), { status: 15, node: undefined });
+  assert.equal(daemon.asked.length, 3);
 });
 
 test("launch leaves to Node.js what a daemon does not carry out", async () => {
@@ -135,7 +149,7 @@ test("launch has Node.js tell what it cannot: an error, why a process has ended,
     ["x".repeat(70_000), "", ""],
   ] as const) {
     await using _ = await new Daemon(({ verb }) => (verb === "command" ? first : second)).listen();
-    assert.deepEqual(await launch(...words), { status: 0, node: ["with-answer", told, "caisson", ...words] });
+    assert.deepEqual(await launch(...words), { status: 0, node: ["with-answer", "", told, "caisson", ...words] });
   }
 });
 

@@ -1,14 +1,15 @@
-#include <stdbool.h>
 #include <string.h>
 
 #include "launch.h"
 
 static const char DEFAULT_ROOT[] = "/run/caisson";
 
-/* The flags before the verb, and those of an exec that a daemon can carry out; with a value, and without one. */
+/* The flags before the verb, and those of commands that a daemon can carry out: with a value, and without one. */
 static const char *const VALUED[] = {"--root", "--log", "--log-format", "--config", "--trace", "--rootless", NULL};
 static const char *const PLAIN[] = {"--debug", "--systemd-cgroup", NULL};
-static const char *const EXEC[] = {"--env", "-e", "--cwd", "--user", "-u", NULL};
+static const char *const EXEC_VALUED[] = {"--env", "-e", "--cwd", "--user", "-u", NULL};
+static const char *const LAUNCH_VALUED[] = {"--bundle", "-b", "--pid-file", NULL};
+static const char *const DETACH[] = {"--detach", "-d", NULL};
 static const char *const NONE[] = {NULL};
 static const char *const ASKING[] = {"kill", "pause", "resume", "start", NULL};
 
@@ -33,6 +34,16 @@ static char **skip_flags(char **words, const char *const *valued, const char *co
   return words;
 }
 
+/* The only word besides the flags, which may come after it. */
+static const char *only_word(char **words, const char *const *plain) {
+  const char *none, *found = NULL;
+  while ((words = skip_flags(words, LAUNCH_VALUED, plain, &none)) != NULL && *words != NULL) {
+    if (found != NULL) return NULL;
+    found = *words++;
+  }
+  return words == NULL ? NULL : found;
+}
+
 /* Nothing that leads out of the root. */
 static bool is_id(const char *word) {
   return *word != '\0' && strchr(word, '/') == NULL && strcmp(word, ".") != 0 && strcmp(word, "..") != 0;
@@ -42,14 +53,21 @@ struct command read_command(char **words) {
   struct command command = {.root = DEFAULT_ROOT};
   char **at = skip_flags(words, VALUED, PLAIN, &command.root);
   if (at == NULL || *at == NULL) return command;
-  command.verb = *at++;
-  const char *none;
-  if (strcmp(command.verb, "exec") == 0) at = skip_flags(at, EXEC, NONE, &none);
-  else if (find(ASKING, command.verb, strlen(command.verb)) == NULL) return command;
-  else
+  const char *verb = *at++, *none, *id = NULL;
+  if (strcmp(verb, "exec") == 0) {
+    command.verb = EXEC;
+    at = skip_flags(at, EXEC_VALUED, NONE, &none);
+    id = at == NULL ? NULL : *at;
+  } else if (find(ASKING, verb, strlen(verb)) != NULL) {
+    command.verb = ASK;
     while (*at != NULL && **at == '-') at++;
+    id = *at;
+  } else if (strcmp(verb, "create") == 0 || strcmp(verb, "run") == 0) {
+    command.verb = *verb == 'r' ? RUN : CREATE;
+    id = only_word(at, command.verb == RUN ? DETACH : NONE);
+  }
   /* Node.js would take a root apart by its text, the kernel follows symbolic links. */
   bool is_plain_root = *command.root != '\0' && strstr(command.root, "..") == NULL;
-  if (at != NULL && *at != NULL && is_id(*at) && is_plain_root) command.id = *at;
+  if (id != NULL && is_id(id) && is_plain_root) command.id = id;
   return command;
 }

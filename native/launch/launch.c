@@ -22,24 +22,26 @@ enum { LEAST_DESCRIPTORS = 32 };
 /* A daemon whose container's terminal goes elsewhere has other streams; a trace's file is begun anew first; and help starts nothing. */
 static const char *const NOT_EARLY[] = {"--console-socket", "--trace", "--help", "-h"};
 
-void run(char **arguments, const char *flag, const char *word, const char *facts, char **rest) {
-  size_t count = 0;
+void run(char **arguments, const char *flag, const char *const *words, char **rest) {
+  size_t own = 0, count = 0;
+  while (words[own] != NULL) own++;
   while (rest[count] != NULL) count++;
   /* Without that flag SIGUSR1, which is the container's, would start the debugger. */
-  const char *first[] = {arguments[NODE], "--disable-sigusr1", flag, arguments[SCRIPT], word, facts};
-  const char **words = calloc(sizeof first / sizeof *first + count + 1, sizeof *words);
-  if (words == NULL) return;
-  const char **next = words;
+  const char *first[] = {arguments[NODE], "--disable-sigusr1", flag, arguments[SCRIPT]};
+  const char **line = calloc(sizeof first / sizeof *first + own + count + 1, sizeof *line);
+  if (line == NULL) return;
+  const char **next = line;
   for (size_t at = 0; at < sizeof first / sizeof *first; at++)
     if (first[at] != NULL) *next++ = first[at];
-  memcpy(next, rest, count * sizeof *rest);
-  execv(arguments[NODE], (char *const *)words);
+  memcpy(next, words, own * sizeof *words);
+  memcpy(next + own, rest, count * sizeof *rest);
+  execv(arguments[NODE], (char *const *)line);
 }
 
 static void be_daemon(char **arguments, int connection, int life) {
   begin_own_session();
   if (dup2(connection, CONNECTION) < 0 || dup2(life, LIFE) < 0 || close_range(FREE, ~0U, CLOSE_RANGE_CLOEXEC) < 0) return;
-  run(arguments, "--use-openssl-ca", "sandbox-daemon", "--", arguments + WORDS);
+  run(arguments, "--use-openssl-ca", (const char *const[]){"sandbox-daemon", "--", NULL}, arguments + WORDS);
 }
 
 /* Moves it out of the way of those above. */
@@ -52,15 +54,21 @@ static bool move(int *fd) {
 
 /* Whether a daemon started now can be of use; runtime/control/early-daemon.ts decides, this only spares others a process. */
 static bool wants_daemon(const struct command *command, char **words) {
-  if (command->verb == NULL || (strcmp(command->verb, "create") != 0 && strcmp(command->verb, "run") != 0)) return false;
+  if (command->verb != CREATE && command->verb != RUN) return false;
   for (; *words != NULL; words++)
     for (size_t at = 0; at < sizeof NOT_EARLY / sizeof *NOT_EARLY; at++)
       if (strncmp(*words, NOT_EARLY[at], strlen(NOT_EARLY[at])) == 0) return false;
   return true;
 }
 
-/* Becomes a command line with a daemon; returns where that cannot be started. */
-static void run_with_daemon(char **arguments) {
+/* What only the command line's own process can have to do with: the caller's terminal, and descriptors for the container. */
+static bool is_plain(const struct command *command) {
+  bool may_have_terminal = command->verb == RUN && (isatty(STDIN_FILENO) || isatty(STDOUT_FILENO) || isatty(STDERR_FILENO));
+  return command->id != NULL && !may_have_terminal && getenv("LISTEN_FDS") == NULL;
+}
+
+/* Ends as a container's daemon has it, or becomes a command line with a daemon; returns where that cannot be started. */
+static void run_with_daemon(char **arguments, const struct command *command) {
   int connection[2], life[2];
   pid_t daemon = -1;
   if (socketpair(AF_UNIX, SOCK_STREAM, 0, connection) == 0 && pipe(life) == 0 && move(&connection[0]) && move(&connection[1]) &&
@@ -75,7 +83,8 @@ static void run_with_daemon(char **arguments) {
   close(life[1]);
   char facts[64];
   snprintf(facts, sizeof facts, "%d,%d,%d", (int)daemon, connection[0], life[0]);
-  run(arguments, NULL, "with-daemon", facts, arguments + NAME);
+  if (is_plain(command)) launch(arguments, command, connection[0], daemon, facts);
+  run(arguments, NULL, (const char *const[]){"with-daemon", facts, NULL}, arguments + NAME);
 }
 
 /* With fewer Node.js crashes before it runs a line of ours. */
@@ -92,12 +101,12 @@ int main(int argc, char **arguments) {
     fprintf(stderr, "usage: launch NODE SCRIPT NAME [WORD...]\n");
     return 125;
   }
-  struct command command = {.verb = NULL};
+  struct command command = {.verb = OTHER};
   if (strcmp(arguments[NAME], "caisson") == 0) command = read_command(arguments + WORDS);
-  if (command.id != NULL) hand_over(arguments, &command);
+  if (command.id != NULL && (command.verb == EXEC || command.verb == ASK)) hand_over(arguments, &command);
   if (!has_descriptors(arguments[NAME])) return 1;
-  if (wants_daemon(&command, arguments + WORDS)) run_with_daemon(arguments);
-  run(arguments, NULL, NULL, NULL, arguments + NAME);
+  if (wants_daemon(&command, arguments + WORDS)) run_with_daemon(arguments, &command);
+  run(arguments, NULL, (const char *const[]){NULL}, arguments + NAME);
   perror(arguments[NODE]);
   return 127;
 }

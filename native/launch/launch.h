@@ -1,24 +1,57 @@
 #ifndef LAUNCH_H
 #define LAUNCH_H
 
+#include <signal.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
 /* What this program is called with: NODE SCRIPT NAME [WORD...]. */
 enum { NODE = 1, SCRIPT, NAME, WORDS };
 
-/* Becomes Node.js with its flags, the script, two words of ours, and what remains of the arguments; those that are NULL are left out. */
-void run(char **arguments, const char *flag, const char *word, const char *facts, char **rest);
+/* Becomes Node.js with a flag, the script, words of ours, which end with NULL, and what remains of the arguments. */
+void run(char **arguments, const char *flag, const char *const *words, char **rest);
 
 /* What is to be known of a command line here; runtime/control/plain-command.ts knows the rest. */
 struct command {
-  const char *verb;
+  enum { OTHER, EXEC, ASK, CREATE, RUN } verb;
   const char *root;
-  /* Of a verb that a container's daemon can carry out; else NULL. */
+  /* NULL where the words are not for a daemon to carry out. */
   const char *id;
 };
 
-/* verb is NULL where that is not to be told. */
 struct command read_command(char **words);
+
+/* The connection with a daemon. */
+struct connection {
+  int socket;
+  /* Where the signals are read that are passed on (watch_signals()); else -1. */
+  int signals;
+  sigset_t before;
+  /* One that has come and was not passed on. */
+  int interrupted;
+  /* Of the last request. */
+  int number;
+  /* What has been read, and how much of it is the line that was asked for, with its end. */
+  char *text;
+  size_t length, line;
+};
+
+bool open_connection(struct connection *connection, int socket);
+void close_connection(struct connection *connection);
+bool send_text(const struct connection *to, const char *text, size_t length);
+bool watch_signals(struct connection *connection);
+
+/*
+ * The next line that begins so; others before it do not matter. Signals go to the target, which is the rest of a request: without one the
+ * waiting ends soon after the first. NULL then, and where the daemon has gone.
+ */
+const char *await_line(struct connection *from, const char *beginning, const char *target);
 
 /* Has the container's daemon carry a command out and ends as that does. Returns where nothing has been done. */
 void hand_over(char **arguments, const struct command *command);
+
+/* Has a daemon that was started for it create a container, and run it; likewise. @param facts are for the command line's own process. */
+void launch(char **arguments, const struct command *command, int socket, pid_t daemon, const char *facts);
 
 #endif

@@ -1,7 +1,7 @@
 /** What a process that we start is to its caller: its pid, its terminal and its descriptors. */
 import { resolve } from "node:path";
 import { CaissonError } from "../../protocol/errors.ts";
-import { writePidFile } from "./pid-file.ts";
+import { writePidFile } from "../text/pid-file.ts";
 import { refuse } from "./refuse.ts";
 
 /** @throws CaissonError CAISSON_E_USAGE for any but 0. */

@@ -40,13 +40,18 @@ export class Foreground implements Disposable {
 
   #received(signal: number, name: NodeJS.Signals): void {
     if (this.#target === undefined) {
-      process.exitCode = 128 + signal;
-      this.#interruption.abort(new CaissonError("CAISSON_E_STATE", `interrupted by ${name} before the process ran`));
+      this.#interruption.abort(interruptedBy(signal, name));
       return;
     }
     const { client, execId } = this.#target;
     client.request("kill", { signal, all: false, ...named(execId) }).catch(ignoreEnded);
   }
+}
+
+/** That a signal has come before there was a process to take it. Sets this process's exit code, as shells do. */
+export function interruptedBy(signal: number, name: string): CaissonError {
+  process.exitCode = 128 + signal;
+  return new CaissonError("CAISSON_E_STATE", `interrupted by ${name} before the process ran`);
 }
 
 function named(execId: string | undefined): { execId?: string } {

@@ -8,6 +8,14 @@ export async function main(args: readonly string[], daemon?: EarlyDaemon): Promi
   await reporting(() => runProgram(args, daemon));
 }
 
+/** Goes on for native/launch where that cannot (take-up.ts). @param daemon the one that has answered it. */
+export async function goOn(answer: string, args: readonly string[], daemon?: EarlyDaemon): Promise<void> {
+  await reporting(async () => {
+    const { takeUp } = await import("./take-up.ts");
+    await takeUp(answer, args, daemon);
+  });
+}
+
 /** Follows an exec as its monitor; this process ends as the exec's does. */
 export async function runExecMonitor(task: ExecMonitorTask): Promise<void> {
   await reporting(async () => {

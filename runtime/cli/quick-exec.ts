@@ -4,7 +4,7 @@ import type { PlainCommand } from "../control/plain-command.ts";
 import { exec } from "./exec-action.ts";
 import { begin, reporting } from "./reporting.ts";
 
-export { tellAnswer } from "./answer.ts";
+export { tellAnswer } from "./tell-answer.ts";
 
 /** Carries an exec out and sets this process's exit code. @returns false, having done nothing, when it is no such one. */
 export function tryExec({ globals, verb, words }: PlainCommand): boolean {

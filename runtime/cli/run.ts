@@ -1,13 +1,10 @@
 import type { Command } from "commander";
-import { CaissonError } from "../../protocol/errors.ts";
-import { VM_DEATH_EXIT_CODE } from "../guest/exit-status.ts";
 import { now } from "../process/clock.ts";
 import { tracePhase } from "../process/trace.ts";
-import { removeIfOf } from "../sandbox/cleanup.ts";
 import { exitCodeOf } from "../text/errors.ts";
-import { log } from "../text/log.ts";
 import { checkTerminal } from "./caller.ts";
 import type { Globals } from "./command.ts";
+import { followRun } from "./follow-run.ts";
 import { Foreground } from "./foreground.ts";
 import { checkFlags, createContainer, discard, type LaunchFlags, launchVerb } from "./launch.ts";
 import { OwnTerminal } from "./terminal.ts";
@@ -57,17 +54,5 @@ async function run(globals: Globals, id: string, flags: RunFlags): Promise<numbe
     daemon.unref();
     return 0;
   }
-  const started = now();
-  foreground.forwardTo(daemon.client, undefined, terminal && (() => terminal.size));
-  try {
-    const code = await daemon.exited;
-    tracePhase("run", started);
-    log.debug("the container has ended", { exitCode: code });
-    return code;
-  } catch (cause) {
-    process.exitCode = VM_DEATH_EXIT_CODE;
-    throw new CaissonError("CAISSON_E_VM_DIED", `container ${id} is lost`, { cause });
-  } finally {
-    if (flags.keep !== true) await removeIfOf(daemon.identity, globals.root, id);
-  }
+  return await followRun(globals, id, daemon, foreground, { terminal, keep: flags.keep });
 }

@@ -46,7 +46,7 @@ export function execWords(words: readonly string[]): ExecWords | undefined {
   const env: string[] = [];
   let at = 0;
   for (; words[at]?.startsWith("-"); at++) {
-    const [name, given] = split(words[at] ?? "");
+    const [name, given] = splitFlag(words[at] ?? "");
     const plain = Object.hasOwn(PLAIN, name) ? PLAIN[name] : undefined;
     if (plain !== undefined && given === undefined) {
       flags[plain] = true;
@@ -65,7 +65,7 @@ export function execWords(words: readonly string[]): ExecWords | undefined {
 }
 
 /** A long flag and its value, if they are one word. */
-function split(word: string): [name: string, value?: string] {
+export function splitFlag(word: string): [name: string, value?: string] {
   const at = word.startsWith("--") ? word.indexOf("=") : -1;
   return at < 0 ? [word] : [word.slice(0, at), word.slice(at + 1)];
 }

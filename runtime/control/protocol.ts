@@ -111,18 +111,27 @@ export interface ExecParams {
   detached?: boolean | undefined;
 }
 
+/** What a daemon does that was started together with a command line, when that asks for it: a container, whose process is native/launch. */
+export interface Launch {
+  create: CreateParams;
+  /** Written when the container is created; absolute. */
+  pidFile: string | undefined;
+  /** Whether the container is started as well. */
+  starts: boolean;
+  /** Whether the caller leaves then. Else its end is the container's, which the daemon removes when it has ended. */
+  leaves: boolean;
+}
+
 /** A command line whose process is native/launch. */
 export interface CommandParams {
   /** What follows the program's name. */
   args: string[];
   /** The process, whose standard streams an exec's process gets. */
   pid: number;
-  /** What an exec's process is to be called. */
-  execId: string;
 }
 
-/** How it went: it is done, the process of an exec has started, or what has come between. */
-export type CommandOutcome = { started?: true } | { error: WireError };
+/** How it went: it is done; a container, or the process of an exec, has started; or what has come between. */
+export type CommandOutcome = { started?: true } | { execId: string } | { error: WireError };
 
 /** A process of the container as the guest's root pid namespace sees it. */
 export interface ContainerProcess {
@@ -153,6 +162,8 @@ export interface Verbs {
    * as this connection, which the daemon closes when the container has ended and is removed.
    */
   join: { params: JoinParams; result: undefined };
+  /** As the first request in place of `create`: the daemon does what the words say that it was started with; as `command` otherwise. */
+  launch: { params: Record<string, never>; result: CommandOutcome };
   /** The client leaves and the container stays; without it the end of the inherited connection ends the container. */
   detach: { params: Record<string, never>; result: undefined };
   kill: { params: { signal: number; all: boolean; execId?: string }; result: undefined };

@@ -12,7 +12,7 @@ export type Handlers = {
 };
 
 /** The verbs about one container that there is. */
-export type ContainerHandlers = Omit<Handlers, "create" | "join" | "detach">;
+export type ContainerHandlers = Omit<Handlers, "create" | "launch" | "join" | "detach">;
 
 /**
  * Answers the requests of one connection, each as soon as its handler is done. Ends with the connection.

@@ -10,7 +10,7 @@ import type { EarlyDaemon } from "./early-daemon.ts";
 
 export interface Daemon {
   pid: number;
-  /** Undefined when it has ended at once. */
+  /** Undefined without /proc. */
   identity: ProcessIdentity | undefined;
   client: ControlClient;
   /** Resolves with the daemon's exit code, which is the container's. Rejects with CAISSON_E_VM_DIED when a signal has ended the daemon. */
@@ -28,7 +28,16 @@ export interface Daemon {
  */
 export function spawnDaemon(given: DaemonLog, stdio: "inherit" | "ignore", early?: EarlyDaemon): Daemon {
   const log = logOf(given);
-  const child = taken(log, stdio, early) ?? spawnSelf("sandbox-daemon", log, stdio);
+  return daemonOf(taken(log, stdio, early) ?? spawnSelf("sandbox-daemon", log, stdio));
+}
+
+/** A daemon that has been asked for its container already. */
+export function adoptDaemon(early: EarlyDaemon): Daemon {
+  early.take();
+  return daemonOf(early.process);
+}
+
+function daemonOf(child: OwnProcess): Daemon {
   const { pid, connection } = child;
   logger.debug("started the sandbox daemon", { pid });
   const exited = child.ended.then((end) => {
@@ -40,7 +49,8 @@ export function spawnDaemon(given: DaemonLog, stdio: "inherit" | "ignore", early
   exited.catch(() => {});
   return {
     pid,
-    identity: processIdentity(pid),
+    // It may have ended, but until it is waited for its pid is no other's.
+    identity: processIdentity(pid, { zombie: true }),
     client: new ControlClient(connection),
     exited,
     unref: () => child.unref(),

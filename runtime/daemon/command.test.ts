@@ -22,11 +22,11 @@ async function carriedOut(
   const asked: [string, unknown][] = [];
   const note = (verb: string) => async (params: unknown) => {
     asked.push([verb, params]);
-    return undefined as never;
+    return { execId: "exec-1", pid: 2 };
   };
   const verbs = Object.fromEntries(["exec", "kill", "pause", "resume", "start"].map((verb) => [verb, note(verb)]));
   const container = { bundle: of, container: { id: "c1", lifecycle } } as unknown as PodContainer;
-  const params = { args: line.split(" "), pid: 7, execId: "e" };
+  const params = { args: line.split(" "), pid: 7 };
   const outcome = await carryOut(container, verbs as unknown as Carriers, params, new Socket());
   return { outcome, asked };
 }
@@ -45,13 +45,10 @@ test("carryOut() does what the verb would", async () => {
 
 test("carryOut() starts a process as the bundle's configuration and the flags say", async () => {
   const { outcome, asked } = await carriedOut("exec -e A=b --cwd /tmp -u 1:2 c1 ls -t");
-  assert.deepEqual(outcome, { started: true });
+  assert.deepEqual(outcome, { execId: "exec-1" });
   const [[verb, params] = ["", {}]] = asked;
-  const { execId, process, stdio } = params as { execId: string; process: object; stdio: object };
-  assert.deepEqual(
-    { verb, execId, stdio },
-    { verb: "exec", execId: "e", stdio: { pid: 7, stdin: 0, stdout: 1, stderr: 2 } },
-  );
+  const { process, stdio } = params as { process: object; stdio: object };
+  assert.deepEqual({ verb, stdio }, { verb: "exec", stdio: { pid: 7, stdin: 0, stdout: 1, stderr: 2 } });
   const { args, env, cwd, user, terminal } = process as ReturnType<typeof defaultSpec>["process"] & object;
   assert.deepEqual(
     { args, cwd, user, terminal },

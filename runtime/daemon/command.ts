@@ -74,7 +74,7 @@ function readExec(
   { container, bundle }: PodContainer,
   verbs: Carriers,
   words: readonly string[],
-  { execId, pid }: CommandParams,
+  { pid }: CommandParams,
   connection: Socket,
 ): Deed {
   const { id, args, flags } = execWords(words) ?? refuse("its words are unusual");
@@ -84,8 +84,8 @@ function readExec(
   const shape = { ...(env && { env }), ...(user !== undefined && { user }), ...(cwd !== undefined && { cwd }) };
   const process = commandOfBundle(bundle, args, shape, refuse);
   return async () => {
-    await verbs.exec({ execId, process, stdio: { pid, stdin: 0, stdout: 1, stderr: 2 } }, connection);
-    return { started: true };
+    const { execId } = await verbs.exec({ process, stdio: { pid, stdin: 0, stdout: 1, stderr: 2 } }, connection);
+    return { execId };
   };
 }
 

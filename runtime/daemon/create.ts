@@ -3,6 +3,7 @@ import { loadSettings } from "../config/load.ts";
 import type { CreateParams } from "../control/protocol.ts";
 import { now } from "../process/clock.ts";
 import { tracePhase } from "../process/trace.ts";
+import { removeStopped } from "../sandbox/cleanup.ts";
 import { HostHooks } from "../sandbox/hooks.ts";
 import { OwnProcess } from "../sandbox/host-process.ts";
 import type { PlacedBundle } from "../sandbox/placement.ts";
@@ -17,6 +18,8 @@ export interface OwnContainer {
   container: PodContainer;
   /** InitIo.letGo. */
   letGo: () => void;
+  /** Removes what is left of the container when it has ended, where that is this process's task. */
+  remove: (() => Promise<void>) | undefined;
 }
 
 /** Reserves the container's id, with what `delete` needs to know of it. Throws as ContainerRecord.reserve() does. */
@@ -39,11 +42,13 @@ export function reserveContainer(params: CreateParams, { bundle, rootfs, config 
  * Creates the container of a bundle in a VM of its own, up to where its init waits to be started.
  * @throws CaissonError with whatever is wrong; nothing is left then. When `signal` aborts, the caller is gone and cannot be
  *   told: the record then stays, as a stopped container that `delete` removes.
+ * @param removes whether this process is to remove the container when it has ended.
  */
 export async function createOwn(
   params: CreateParams,
   placed: PlacedBundle,
   signal: AbortSignal,
+  removes: boolean,
 ): Promise<OwnContainer> {
   const { id, asked = { name: "caisson create", atMs: Date.now() } } = params;
   const { config } = placed;
@@ -53,7 +58,16 @@ export async function createOwn(
   tracePhase("reserve the state", reserving);
   const hooks = new HostHooks(config.hooks, record.state);
   const { share, consoleLog } = record.paths;
-  const pod = new Pod({ id, settings, share, consoleLog, ends: "with the first", isOwn: () => true, record });
+  const pod = new Pod({
+    id,
+    settings,
+    share,
+    consoleLog,
+    ends: "with the first",
+    leavesCgroup: removes,
+    isOwn: () => true,
+    record,
+  });
   let opened: InitIo | undefined;
   try {
     const container = await pod.create({
@@ -70,7 +84,8 @@ export async function createOwn(
       signal,
     });
     opened?.follow(container.container);
-    return { pod, container, letGo: () => opened?.letGo() };
+    const remove = removes ? () => removeStopped(params.root, record.state) : undefined;
+    return { pod, container, letGo: () => opened?.letGo(), remove };
   } catch (error) {
     if (!signal.aborted) {
       record.remove();

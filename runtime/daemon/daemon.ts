@@ -8,7 +8,7 @@ import { CaissonError } from "../../protocol/errors.ts";
 import { loadSettings } from "../config/load.ts";
 import type { DaemonLog } from "../control/daemon-log.ts";
 import { ControlListener } from "../control/listener.ts";
-import type { CreateParams, JoinParams } from "../control/protocol.ts";
+import type { CommandOutcome, CreateParams, JoinParams, Launch } from "../control/protocol.ts";
 import { type Handlers, serveControl } from "../control/server.ts";
 import { VM_DEATH_EXIT_CODE } from "../guest/exit-status.ts";
 import { countStart } from "../metrics/start-phases.ts";
@@ -19,7 +19,7 @@ import { onForwardedSignals } from "../process/forwarded-signals.ts";
 import { endInWords } from "../process/last-words.ts";
 import { STARTER_FD } from "../process/spawn-self.ts";
 import { tracePhase, traceTo, writeTrace } from "../process/trace.ts";
-import { readPlaced } from "../sandbox/placement.ts";
+import { type PlacedBundle, readPlaced } from "../sandbox/placement.ts";
 import { Pod } from "../sandbox/pod.ts";
 import type { PodContainer } from "../sandbox/pod-container.ts";
 import type { ContainerRecord } from "../state/container-record.ts";
@@ -32,6 +32,7 @@ import { dropStandardStreams } from "./client-io.ts";
 import { containerHandlers } from "./container-handlers.ts";
 import { createOwn, type OwnContainer } from "./create.ts";
 import { JoinedContainers } from "./join.ts";
+import { launchContainer, requirePlain } from "./launch.ts";
 import { endReason, tellLoss } from "./loss.ts";
 import type { Monitor } from "./monitor.ts";
 
@@ -41,8 +42,9 @@ const JOINED_LIMIT_MS = 2000;
 /**
  * Runs one sandbox for the CLI verbs. Its pid is the OCI pid of the container that the sandbox is for, whose exit code it
  * ends with: engines wait for it and take the exit code from it.
+ * @param launch what the caller may ask for as a whole.
  */
-export async function runDaemon(logging: DaemonLog): Promise<never> {
+export async function runDaemon(logging: DaemonLog, launch?: Launch): Promise<never> {
   endInWords({ exitCode: VM_DEATH_EXIT_CODE });
   const inherited = new Socket({ fd: STARTER_FD });
   try {
@@ -55,7 +57,7 @@ export async function runDaemon(logging: DaemonLog): Promise<never> {
   }
   // Without a log file our standard error is the container's, where only a loss of the container may be told.
   if (logging.log === undefined && !logging.debug) log.level = "error";
-  const exitCode = await new Daemon(inherited, logging).ended;
+  const exitCode = await new Daemon(inherited, logging, launch).ended;
   writeTrace();
   process.exit(exitCode);
 }
@@ -63,7 +65,13 @@ export async function runDaemon(logging: DaemonLog): Promise<never> {
 /** Answers the first request with what keeps this process from being a daemon, and ends it. */
 async function refuseAll(inherited: Socket, error: unknown): Promise<never> {
   const reject = () => Promise.reject(error);
-  const handlers = { ...containerHandlers(() => undefined as never), create: reject, join: reject, detach: reject };
+  const handlers = {
+    ...containerHandlers(() => undefined as never),
+    create: reject,
+    launch: reject,
+    join: reject,
+    detach: reject,
+  };
   serveControl(inherited, () => handlers);
   await once(inherited, "close").catch(() => {});
   process.exit(1);
@@ -91,12 +99,17 @@ class Daemon {
   readonly #joined = new JoinedContainers((params, record) => this.#podFor(params, record));
   readonly #ended = Promise.withResolvers<number>();
   readonly #logging: DaemonLog;
+  readonly #launch: Launch | undefined;
+  /** What has been read for a launch. */
+  #placed: PlacedBundle | undefined;
   #life: Life = { phase: "idle" };
   #detached = false;
+  #abandoned = false;
 
   /** The connection of the process that started us: unless it says `detach`, the container's life hangs on it. */
-  constructor(inherited: Socket, logging: DaemonLog) {
+  constructor(inherited: Socket, logging: DaemonLog, launch: Launch | undefined) {
     this.#logging = logging;
+    this.#launch = launch;
     this.#listener.serve(inherited);
     const gone = () => {
       inherited.off("end", gone).off("close", gone);
@@ -113,15 +126,11 @@ class Daemon {
     return this.#ended.promise;
   }
 
-  readonly #own: Pick<Handlers, "create" | "join" | "detach"> = {
+  readonly #own: Pick<Handlers, "create" | "launch" | "join" | "detach"> = {
     create: (params) => this.#create(params),
+    launch: () => this.#carryOut(this.#launch),
     join: (params, connection) => this.#joined.join(params, connection),
-    detach: async () => {
-      this.#detached = true;
-      if (this.#life.phase === "alive") this.#life.letGo();
-      // The streams of a container in another daemon's VM have been taken by that daemon.
-      else if (this.#life.phase === "monitoring") dropStandardStreams(0, 1, 2);
-    },
+    detach: async () => this.#detach(),
   };
 
   readonly #alone = containerHandlers(() => this.#alive());
@@ -131,7 +140,29 @@ class Daemon {
     throw new CaissonError("CAISSON_E_STATE", "the container is not created yet");
   }
 
-  async #create(params: CreateParams): Promise<{ pid: number }> {
+  #detach(): void {
+    this.#detached = true;
+    if (this.#life.phase === "alive") this.#life.letGo();
+    // The streams of a container in another daemon's VM have been taken by that daemon.
+    else if (this.#life.phase === "monitoring") dropStandardStreams(0, 1, 2);
+  }
+
+  /** @throws what the command line is to find out for itself; nothing was done then. */
+  async #carryOut(launch: Launch | undefined): Promise<CommandOutcome> {
+    if (launch === undefined)
+      throw new CaissonError("CAISSON_E_USAGE", "there are no words that the daemon can carry out");
+    const { create, leaves } = launch;
+    this.#placed = readPlaced(create.bundle, create.root);
+    requirePlain(launch, this.#placed);
+    return await launchContainer(launch, {
+      create: () => this.#create(create, !leaves),
+      start: () => this.#alive().start(),
+      detach: async () => this.#detach(),
+    });
+  }
+
+  /** @param removes whether the container is to be removed when it has ended. */
+  async #create(params: CreateParams, removes = false): Promise<{ pid: number }> {
     if (this.#life.phase !== "idle") throw new CaissonError("CAISSON_E_STATE", "the container is created already");
     const abort = new AbortController();
     this.#life = { phase: "creating", abort };
@@ -142,7 +173,7 @@ class Daemon {
       await nextTurn();
       abort.signal.throwIfAborted();
       const reading = now();
-      const placed = readPlaced(params.bundle, params.root);
+      const placed = this.#placed ?? readPlaced(params.bundle, params.root);
       for (const warning of placed.warnings) log.warning(warning);
       tracePhase("read bundle", reading);
       const { placement, bundle, rootfs } = placed;
@@ -152,10 +183,10 @@ class Daemon {
         rootfs,
       });
       if (placed.placement.kind === "own") {
-        const own = await createOwn(params, placed, abort.signal);
+        const own = await createOwn(params, placed, abort.signal, removes);
         this.#life = { phase: "alive", ...own };
         await this.#listener.listen(statePaths(params.root, params.id).controlSocket);
-        void this.#follow(own.container);
+        void this.#follow(own);
       } else {
         const { Monitor } = await import("./monitor.ts");
         const monitor = await Monitor.begin(params, placed, this.#logging, abort.signal);
@@ -200,7 +231,7 @@ class Daemon {
   }
 
   /** Waits for the container's end, with which the sandbox ends. */
-  async #follow(own: PodContainer): Promise<void> {
+  async #follow({ container: own, remove }: OwnContainer): Promise<void> {
     const { container } = own;
     const exit = await own.ended;
     const reason = endReason(`Container ${container.id}`, exit);
@@ -213,6 +244,8 @@ class Daemon {
     await deadline(this.#joined.over(), JOINED_LIMIT_MS);
     // Without the VM it waits here for whoever reads the last output, until `delete`.
     await container.wait();
+    // Whoever asked for that tells what keeps it from being removed.
+    if (!this.#abandoned) await remove?.().catch((error: unknown) => log.debug(formatError(error)));
     tracePhase("end sandbox", ending);
     await this.#leave(exit.exitCode);
   }
@@ -227,6 +260,7 @@ class Daemon {
 
   /** The process that the container's life hung on is gone. */
   #abandon(): void {
+    this.#abandoned = true;
     const life = this.#life;
     if (life.phase === "idle") void this.#leave(1);
     else if (life.phase === "pod" && life.pod.isNew) void life.pod.end();

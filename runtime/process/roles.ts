@@ -6,7 +6,8 @@ export const SHIM_NAME = "containerd-shim-caisson-v2";
 /** What native/launch puts before the name: facts of the daemon that it has started as well (control/early-daemon.ts) follow. */
 export const WITH_DAEMON = "with-daemon";
 
-/** What it puts there when a daemon has answered what it cannot tell (cli/answer.ts): the answer follows. */
+/** What it puts there when it cannot go on with what a daemon has answered (cli/answer.ts): the
+ * facts of a daemon that it has started follow, or nothing, and the answer. */
 export const WITH_ANSWER = "with-answer";
 
 /** What the program starts itself as (spawn-self.ts); the role's parameters follow as JSON. */

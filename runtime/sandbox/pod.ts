@@ -34,6 +34,8 @@ export interface PodOptions {
   consoleLog: string;
   /** When the VM ends: with its first container, whose end ends the others, or once all containers have ended. */
   ends: "with the first" | "with the last";
+  /** Whether this process outlives its container, if that is the first, and so has to leave its cgroup. */
+  leavesCgroup?: boolean;
   /** Whether the VM is one container's own: of its size, with its limits on the host. @param config of the first. */
   isOwn(config: Spec): boolean;
   /** What is about to be changed on the host is on record there, for whoever cleans up after this process. */
@@ -247,13 +249,13 @@ export class Pod {
   }
 
   async #end(): Promise<void> {
-    const { id, ends } = this.#options;
+    const { id, ends, leavesCgroup = ends === "with the last" } = this.#options;
     this.#abort.abort(new CaissonError("CAISSON_E_STATE", `the sandbox ${id} is being ended`));
     const sandbox = await this.#started?.sandbox.catch(() => undefined);
     // Placeholders are in the sandbox's cgroup, and stand for nobody any more.
     for (const { host } of this.#containers.values()) host.end();
-    // This process ends with its container, and its cgroup is removed with the record then.
-    if (ends === "with the first" && this.#containers.size > 0) await sandbox?.endInPlace();
+    // A process that ends with its container has its cgroup removed with the record then.
+    if (!leavesCgroup && this.#containers.size > 0) await sandbox?.endInPlace();
     else await sandbox?.end();
   }
 

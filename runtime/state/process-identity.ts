@@ -10,9 +10,15 @@ export interface ProcessIdentity {
   bootId: string;
 }
 
-/** The identity of a process that runs, by default this one; nothing when there is none or it is a zombie. */
-export function processIdentity(pid: number | "self" = "self"): ProcessIdentity | undefined {
-  const stat = readStat(pid);
+/**
+ * The identity of a process that runs, by default this one; nothing when there is none or it is a zombie.
+ * @param zombie whether it may be one.
+ */
+export function processIdentity(
+  pid: number | "self" = "self",
+  { zombie = false }: { zombie?: boolean } = {},
+): ProcessIdentity | undefined {
+  const stat = readStat(pid, zombie);
   return stat === undefined ? undefined : { ...stat, bootId: bootId() };
 }
 
@@ -33,7 +39,7 @@ function bootId(): string {
   }
 }
 
-function readStat(pid: number | "self"): { pid: number; startTime: number } | undefined {
+function readStat(pid: number | "self", zombie = false): { pid: number; startTime: number } | undefined {
   let stat: string;
   try {
     stat = readFileSync(`/proc/${pid}/stat`, "latin1");
@@ -43,6 +49,6 @@ function readStat(pid: number | "self"): { pid: number; startTime: number } | un
   // Field 2 is the command's name in parentheses, and may hold spaces and parentheses itself.
   const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
   const state = fields[0];
-  if (state === "Z" || state === "X") return undefined;
+  if ((state === "Z" && !zombie) || state === "X") return undefined;
   return { pid: Number.parseInt(stat, 10), startTime: Number(fields[19]) };
 }

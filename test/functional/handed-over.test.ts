@@ -1,7 +1,7 @@
 /** Commands that native/launch hands over to the daemon: no Node.js runs for them, and nobody can tell from what they say. */
 import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
@@ -131,6 +131,49 @@ test("exec that is killed takes its process along, before it has started, too", 
   await until(async () => (await others()) === 0);
 });
 
+test("run and create start the daemon's Node.js alone; what fails, is interrupted or has a terminal starts another", async () => {
+  const node = join(folder, "node");
+  const started = join(folder, "started");
+  writeFileSync(node, `#!/bin/sh\necho "$3" >>${started}\nexec ${OUT}/node "$@"\n`, { mode: 0o755 });
+  using other = new Bundle(["sh", "-c", "cat; exit 5"]);
+  const launch = (...words: string[]) => {
+    writeFileSync(started, "");
+    const child = spawn(LAUNCH, [node, SCRIPT, "caisson", "--root", host.root, ...words]);
+    child.stdin.end("in\n");
+    return child;
+  };
+  const starts = () => readFileSync(started, "utf8").trim().split("\n").length;
+  const run = ["run", "-b", other.directory];
+  assert.deepEqual(await collect(launch(...run, host.id())), { exitCode: 5, stdout: "in\n", stderr: "" });
+  assert.equal(starts(), 1);
+  const kept = host.id();
+  assert.equal((await collect(launch(...run, "--keep", kept))).exitCode, 5);
+  assert.equal(starts(), 2);
+  await host.ok(["delete", kept]);
+
+  const pidFile = join(folder, "pid");
+  const created = host.id();
+  const creating = spawn(
+    LAUNCH,
+    [node, SCRIPT, "caisson", "--root", host.root, "create", "-b", other.directory, "--pid-file", pidFile, created],
+    { stdio: "ignore" },
+  );
+  writeFileSync(started, "");
+  assert.equal((await collect(creating)).exitCode, 0);
+  assert.equal(starts(), 1);
+  assert.equal(readFileSync(pidFile, "utf8"), String(JSON.parse(await host.ok(["state", created])).pid));
+  await host.ok(["delete", "-f", created]);
+
+  other.process.args = ["nothere"];
+  other.write();
+  const failed = await collect(launch(...run, host.id()));
+  assert.deepEqual([failed.exitCode, starts()], [127, 2]);
+  other.spec.hooks = { poststop: [{ path: "/bin/true" }] };
+  other.process.args = ["true"];
+  other.write();
+  assert.deepEqual([(await collect(launch(...run, host.id()))).exitCode, starts()], [0, 2]);
+});
+
 for (const [what, pidOf] of [
   ["daemon", async (of: string) => JSON.parse(await host.ok(["state", of])).pid as number],
   ["QEMU", async (of: string) => qemusOf(JSON.parse(await host.ok(["state", of])).pid)[0] as number],
@@ -147,7 +190,7 @@ for (const [what, pidOf] of [
       errorOf(result),
       what === "daemon"
         ? /^cannot exec in a stopped container: the sandbox daemon ended before it answered/
-        : /^Process launch-\d+ of container .* is lost.*SIGKILL/,
+        : /^Process exec-\d+ of container .* is lost.*SIGKILL/,
     );
     await host.ok(["delete", "-f", other]);
   });

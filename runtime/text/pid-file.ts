@@ -1,8 +1,8 @@
 import { renameSync, writeFileSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 import { CaissonError } from "../../protocol/errors.ts";
-import { discardUnfinished } from "../text/discard-unfinished.ts";
-import { systemErrorSentence } from "../text/errors.ts";
+import { discardUnfinished } from "./discard-unfinished.ts";
+import { systemErrorSentence } from "./errors.ts";
 
 /**
  * Writes the pid, so that a reader sees the whole of it or no file.
