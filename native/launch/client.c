@@ -18,12 +18,12 @@
 /* A daemon takes no longer line. */
 enum { MAX_LINE = 4 * 1024 * 1024 };
 
-static const char ANSWER[] = "{\"id\":1,";
+const char ANSWER[] = "{\"id\":1,";
 static const char DONE[] = "{\"id\":1,\"result\":{}}";
 static const char STARTED[] = "{\"id\":1,\"result\":{\"started\":true}}";
 /* Of these, which name an exec's process, and say that nothing was done and how a process has ended, only the beginning is known. */
-static const char NAMED[] = "{\"id\":1,\"result\":{\"execId\":\"";
-static const char REFUSED[] = "{\"id\":1,\"error\":";
+const char NAMED[] = "{\"id\":1,\"result\":{\"execId\":\"";
+const char REFUSED[] = "{\"id\":1,\"error\":";
 static const char WAITED[] = "{\"id\":2,";
 static const char ENDED[] = "{\"id\":2,\"result\":{\"exitCode\":";
 static const char REASON[] = "\"reason\":";
@@ -37,7 +37,7 @@ static bool path_of(const struct command *command, char path[PATH_MAX]) {
   return length > 0 && length < PATH_MAX;
 }
 
-static int connect_to(const struct command *command) {
+int connect_to(const struct command *command) {
   char path[PATH_MAX];
   if (!path_of(command, path)) return -1;
   /* A socket's address has room for less of a path than a path may have. */
@@ -68,7 +68,7 @@ static void write_string(FILE *to, const char *text) {
   fputc('"', to);
 }
 
-static bool send_command(const struct connection *daemon, char **words) {
+bool send_command(const struct connection *daemon, char **words, const char *process) {
   char *text = NULL;
   size_t length = 0;
   FILE *to = open_memstream(&text, &length);
@@ -78,14 +78,18 @@ static bool send_command(const struct connection *daemon, char **words) {
     if (word != words) fputc(',', to);
     write_string(to, *word);
   }
-  fprintf(to, "],\"pid\":%d}}\n", (int)getpid());
+  fprintf(to, "],\"pid\":%d", (int)getpid());
+  if (process != NULL) {
+    fputs(",\"process\":", to);
+    write_string(to, process);
+  }
+  fputs("}}\n", to);
   bool sent = fclose(to) == 0 && length <= MAX_LINE && send_text(daemon, text, length);
   free(text);
   return sent;
 }
 
-/* The command line's own process goes on in this one's place, with what the daemon has answered; nothing, where it has gone. */
-static void tell(char **arguments, struct connection *daemon, const char *facts, const char *answer) {
+void tell(char **arguments, struct connection *daemon, const char *facts, const char *answer) {
   char interruption[40];
   if (answer == NULL && daemon->interrupted > 0) {
     snprintf(interruption, sizeof interruption, "{\"interrupted\":%d}", daemon->interrupted);
@@ -107,14 +111,17 @@ static const char *await_start(char **arguments, struct connection *daemon, cons
   return answer;
 }
 
-/* Until an exec's process has ended. */
-static void follow_exec(char **arguments, struct connection *daemon, const char *id) {
+const char *await_exec(struct connection *daemon, const char *named) {
+  const char *id = named + strlen(NAMED);
   char request[100], target[50];
   snprintf(target, sizeof target, ",\"execId\":\"%.*s\"", (int)strcspn(id, "\""), id);
   int length = snprintf(request, sizeof request, "{\"id\":2,\"verb\":\"wait\",\"params\":{%s}}\n", target + 1);
-  const char *line = send_text(daemon, request, (size_t)length) ? await_line(daemon, WAITED, target) : NULL;
-  if (line != NULL && begins(line, ENDED) && strstr(line, REASON) == NULL) _exit((int)strtol(line + strlen(ENDED), NULL, 10));
-  tell(arguments, daemon, "", line);
+  return send_text(daemon, request, (size_t)length) ? await_line(daemon, WAITED, target) : NULL;
+}
+
+int exit_code(const char *line) {
+  bool is_all = line != NULL && begins(line, ENDED) && strstr(line, REASON) == NULL;
+  return is_all ? (int)strtol(line + strlen(ENDED), NULL, 10) : -1;
 }
 
 /* As Node.js: what is not open is the null device. */
@@ -127,13 +134,23 @@ static void open_streams(void) {
 
 void hand_over(char **arguments, const struct command *command) {
   open_streams();
+  char *process = command->process == NULL ? NULL : read_text(command->process);
+  if (command->process != NULL && process == NULL) return;
+  if (command->verb == EXEC && command->detached && command->pid_file != NULL) {
+    leave_monitor(arguments, command, process);
+    return;
+  }
   int connected = connect_to(command);
   if (connected < 0) return;
   struct connection daemon;
   bool asked = open_connection(&daemon, connected) && (command->verb != EXEC || watch_signals(&daemon)) &&
-               send_command(&daemon, arguments + WORDS);
+               send_command(&daemon, arguments + WORDS, process);
   const char *started = asked ? await_start(arguments, &daemon, NAMED, "") : NULL;
-  if (started != NULL) follow_exec(arguments, &daemon, started + strlen(NAMED));
+  if (started != NULL) {
+    const char *end = await_exec(&daemon, started);
+    if (exit_code(end) >= 0) _exit(exit_code(end));
+    tell(arguments, &daemon, "", end);
+  }
   close_connection(&daemon);
   close(connected);
 }

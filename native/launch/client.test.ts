@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer, type Server, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -18,7 +18,7 @@ after(() => rmSync(folder, { recursive: true }));
 interface Asked {
   id: number;
   verb: string;
-  params: { args?: string[]; pid?: number; execId?: string; signal?: number };
+  params: { args?: string[]; pid?: number; process?: string; execId?: string; signal?: number };
 }
 
 /** A daemon that answers as it is told to, and keeps what it was asked. */
@@ -159,7 +159,10 @@ test("launch asks nobody for what is unusual, or where nobody listens", async ()
     [...ROOT, "state", "c1"],
     [...ROOT, "exec", "-t", "c1", "sh"],
     [...ROOT, "exec", "--process", "p", "c1"],
-    [...ROOT, "exec", "-d", "c1", "true"],
+    [...ROOT, "exec", "--process", "/dev/null/x", "c1"],
+    [...ROOT, "exec", "--process", folder, "c1"],
+    [...ROOT, "exec", "--pid-file", "p", "c1", "true"],
+    [...ROOT, "exec", "-d", "--console-socket", "s", "c1", "true"],
     [...ROOT, "exec", "--env"],
     [...ROOT, "exec", "c2", "true"],
     [...ROOT, "kill", "."],
@@ -190,4 +193,52 @@ test("launch reaches a socket whose path is longer than an address, and one of a
     assert.deepEqual(await ended(start("/none", "--root", each, "kill", "c1")), { status: 0, node: undefined });
   }
   server.close();
+});
+
+test("launch leaves a process that is named in the pid file, passes signals on and ends as the exec's does", async () => {
+  const program = join(folder, "process.json");
+  writeFileSync(program, '{"args":["é\\n"]}');
+  await using daemon = await new Daemon(({ verb, params }) => {
+    if (verb === "command") return STARTED;
+    return verb === "wait" ? "" : `{"id":2,"result":{"exitCode":${params.signal}}}`;
+  }).listen();
+  const pidFile = join(folder, "pid");
+  // The shell is there to wait for what the launcher has left, as engines do.
+  const words = `--root ${folder} exec -d --pid-file pid --process process.json c1`;
+  const line = `${builtFile("launch")} /none ${script} caisson ${words} </dev/null || exit 99; cat pid; sleep 0.1; kill -USR2 $(cat pid)`;
+  const shell = spawn("sh", ["-c", line], { cwd: folder, stdio: ["ignore", "pipe", "inherit"] });
+  const [pid] = (await once(shell.stdout, "data")) as [Buffer];
+  assert.equal((await once(shell, "close"))[0], 0);
+  while (daemon.asked.length < 3) await new Promise((resolve) => setTimeout(resolve, 5));
+  const [command, wait, kill] = daemon.asked;
+  assert.deepEqual([command?.params.pid, command?.params.process], [Number(pid), '{"args":["é\\n"]}']);
+  assert.deepEqual([wait?.verb, kill?.params], ["wait", { signal: 12, all: false, execId: "exec-12" }]);
+  assert.equal(readFileSync(pidFile, "utf8"), String(pid));
+  while (existsSync(`/proc/${pid}/exe`)) await new Promise((resolve) => setTimeout(resolve, 5));
+  assert.deepEqual(
+    readdirSync(folder).filter((name) => name.startsWith(".")),
+    [],
+  );
+});
+
+test("launch leaves no process and no pid file of an exec that does not come to be", async () => {
+  const program = join(folder, "process.json");
+  writeFileSync(program, "{}");
+  const words = [...ROOT, "exec", "-d", "--pid-file", join(folder, "none"), "-p", program, "c1"];
+  const failed = '{"id":1,"result":{"error":{"code":"CAISSON_E_STATE","message":"no"}}}';
+  for (const [answer, told] of [
+    ['{"id":1,"error":{"code":"CAISSON_E_USAGE","message":"no"}}', []],
+    [failed, ["with-answer", "", failed]],
+  ] as const) {
+    await using _ = await new Daemon(() => answer).listen();
+    assert.deepEqual(await launch(...words), { status: 0, node: [...told, "caisson", ...words] });
+    assert.deepEqual(
+      readdirSync(folder).filter((name) => name.includes("none")),
+      [],
+    );
+  }
+  await using daemon = await new Daemon(() => STARTED).listen();
+  const nowhere = [...ROOT, "exec", "-d", "--pid-file", "/none/pid", "-p", program, "c1"];
+  assert.deepEqual(await launch(...nowhere), { status: 0, node: ["caisson", ...nowhere] });
+  assert.equal(daemon.asked.length, 0);
 });

@@ -18,6 +18,9 @@ struct command {
   const char *root;
   /* NULL where the words are not for a daemon to carry out. */
   const char *id;
+  /* Of an exec: the file with the process, the one for the pid of what stands for it, and whether the caller leaves. */
+  const char *process, *pid_file;
+  bool detached;
 };
 
 struct command read_command(char **words);
@@ -47,6 +50,23 @@ bool watch_signals(struct connection *connection);
  * waiting ends soon after the first. NULL then, and where the daemon has gone.
  */
 const char *await_line(struct connection *from, const char *beginning, const char *target);
+
+/* What is said to and by a container's daemon; an answer that names an exec's process begins with this. */
+extern const char NAMED[], REFUSED[], ANSWER[];
+int connect_to(const struct command *command);
+bool send_command(const struct connection *daemon, char **words, const char *process);
+/* Until the exec's process has ended that the answer names: what was said then, or NULL. */
+const char *await_exec(struct connection *daemon, const char *named);
+/* The exit code in that; -1 where there is more to tell. */
+int exit_code(const char *line);
+/* The command line's own process goes on in this one's place, with what the daemon has answered; NULL where it has gone. */
+void tell(char **arguments, struct connection *daemon, const char *facts, const char *answer);
+
+/* The text of a file; NULL where it is none that can be read at once. */
+char *read_text(const char *path);
+
+/* An exec whose caller leaves: what stands for its process is started and named in the pid file. Returns where nothing has been done. */
+void leave_monitor(char **arguments, const struct command *command, const char *process);
 
 /* Has the container's daemon carry a command out and ends as that does. Returns where nothing has been done. */
 void hand_over(char **arguments, const struct command *command);

@@ -128,6 +128,8 @@ export interface CommandParams {
   args: string[];
   /** The process, whose standard streams an exec's process gets. */
   pid: number;
+  /** What is in the file that `exec --process` names. */
+  process?: string | undefined;
 }
 
 /** How it went: it is done; a container, or the process of an exec, has started; or what has come between. */

@@ -17,7 +17,7 @@ after(() => rmSync(bundle, { recursive: true }));
 /** What is asked of a container, and how that ends. */
 async function carriedOut(
   line: string,
-  { lifecycle = "running", of = bundle }: { lifecycle?: string; of?: string | undefined } = {},
+  { lifecycle = "running", of = bundle, text }: { lifecycle?: string; of?: string; text?: string } = {},
 ): Promise<{ outcome: CommandOutcome; asked: [verb: string, params: unknown][] }> {
   const asked: [string, unknown][] = [];
   const note = (verb: string) => async (params: unknown) => {
@@ -26,7 +26,7 @@ async function carriedOut(
   };
   const verbs = Object.fromEntries(["exec", "kill", "pause", "resume", "start"].map((verb) => [verb, note(verb)]));
   const container = { bundle: of, container: { id: "c1", lifecycle } } as unknown as PodContainer;
-  const params = { args: line.split(" "), pid: 7 };
+  const params = { args: line.split(" "), pid: 7, process: text };
   const outcome = await carryOut(container, verbs as unknown as Carriers, params, new Socket());
   return { outcome, asked };
 }
@@ -57,6 +57,29 @@ test("carryOut() starts a process as the bundle's configuration and the flags sa
   assert.equal(env?.at(-1), "A=b");
 });
 
+test("carryOut() starts the process of a file, and leaves one that nobody waits for to itself", async () => {
+  const text = JSON.stringify({ args: ["sh", "-c", "exit"], cwd: "/", env: ["A=b"] });
+  const named = await carriedOut("exec -d --process p --pid-file f -e C=d c1", { text });
+  assert.deepEqual(named.outcome, { execId: "exec-1" });
+  const process = { args: ["sh", "-c", "exit"], cwd: "/", env: ["A=b", "C=d"] };
+  const stdio = { pid: 7, stdin: 0, stdout: 1, stderr: 2 };
+  assert.deepEqual(named.asked, [["exec", { process, stdio, detached: false }]]);
+  const left = await carriedOut("exec --detach -p p c1", { text });
+  assert.deepEqual(left.outcome, {});
+  assert.deepEqual(left.asked, [["exec", { process: { ...process, env: ["A=b"] }, stdio, detached: true }]]);
+  for (const [line, wrong] of [
+    ["exec -p p c1 sh", text],
+    ["exec -p p c1", undefined],
+    ["exec c1 sh", text],
+    ["exec -p p c1", "{"],
+    ["exec -p p c1", JSON.stringify({ args: ["sh"], cwd: "/", terminal: true })],
+    ["exec -p p c1", JSON.stringify({ args: ["\ufffd"], cwd: "/" })],
+    ["exec -d -p p --console-socket s c1", text],
+  ] as const) {
+    await assert.rejects(carriedOut(line, wrong === undefined ? {} : { text: wrong }), CaissonError, line);
+  }
+});
+
 test("carryOut() says in the outcome what the container's state does not allow", async () => {
   for (const [line, lifecycle, message] of [
     ["kill c1", "stopped", "container not running"],
@@ -81,9 +104,7 @@ test("carryOut() leaves to the command line what is not plain, is another's, or 
     ...["--debug kill c1", "--trace /t kill c1", "kill c2", "kill c1 NOPE", "kill c1 9 9", "state c1", "delete c1"].map(
       (each) => [each],
     ),
-    ...["exec c1", "exec c2 true", "exec -t c1 sh", "exec -d c1 sh", "exec -p /p c1", "exec --pid-file p c1 sh"].map(
-      (each) => [each],
-    ),
+    ...["exec c1", "exec c2 true", "exec -t c1 sh", "exec -p /p c1"].map((each) => [each]),
     ...["exec -u bob c1 sh", "exec -e A c1 sh", "exec --cwd x c1 sh"].map((each) => [each]),
     ["exec c1 true", "/none"],
     ["exec c1 true", labelled],

@@ -1,15 +1,20 @@
 /** Commands that native/launch has the daemon carry out, so that no Node.js starts for them (docs/design/processes.md). */
 import type { Socket } from "node:net";
 import { CaissonError } from "../../protocol/errors.ts";
+import type { Process } from "../../protocol/oci.ts";
 import { execWords } from "../control/exec-words.ts";
 import { plainCommand } from "../control/plain-command.ts";
 import type { CommandOutcome, CommandParams } from "../control/protocol.ts";
 import { quickWords } from "../control/quick-words.ts";
 import type { ContainerHandlers } from "../control/server.ts";
 import { requireAllowed } from "../guest/lifecycle.ts";
+import { parseDocument } from "../oci/document.ts";
+import { applyFlags, type ProcessFlags } from "../oci/exec-process.ts";
+import { validateProcess } from "../oci/validate.ts";
 import { signalNumber } from "../process/signal-number.ts";
 import type { PodContainer } from "../sandbox/pod-container.ts";
 import { commandOfBundle } from "../sandbox/spec/exec-process.ts";
+import { dropProcessLabels } from "../sandbox/spec/host-labels.ts";
 import { toWireError } from "../text/errors.ts";
 
 /** Those that it has need of. */
@@ -74,19 +79,36 @@ function readExec(
   { container, bundle }: PodContainer,
   verbs: Carriers,
   words: readonly string[],
-  { pid }: CommandParams,
+  { pid, process: text }: CommandParams,
   connection: Socket,
 ): Deed {
   const { id, args, flags } = execWords(words) ?? refuse("its words are unusual");
   requireOwn(container.id, id);
-  const { newPrivs: _, preserveFds: __, env, user, cwd, ...others } = flags;
-  if (Object.keys(others).length > 0 || bundle === undefined) refuse("it takes files or a terminal of the caller's");
+  const { newPrivs: _, preserveFds: __, env, user, cwd, process: file, pidFile, detach, ...others } = flags;
+  if (Object.keys(others).length > 0 || bundle === undefined) refuse("it takes a terminal of the caller's");
+  if ((file === undefined) !== (text === undefined)) refuse("what is to run was not read");
   const shape = { ...(env && { env }), ...(user !== undefined && { user }), ...(cwd !== undefined && { cwd }) };
-  const process = commandOfBundle(bundle, args, shape, refuse);
-  return async () => {
-    const { execId } = await verbs.exec({ process, stdio: { pid, stdin: 0, stdout: 1, stderr: 2 } }, connection);
+  const process = text === undefined ? commandOfBundle(bundle, args, shape, refuse) : processOf(text, args, shape);
+  if (process.terminal === true) refuse("it has a terminal");
+  // Without a pid file nobody waits for the process's end.
+  const detached = detach === true && pidFile === undefined;
+  const stdio = { pid, stdin: 0, stdout: 1, stderr: 2 };
+  return async (): Promise<CommandOutcome> => {
+    const { execId } = await verbs.exec({ process, stdio, detached }, connection);
+    if (detached) return {};
     return { execId };
   };
+}
+
+function processOf(text: string, args: readonly string[], flags: ProcessFlags): Process {
+  // What was not UTF-8 has this in its place.
+  if (args.length > 0 || text.includes("\ufffd")) refuse("what is to run is not plain");
+  const own = validateProcess(
+    dropProcessLabels(parseDocument(Buffer.from(text), "--process"), refuse),
+    "--process",
+    refuse,
+  );
+  return validateProcess(applyFlags(own, flags), "--process", refuse);
 }
 
 function requireOwn(id: string, named: string): void {

@@ -51,7 +51,8 @@ function unreadable(path: string, missing: ErrorCode, cause: unknown): CaissonEr
   return new CaissonError(missing, systemErrorSentence(`read ${path}`, cause), { cause });
 }
 
-function parseDocument(bytes: Buffer, path: string): unknown {
+/** The JSON value in a file's bytes, which `path` names in errors; as readDocument(). */
+export function parseDocument(bytes: Buffer, path: string): unknown {
   if (!isUtf8(bytes)) throw new CaissonError("CAISSON_E_CONFIG_INVALID", `${path} is not JSON: it is not UTF-8 text`);
   const text = bytes.toString();
   if (isNestedDeeper(text, DEEPEST_NESTING)) {

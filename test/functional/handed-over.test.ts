@@ -5,6 +5,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
+import { processIdentity } from "../../runtime/state/process-identity.ts";
 import { Bundle } from "../harness/bundle.ts";
 import { collect, detached, errorOf, Host, until } from "../harness/host.ts";
 import { qemusOf } from "../harness/qemu.ts";
@@ -109,6 +110,35 @@ for (const signal of ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGUSR2", "SIGA
     assert.equal((await collect(child)).exitCode, 3);
   });
 }
+
+test("an exec whose caller leaves needs no Node.js either, whether somebody waits for its end or not", async () => {
+  const [pidFile, processFile, output] = ["monitor", "process.json", "output"].map((name) => join(folder, name)) as [
+    string,
+    string,
+    string,
+  ];
+  writeFileSync(
+    processFile,
+    JSON.stringify({ args: ["sh", "-c", "echo $A; exec sleep 1005"], cwd: "/", env: ["PATH=/bin"] }),
+  );
+  const line = `${LAUNCH} /none ${SCRIPT} caisson --root ${host.root} exec -d -e A=b -p ${processFile}`;
+  const run = (flags: string) => collect(spawn("sh", ["-c", `${line} ${flags} ${id} >${output} 2>&1`]));
+  assert.deepEqual(await run(`--pid-file ${pidFile}`), { exitCode: 0, stdout: "", stderr: "" });
+  await until(() => readFileSync(output, "utf8") === "b\n");
+  assert.equal(await others(), 1);
+  const pid = Number(readFileSync(pidFile, "utf8"));
+  assert.equal(readFileSync(`/proc/${pid}/comm`, "utf8"), "launch\n");
+  process.kill(pid, "SIGTERM");
+  await until(async () => (await others()) === 0);
+  await until(() => processIdentity(pid) === undefined);
+
+  writeFileSync(
+    processFile,
+    JSON.stringify({ args: ["sh", "-c", "sleep 1; echo over"], cwd: "/", env: ["PATH=/bin"] }),
+  );
+  assert.deepEqual(await run(""), { exitCode: 0, stdout: "", stderr: "" });
+  await until(() => readFileSync(output, "utf8") === "over\n");
+});
 
 test("a hundred execs at once", async () => {
   const results = await Promise.all(
