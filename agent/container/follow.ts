@@ -108,7 +108,9 @@ export class Follower {
   ended(exit: ProcessExit): void {
     this.#exit = exit;
     this.#hasEnded = true;
-    this.#tell();
+    // What it has written is read by then: whoever is told of its end waits for an output that is open a moment only.
+    if (this.#outputs.some(({ isOver }) => !isOver)) this.#tellSoon(true);
+    else this.#tell();
   }
 
   /** Tells no more; who reads an output next gets what has not been told. */
