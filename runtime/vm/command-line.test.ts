@@ -261,6 +261,12 @@ test("kernelParameters tell an emulated guest the rates it cannot measure", () =
   );
 });
 
+test("kernelParameters leave an emulated guest its locks as they are, unless it is for clones", () => {
+  assert.ok(kernelParameters(SPEC).includes("noreplace-smp"));
+  assert.ok(!kernelParameters(SPEC, true).includes("noreplace-smp"));
+  assert.ok(!kernelParameters({ ...SPEC, accelerator: "kvm" }).includes("noreplace-smp"));
+});
+
 test("kernelParameters end with the caller's, which thereby win", () => {
   assert.deepEqual(kernelParameters({ ...SPEC, kernelParams: ["loglevel=7", "x"] }).slice(-2), ["loglevel=7", "x"]);
 });

@@ -174,7 +174,8 @@ function memoryArguments(spec: VmSpec, { memory }: Wiring): string[] {
 function kernelArguments(spec: VmSpec, wiring: Wiring): string[] {
   const { memory } = wiring;
   if (memory.kind === "clone") return [...stateArguments(spec.qemu.version, memory.stateFd), "-incoming", "defer"];
-  return ["-kernel", spec.kernel, "-initrd", spec.initrd, "-append", kernelParameters(spec).join(" ")];
+  const parameters = kernelParameters(spec, memory.kind === "template");
+  return ["-kernel", spec.kernel, "-initrd", spec.initrd, "-append", parameters.join(" ")];
 }
 
 function monitorArguments({ qmpFd }: Wiring): string[] {
