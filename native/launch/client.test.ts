@@ -91,10 +91,12 @@ test("launch sends the words as Node.js has them, whatever bytes they are", asyn
   assert.deepEqual(daemon.asked[0]?.params.args, words);
   // Bytes that are not UTF-8, which only a shell can pass on from here.
   const quoted = "$(printf '\\377a\\303b\\360\\237\\230c\\355\\240\\200')";
-  const line = (program: string) => `${program} --root ${folder} exec c1 "${quoted}"`;
-  await ended(spawn("sh", ["-c", line(`${builtFile("launch")} /none ${script} caisson`)]));
-  const { node } = await ended(spawn("sh", ["-c", line(`${process.execPath} ${script} caisson`)]));
-  assert.deepEqual(daemon.asked[1]?.params.args, node?.slice(1));
+  const line = `"$0" "$@" --root ${folder} exec c1 "${quoted}"`;
+  const run = (...program: string[]) => ended(spawn("sh", ["-c", line, ...program, script, "caisson"]));
+  await run(builtFile("launch"), "/none");
+  const { node } = await run(process.execPath);
+  assert.ok(node);
+  assert.deepEqual(daemon.asked[1]?.params.args, node.slice(1));
 });
 
 test("launch waits for an exec's process, passes signals on to it, and ends with its exit code", async () => {
@@ -204,9 +206,12 @@ test("launch leaves a process that is named in the pid file, passes signals on a
   }).listen();
   const pidFile = join(folder, "pid");
   // The shell is there to wait for what the launcher has left, as engines do.
-  const words = `--root ${folder} exec -d --pid-file pid --process process.json c1`;
-  const line = `${builtFile("launch")} /none ${script} caisson ${words} </dev/null || exit 99; cat pid; sleep 0.1; kill -USR2 $(cat pid)`;
-  const shell = spawn("sh", ["-c", line], { cwd: folder, stdio: ["ignore", "pipe", "inherit"] });
+  const words = [...ROOT, "exec", "-d", "--pid-file", "pid", "--process", "process.json", "c1"];
+  const line = '"$0" "$@" </dev/null || exit 99; cat pid; sleep 0.1; kill -USR2 $(cat pid)';
+  const shell = spawn("sh", ["-c", line, builtFile("launch"), "/none", script, "caisson", ...words], {
+    cwd: folder,
+    stdio: ["ignore", "pipe", "inherit"],
+  });
   const [pid] = (await once(shell.stdout, "data")) as [Buffer];
   assert.equal((await once(shell, "close"))[0], 0);
   while (daemon.asked.length < 3) await new Promise((resolve) => setTimeout(resolve, 5));

@@ -133,8 +133,8 @@ test("launch refuses to start nothing", () => {
 });
 
 test("launch says that Node.js has too few descriptors", () => {
-  const line = `ulimit -n 31; ${builtFile("launch")} ${process.execPath} ${script} caisson state x`;
-  const { status, stderr } = spawnSync("sh", ["-c", line], { encoding: "utf8" });
+  const words = [builtFile("launch"), process.execPath, script, "caisson", "state", "x"];
+  const { status, stderr } = spawnSync("sh", ["-c", 'ulimit -n 31; "$0" "$@"', ...words], { encoding: "utf8" });
   assert.equal(status, 1);
   assert.equal(
     stderr,

@@ -91,7 +91,7 @@ test("what is said, logged and returned is what the command line itself says", a
 test("exec's streams may be closed, full, a file or the null device", async () => {
   const shell = async (line: string) => {
     const { exitCode, stdout } = await collect(
-      spawn("sh", ["-c", `set -- ${LAUNCH} /none ${SCRIPT} caisson --root ${host.root} exec ${id}; ${line}`]),
+      spawn("sh", ["-c", line, "sh", LAUNCH, "/none", SCRIPT, "caisson", "--root", host.root, "exec", id]),
     );
     return [exitCode, stdout];
   };
@@ -121,9 +121,10 @@ test("an exec whose caller leaves needs no Node.js either, whether somebody wait
     processFile,
     JSON.stringify({ args: ["sh", "-c", "echo $A; exec sleep 1005"], cwd: "/", env: ["PATH=/bin"] }),
   );
-  const line = `${LAUNCH} /none ${SCRIPT} caisson --root ${host.root} exec -d -e A=b -p ${processFile}`;
-  const run = (flags: string) => collect(spawn("sh", ["-c", `${line} ${flags} ${id} >${output} 2>&1`]));
-  assert.deepEqual(await run(`--pid-file ${pidFile}`), { exitCode: 0, stdout: "", stderr: "" });
+  const words = ["/none", SCRIPT, "caisson", "--root", host.root, "exec", "-d", "-e", "A=b", "-p", processFile];
+  const run = (...flags: string[]) =>
+    collect(spawn("sh", ["-c", `"$0" "$@" >${output} 2>&1`, LAUNCH, ...words, ...flags, id]));
+  assert.deepEqual(await run("--pid-file", pidFile), { exitCode: 0, stdout: "", stderr: "" });
   await until(() => readFileSync(output, "utf8") === "b\n");
   assert.equal(await others(), 1);
   const pid = Number(readFileSync(pidFile, "utf8"));
@@ -136,7 +137,7 @@ test("an exec whose caller leaves needs no Node.js either, whether somebody wait
     processFile,
     JSON.stringify({ args: ["sh", "-c", "sleep 1; echo over"], cwd: "/", env: ["PATH=/bin"] }),
   );
-  assert.deepEqual(await run(""), { exitCode: 0, stdout: "", stderr: "" });
+  assert.deepEqual(await run(), { exitCode: 0, stdout: "", stderr: "" });
   await until(() => readFileSync(output, "utf8") === "over\n");
 });
 
@@ -164,7 +165,7 @@ test("exec that is killed takes its process along, before it has started, too", 
 test("run and create start the daemon's Node.js alone; what fails, is interrupted or has a terminal starts another", async () => {
   const node = join(folder, "node");
   const started = join(folder, "started");
-  writeFileSync(node, `#!/bin/sh\necho "$3" >>${started}\nexec ${OUT}/node "$@"\n`, { mode: 0o755 });
+  writeFileSync(node, `#!/bin/sh\necho "$3" >>${started}\nexec "${OUT}/node" "$@"\n`, { mode: 0o755 });
   using other = new Bundle(["sh", "-c", "cat; exit 5"]);
   const launch = (...words: string[]) => {
     writeFileSync(started, "");
