@@ -144,12 +144,12 @@ $(NATIVE_OUT)/jail: $(JAIL_SOURCES) native/jail/jail.h native/native.mk | $(NATI
 	@scripts/step.sh "compile jail" $(CC) $(PROGRAM_CFLAGS) -s -o $@.new $(JAIL_SOURCES)
 	@mv -f $@.new $@
 
-$(NATIVE_OUT)/launch: $(LAUNCH_SOURCES) native/launch/launch.h native/own-session.h native/native.mk | $(NATIVE_SETUP)
+$(NATIVE_OUT)/launch: $(LAUNCH_SOURCES) native/launch/launch.h native/own-session.h native/start-node.h native/native.mk | $(NATIVE_SETUP)
 	@mkdir -p $(@D)
 	@scripts/step.sh "compile launch" $(CC) $(PROGRAM_CFLAGS) -s -o $@.new $(LAUNCH_SOURCES)
 	@mv -f $@.new $@
 
-$(NATIVE_OUT)/shim-start: $(SHIM_START_SOURCES) native/shim-start/shim-start.h native/own-session.h native/native.mk | $(NATIVE_SETUP)
+$(NATIVE_OUT)/shim-start: $(SHIM_START_SOURCES) native/shim-start/shim-start.h native/own-session.h native/start-node.h native/native.mk | $(NATIVE_SETUP)
 	@mkdir -p $(@D)
 	@scripts/step.sh "compile shim-start" $(CC) $(PROGRAM_CFLAGS) -s -o $@.new $(SHIM_START_SOURCES)
 	@mv -f $@.new $@

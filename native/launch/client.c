@@ -13,6 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "../start-node.h"
 #include "launch.h"
 
 /* A daemon takes no longer line. */
@@ -97,7 +98,7 @@ void tell(char **arguments, struct connection *daemon, const char *facts, const 
   }
   char *copy = strdup(answer == NULL ? "" : answer);
   close_connection(daemon);
-  run(arguments, NULL, (const char *const[]){"with-answer", facts, copy, NULL}, arguments + NAME);
+  start_node(arguments, NULL, (const char *const[]){"with-answer", facts, copy, NULL}, arguments + NAME);
   perror(arguments[NODE]);
   _exit(127);
 }

@@ -9,39 +9,22 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "../own-session.h"
+#include "../start-node.h"
 #include "launch.h"
 
 /* What the daemon has them as (STARTER_FD in runtime/process/spawn-self.ts), and the first number that nobody has a use for. */
 enum { CONNECTION = 3, LIFE, FREE };
-enum { LEAST_DESCRIPTORS = 32 };
 /* A daemon whose container's terminal goes elsewhere has other streams; a trace's file is begun anew first; and help starts nothing. */
 static const char *const NOT_EARLY[] = {"--console-socket", "--trace", "--help", "-h"};
-
-void run(char **arguments, const char *flag, const char *const *words, char **rest) {
-  size_t own = 0, count = 0;
-  while (words[own] != NULL) own++;
-  while (rest[count] != NULL) count++;
-  /* Without that flag SIGUSR1, which is the container's, would start the debugger. */
-  const char *first[] = {arguments[NODE], "--disable-sigusr1", flag, arguments[SCRIPT]};
-  const char **line = calloc(sizeof first / sizeof *first + own + count + 1, sizeof *line);
-  if (line == NULL) return;
-  const char **next = line;
-  for (size_t at = 0; at < sizeof first / sizeof *first; at++)
-    if (first[at] != NULL) *next++ = first[at];
-  memcpy(next, words, own * sizeof *words);
-  memcpy(next + own, rest, count * sizeof *rest);
-  execv(arguments[NODE], (char *const *)line);
-}
 
 static void be_daemon(char **arguments, int connection, int life) {
   begin_own_session();
   if (dup2(connection, CONNECTION) < 0 || dup2(life, LIFE) < 0 || close_range(FREE, ~0U, CLOSE_RANGE_CLOEXEC) < 0) return;
-  run(arguments, "--use-openssl-ca", (const char *const[]){"sandbox-daemon", "--", NULL}, arguments + WORDS);
+  start_node(arguments, "--use-openssl-ca", (const char *const[]){"sandbox-daemon", "--", NULL}, arguments + WORDS);
 }
 
 /* Moves it out of the way of those above. */
@@ -84,16 +67,7 @@ static void run_with_daemon(char **arguments, const struct command *command) {
   char facts[64];
   snprintf(facts, sizeof facts, "%d,%d,%d", (int)daemon, connection[0], life[0]);
   if (is_plain(command)) launch(arguments, command, connection[0], daemon, facts);
-  run(arguments, NULL, (const char *const[]){"with-daemon", facts, NULL}, arguments + NAME);
-}
-
-/* With fewer Node.js crashes before it runs a line of ours. */
-static bool has_descriptors(const char *name) {
-  struct rlimit files;
-  if (getrlimit(RLIMIT_NOFILE, &files) < 0 || files.rlim_max >= LEAST_DESCRIPTORS) return true;
-  fprintf(stderr, "%s: the limit on open files (ulimit -Hn) is %llu, and at least %d are needed (CAISSON_E_HOST)\n", name,
-          (unsigned long long)files.rlim_max, LEAST_DESCRIPTORS);
-  return false;
+  start_node(arguments, NULL, (const char *const[]){"with-daemon", facts, NULL}, arguments + NAME);
 }
 
 int main(int argc, char **arguments) {
@@ -106,7 +80,7 @@ int main(int argc, char **arguments) {
   if (command.id != NULL && (command.verb == EXEC || command.verb == ASK)) hand_over(arguments, &command);
   if (!has_descriptors(arguments[NAME])) return 1;
   if (wants_daemon(&command, arguments + WORDS)) run_with_daemon(arguments, &command);
-  run(arguments, NULL, (const char *const[]){NULL}, arguments + NAME);
+  start_node(arguments, NULL, (const char *const[]){NULL}, arguments + NAME);
   perror(arguments[NODE]);
   return 127;
 }

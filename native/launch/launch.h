@@ -6,12 +6,6 @@
 #include <stddef.h>
 #include <sys/types.h>
 
-/* What this program is called with: NODE SCRIPT NAME [WORD...]. */
-enum { NODE = 1, SCRIPT, NAME, WORDS };
-
-/* Becomes Node.js with a flag, the script, words of ours, which end with NULL, and what remains of the arguments. */
-void run(char **arguments, const char *flag, const char *const *words, char **rest);
-
 /* What is to be known of a command line here; runtime/control/plain-command.ts knows the rest. */
 struct command {
   enum { OTHER, EXEC, ASK, CREATE, RUN } verb;

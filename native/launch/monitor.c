@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "../own-session.h"
+#include "../start-node.h"
 #include "launch.h"
 
 /* By which it tells its starter, and the first number that it has no use for. */

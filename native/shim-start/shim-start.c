@@ -11,37 +11,20 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "../own-session.h"
+#include "../start-node.h"
 #include "shim-start.h"
 
 /* What the daemon has its connection as (STARTER_FD in runtime/process/spawn-self.ts), and the first number that nobody has a use for. */
 enum { CONNECTION = 3, FREE };
-/* NODE, SCRIPT and NAME. */
-enum { NODE = 1, SCRIPT, NAME, WORDS };
 /* How long the daemon may take to answer, on a busy machine. */
 enum { LIMIT_MS = 60000 };
-enum { LEAST_DESCRIPTORS = 32 };
 /* The first byte of an answer (runtime/shim/starter.ts): what the rest of it is, or that the words are for somebody else. */
 enum { ADDRESS = 'a', ERROR = 'e', NOT_MINE = 'n' };
-
-/* Runs Node.js with its flags, the script, our own words, and what remains of the arguments. */
-static void run(char **arguments, const char *flag, const char *role, const char *mark, char **rest) {
-  size_t count = 0;
-  while (rest[count] != NULL) count++;
-  const char *first[] = {arguments[NODE], "--disable-sigusr1", flag, arguments[SCRIPT], role, mark};
-  const char **words = calloc(sizeof first / sizeof *first + count + 1, sizeof *words);
-  if (words == NULL) return;
-  const char **next = words;
-  for (size_t at = 0; at < sizeof first / sizeof *first; at++)
-    if (first[at] != NULL) *next++ = first[at];
-  memcpy(next, rest, count * sizeof *rest);
-  execv(arguments[NODE], (char *const *)words);
-}
 
 /* The daemon reads our standard input, and has nothing else of what whoever has started us waits for. */
 static void be_daemon(char **arguments, int connection) {
@@ -50,7 +33,7 @@ static void be_daemon(char **arguments, int connection) {
   if (nothing < 0 || dup2(nothing, STDOUT_FILENO) < 0 || dup2(nothing, STDERR_FILENO) < 0 || dup2(connection, CONNECTION) < 0 ||
       close_range(FREE, ~0U, CLOSE_RANGE_CLOEXEC) < 0)
     return;
-  run(arguments, "--use-openssl-ca", "shim-daemon", "--", arguments + WORDS);
+  start_node(arguments, "--use-openssl-ca", (const char *const[]){"shim-daemon", "--", NULL}, arguments + WORDS);
 }
 
 static long milliseconds(void) {
@@ -85,15 +68,6 @@ bool tell(int fd, const char *text, size_t length) {
   return true;
 }
 
-/* With fewer Node.js crashes before it runs a line of ours. */
-static bool has_descriptors(const char *name) {
-  struct rlimit files;
-  if (getrlimit(RLIMIT_NOFILE, &files) < 0 || files.rlim_max >= LEAST_DESCRIPTORS) return true;
-  fprintf(stderr, "%s: the limit on open files (ulimit -Hn) is %llu, and at least %d are needed (CAISSON_E_HOST)\n", name,
-          (unsigned long long)files.rlim_max, LEAST_DESCRIPTORS);
-  return false;
-}
-
 int main(int argc, char **arguments) {
   static char answer[64 * 1024];
   if (argc < WORDS) {
@@ -120,7 +94,7 @@ int main(int argc, char **arguments) {
   size_t length = read_answer(connection[0], answer, sizeof answer);
   char what = length == 0 ? '\0' : answer[0];
   if (what == NOT_MINE) {
-    run(arguments, NULL, NULL, NULL, arguments + NAME);
+    start_node(arguments, NULL, (const char *const[]){NULL}, arguments + NAME);
     perror(arguments[NODE]);
     return 127;
   }
