@@ -242,7 +242,16 @@ test("launch leaves no process and no pid file of an exec that does not come to 
       [],
     );
   }
-  await using daemon = await new Daemon(() => STARTED).listen();
+  await using daemon = await new Daemon(({ verb }) => (verb === "command" ? STARTED : "")).listen();
+  const occupied = [...ROOT, "exec", "-d", "--pid-file", join(folder, "c1"), "-p", program, "c1"];
+  const { node: [, , told = "", ...rest] = [] } = await launch(...occupied);
+  assert.match(told, /cannot write the pid file/);
+  assert.deepEqual(rest, ["caisson", ...occupied]);
+  assert.deepEqual(
+    readdirSync(folder).filter((name) => name.startsWith(".")),
+    [],
+  );
+  daemon.asked.length = 0;
   const nowhere = [...ROOT, "exec", "-d", "--pid-file", "/none/pid", "-p", program, "c1"];
   assert.deepEqual(await launch(...nowhere), { status: 0, node: ["caisson", ...nowhere] });
   assert.equal(daemon.asked.length, 0);

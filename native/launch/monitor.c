@@ -24,6 +24,9 @@ enum { STARTER = 3, FREE };
 static const char RUNS = '+', NOT = '-';
 static const char ENDED[] =
     "{\"id\":1,\"result\":{\"error\":{\"code\":\"CAISSON_E_HOST\",\"message\":\"the monitor of the process ended before the process ran\"}}}";
+static const char UNNAMED[] =
+    "{\"id\":1,\"result\":{\"error\":{\"code\":\"CAISSON_E_HOST\",\"message\":\"cannot write the pid file: it cannot be given its name, and the process "
+    "was killed\",\"remedy\":\"Give a --pid-file that is no directory.\"}}}";
 enum { MAX_TEXT = 1024 * 1024, MAX_TOLD = 64 * 1024, LOST = 1 };
 
 char *read_text(const char *path) {
@@ -99,5 +102,5 @@ void leave_monitor(char **arguments, const struct command *command, const char *
   kill(monitor, SIGKILL);
   waitpid(monitor, NULL, 0);
   struct connection none = {.signals = -1};
-  if (*told != RUNS && *told != NOT) tell(arguments, &none, "", *told == '\0' ? ENDED : told);
+  if (*told != NOT) tell(arguments, &none, "", *told == RUNS ? UNNAMED : *told == '\0' ? ENDED : told);
 }
