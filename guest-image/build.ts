@@ -40,8 +40,11 @@ const WARM_ROOTFS = "usr/lib/caisson/warm";
  * container has no modules to load. PID 1 loads them from the root image.
  */
 const LOADED_FROM_ROOT = ["ip_tables", "ip6_tables"];
-/** Programs of the root are read as they run: by the 128 KiB that Linux takes at a time a boot would wait for 770 reads, 0.2 s. */
-const READ_AHEAD = "/sys/block/vda/queue/read_ahead_kb=512";
+/**
+ * Programs of the root are read as they run: by the 128 KiB that Linux takes at a time a boot would wait for 770 reads, 0.2 s. The same file of the
+ * queue's would have the kernel stop the queue, for a grace period of 8 ms.
+ */
+const READ_AHEAD = "/sys/block/vda/bdi/read_ahead_kb=512";
 /** kmod does what the name it is called by says. */
 const KMOD_LINKS = ["depmod", "insmod", "lsmod", "modinfo", "modprobe", "rmmod"];
 
