@@ -101,7 +101,7 @@ async function measure(workspace: Workspace, runs: number, signal: AbortSignal):
       progress("network");
       return measureNetwork(starts, rootfs, workspace, figures, runs, signal);
     },
-    pods: () => measurePods(figures, runs, signal, progress),
+    pods: () => measurePods(figures, runs, workspace.commands, signal, progress),
     crowd: () => new Crowd(starts.caisson, starts.sleeper, figures, signal).measure(progress),
     software: () => measureSoftware(TASKS, starts, workspace, figures, runs, signal, progress),
     npm: () => measureSoftware(NPM_TASKS, starts, workspace, figures, runs, signal, progress),

@@ -2,6 +2,8 @@ import { statSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Engine, whyNot } from "../containerd/engine.ts";
 import { Pod } from "../containerd/pod.ts";
+import { PROGRAM } from "../harness/host.ts";
+import type { Commands } from "./command.ts";
 import type { Figures } from "./figures.ts";
 import { companionsOf, pss } from "./process.ts";
 import { POD_CROWDS } from "./things.ts";
@@ -19,6 +21,7 @@ const SETTLE_MS = 3000;
 export async function measurePods(
   figures: Figures,
   runs: number,
+  commands: Commands,
   signal: AbortSignal,
   progress: (text: string) => void,
 ): Promise<void> {
@@ -26,10 +29,12 @@ export async function measurePods(
     progress(`no pods: ${whyNot} (make test-engines installs it)`);
     return;
   }
+  // With its fork server, which is made while the first pods run otherwise.
+  await commands.time([PROGRAM, "template", "build"], { signal });
   const engine = await Engine.start({ restrictOomScores: true });
   const cri = engine.cri();
   try {
-    // Also builds the template, and warms the caches.
+    // Warms the caches.
     for (const handler of HANDLERS) await timeStart(engine, cri, handler);
     for (let run = 0; run < runs; run++) {
       progress(`pods: run ${run + 1} of ${runs}`);
