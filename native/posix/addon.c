@@ -21,6 +21,7 @@ NAPI_MODULE_INIT() {
       FUNCTION("isByteShared", posix_is_byte_shared),
       FUNCTION("spawnProgram", posix_spawn_program),
       FUNCTION("reap", posix_reap),
+      FUNCTION("exitAtOnce", posix_exit_at_once),
       FUNCTION("trimMemory", posix_trim_memory),
       FUNCTION("mapText", posix_map_text),
       FUNCTION("syncfs", posix_syncfs),

@@ -121,6 +121,7 @@ interface PosixAddon {
   spawnProgram(words: Uint8Array, fds: Uint8Array, environment: Uint8Array): number;
   /** The status that waitpid(2) gives; -1 when the process still runs, and `wait` is false. */
   reap(pid: number, wait: boolean): number;
+  exitAtOnce(code: number): never;
   trimMemory(): void;
   mapText(path: string, head: string, tail: string): string;
   attachMounts(fd: number, target: string): void;

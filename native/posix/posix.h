@@ -46,6 +46,7 @@ napi_value posix_umount(napi_env env, napi_callback_info info);
 napi_value posix_clone_mounts(napi_env env, napi_callback_info info);
 napi_value posix_spawn_program(napi_env env, napi_callback_info info);
 napi_value posix_reap(napi_env env, napi_callback_info info);
+napi_value posix_exit_at_once(napi_env env, napi_callback_info info);
 napi_value posix_trim_memory(napi_env env, napi_callback_info info);
 napi_value posix_set_read_only(napi_env env, napi_callback_info info);
 napi_value posix_attach_mounts(napi_env env, napi_callback_info info);

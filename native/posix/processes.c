@@ -87,6 +87,14 @@ napi_value posix_reap(napi_env env, napi_callback_info info) {
   return make_int(env, ended == 0 ? -1 : status);
 }
 
+/* _exit(2): without what the C library and Node.js do at a process's end. */
+napi_value posix_exit_at_once(napi_env env, napi_callback_info info) {
+  napi_value arguments[1];
+  int code;
+  if (read_arguments(env, info, 1, arguments) && read_int(env, arguments[0], &code)) _exit(code);
+  return NULL;
+}
+
 /* malloc_trim(3): the C library keeps what was freed, for itself. */
 napi_value posix_trim_memory(napi_env env, napi_callback_info info) {
   (void)info;

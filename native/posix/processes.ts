@@ -40,6 +40,11 @@ export function reapIfEnded(pid: number): ProcessEnd | undefined {
   return status < 0 ? undefined : endOf(status);
 }
 
+/** Ends this process as _exit(2) does: nothing that waits for its end is called. */
+export function exitAtOnce(code: number): never {
+  return addon.exitAtOnce(code);
+}
+
 /** Gives memory that is free, and that the C library keeps, back to the system (malloc_trim(3)). */
 export function trimMemory(): void {
   addon.trimMemory();

@@ -15,6 +15,7 @@ import { countStart } from "../metrics/start-phases.ts";
 import { rememberFailure } from "../metrics/totals.ts";
 import { now } from "../process/clock.ts";
 import { deadline } from "../process/deadline.ts";
+import { endProcess } from "../process/end.ts";
 import { onForwardedSignals } from "../process/forwarded-signals.ts";
 import { endInWords } from "../process/last-words.ts";
 import { STARTER_FD } from "../process/spawn-self.ts";
@@ -59,7 +60,7 @@ export async function runDaemon(logging: DaemonLog, launch?: Launch): Promise<ne
   if (logging.log === undefined && !logging.debug) log.level = "error";
   const exitCode = await new Daemon(inherited, logging, launch).ended;
   writeTrace();
-  process.exit(exitCode);
+  endProcess(exitCode);
 }
 
 /** Answers the first request with what keeps this process from being a daemon, and ends it. */

@@ -1,4 +1,5 @@
 import { createServer, type Server, type Socket } from "node:net";
+import { endProcess } from "../process/end.ts";
 import { endInWords } from "../process/last-words.ts";
 import { SHIM_NAME } from "../process/roles.ts";
 import { ContainerRecord } from "../state/container-record.ts";
@@ -42,7 +43,7 @@ export async function runShimDaemon(args: readonly string[]): Promise<never> {
   try {
     if (flags === undefined) answerStarter("notMine");
     else await run(flags);
-    process.exit(0);
+    endProcess(0);
   } catch (error) {
     log.error(formatError(error));
     answerStarter("error", `${SHIM_NAME}: ${formatError(error)}\n`);
