@@ -3,7 +3,7 @@ import type { Process } from "./process.ts";
 
 const SIGKILL = 9;
 
-/** How many ended processes are kept for a late FollowProcess; a liveness probe adds one every few seconds for ever. */
+/** How many ended processes are kept for a late ReadOutput; a liveness probe adds one every few seconds for ever. */
 const ENDED_LIMIT = 128;
 
 /** The processes that exec added to a container, by their ids. */

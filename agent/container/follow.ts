@@ -7,7 +7,7 @@ const NOTHING = Buffer.alloc(0);
 
 /** Where the news goes: the writing end of a call. */
 export interface NewsSink {
-  write(news: Omit<ProcessNews, "pid">): unknown;
+  write(news: Omit<ProcessNews, "pid" | "created">): unknown;
   end(): void;
 }
 

@@ -1,4 +1,4 @@
-import type { CreateContainerResponse, OomEvent } from "../../protocol/generated/agent.ts";
+import type { ContainerTimes, OomEvent } from "../../protocol/generated/agent.ts";
 import type { Spec } from "../../protocol/oci.ts";
 import type { Broadcast } from "../broadcast.ts";
 import type { Disks } from "../disks/disks.ts";
@@ -8,7 +8,7 @@ import type { Pool } from "../pool/pool.ts";
 import type { LivePids } from "./namespaces.ts";
 
 /** What is known of a container's init once it waits to be started. */
-export type Created = Pick<CreateContainerResponse, "pid" | "initBegunNs" | "initReachedNs">;
+export type Created = { pid: number } & Pick<ContainerTimes, "initBegunNs" | "initReachedNs">;
 
 /** What a container needs of the sandbox that it is in. */
 export interface ContainerHost extends LivePids {

@@ -1,7 +1,12 @@
 import assert from "node:assert/strict";
 import { createHash, randomBytes } from "node:crypto";
+import { once } from "node:events";
+import { existsSync } from "node:fs";
+import { join } from "node:path";
 import { after, before, test } from "node:test";
+import { setTimeout as delay } from "node:timers/promises";
 import { type OutputChunk, OutputState, type ProcessNews, Stream } from "../../protocol/generated/agent.ts";
+import { AgentContainers } from "../../test/harness/agent/agent-containers.ts";
 import { AgentProcess } from "../../test/harness/agent/agent-process.ts";
 import { configOf, makeRootfs, processOf } from "../../test/harness/agent/bundle.ts";
 
@@ -17,21 +22,13 @@ before(async () => {
 after(() => agent.stop());
 
 async function start(containerId: string, args: string[], process = {}, rows = 0, columns = 0, noStdin = false) {
-  await agent.call("createContainer", {
-    containerId,
-    configJson: configOf(rootfs, args, {}, process),
-    rows,
-    columns,
-    seccomp: undefined,
-    bundle: "",
-    sharedMemoryBytes: 0n,
-    noStdin,
-    keepNewlines: false,
-    disks: [],
-    diskMounts: [],
-    passedDevices: [],
-  });
-  await agent.call("startContainer", { containerId, sentNs: 0n, aheadLeastNs: 0n, aheadMostNs: 0n });
+  const configJson = configOf(rootfs, args, {}, process);
+  await agent.create({ ...AgentContainers.request(containerId, configJson), rows, columns, noStdin });
+  await letGo(containerId);
+}
+
+function letGo(containerId: string): Promise<unknown> {
+  return agent.call("startContainer", { containerId, sentNs: 0n, aheadLeastNs: 0n, aheadMostNs: 0n });
 }
 
 async function finish(containerId: string): Promise<number> {
@@ -255,17 +252,21 @@ test("ExecProcess gives a process a terminal of its own", async () => {
   await agent.call("deleteContainer", { containerId: "plain", force: true });
 });
 
-/** All that FollowProcess tells of a container's init. */
-async function news(containerId: string, stdoutBytes: number, stderrBytes = stdoutBytes): Promise<ProcessNews[]> {
-  const process = { containerId, execId: "" };
+/** Starts a container, so many bytes of whose outputs are told. @returns all that is told of it, and the call. */
+async function told(containerId: string, args: string[], bytes: number) {
+  const request = AgentContainers.request(containerId, configOf(rootfs, args));
+  const call = agent.client.createContainer({ ...request, stdoutBytes: bytes, stderrBytes: bytes });
   const all: ProcessNews[] = [];
-  for await (const each of agent.client.followProcess({ process, stdoutBytes, stderrBytes })) all.push(each);
-  return all;
+  call.on("data", (each: ProcessNews) => all.push(each));
+  const over = once(call, "end");
+  await once(call, "data");
+  return { call, all, over };
 }
 
-test("FollowProcess brings what little is written, and the end of all together", async () => {
-  await start("brief", ["sh", "-c", "echo out; echo err >&2; exit 3"]);
-  const all = await news("brief", 100);
+test("CreateContainer brings what little is written, and the end of all together", async () => {
+  const { all, over } = await told("brief", ["sh", "-c", "echo out; echo err >&2; exit 3"], 100);
+  await letGo("brief");
+  await over;
   const text = (of: "stdout" | "stderr") =>
     Buffer.concat(all.map((each) => each[of]?.data ?? Buffer.alloc(0))).toString();
   assert.deepEqual([text("stdout"), text("stderr")], ["out\n", "err\n"]);
@@ -277,21 +278,18 @@ test("FollowProcess brings what little is written, and the end of all together",
   await agent.call("deleteContainer", { containerId: "brief", force: false });
 });
 
-test("FollowProcess leaves to ReadOutput what is more than is wanted, and the end of an output does not wait for the process's", async () => {
-  await start("long", ["sh", "-c", "head -c 300000 /dev/zero; exec >&- 2>&-; read line; exit 4"]);
-  const process = { containerId: "long", execId: "" };
-  const told = agent.client.followProcess({ process, stdoutBytes: 10, stderrBytes: 10 });
-  const all: ProcessNews[] = [];
+test("CreateContainer leaves to ReadOutput what is more than is wanted, and the end of an output does not wait for the process's", async () => {
+  const script = "head -c 300000 /dev/zero; exec >&- 2>&-; read line; exit 4";
+  const { call, all, over } = await told("long", ["sh", "-c", script], 10);
   let ended = () => {};
   const stderrEnded = new Promise<void>((resolve) => {
     ended = resolve;
   });
-  told.on("data", (each: ProcessNews) => {
-    all.push(each);
+  call.on("data", (each: ProcessNews) => {
     if (each.stderr?.state === OutputState.OUTPUT_ENDED) ended();
   });
-  const over = new Promise((resolve) => told.on("end", resolve));
-  const held = new Promise<void>((resolve) => told.on("data", (each: ProcessNews) => each.stdout && resolve()));
+  const held = new Promise<void>((resolve) => call.on("data", (each: ProcessNews) => each.stdout && resolve()));
+  await letGo("long");
   await held;
   const rest = await agent.read("long");
   await stderrEnded;
@@ -304,4 +302,31 @@ test("FollowProcess leaves to ReadOutput what is more than is wanted, and the en
   await over;
   assert.equal(all.at(-1)?.exit?.exitCode, 4);
   await agent.call("deleteContainer", { containerId: "long", force: false });
+});
+
+test("CreateContainer ends when a container is deleted that was never started", async () => {
+  const { all, over } = await told("unstarted", ["true"], 100);
+  await agent.call("deleteContainer", { containerId: "unstarted", force: true });
+  await over;
+  assert.equal(all.findLast(({ exit }) => exit !== undefined)?.exit?.signal, 9);
+});
+
+test("CreateContainer that is cancelled leaves the outputs to ReadOutput, and the container to DeleteContainer", async () => {
+  // Time to cancel it.
+  const hook = { path: "/bin/sh", args: ["sh", "-c", "sleep 0.5"], env: ["PATH=/bin:/usr/bin"] };
+  const config = configOf(rootfs, ["echo", "word"], { hooks: { createContainer: [hook] } });
+  const request = AgentContainers.request("cancelled", config);
+  const call = agent.client.createContainer({ ...request, stdoutBytes: 100, stderrBytes: 100 });
+  const cancelled = once(call, "error");
+  while (!existsSync(join(agent.cgroup, "caisson/cancelled"))) await delay(10);
+  call.cancel();
+  await cancelled;
+  const isStarted = () =>
+    letGo("cancelled").then(
+      () => true,
+      () => false,
+    );
+  while (!(await isStarted())) await delay(10);
+  assert.equal(await agent.read("cancelled"), "word\n");
+  await agent.call("deleteContainer", { containerId: "cancelled", force: true });
 });

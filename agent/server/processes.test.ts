@@ -16,7 +16,7 @@ before(async () => {
 });
 after(() => agent.stop());
 
-test("FollowProcess tells exit codes and signals", async () => {
+test("CreateContainer tells exit codes and signals", async () => {
   await containers.start("seven", ["sh", "-c", "exit 7"]);
   assert.equal((await containers.wait("seven")).exitCode, 7);
   await containers.start("killed", ["sleep", "1000"]);
@@ -37,7 +37,7 @@ test("ExecProcess adds processes with their own user, folder, environment and st
   await containers.exec("host", "e1", ["true"]);
   assert.equal((await containers.wait("host", "e1")).exitCode, 0, "the id is free again");
   await fails(containers.exec("host", "e2", ["nope"]), "CAISSON_E_COMMAND_NOT_FOUND", "process.args[0]");
-  await fails(containers.wait("host", "e2"), "CAISSON_E_NOT_FOUND");
+  await fails(containers.signal("host", 9, false, "e2"), "CAISSON_E_NOT_FOUND");
   await containers.exec("host", "e3", ["sleep", "1000"]);
   await fails(containers.exec("host", "e3", ["true"]), "CAISSON_E_ID_IN_USE");
   await containers.signal("host", 15, false, "e3");
@@ -63,7 +63,7 @@ test("ExecProcess without a container runs a process of the guest itself", async
   await fails(containers.exec("", "shell-2", ["true"]), "CAISSON_E_ID_IN_USE");
   await containers.signal("", 15, false, "shell-2");
   assert.equal((await containers.wait("", "shell-2")).exitCode, 143);
-  await fails(containers.wait("", "shell-3"), "CAISSON_E_NOT_FOUND");
+  await fails(containers.signal("", 9, false, "shell-3"), "CAISSON_E_NOT_FOUND");
 });
 
 test("SignalProcess sends realtime signals, and one to all processes", async () => {

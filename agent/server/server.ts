@@ -17,7 +17,7 @@ import { setClockRight } from "../sandbox/clock.ts";
 import { applyNetwork, networkDevices } from "../sandbox/network.ts";
 import type { Sandbox } from "../sandbox/sandbox.ts";
 import { toStatus } from "./grpc-status.ts";
-import { execProcess, follow, type ProcessOwner } from "./process-news.ts";
+import { createContainer, execProcess, type ProcessOwner } from "./process-news.ts";
 import { createSandbox } from "./sandbox-news.ts";
 import { writeStdin } from "./stdin.ts";
 import { decodeWriteStdin, encodeOutputChunk } from "./stdio-codec.ts";
@@ -84,11 +84,7 @@ function handlers(sandbox: Sandbox, ports: StreamPorts): AgentServer {
       return { receivedNs, answeredNs: realtime() };
     }),
 
-    createContainer: unary(async (request) => {
-      const receivedNs = realtime();
-      const created = await sandbox.createContainer(request);
-      return { ...created, receivedNs, answeredNs: realtime() };
-    }),
+    createContainer: createContainer(sandbox),
     startContainer: unary(async (request) => {
       const container = sandbox.container(request.containerId);
       setClockRight(request);
@@ -101,12 +97,8 @@ function handlers(sandbox: Sandbox, ports: StreamPorts): AgentServer {
     resumeContainer: action(({ containerId }) => sandbox.container(containerId).resume()),
     updateContainer: action((request) => sandbox.container(request.containerId).update(request.resourcesJson)),
 
-    execProcess: (call) => execProcess(call, ownerOf),
+    execProcess: execProcess(ownerOf),
     signalProcess: action((request) => ownerOf(request.process).signal(request)),
-    followProcess: streaming((call) => {
-      const { process: id, stdoutBytes, stderrBytes } = call.request;
-      return follow(call, ownerOf(id), id?.execId ?? "", { stdoutBytes, stderrBytes });
-    }),
 
     closeOutput: action(({ process: id, stream }) => process(id).closeOutput(nameOf(stream))),
     closeStdin: action(({ process: id }) => process(id).input.end()),

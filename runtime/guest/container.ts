@@ -26,6 +26,7 @@ import { killInit } from "./kill-init.ts";
 import { type Action, type Lifecycle, requireAllowed } from "./lifecycle.ts";
 import type { LiveSupply } from "./live-supply.ts";
 import { GuestProcess } from "./process.ts";
+import { Following, wantedOf } from "./stdio/following.ts";
 import { keepsNewlines, type ProcessIo } from "./stdio/pump.ts";
 
 /** What the guest needs of a bundle. */
@@ -125,13 +126,18 @@ export class Container {
       passedDevices,
       noStdin: hasNoStdin(io, spec.process),
       ...modeOf(io, terminal),
+      ...wantedOf(io),
     };
     const sentNs = realtime();
-    const response = await vm.agent.call("createContainer", request, callLimit(spec.hooks?.createContainer));
-    guest.clock?.sent(sentNs, response.receivedNs);
-    guest.clock?.answered(response.answeredNs, realtime());
-    addSpans(() => guestSpans(response, guest.clock?.aheadNs));
-    const init = new GuestProcess(vm, { containerId: id, execId: "" }, response.pid, io, guest.supply);
+    const told = new Following(vm.agent.createContainer(request), "createContainer");
+    const { timeoutMs } = callLimit(spec.hooks?.createContainer);
+    const { pid, created } = await told.added(vm.agent.calls, timeoutMs);
+    if (created !== undefined) {
+      guest.clock?.sent(sentNs, created.receivedNs);
+      guest.clock?.answered(created.answeredNs, realtime());
+      addSpans(() => guestSpans(created, guest.clock?.aheadNs));
+    }
+    const init = new GuestProcess(vm, { containerId: id, execId: "" }, pid, io, told, guest.supply);
     return new Container(vm, id, guest, init, io.terminal);
   }
 

@@ -1,10 +1,8 @@
-import type { CreateContainerResponse } from "../../protocol/generated/agent.ts";
+import type { ContainerTimes } from "../../protocol/generated/agent.ts";
 import type { Span } from "../process/spans.ts";
 
-type CreateTimes = Pick<CreateContainerResponse, "receivedNs" | "answeredNs" | "initBegunNs" | "initReachedNs">;
-
 /** What the guest did to create a container; nothing when it is not known how far its clock is ahead. */
-export function guestSpans(times: CreateTimes, aheadNs: bigint | undefined): Span[] {
+export function guestSpans(times: ContainerTimes, aheadNs: bigint | undefined): Span[] {
   if (aheadNs === undefined) return [];
   return [
     guestSpan("agent", "agent: create container", times.receivedNs, times.answeredNs, aheadNs),

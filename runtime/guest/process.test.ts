@@ -15,6 +15,17 @@ const ID = { containerId: "c", execId: "" };
 const EXIT = { exitCode: 3, signal: 0, exitedAtNs: 1n, oomKilled: false, guestMemoryExhausted: false };
 const DEATH = { reason: "vm-error" as const, description: "was given up", consoleLines: [], qemuMessage: "" };
 const NO_IO = { stdin: undefined, stdout: undefined, stderr: undefined };
+const PID = 7;
+const NOTHING: ProcessNews = { stdout: undefined, stderr: undefined, exit: undefined, pid: 0, created: undefined };
+const REQUEST = {
+  process: ID,
+  processJson: Buffer.alloc(0),
+  noStdin: true,
+  cgroup: "",
+  rows: 0,
+  columns: 0,
+  keepNewlines: false,
+};
 
 /** A VM with that agent, and what was said of it when it was lost. */
 function vmOf(agent: Agent): GuestVm & { said: string[] } {
@@ -57,12 +68,17 @@ const OUTPUT_BYTES = 1_000_000;
 
 const HELD = { data: Buffer.alloc(0), state: OutputState.OUTPUT_HELD };
 
+/** Adds a process, and tells that of it. */
+function telling(...all: Partial<ProcessNews>[]): AgentServer["execProcess"] {
+  return (call) => {
+    for (const news of [{ pid: PID }, ...all]) call.write({ ...NOTHING, ...news });
+    call.end();
+  };
+}
+
 /** A process that has ended, and whose output is there to be read. */
 const ENDED: Partial<AgentServer> = {
-  followProcess: (call) => {
-    call.write({ stdout: HELD, stderr: undefined, exit: EXIT, pid: 0 });
-    call.end();
-  },
+  execProcess: telling({ stdout: HELD, exit: EXIT }),
   readOutput: (call) => {
     for (let sent = 0; sent < OUTPUT_BYTES; sent += 50_000) call.write({ data: Buffer.alloc(50_000) });
     call.end();
@@ -71,7 +87,7 @@ const ENDED: Partial<AgentServer> = {
 
 test("GuestProcess: a reader that does not read holds up the delivery of the output, and nothing else", async (t) => {
   const stdout = new Blocked();
-  const process = new GuestProcess(vmOf(connectedAgent(t, ENDED)), ID, 2, { ...NO_IO, stdout });
+  const process = await GuestProcess.exec(vmOf(connectedAgent(t, ENDED)), REQUEST, { ...NO_IO, stdout });
   assert.equal((await process.over).exitCode, 3);
   await process.collected;
   let delivered = false;
@@ -87,7 +103,7 @@ test("GuestProcess: a reader that does not read holds up the delivery of the out
 
 test("GuestProcess.abandonStalled drops output that nobody reads", async (t) => {
   const stdout = new Blocked().on("error", () => {});
-  const process = new GuestProcess(vmOf(connectedAgent(t, ENDED)), ID, 2, { ...NO_IO, stdout });
+  const process = await GuestProcess.exec(vmOf(connectedAgent(t, ENDED)), REQUEST, { ...NO_IO, stdout });
   await process.over;
   process.abandonStalled(50);
   assert.equal((await process.exit).exitCode, 3);
@@ -97,10 +113,11 @@ test("GuestProcess.abandonStalled drops output that nobody reads", async (t) => 
 test("GuestProcess: an output that goes away under the process does not hold up its end", async (t) => {
   let end = () => {};
   const agent = connectedAgent(t, {
-    followProcess: (call) => {
-      call.write({ stdout: HELD, stderr: undefined, exit: undefined, pid: 0 });
+    execProcess: (call) => {
+      call.write({ ...NOTHING, pid: PID });
+      call.write({ ...NOTHING, stdout: HELD });
       end = () => {
-        call.write({ stdout: undefined, stderr: undefined, exit: EXIT, pid: 0 });
+        call.write({ ...NOTHING, exit: EXIT });
         call.end();
       };
     },
@@ -110,7 +127,7 @@ test("GuestProcess: an output that goes away under the process does not hold up 
     },
   });
   const stdout = new Blocked();
-  const process = new GuestProcess(vmOf(agent), ID, 2, { ...NO_IO, stdout });
+  const process = await GuestProcess.exec(vmOf(agent), REQUEST, { ...NO_IO, stdout });
   await new Promise((resolve) => setTimeout(resolve, 50));
   stdout.destroy();
   end();
@@ -118,34 +135,32 @@ test("GuestProcess: an output that goes away under the process does not hold up 
 });
 
 test("GuestProcess: without an answer to believe it ends with its VM, whose end says why", async (t) => {
-  const telling = (...all: Partial<ProcessNews>[]) =>
-    connectedAgent(t, {
-      followProcess: (call) => {
-        for (const news of all) call.write({ stdout: undefined, stderr: undefined, exit: undefined, pid: 0, ...news });
-        call.end();
-      },
-    });
-  const malformed = vmOf(telling({ exit: { ...EXIT, exitCode: 300 } }));
-  const silent = vmOf(telling());
-  const refused = vmOf(
-    connectedAgent(t, { followProcess: (call) => void call.emit("error", { code: 5, details: "none" }) }),
-  );
-  const [hostSide, guestSide] = duplexPair();
-  const broken = new Agent(hostSide);
-  t.after(() => broken.close());
-  const garbage = vmOf(broken);
-  guestSide.on("data", () => guestSide.write(Buffer.alloc(64, 0xff)));
+  const malformed = vmOf(connectedAgent(t, { execProcess: telling({ exit: { ...EXIT, exitCode: 300 } }) }));
+  const silent = vmOf(connectedAgent(t, { execProcess: telling() }));
+  const refusing: AgentServer["execProcess"] = (call) => {
+    call.write({ ...NOTHING, pid: PID });
+    setImmediate(() => call.emit("error", { code: 5, details: "none" }));
+  };
+  const refused = vmOf(connectedAgent(t, { execProcess: refusing }));
   const cases = [
-    [malformed, /answer to followProcess is malformed: exit.exit_code is 300/],
-    [silent, /answer to followProcess is malformed: it ended before all was told/],
-    [refused, /could not carry out followProcess: none/],
-    [garbage, /the connection to the agent (is closed, since it )?broke: Protocol error/],
+    [malformed, /answer to execProcess is malformed: exit.exit_code is 300/],
+    [silent, /answer to execProcess is malformed: it ended before all was told/],
+    [refused, /could not carry out execProcess: none/],
   ] as const;
   for (const [vm, sentence] of cases) {
-    const { exitCode, death } = await new GuestProcess(vm, ID, 2, NO_IO).exit;
+    const { exitCode, death } = await (await GuestProcess.exec(vm, REQUEST, NO_IO)).exit;
     assert.deepEqual([exitCode, death], [255, DEATH]);
     assert.match(vm.said[0] ?? "", sentence);
   }
+});
+
+test("GuestProcess.exec fails when the connection carries garbage", async (t) => {
+  const [hostSide, guestSide] = duplexPair();
+  const broken = new Agent(hostSide);
+  t.after(() => broken.close());
+  guestSide.on("data", () => guestSide.write(Buffer.alloc(64, 0xff)));
+  const message = /the connection to the agent (is closed, since it )?broke: Protocol error/;
+  await assert.rejects(GuestProcess.exec(vmOf(broken), REQUEST, NO_IO), { code: "CAISSON_E_AGENT", message });
 });
 
 test("GuestProcess: an input that has ended before there is a process ends the process's stdin", {
@@ -153,6 +168,7 @@ test("GuestProcess: an input that has ended before there is a process ends the p
 }, async (t) => {
   const ended = Promise.withResolvers<void>();
   const agent: Partial<AgentServer> = {
+    execProcess: (call) => void call.write({ ...NOTHING, pid: PID }),
     writeStdin: (call, callback) => {
       call.resume().on("end", () => {
         callback(null, {});
@@ -165,18 +181,14 @@ test("GuestProcess: an input that has ended before there is a process ends the p
   const stdin = openInput(ours);
   assert.ok(stdin);
   await delay(50);
-  new GuestProcess(vmOf(connectedAgent(t, agent)), ID, 2, { ...NO_IO, stdin });
+  await GuestProcess.exec(vmOf(connectedAgent(t, agent)), REQUEST, { ...NO_IO, stdin });
   await ended.promise;
 });
 
 /** What a reader gets of a process that is told of like this, and of what ReadOutput brings after it. */
 async function read(t: TestContext, told: OutputNews[], rest = ""): Promise<{ text: string; said: string[] }> {
   const agent = connectedAgent(t, {
-    followProcess: (call) => {
-      for (const stdout of told) call.write({ stdout, stderr: undefined, exit: undefined, pid: 0 });
-      call.write({ stdout: undefined, stderr: undefined, exit: EXIT, pid: 0 });
-      call.end();
-    },
+    execProcess: telling(...told.map((stdout) => ({ stdout })), { exit: EXIT }),
     readOutput: (call) => {
       call.write({ data: Buffer.from(rest) });
       call.end();
@@ -190,7 +202,7 @@ async function read(t: TestContext, told: OutputNews[], rest = ""): Promise<{ te
     },
   });
   const vm = vmOf(agent);
-  await new GuestProcess(vm, ID, 2, { ...NO_IO, stdout }).exit;
+  await (await GuestProcess.exec(vm, REQUEST, { ...NO_IO, stdout })).exit;
   return { text, said: vm.said };
 }
 
@@ -206,31 +218,26 @@ test("GuestProcess takes no more output with the news than it has asked for", as
   const chunk = { data: Buffer.alloc(60_000), state: OutputState.OUTPUT_OPEN };
   const { text, said } = await read(t, [chunk, chunk]);
   assert.equal(text.length, 60_000);
-  assert.match(said[0] ?? "", /followProcess is malformed: 120000 bytes of an output are told/);
+  assert.match(said[0] ?? "", /execProcess is malformed: 120000 bytes of an output are told/);
 });
 
 test("GuestProcess.exec fails as the agent does, or within its limit, and leaves the streams alone", async (t) => {
-  const request = { process: ID, processJson: Buffer.alloc(0), noStdin: true, cgroup: "", rows: 0, columns: 0 };
   const exec = (execProcess: AgentServer["execProcess"], timeoutMs?: number) => {
     const stdout = new Blocked();
     const vm = vmOf(connectedAgent(t, { execProcess }));
-    const added = GuestProcess.exec(vm, { ...request, keepNewlines: false }, { ...NO_IO, stdout }, timeoutMs);
+    const added = GuestProcess.exec(vm, REQUEST, { ...NO_IO, stdout }, timeoutMs);
     return { added, stdout, vm };
   };
   const refused = exec((call) => void call.emit("error", { code: 5, details: "none" }));
   await assert.rejects(refused.added, { code: "CAISSON_E_AGENT", message: /could not carry out execProcess: none/ });
   const late = exec(() => {}, 50);
   await assert.rejects(late.added, { code: "CAISSON_E_TIMEOUT", message: /did not answer execProcess/ });
-  const malformed = exec((call) => void call.write({ pid: 0, stdout: undefined, stderr: undefined, exit: EXIT }));
+  const malformed = exec((call) => void call.write({ ...NOTHING, exit: EXIT }));
   await assert.rejects(malformed.added, /answer to execProcess is malformed: pid is 0/);
   for (const { stdout, vm } of [refused, late, malformed]) assert.deepEqual([stdout.destroyed, vm.said], [false, []]);
-  const told = exec((call) => {
-    call.write({ pid: 7, stdout: undefined, stderr: undefined, exit: undefined });
-    const word = { data: Buffer.from("word"), state: OutputState.OUTPUT_ENDED };
-    call.write({ pid: 0, stdout: word, stderr: undefined, exit: EXIT });
-    call.end();
-  });
+  const word = { data: Buffer.from("word"), state: OutputState.OUTPUT_ENDED };
+  const told = exec(telling({ stdout: word, exit: EXIT }));
   told.stdout.open();
   const process = await told.added;
-  assert.deepEqual([process.pid, (await process.exit).exitCode, told.stdout.received], [7, 3, 4]);
+  assert.deepEqual([process.pid, (await process.exit).exitCode, told.stdout.received], [PID, 3, 4]);
 });

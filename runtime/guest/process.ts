@@ -1,13 +1,11 @@
 import type { ExecProcessRequest, ProcessExit, ProcessId } from "../../protocol/generated/agent.ts";
-import { now } from "../process/clock.ts";
 import { StreamPorts } from "../vm/stream-ports.ts";
-import type { Agent } from "./agent/client.ts";
 import { type Exit, VM_DEATH_EXIT_CODE } from "./exit-status.ts";
 import type { GuestVm } from "./guest-vm.ts";
 import type { LiveSupply } from "./live-supply.ts";
 import { isOutOfMemory, memoryExhausted } from "./memory-exhausted.ts";
 import { abandonStalled } from "./stdio/end-of-output.ts";
-import { bytesOf, Following } from "./stdio/following.ts";
+import { Following, wantedOf } from "./stdio/following.ts";
 import { pumpInput } from "./stdio/input-pump.ts";
 import { OutputPump } from "./stdio/output-pump.ts";
 import type { ProcessIo } from "./stdio/pump.ts";
@@ -38,10 +36,10 @@ export class GuestProcess {
   ended = false;
 
   /**
+   * @param told what is told of it.
    * @param supply the container's, of its init: closed with it.
-   * @param told what is told of it already; it is asked for by default.
    */
-  constructor(vm: GuestVm, id: ProcessId, pid: number, io: ProcessIo, supply?: LiveSupply, told?: Following) {
+  constructor(vm: GuestVm, id: ProcessId, pid: number, io: ProcessIo, told: Following, supply?: LiveSupply) {
     const { agent, machine } = vm;
     const ways = { agent, ports: machine?.streamPorts ?? StreamPorts.overSockets([]) };
     this.#supply = supply;
@@ -51,7 +49,7 @@ export class GuestProcess {
     const stdout = io.stdout && new OutputPump(ways, id, "stdout", io.stdout);
     const stderr = io.stderr && new OutputPump(ways, id, "stderr", io.stderr);
     this.#outputs = [stdout, stderr].filter((output) => output !== undefined);
-    this.#following = (told ?? followed(agent, id, io)).attach({ stdout, stderr });
+    this.#following = told.attach({ stdout, stderr });
     this.over = this.#end(vm);
     this.collected = this.over.then(() => this.#collect());
     this.exit = this.#deliver();
@@ -72,17 +70,9 @@ export class GuestProcess {
    */
   static async exec(vm: GuestVm, added: AddedProcess, io: ProcessIo, timeoutMs?: number): Promise<GuestProcess> {
     const { agent } = vm;
-    const asked = now();
-    const call = agent.execProcess({ ...added, stdoutBytes: bytesOf(io.stdout), stderrBytes: bytesOf(io.stderr) });
-    const told = new Following(call, "execProcess");
-    let isFailure = true;
-    try {
-      const pid = await told.started(timeoutMs);
-      isFailure = false;
-      return new GuestProcess(vm, added.process, pid, io, undefined, told);
-    } finally {
-      agent.calls.add("execProcess", (now() - asked) / 1000, isFailure);
-    }
+    const told = new Following(agent.execProcess({ ...added, ...wantedOf(io) }), "execProcess");
+    const { pid } = await told.added(agent.calls, timeoutMs);
+    return new GuestProcess(vm, added.process, pid, io, told);
   }
 
   /** After the process's end: drops output whose reader has not taken any for so long, so that `exit` settles. */
@@ -129,11 +119,6 @@ export class GuestProcess {
     stdin?.destroy();
     return exit;
   }
-}
-
-function followed(agent: Agent, process: ProcessId, { stdout, stderr }: ProcessIo): Following {
-  const request = { process, stdoutBytes: bytesOf(stdout), stderrBytes: bytesOf(stderr) };
-  return new Following(agent.followProcess(request), "followProcess");
 }
 
 /** Ends a stream and waits until what was written to it is out. */

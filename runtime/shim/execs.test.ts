@@ -20,27 +20,24 @@ const WARM_UP = 500;
 /** A process that is kept takes 20 KiB and more. */
 const LIMIT_BYTES = 1024;
 const INIT_PID = 2;
+const TIMES = { receivedNs: 0n, answeredNs: 0n, initBegunNs: 0n, initReachedNs: 0n };
+const NOTHING = { stdout: undefined, stderr: undefined, exit: undefined, pid: 0, created: undefined };
 
 setFlagsFromString("--expose-gc");
 const collectGarbage = runInNewContext("gc") as () => void;
 
 /** An agent whose processes say a word and end at once, but for the container's init. */
 const HANDLERS: Partial<AgentServer> = {
-  createContainer: (_call, callback) =>
-    callback(null, { pid: INIT_PID, receivedNs: 0n, answeredNs: 0n, initBegunNs: 0n, initReachedNs: 0n }),
+  createContainer: (call) => void call.write({ ...NOTHING, pid: INIT_PID, created: TIMES }),
   startContainer: (_call, callback) => callback(null, { receivedNs: 0n, answeredNs: 0n }),
-  followProcess: () => {},
   execProcess: (call) => {
     const { stdoutBytes, stderrBytes } = call.request;
-    call.write({ pid: INIT_PID + 1, stdout: undefined, stderr: undefined, exit: undefined });
+    call.write({ ...NOTHING, pid: INIT_PID + 1 });
     const exit = { exitCode: 0, signal: 0, exitedAtNs: 1n, oomKilled: false, guestMemoryExhausted: false };
     const word = { data: Buffer.from("word\n"), state: OutputState.OUTPUT_ENDED };
-    call.write({
-      stdout: stdoutBytes > 0 ? word : undefined,
-      stderr: stderrBytes > 0 ? word : undefined,
-      exit,
-      pid: 0,
-    });
+    const stdout = stdoutBytes > 0 ? word : undefined;
+    const stderr = stderrBytes > 0 ? word : undefined;
+    call.write({ ...NOTHING, stdout, stderr, exit });
     call.end();
   },
   writeStdin: (call, callback) => {

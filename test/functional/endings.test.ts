@@ -86,7 +86,10 @@ test("SIGKILL that the guest's agent does not confirm ends the VM, and says so",
 });
 
 test("an agent that answers garbage ends the VM, and says so", async () => {
-  assert.match(await lossOf(DEEDS.answerGarbage), /the VM was given up: the agent could not carry out followProcess: /);
+  assert.match(
+    await lossOf(DEEDS.answerGarbage),
+    /the VM was given up: the agent could not carry out createContainer: /,
+  );
 });
 
 test("a container that needs more than the VM's memory says so, in its log, its record and its events", async () => {

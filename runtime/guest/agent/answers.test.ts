@@ -22,7 +22,7 @@ test("answerProblem takes what agent.proto promises", () => {
   assert.equal(answerProblem("listProcesses", list({}, { pid: 8, tty: "?" })), undefined);
   assert.equal(answerProblem("listProcesses", { processes: [] }), undefined);
   assert.equal(
-    answerProblem("followProcess", { exit: { exitCode: 192, signal: 64, exitedAtNs: 0n, oomKilled: false } }),
+    answerProblem("processNews", { exit: { exitCode: 192, signal: 64, exitedAtNs: 0n, oomKilled: false } }),
     undefined,
   );
   assert.equal(answerProblem("stats", StatsResponse.decode(new Uint8Array())), undefined);
@@ -39,9 +39,10 @@ test("answerProblem names what cannot be", () => {
     ["listProcesses", list({ tty: "\u001b[2J" }), "processes[0].tty is no terminal's name"],
     ["listProcesses", list({ stat: "" }), "processes[0].stat is no state of a process"],
     ["listProcesses", list({ memoryPermille: 1001 }), "processes[0].memory_permille is 1001"],
-    ["followProcess", { exit: ProcessExit.decode(Buffer.from([8, 0xac, 2])) }, "exit.exit_code is 300"],
-    ["createContainer", { pid: 0, receivedNs: 1n, answeredNs: 1n }, "pid is 0"],
-    ["createContainer", { pid: 2, receivedNs: 3n, answeredNs: 2n }, "received_ns is 3"],
+    ["processNews", { exit: ProcessExit.decode(Buffer.from([8, 0xac, 2])) }, "exit.exit_code is 300"],
+    ["createContainer", { pid: 0, created: { receivedNs: 1n, answeredNs: 1n } }, "pid is 0"],
+    ["createContainer", { pid: 2 }, "created is missing"],
+    ["createContainer", { pid: 2, created: { receivedNs: 3n, answeredNs: 2n } }, "created.received_ns is 3"],
     ["execProcess", { pid: 2 ** 32 - 1 }, "pid is 4294967295"],
     ["check", { networkDevices: [{ index: 2, mac: new Uint8Array(5) }] }, "network_devices[0].mac has 5 bytes"],
     ["stats", { memory: { stat: { "a\n": 1n }, events: {} }, hugetlb: [] }, "memory.stat[0].name is none"],

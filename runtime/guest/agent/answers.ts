@@ -34,10 +34,11 @@ export interface Answers {
   check: agent.CheckResponse;
   attachNetworkDevice: agent.AttachNetworkDeviceResponse;
   growSandbox: agent.GrowSandboxResponse;
-  createContainer: agent.CreateContainerResponse;
+  createContainer: agent.ProcessNews;
   startContainer: agent.StartContainerResponse;
   execProcess: agent.ProcessNews;
-  followProcess: agent.ProcessNews;
+  /** What comes after the first message of these two. */
+  processNews: agent.ProcessNews;
   awaitOutput: agent.AwaitOutputResponse;
   listProcesses: agent.ListProcessesResponse;
   stats: agent.StatsResponse;
@@ -53,17 +54,12 @@ const CHECKS: { [Name in keyof Answers]: (answer: Answers[Name]) => Problem } = 
   attachNetworkDevice: ({ index }) => (index === 0 ? "index is 0" : atMost("index", index, MOST_INDEX)),
   growSandbox: ({ memorySteps, cpus }) =>
     atMost("memory_steps", memorySteps, MEMORY_STEPS.length) ?? atMost("cpus", cpus, MOST_CPUS),
-  createContainer: ({ pid, receivedNs, answeredNs, initBegunNs, initReachedNs }) =>
-    pidProblem("pid", pid) ??
-    atMost("received_ns", receivedNs, answeredNs) ??
-    atMost("answered_ns", answeredNs, MOST_NS) ??
-    atMost("init_begun_ns", initBegunNs, MOST_NS) ??
-    atMost("init_reached_ns", initReachedNs, MOST_NS),
+  createContainer: ({ pid, created }) => pidProblem("pid", pid) ?? timesProblem(created),
   // Containers that run already may set the clock.
   startContainer: ({ receivedNs, answeredNs }) =>
     atMost("received_ns", receivedNs, MOST_NS) ?? atMost("answered_ns", answeredNs, MOST_NS),
   execProcess: ({ pid }) => pidProblem("pid", pid),
-  followProcess: ({ exit }) =>
+  processNews: ({ exit }) =>
     exit && (atMost("exit.exit_code", exit.exitCode, 255) ?? atMost("exit.signal", exit.signal, MOST_SIGNAL)),
   awaitOutput: ({ bytes }) => atMost("bytes", bytes, MOST_BYTES),
   listProcesses: ({ processes }) => {
@@ -113,6 +109,17 @@ function firstOf<T>(items: readonly T[], name: string, problemOf: (item: T) => P
 
 function pidProblem(field: string, pid: number): Problem {
   return pid === 0 ? `${field} is 0` : atMost(field, pid, MOST_PID);
+}
+
+function timesProblem(times: agent.ContainerTimes | undefined): Problem {
+  if (times === undefined) return "created is missing";
+  const { receivedNs, answeredNs, initBegunNs, initReachedNs } = times;
+  return (
+    atMost("created.received_ns", receivedNs, answeredNs) ??
+    atMost("created.answered_ns", answeredNs, MOST_NS) ??
+    atMost("created.init_begun_ns", initBegunNs, MOST_NS) ??
+    atMost("created.init_reached_ns", initReachedNs, MOST_NS)
+  );
 }
 
 function atMost<N extends number | bigint>(field: string, value: N, most: N): Problem {

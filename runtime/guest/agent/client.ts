@@ -10,9 +10,9 @@ import {
 import { CaissonError } from "../../../protocol/errors.ts";
 import {
   AgentService,
+  type CreateContainerRequest,
   type CreateSandboxRequest,
   type ExecProcessRequest,
-  type FollowProcessRequest,
   AgentClient as GeneratedClient,
   type ProcessId,
   type ServeSocketRequest,
@@ -91,9 +91,9 @@ export class Agent {
     });
   }
 
-  /** What becomes of a process. */
-  followProcess(request: FollowProcessRequest): ReturnType<GeneratedClient["followProcess"]> {
-    return this.#client.followProcess(request);
+  /** Makes a container, and tells what becomes of its init. */
+  createContainer(request: CreateContainerRequest): ReturnType<GeneratedClient["createContainer"]> {
+    return this.#client.createContainer(request);
   }
 
   /** Adds a process, and tells what becomes of it. */

@@ -1,6 +1,8 @@
 import type { ServiceError } from "@grpc/grpc-js";
 import { CaissonError } from "../../../protocol/errors.ts";
 import type { OutputNews, OutputState, ProcessExit, ProcessNews } from "../../../protocol/generated/agent.ts";
+import type { AgentCalls } from "../../metrics/agent-calls.ts";
+import { now } from "../../process/clock.ts";
 import { agentError } from "../agent/agent-error.ts";
 import { answerProblem } from "../agent/answers.ts";
 import type { Agent } from "../agent/client.ts";
@@ -61,13 +63,17 @@ class Brought {
   }
 }
 
-/** How many bytes of an output are asked for. */
-export function bytesOf(sink: unknown): number {
-  return sink === undefined ? 0 : WANTED_BYTES;
+/** How many bytes of each output are asked for. */
+export function wantedOf({ stdout, stderr }: { stdout?: unknown; stderr?: unknown }) {
+  const bytesOf = (sink: unknown) => (sink === undefined ? 0 : WANTED_BYTES);
+  return { stdoutBytes: bytesOf(stdout), stderrBytes: bytesOf(stderr) };
 }
 
-type NewsCall = ReturnType<Agent["followProcess"] | Agent["execProcess"]>;
-type NewsName = "followProcess" | "execProcess";
+type NewsCall = ReturnType<Agent["createContainer"] | Agent["execProcess"]>;
+type NewsName = "createContainer" | "execProcess";
+
+/** 24 days: a timer of Node's that is set to more is over at once. A longer limit is none. */
+const LONGEST_LIMIT_MS = 2 ** 31 - 1;
 
 /** What is told of a process until its end, and of its outputs, whose first bytes are handed out as they come. */
 export class Following {
@@ -98,20 +104,29 @@ export class Following {
   }
 
   /**
-   * Waits for the first message of a call that adds the process.
-   * @returns its pid in the guest. @throws CaissonError as Agent.call().
+   * Waits for the first message. @param calls is told how long that took.
+   * @returns it: the process is there. @throws CaissonError as Agent.call().
    */
-  started(timeoutMs: number | undefined): Promise<number> {
-    const { promise, resolve, reject } = Promise.withResolvers<number>();
+  async added(calls: AgentCalls, timeoutMs = Number.POSITIVE_INFINITY): Promise<ProcessNews> {
+    const { promise, resolve, reject } = Promise.withResolvers<ProcessNews>();
     this.exit.catch(reject);
-    const limit = timeoutMs === undefined ? undefined : setTimeout(() => this.#expire(timeoutMs), timeoutMs);
+    const limit = timeoutMs > LONGEST_LIMIT_MS ? undefined : setTimeout(() => this.#expire(timeoutMs), timeoutMs);
     this.#call.once("data", (news: ProcessNews) => {
       this.#call.pause();
-      const problem = answerProblem("execProcess", news);
-      if (problem === undefined) resolve(news.pid);
+      const problem = answerProblem(this.#name, news);
+      if (problem === undefined) resolve(news);
       else this.#refuse(problem);
     });
-    return promise.finally(() => clearTimeout(limit));
+    const asked = now();
+    let isFailure = true;
+    try {
+      const first = await promise;
+      isFailure = false;
+      return first;
+    } finally {
+      clearTimeout(limit);
+      calls.add(this.#name, (now() - asked) / 1000, isFailure);
+    }
   }
 
   /** Hands out what has come, and what comes. */
@@ -134,7 +149,7 @@ export class Following {
   }
 
   #take(news: ProcessNews): string | undefined {
-    const problem = answerProblem("followProcess", news);
+    const problem = answerProblem("processNews", news);
     return (
       problem ?? (news.stdout && this.#stdout?.take(news.stdout)) ?? (news.stderr && this.#stderr?.take(news.stderr))
     );

@@ -9,6 +9,7 @@ import { openpty, pipe } from "../../../native/posix/index.ts";
 import { PollStream } from "../../../native/vsock/index.ts";
 import { AgentContainers } from "../../../test/harness/agent/agent-containers.ts";
 import { AgentProcess } from "../../../test/harness/agent/agent-process.ts";
+import { processOf } from "../../../test/harness/agent/bundle.ts";
 import { streamPortsOf } from "../../../test/harness/agent/stream-ports.ts";
 import type { StreamPorts } from "../../vm/stream-ports.ts";
 import { Agent } from "../agent/client.ts";
@@ -48,7 +49,6 @@ const NO_IO: ProcessIo = { stdin: undefined, stdout: undefined, stderr: undefine
 
 /** Runs a process with those streams. */
 async function run(execId: string, args: string[], io: Partial<ProcessIo>, terminal = false): Promise<GuestProcess> {
-  const { pid } = await containers.exec("c", execId, args, { terminal });
   const lost = async () => ({ reason: "killed" as const, description: "", consoleLines: [], qemuMessage: "" });
   const vm = {
     agent,
@@ -60,7 +60,9 @@ async function run(execId: string, args: string[], io: Partial<ProcessIo>, termi
     lost,
     deathBehind: async () => undefined,
   };
-  return new GuestProcess(vm, { containerId: "c", execId }, pid, { ...NO_IO, ...io });
+  const processJson = Buffer.from(JSON.stringify(processOf(args, { terminal })));
+  const request = { process: { containerId: "c", execId }, processJson, noStdin: false, cgroup: "" };
+  return await GuestProcess.exec(vm, { ...request, rows: 0, columns: 0, keepNewlines: false }, { ...NO_IO, ...io });
 }
 
 /** Takes all, and says what it was. */

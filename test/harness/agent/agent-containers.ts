@@ -17,7 +17,7 @@ export class AgentContainers {
   /** Creates a container that runs these words; it still waits to be started. */
   async create(containerId: string, args: string[], more = {}, process = {}): Promise<number> {
     const config = configOf(this.rootfs, args, more, process);
-    return (await this.#agent.call("createContainer", AgentContainers.request(containerId, config))).pid;
+    return (await this.#agent.create(AgentContainers.request(containerId, config))).pid;
   }
 
   /** Asks for a container of that configuration, with nothing that the configuration does not say. */
@@ -35,6 +35,8 @@ export class AgentContainers {
       disks: [],
       diskMounts: [],
       passedDevices: [],
+      stdoutBytes: 0,
+      stderrBytes: 0,
     };
   }
 

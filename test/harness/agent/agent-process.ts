@@ -10,6 +10,7 @@ import { type ClientReadableStream, credentials, type ServiceError } from "@grpc
 import {
   AgentClient,
   AgentService,
+  type CreateContainerRequest,
   type CreateSandboxRequest,
   type ExecProcessRequest,
   type LogRecord,
@@ -35,6 +36,7 @@ const ISOLATION = [
   "--kill-child",
   "--mount-proc",
 ];
+const NO_OUTPUT = { stdoutBytes: 0, stderrBytes: 0 };
 const TRIES = 500;
 const RETRY_MS = 20;
 
@@ -59,6 +61,8 @@ export class AgentProcess {
   /** The root of the agent's cgroups. */
   readonly cgroup: string;
   readonly #ended: Promise<unknown>;
+  /** How the processes end that have been added. */
+  readonly #exits = new Map<string, Promise<ProcessExit>>();
 
   private constructor(client: AgentClient, folder: string, pid: number, cgroup: string, ended: Promise<unknown>) {
     this.client = client;
@@ -101,19 +105,32 @@ export class AgentProcess {
     });
   }
 
-  /** Adds a process, of which nothing more is told. Rejects with the ServiceError that the agent ended the call with. */
-  exec(request: Omit<ExecProcessRequest, "stdoutBytes" | "stderrBytes">): Promise<{ pid: number }> {
-    const news = this.client.execProcess({ ...request, stdoutBytes: 0, stderrBytes: 0 });
-    return new Promise((done, fail) => {
-      news.on("data", done).on("error", fail);
-    });
+  /** Makes a container, of which only its end is told. Rejects with the ServiceError that the agent ended the call with. */
+  create(request: Omit<CreateContainerRequest, keyof typeof NO_OUTPUT>): Promise<ProcessNews> {
+    const call = this.client.createContainer({ ...request, ...NO_OUTPUT });
+    return this.#added({ containerId: request.containerId, execId: "" }, call);
   }
 
-  /** How a process ends. Rejects with the ServiceError that the agent ended the call with. */
+  /** Adds a process, of which only its end is told. Rejects with the ServiceError that the agent ended the call with. */
+  exec(request: Omit<ExecProcessRequest, keyof typeof NO_OUTPUT>): Promise<ProcessNews> {
+    return this.#added(request.process, this.client.execProcess({ ...request, ...NO_OUTPUT }));
+  }
+
+  /** How a process ends that has been added. Rejects with the ServiceError that the agent ended the call with. */
   ended(process: ProcessId): Promise<ProcessExit> {
-    const news = this.client.followProcess({ process, stdoutBytes: 0, stderrBytes: 0 });
+    return this.#exits.get(keyOf(process)) ?? assert.fail(`no process ${keyOf(process)} has been added`);
+  }
+
+  #added(process: ProcessId | undefined, call: ClientReadableStream<ProcessNews>): Promise<ProcessNews> {
+    const exit = new Promise<ProcessExit>((done, fail) => {
+      call.on("data", (news: ProcessNews) => news.exit !== undefined && done(news.exit)).on("error", fail);
+    });
     return new Promise((done, fail) => {
-      news.on("data", ({ exit }: ProcessNews) => exit !== undefined && done(exit)).on("error", fail);
+      exit.catch(fail);
+      call.once("data", (first: ProcessNews) => {
+        this.#exits.set(keyOf(process), exit);
+        done(first);
+      });
     });
   }
 
@@ -216,6 +233,10 @@ export class OutputReader {
       this.#changed = done;
     });
   }
+}
+
+function keyOf(process: ProcessId | undefined): string {
+  return `${process?.containerId}/${process?.execId}`;
 }
 
 function cgroupMount(): string {
