@@ -1,6 +1,7 @@
 #ifndef LAUNCH_H
 #define LAUNCH_H
 
+#include <limits.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -47,6 +48,8 @@ const char *await_line(struct connection *from, const char *beginning, const cha
 
 /* What is said to and by a container's daemon; an answer that names an exec's process begins with this. */
 extern const char NAMED[], REFUSED[], ANSWER[];
+/* Of the directory with the container's state; false where that is too long. */
+bool path_of(const struct command *command, char path[PATH_MAX]);
 int connect_to(const struct command *command);
 bool send_command(const struct connection *daemon, char **words, const char *process);
 /* Until the exec's process has ended that the answer names: what was said then, or NULL. */

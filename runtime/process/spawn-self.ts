@@ -36,13 +36,25 @@ export function spawnSelf(role: Role, parameters: unknown, stdio: "inherit" | "i
   if (script === undefined) throw new CaissonError("CAISSON_E_INTERNAL", "the program's own file is unknown");
   const words = [process.execPath, ...nodeFlags(role, process.execArgv), script, role, JSON.stringify(parameters)];
   try {
-    return start(words, stdio);
+    return startChild(
+      words,
+      stdio,
+      Object.entries(process.env).map(([name, value]) => `${name}=${value}`),
+    );
   } catch (cause) {
     throw new CaissonError("CAISSON_E_HOST", systemErrorSentence(`start ${process.execPath}`, cause), { cause });
   }
 }
 
-function start(words: readonly string[], stdio: "inherit" | "ignore"): OwnProcess {
+/**
+ * Starts another program likewise, which has its connection with this process as STARTER_FD.
+ * @param words its absolute path, and its arguments. @param environment all that it has, as NAME=VALUE. @throws the system's error.
+ */
+export function startChild(
+  words: readonly string[],
+  stdio: "inherit" | "ignore",
+  environment: readonly string[] = [],
+): OwnProcess {
   using theirs = new DisposableStack();
   using ours = new DisposableStack();
   const [own, other] = socketpair();
@@ -53,7 +65,6 @@ function start(words: readonly string[], stdio: "inherit" | "ignore"): OwnProces
   ours.adopt(life, closeSync);
   theirs.adopt(held, closeSync);
   const streams = stdio === "inherit" ? [0, 1, 2] : Array(3).fill(theirs.adopt(openSync("/dev/null", "r+"), closeSync));
-  const environment = Object.entries(process.env).map(([name, value]) => `${name}=${value}`);
   const pid = spawnProgram(words, [...streams, other, held], environment);
   ours.move();
   return new Child(pid, own, life);
