@@ -171,7 +171,7 @@ export interface Verbs {
   kill: { params: { signal: number; all: boolean; execId?: string }; result: undefined };
   exec: { params: ExecParams; result: { execId: string; pid: number } };
   wait: { params: { execId?: string }; result: ExitStatus };
-  /** Carries out a whole command; an error says that nothing was done. native/launch/client.c knows the answers by their text. */
+  /** Carries out a whole command; an error says that nothing was done. native/launch knows the answers by their text. */
   command: { params: CommandParams; result: CommandOutcome };
   resize: { params: WindowSize & { execId?: string }; result: undefined };
   ps: { params: Record<string, never>; result: { processes: ContainerProcess[] } };

@@ -32,11 +32,12 @@ export async function launchContainer(launch: Launch, daemon: Launching): Promis
 
 /** @throws CaissonError where the command line's own process has a part in the container's life, or is to say what is wrong. */
 export function requirePlain({ starts, leaves }: Launch, { config, placement }: PlacedBundle): void {
-  const reason = config.process?.terminal === true ? "it has a terminal" : undefined;
+  if (config.process?.terminal === true) refuse("it has a terminal");
   // Hooks that run last, and a VM of others, are left to whoever outlives this process.
-  const isShared = starts && placement.kind !== "own";
-  const isHooked = !leaves && (config.hooks?.poststop ?? []).length > 0;
-  const why = reason ?? (isShared ? "its VM is not its own" : isHooked ? "it has poststop hooks" : undefined);
-  if (why === undefined) return;
+  if (starts && placement.kind !== "own") refuse("its VM is not its own");
+  if (!leaves && (config.hooks?.poststop ?? []).length > 0) refuse("it has poststop hooks");
+}
+
+function refuse(why: string): never {
   throw new CaissonError("CAISSON_E_USAGE", `the daemon does not launch this container by itself: ${why}`);
 }
