@@ -49,6 +49,8 @@ export class Sandbox implements ContainerHost {
   #lifecycle: Lifecycle = { status: "blank" };
   #destroyed = Promise.withResolvers<void>();
   readonly #share: MountedShare;
+  /** Resolves when the share is mounted, rejects with CAISSON_E_STORAGE. */
+  #shared = Promise.resolve();
   readonly #sharedMemory: SharedMemory;
   /** The most that containers have used which are gone. */
   #formerPeak = 0;
@@ -75,8 +77,11 @@ export class Sandbox implements ContainerHost {
     return this.#lifecycle.status === "created" ? this.#lifecycle.id : UNNAMED;
   }
 
-  /** Makes the guest this sandbox, until `destroyed` resolves. Throws CAISSON_E_STATE the second time, CAISSON_E_STORAGE. */
-  async create(request: CreateSandboxRequest): Promise<{ destroyed: Promise<void> }> {
+  /**
+   * Makes the guest this sandbox, until `destroyed` resolves, but for the share. Throws CAISSON_E_STATE the second time.
+   * @returns `mountShare`, to be called once the host knows: it prepares its first container meanwhile, which waits for the share.
+   */
+  create(request: CreateSandboxRequest): { destroyed: Promise<void>; mountShare: () => void } {
     if (this.#lifecycle.status !== "blank") {
       throw new CaissonError(
         "CAISSON_E_STATE",
@@ -89,13 +94,19 @@ export class Sandbox implements ContainerHost {
     if (request.realtimeNs > 0n) clockSettime(request.realtimeNs);
     if (isLogLevel(request.logLevel)) setLogLevel(request.logLevel);
     if (request.hostname !== "") writeFileSync("/proc/sys/kernel/hostname", request.hostname);
-    if (request.share !== undefined) await this.#share.mount(request.share);
     if (request.networkRequests.length > 0) applyNetwork(request.networkRequests, 0);
     if (request.memoryGrowth !== undefined) this.memorySteps.allow(request.memoryGrowth);
     if (request.reportFreeMemory) this.#freePages.report();
     this.#lifecycle = { status: "created", id: request.sandboxId };
     log("info", `this is sandbox ${request.sandboxId}`);
-    return { destroyed: this.#destroyed.promise };
+    const { share } = request;
+    const answered = Promise.withResolvers<void>();
+    if (share !== undefined) {
+      this.#shared = answered.promise.then(() => this.#share.mount(share));
+      // The first container tells.
+      this.#shared.catch(() => {});
+    }
+    return { destroyed: this.#destroyed.promise, mountShare: answered.resolve };
   }
 
   /**
@@ -105,8 +116,10 @@ export class Sandbox implements ContainerHost {
   async destroy(): Promise<void> {
     this.processes.end();
     this.#freePages.stop();
+    await this.#shared.catch(() => {});
     await Promise.all([...this.#containers.keys()].map((id) => this.deleteContainer(id, true)));
     this.#share.unmount();
+    this.#shared = Promise.resolve();
     this.#sharedMemory.remove();
     this.#lifecycle = { status: "blank" };
     this.#destroyed.resolve();
@@ -118,6 +131,7 @@ export class Sandbox implements ContainerHost {
   async createContainer(request: CreateContainerRequest): Promise<Created> {
     const { containerId: id } = request;
     checkId("container", id);
+    await this.#shared;
     if (this.#containers.has(id)) {
       throw new CaissonError("CAISSON_E_ID_IN_USE", `the container ${id} cannot be created: there is one with that id`);
     }

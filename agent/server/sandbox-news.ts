@@ -11,18 +11,18 @@ type Call = ServerWritableStream<CreateSandboxRequest, SandboxNews>;
 /** Makes the guest a sandbox, and tells what is new in it until it is none any more, or the host is gone. */
 export function createSandbox(sandbox: Sandbox): handleServerStreamingCall<CreateSandboxRequest, SandboxNews> {
   return (call) => {
-    sandbox.create(call.request).then(
-      ({ destroyed }) => {
-        call.write({ news: { $case: "created", value: { answeredNs: realtime() } } });
-        const stop = tell(call, sandbox);
-        call.once("cancelled", stop);
-        void destroyed.then(() => {
-          stop();
-          call.end();
-        });
-      },
-      (error) => call.emit("error", toStatus(error)),
-    );
+    try {
+      const { destroyed, mountShare } = sandbox.create(call.request);
+      call.write({ news: { $case: "created", value: { answeredNs: realtime() } } }, mountShare);
+      const stop = tell(call, sandbox);
+      call.once("cancelled", stop);
+      void destroyed.then(() => {
+        stop();
+        call.end();
+      });
+    } catch (error) {
+      call.emit("error", toStatus(error));
+    }
   };
 }
 
