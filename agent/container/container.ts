@@ -80,9 +80,9 @@ export class Container {
     return Number(this.#cgroup?.read("memory.peak") ?? 0);
   }
 
-  /** Sets it up as far as OCI "created"; answers with the init's pid, and how long that took. On failure nothing of it is left. */
+  /** Sets it up as far as OCI "created", or "running"; answers with the init's pid, and how long that took. On failure nothing of it is left. */
   async create(request: CreateContainerRequest): Promise<Created> {
-    const { configJson, rows, columns, keepNewlines, seccomp, bundle, sharedMemoryBytes, noStdin } = request;
+    const { configJson, seccomp, bundle, sharedMemoryBytes, noStdin, start } = request;
     const { oom, memory } = this.#sandbox;
     try {
       this.#devices = await GivenDevices.take(this.#sandbox.disks, request);
@@ -95,30 +95,27 @@ export class Container {
       this.#seccomp = seccomp;
       this.#bundle = bundle;
       const cgroup = this.#createCgroup(config);
-      const plan = compileCreate({
-        config,
-        rootfs: root?.path ?? "",
-        cgroupPath: cgroup.path,
-        rows,
-        columns,
-        keepNewlines,
-        seccomp,
-        noStdin,
-      });
+      this.#oomWatch = new OomWatch(cgroup, this.id, oom, () => memory.look(cgroup));
+      memory.follow(cgroup);
+      const { createContainer = [], startContainer = [] } = config.hooks ?? {};
+      const waits = start === undefined || startContainer.length > 0 || request.passedDevices.length > 0;
+      const rootfs = root?.path ?? "";
+      const plan = compileCreate({ ...request, config, rootfs, cgroupPath: cgroup.path, starts: !waits });
       const terminal = process?.terminal === true;
-      const hooks = (config.hooks?.createContainer ?? []).length > 0;
-      const state = hooks ? (pid: number) => this.#stateJson("creating", pid, dirname(root?.path ?? "/")) : undefined;
+      const state =
+        createContainer.length > 0
+          ? (pid: number) => this.#stateJson("creating", pid, dirname(root?.path ?? "/"))
+          : undefined;
       const client = this.#sandbox.pool.take();
       const initBegunNs = realtime();
       const init = await Process.launch(`container ${this.id}`, client, plan, terminal, state);
       const initReachedNs = realtime();
       if (noStdin) init.input.end();
       this.#devices.joinNetwork(init.pid);
-      this.#lifecycle = { status: "created", init };
-      this.#network ??= openNetwork(init.pid);
+      this.#lifecycle = { status: waits ? "created" : "running", init };
+      if (waits) this.#network ??= openNetwork(init.pid);
       this.#exit = this.#finish(init, cgroup);
-      this.#oomWatch = new OomWatch(cgroup, this.id, oom, () => memory.look(cgroup));
-      memory.follow(cgroup);
+      if (waits && start !== undefined) await this.start();
       return { pid: init.pid, initBegunNs, initReachedNs };
     } catch (error) {
       this.#lifecycle = { status: "stopped", init: undefined };

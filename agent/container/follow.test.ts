@@ -14,7 +14,15 @@ test("what a process has written is told no later than its end, however many the
   const containerId = "crowd";
   const configJson = configOf(makeRootfs(agent.folder), ["sleep", "1000"]);
   const unused = { rows: 0, columns: 0, noStdin: true, keepNewlines: false };
-  const none = { seccomp: undefined, bundle: "", sharedMemoryBytes: 0n, disks: [], diskMounts: [], passedDevices: [] };
+  const none = {
+    seccomp: undefined,
+    bundle: "",
+    sharedMemoryBytes: 0n,
+    disks: [],
+    diskMounts: [],
+    passedDevices: [],
+    start: undefined,
+  };
   await agent.create({ containerId, configJson, ...unused, ...none });
   await agent.call("startContainer", { containerId, sentNs: 0n, aheadLeastNs: 0n, aheadMostNs: 0n });
   const late = await Promise.all(

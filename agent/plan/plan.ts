@@ -19,6 +19,8 @@ export interface CreateInput extends TerminalInput {
   seccomp?: SeccompFilter | undefined;
   /** There is nothing to read: stdin is the null device. */
   noStdin?: boolean;
+  /** The init does not wait to be started; not with hooks of startContainer. */
+  starts?: boolean;
 }
 
 export interface ExecInput extends TerminalInput {
@@ -34,11 +36,11 @@ export interface ExecInput extends TerminalInput {
 }
 
 /**
- * The steps from a pre-spawned container-init to a container that waits to be started ("created"), and on to its
+ * The steps from a pre-spawned container-init to a container that waits to be started ("created"), if it is to, and on to its
  * program. Throws CAISSON_E_CONFIG_INVALID and CAISSON_E_CONFIG_UNSUPPORTED, both naming the field.
  */
 export function compileCreate(input: CreateInput): Plan {
-  const { config, noStdin = false } = input;
+  const { config, noStdin = false, starts = false } = input;
   refuseUnsupportedConfig(config);
   const { process } = config;
   if (process === undefined) throw invalid("process", "is required");
@@ -53,7 +55,7 @@ export function compileCreate(input: CreateInput): Plan {
     ...nameSteps(config, namespaces),
     ...sysctlSteps(config, namespaces),
     ...rootfsSteps(input, userNamespace),
-    ...programSteps({ process, config, seccomp, userNamespace, noStdin, stop: true }),
+    ...programSteps({ process, config, seccomp, userNamespace, noStdin, stop: !starts }),
   ];
   return { steps };
 }

@@ -8,6 +8,7 @@ import type {
 } from "../../protocol/generated/agent.ts";
 import type { Container } from "../container/container.ts";
 import { Follower } from "../container/follow.ts";
+import { setClockRight } from "../sandbox/clock.ts";
 import type { GuestProcesses } from "../sandbox/guest-processes.ts";
 import type { Sandbox } from "../sandbox/sandbox.ts";
 import { toStatus } from "./grpc-status.ts";
@@ -26,9 +27,10 @@ interface Added extends Pick<ProcessNews, "pid" | "created"> {
 
 const NOTHING: ProcessNews = { stdout: undefined, stderr: undefined, exit: undefined, pid: 0, created: undefined };
 
-/** Makes a container, says that its init waits, and tells what becomes of that. */
+/** Makes a container, says that its init waits or runs, and tells what becomes of that. */
 export function createContainer(sandbox: Sandbox): handleServerStreamingCall<CreateContainerRequest, ProcessNews> {
   return adding(async (request) => {
+    if (request.start !== undefined) setClockRight(request.start);
     const receivedNs = realtime();
     const { pid, ...times } = await sandbox.createContainer(request);
     const created = { ...times, receivedNs, answeredNs: realtime() };

@@ -1,12 +1,12 @@
 /** Containers by the agent's calls, from one's creation to the end of the sandbox. */
 import assert from "node:assert/strict";
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { release } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { AgentContainers, fails } from "../../test/harness/agent/agent-containers.ts";
 import { AgentProcess } from "../../test/harness/agent/agent-process.ts";
-import { OWN_NAMESPACES } from "../../test/harness/agent/bundle.ts";
+import { configOf, OWN_NAMESPACES } from "../../test/harness/agent/bundle.ts";
 
 let agent: AgentProcess;
 let containers: AgentContainers;
@@ -63,6 +63,27 @@ test("CreateContainer names what it cannot carry out, and leaves nothing behind"
     "CAISSON_E_NOT_FOUND",
   );
   assert.ok(!existsSync(join(agent.cgroup, "caisson/none")));
+});
+
+test("CreateContainer starts the container as well where that is asked for", async () => {
+  const start = { containerId: "", sentNs: 0n, aheadLeastNs: 0n, aheadMostNs: 0n };
+  const run = (id: string, args: string[], more = {}) =>
+    agent.create({ ...AgentContainers.request(id, configOf(containers.rootfs, args, more)), start });
+  await run("at-once", ["echo", "hello"]);
+  assert.equal((await containers.wait("at-once")).exitCode, 0);
+  assert.equal(await agent.read("at-once"), "hello\n");
+  await fails(agent.call("startContainer", { ...start, containerId: "at-once" }), "CAISSON_E_STATE");
+  await containers.remove("at-once");
+  const hooks = {
+    startContainer: [{ path: "/bin/sh", args: ["sh", "-c", "grep -q created && echo hook >/tmp/hook"] }],
+  };
+  await run("hooked", ["cat", "/tmp/hook"], { hooks });
+  assert.equal((await containers.wait("hooked")).exitCode, 0);
+  assert.equal(await agent.read("hooked"), "hook\n");
+  await containers.remove("hooked");
+  writeFileSync(join(containers.rootfs, "tmp/no-program"), "\x7fELF", { mode: 0o755 });
+  await fails(run("failing", ["/tmp/no-program"]), "CAISSON_E_COMMAND_NOT_EXECUTABLE", "process.args[0]");
+  assert.ok(!existsSync(join(agent.cgroup, "caisson/failing")));
 });
 
 test("ids that runc takes are taken", async () => {
@@ -151,4 +172,15 @@ test("CreateSandbox works once, sets the host name and starts the log; DestroySa
   assert.ok(!existsSync(join(agent.cgroup, "caisson")));
   await agent.createSandbox({ ...request, sandboxId: "next", hostname: "" });
   assert.equal(await containers.outputOf("late", ["echo", "again"]), "again\n", "a destroyed sandbox is blank");
+});
+
+test("CreateContainer waits for the share of CreateSandbox, and says that it could not be mounted", async () => {
+  await agent.call("destroySandbox", {});
+  const none = { entropy: Buffer.alloc(0), networkRequests: Buffer.alloc(0), memoryGrowth: undefined };
+  const share = { tag: "none", slotAddress: 1n };
+  const request = { ...none, share, sandboxId: "unshared", hostname: "", realtimeNs: 0n, logLevel: "debug" };
+  await agent.createSandbox({ ...request, reportFreeMemory: false });
+  await fails(containers.create("none", ["true"]), "CAISSON_E_STORAGE");
+  await agent.call("destroySandbox", {});
+  assert.equal(await containers.outputOf("late", ["echo", "again"]), "again\n");
 });

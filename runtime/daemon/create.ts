@@ -42,13 +42,13 @@ export function reserveContainer(params: CreateParams, { bundle, rootfs, config 
  * Creates the container of a bundle in a VM of its own, up to where its init waits to be started.
  * @throws CaissonError with whatever is wrong; nothing is left then. When `signal` aborts, the caller is gone and cannot be
  *   told: the record then stays, as a stopped container that `delete` removes.
- * @param removes whether this process is to remove the container when it has ended.
+ * @param next whether this process is to remove the container when it has ended, and whether it is started next.
  */
 export async function createOwn(
   params: CreateParams,
   placed: PlacedBundle,
   signal: AbortSignal,
-  removes: boolean,
+  { removes, starts }: { removes: boolean; starts: boolean },
 ): Promise<OwnContainer> {
   const { id, asked = { name: "caisson create", atMs: Date.now() } } = params;
   const { config } = placed;
@@ -76,6 +76,7 @@ export async function createOwn(
       host: new OwnProcess(record.state.cgroup, { showsFiles: true }),
       hooks,
       record,
+      starts,
       streams: () => {
         opened = openInitIo(params, config.process?.terminal === true);
         return opened;

@@ -152,18 +152,18 @@ class Daemon {
   async #carryOut(launch: Launch | undefined): Promise<CommandOutcome> {
     if (launch === undefined)
       throw new CaissonError("CAISSON_E_USAGE", "there are no words that the daemon can carry out");
-    const { create, leaves } = launch;
+    const { create, leaves, starts } = launch;
     this.#placed = readPlaced(create.bundle, create.root);
     requirePlain(launch, this.#placed);
     return await launchContainer(launch, {
-      create: () => this.#create(create, !leaves),
+      create: () => this.#create(create, { removes: !leaves, starts }),
       start: () => this.#alive().start(),
       detach: async () => this.#detach(),
     });
   }
 
-  /** @param removes whether the container is to be removed when it has ended. */
-  async #create(params: CreateParams, removes = false): Promise<{ pid: number }> {
+  /** @param next as of createOwn(). */
+  async #create(params: CreateParams, next = { removes: false, starts: false }): Promise<{ pid: number }> {
     if (this.#life.phase !== "idle") throw new CaissonError("CAISSON_E_STATE", "the container is created already");
     const abort = new AbortController();
     this.#life = { phase: "creating", abort };
@@ -184,7 +184,7 @@ class Daemon {
         rootfs,
       });
       if (placed.placement.kind === "own") {
-        const own = await createOwn(params, placed, abort.signal, removes);
+        const own = await createOwn(params, placed, abort.signal, next);
         this.#life = { phase: "alive", ...own };
         await this.#listener.listen(statePaths(params.root, params.id).controlSocket);
         void this.#follow(own);

@@ -1,56 +1,27 @@
 import { constants } from "node:os";
 import { realtime } from "../../native/posix/index.ts";
 import { CaissonError } from "../../protocol/errors.ts";
-import type {
-  Disk,
-  DiskMount,
-  ListProcessesResponse,
-  PassedDevice,
-  ProcessId,
-  StatsResponse,
-} from "../../protocol/generated/agent.ts";
+import type { ListProcessesResponse, ProcessId, StatsResponse } from "../../protocol/generated/agent.ts";
 import { stringifyJson } from "../../protocol/json.ts";
 import type { Hook, Process, Resources, Spec } from "../../protocol/oci.ts";
-import type { TerminalMode, WindowSize } from "../../protocol/terminal.ts";
+import type { WindowSize } from "../../protocol/terminal.ts";
 import { guestProcess } from "../oci/guest-resources.ts";
-import type { SeccompFilter } from "../oci/seccomp.ts";
 import { freeMemoryLater } from "../process/free-memory.ts";
 import { addSpans, startIsOver } from "../process/spans.ts";
 import { diedError } from "../vm/exit-reason.ts";
 import type { CallLimits, RequestOf, ResponseOf, UnaryName } from "./agent/client.ts";
-import { type GuestClock, NO_CLOCK } from "./clock.ts";
+import type { GuestClock } from "./clock.ts";
+import { createRequest, type GuestBundle, hasNoStdin, modeOf, startRequest } from "./create-container-request.ts";
 import type { Exit } from "./exit-status.ts";
 import { guestSpan, guestSpans } from "./guest-spans.ts";
 import type { GuestVm } from "./guest-vm.ts";
 import { killInit } from "./kill-init.ts";
 import { type Action, type Lifecycle, requireAllowed } from "./lifecycle.ts";
-import type { LiveSupply } from "./live-supply.ts";
 import { GuestProcess } from "./process.ts";
-import { Following, wantedOf } from "./stdio/following.ts";
+import { Following } from "./stdio/following.ts";
 import { keepsNewlines, type ProcessIo } from "./stdio/pump.ts";
 
-/** What the guest needs of a bundle. */
-export interface GuestBundle {
-  /** The configuration with guest paths (Share.addContainer). */
-  spec: Spec;
-  /** The configuration's `linux.seccomp`, compiled. */
-  seccomp: SeccompFilter | undefined;
-  /** The bundle's directory on the host. */
-  bundle: string;
-  /** Waited for before start() lets the init go; gets the init's pid in the guest. */
-  beforeStart?: ((pid: number) => Promise<void>) | undefined;
-  disks?: Disk[];
-  diskMounts?: DiskMount[];
-  passedDevices?: PassedDevice[];
-  /** Set right when the container starts. */
-  clock?: GuestClock | undefined;
-  /** What the guest has been given of it already. */
-  supply?: LiveSupply | undefined;
-  /** Size of the memory that the sandbox's containers share; 0 for one that has nothing of it. */
-  sharedMemoryBytes?: number;
-}
-
-const NO_WINDOW: TerminalMode = { rows: 0, columns: 0 };
+const NO_WINDOW = { rows: 0, columns: 0 };
 const SIGKILL = constants.signals.SIGKILL;
 
 /** How long the agent may take for a call that does not wait for the container: it does no more than system calls. */
@@ -60,16 +31,6 @@ const CALL_LIMIT_MS = 30_000;
 function callLimit(hooks: readonly Hook[] = []): { timeoutMs?: number } {
   const seconds = hooks.reduce((sum, { timeout }) => sum + (timeout ?? Number.POSITIVE_INFINITY), 0);
   return Number.isFinite(seconds) ? { timeoutMs: CALL_LIMIT_MS + seconds * 1000 } : {};
-}
-
-/** A terminal's stdin is its output, too, and has no end of its own. */
-function hasNoStdin({ stdin }: ProcessIo, process: Process | undefined): boolean {
-  return stdin === undefined && process?.terminal !== true;
-}
-
-/** The mode of a terminal at its start: where the host has one, what its holder has made of it so far. */
-function modeOf({ terminal }: ProcessIo, { rows, columns, keepNewlines = false }: TerminalMode) {
-  return { rows, columns, keepNewlines: keepNewlines || keepsNewlines(terminal) };
 }
 
 /** A container in a sandbox's VM. Every method throws CAISSON_E_STATE where the lifecycle does not allow it. */
@@ -83,15 +44,18 @@ export class Container {
   readonly #terminal: ProcessIo["terminal"];
   readonly #execs = new Map<string, GuestProcess>();
   #lifecycle: Exclude<Lifecycle, "stopped"> = "created";
+  /** Whether the guest has started it with the call that created it; start() only takes note of that. */
+  readonly startsItself: boolean;
   #lastExec = 0;
 
   private constructor(
     vm: GuestVm,
     id: string,
-    { spec, clock, beforeStart = async () => {} }: GuestBundle,
+    { spec, clock, beforeStart = async () => {}, starts = false }: GuestBundle,
     init: GuestProcess,
     terminal: ProcessIo["terminal"],
   ) {
+    this.startsItself = starts;
     this.#clock = clock;
     this.#beforeStart = beforeStart;
     this.#vm = vm;
@@ -112,30 +76,20 @@ export class Container {
     io: ProcessIo,
     terminal = NO_WINDOW,
   ): Promise<Container> {
-    const { spec, seccomp, bundle, disks = [], diskMounts = [], passedDevices = [] } = guest;
-    const sharedMemoryBytes = BigInt(guest.sharedMemoryBytes ?? 0);
-    const configJson = Buffer.from(stringifyJson(spec));
-    const request = {
-      containerId: id,
-      configJson,
-      seccomp,
-      bundle,
-      sharedMemoryBytes,
-      disks,
-      diskMounts,
-      passedDevices,
-      noStdin: hasNoStdin(io, spec.process),
-      ...modeOf(io, terminal),
-      ...wantedOf(io),
-    };
+    const { spec, starts = false, clock } = guest;
+    const request = createRequest(id, guest, io, terminal);
     const sentNs = realtime();
     const told = new Following(vm.agent.createContainer(request), "createContainer");
-    const { timeoutMs } = callLimit(spec.hooks?.createContainer);
+    const { createContainer = [], startContainer = [] } = spec.hooks ?? {};
+    const { timeoutMs } = callLimit(starts ? [...createContainer, ...startContainer] : createContainer);
     const { pid, created } = await told.added(vm.agent.calls, timeoutMs);
-    if (created !== undefined) {
-      guest.clock?.sent(sentNs, created.receivedNs);
-      guest.clock?.answered(created.answeredNs, realtime());
-      addSpans(() => guestSpans(created, guest.clock?.aheadNs));
+    if (created !== undefined && starts) {
+      // The guest's clock was set right for it.
+      addSpans(() => guestSpans(created, 0n));
+    } else if (created !== undefined) {
+      clock?.sent(sentNs, created.receivedNs);
+      clock?.answered(created.answeredNs, realtime());
+      addSpans(() => guestSpans(created, clock?.aheadNs));
     }
     const init = new GuestProcess(vm, { containerId: id, execId: "" }, pid, io, told, guest.supply);
     return new Container(vm, id, guest, init, io.terminal);
@@ -163,23 +117,26 @@ export class Container {
     return this.init.ended ? "stopped" : this.#lifecycle;
   }
 
-  /** Lets the init process go. */
+  /** Lets the init process go, unless the guest has done so. */
   async start(): Promise<void> {
     this.#require("start");
     await this.#beforeStart(this.init.pid);
+    if (!this.startsItself) await this.#letGo();
+    startIsOver();
+    this.#lifecycle = "running";
+    freeMemoryLater();
+  }
+
+  async #letGo(): Promise<void> {
     // The holder of a terminal has had time to set it since the container was created.
     if (keepsNewlines(this.#terminal)) await this.#keepNewlines(this.init.id);
-    const request = { containerId: this.id, ...(this.#clock?.correction() ?? NO_CLOCK) };
     const { receivedNs, answeredNs } = await this.#call(
       "startContainer",
-      request,
+      startRequest(this.id, this.#clock),
       callLimit(this.spec.hooks?.startContainer),
     );
     // The guest's clock was set right for it.
     addSpans(() => [guestSpan("agent", "agent: start container", receivedNs, answeredNs, 0n)]);
-    startIsOver();
-    this.#lifecycle = "running";
-    freeMemoryLater();
   }
 
   /**

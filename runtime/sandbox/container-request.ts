@@ -18,6 +18,8 @@ export interface ContainerRequest {
   hooks: HostHooks;
   /** The container's own, if it has one. */
   record?: ContainerRecord | undefined;
+  /** Whether it is started as well: with the call that creates it where nothing comes between, else by PodContainer.start() as always. */
+  starts?: boolean;
   /** Opens the container's streams, once the VM is there. */
   streams(): { io: ProcessIo; window?: TerminalMode | undefined };
   /** For the trace of the sandbox's start; it has none without. */

@@ -42,6 +42,11 @@ export class GuestNetwork implements FollowingVm {
     return !this.#open;
   }
 
+  /** Whether the guest has to be told of changes, from right before its first container starts. */
+  get isFollowed(): boolean {
+    return this.#network?.isFollowed ?? false;
+  }
+
   /** Names of the host's interfaces that the VM has. */
   get interfaces(): readonly string[] {
     return this.#network?.interfaceNames ?? [];

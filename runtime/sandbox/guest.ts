@@ -21,7 +21,7 @@ import { startedBy } from "../metrics/start-phases.ts";
 import type { Request } from "../network/message.ts";
 import { isBindMount } from "../oci/checks/mounts.ts";
 import { guestResources } from "../oci/guest-resources.ts";
-import { compileSeccomp, type SeccompFilter } from "../oci/seccomp.ts";
+import type { SeccompFilter } from "../oci/seccomp.ts";
 import { now } from "../process/clock.ts";
 import { deadline } from "../process/deadline.ts";
 import { tracePhase } from "../process/trace.ts";
@@ -39,6 +39,7 @@ import { SandboxDisks } from "./disks.ts";
 import { GuestNetwork } from "./guest-network.ts";
 import { createSandbox, type GuestOptions, openTemplate, startFacts } from "./guest-start.ts";
 import { Room } from "./room.ts";
+import { compileFilter } from "./spec/filter.ts";
 import { toGuestSpec } from "./spec/guest-spec.ts";
 import { takePassed } from "./spec/passed-devices.ts";
 import { sharedMemoryBytes } from "./spec/shared-memory.ts";
@@ -55,6 +56,8 @@ export interface ContainerBundle {
   rootfs: string;
   /** The block devices that the guest is to mount as the root file system, if it is on such. */
   rootfsDisks?: readonly RootfsMount[] | undefined;
+  /** As of ContainerRequest. */
+  starts?: boolean | undefined;
   /** The result of compileFilter, if the caller began it while the VM was starting. */
   seccomp?: Promise<SeccompFilter | undefined>;
 }
@@ -224,6 +227,8 @@ export class Guest implements GuestVm {
           supply,
           ...disks,
           passedDevices,
+          // The network is looked at once more between the two calls.
+          starts: bundle.starts === true && isFirst && !this.network.isFollowed,
           ...(isFirst && { clock: this.#clock, beforeStart: (pid: number) => this.#beforeFirstStart(pid) }),
         },
         io,
@@ -291,10 +296,4 @@ export class Guest implements GuestVm {
 
 function bindsOf({ mounts = [] }: Spec): string[] {
   return mounts.filter(isBindMount).map(({ source, destination }) => `${source}:${destination}`);
-}
-
-/** The configuration's system call filter; it is compiled beside whatever else goes on. Rejects as compileSeccomp does. */
-export async function compileFilter({ linux, annotations = {} }: Spec): Promise<SeccompFilter | undefined> {
-  const strict = annotations["run.oci.seccomp_fail_unknown_syscall"] === "1";
-  return linux?.seccomp === undefined ? undefined : compileSeccomp(linux.seccomp, strict ? "refused" : "left out");
 }

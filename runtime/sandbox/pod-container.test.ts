@@ -4,7 +4,7 @@ import type { Exit } from "../guest/exit-status.ts";
 import { PodContainer, type PodContainerParts } from "./pod-container.ts";
 
 /** A container whose acts are noted in their order, and whose init ends when told. */
-function make(failing: readonly string[] = []) {
+function make(failing: readonly string[] = [], startsItself = false) {
   const done: string[] = [];
   const over = Promise.withResolvers<Exit>();
   const act = (name: string) => async () => {
@@ -20,6 +20,7 @@ function make(failing: readonly string[] = []) {
   const container = {
     id: "c",
     lifecycle: "created",
+    startsItself,
     init,
     start: act("start"),
     pause: act("pause"),
@@ -57,6 +58,16 @@ test("PodContainer has a changed status on record before it carries it out", asy
     "record running",
     "resume",
   ]);
+});
+
+test("PodContainer has one that the guest has started on record before its end, and start() tells of that once", async () => {
+  const { own, done, end } = make([], true);
+  end({ exitCode: 3 });
+  await own.ended;
+  await own.start();
+  assert.deepEqual(done, ["record running", "start", "started", "poststart", "try stopped"]);
+  await own.start();
+  assert.equal(done.filter((each) => each === "start").length, 2, "the container refuses that");
 });
 
 test("PodContainer does nothing that cannot be recorded, and takes back what could not be done", async () => {

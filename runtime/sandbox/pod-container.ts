@@ -41,12 +41,18 @@ export class PodContainer {
   readonly #parts: PodContainerParts;
   #starting: Promise<void> | undefined;
   #removed: Promise<void> | undefined;
+  /** Whether it has been started without start() having been called yet. */
+  #startsItself: boolean;
   #isOver = false;
 
   constructor(parts: PodContainerParts) {
     this.container = parts.container;
     this.guest = parts.guest;
     this.#parts = parts;
+    this.#startsItself = parts.container.startsItself;
+    // On record before its end can be.
+    if (this.#startsItself) this.#starting = this.#start();
+    this.#starting?.catch(() => {});
     this.ended = this.#follow();
   }
 
@@ -71,7 +77,8 @@ export class PodContainer {
 
   /** Lets the init process go; resolves when the poststart hooks have run. Throws as Container.start and they do. */
   start(): Promise<void> {
-    this.#starting = this.#start();
+    if (!this.#startsItself || this.#starting === undefined) this.#starting = this.#start();
+    this.#startsItself = false;
     return this.#starting;
   }
 

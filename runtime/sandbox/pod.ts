@@ -13,11 +13,12 @@ import { log } from "../text/log.ts";
 import { diedError } from "../vm/exit-reason.ts";
 import { beginTrace, mayTrace } from "./begin-trace.ts";
 import type { ContainerRequest } from "./container-request.ts";
-import { compileFilter, type Guest } from "./guest.ts";
+import type { Guest } from "./guest.ts";
 import { watchOom } from "./oom.ts";
 import { PodContainer } from "./pod-container.ts";
 import { Sandbox } from "./sandbox.ts";
 import { podOf } from "./spec/cri-annotations.ts";
+import { compileFilter } from "./spec/filter.ts";
 
 /**
  * How long after the start of the container that holds a pod's namespaces the pod's loopback is lent: the guest has the start of the pod's
@@ -147,7 +148,7 @@ export class Pod {
   }
 
   async #create(request: ContainerRequest, isFirst: boolean): Promise<PodContainer> {
-    const { id, bundle, rootfsDisks, host, hooks, record, signal } = request;
+    const { id, bundle, rootfsDisks, host, hooks, record, starts, signal } = request;
     const { config } = bundle;
     let seccomp: Promise<SeccompFilter | undefined> | undefined;
     const prepare = async (limit: AbortSignal): Promise<void> => {
@@ -168,7 +169,15 @@ export class Pod {
     const files = { spec: config, rootfs: bundle.rootfs, directory: bundle.bundle };
     const { guest } = sandbox;
     const container = await host.withFiles(files, this.#options.share, ({ spec, rootfs, directory: foundAt }) => {
-      const parts = { spec, rootfs, directory: bundle.bundle, foundAt, rootfsDisks, ...(seccomp && { seccomp }) };
+      const parts = {
+        spec,
+        rootfs,
+        directory: bundle.bundle,
+        foundAt,
+        rootfsDisks,
+        starts,
+        ...(seccomp && { seccomp }),
+      };
       return guest.createContainer(id, parts, io, window);
     });
     try {

@@ -3,16 +3,25 @@ import { Readable, Writable } from "node:stream";
 import type { Process, Spec } from "../../../protocol/oci.ts";
 import type { Agent } from "../../guest/agent/client.ts";
 import { GuestClock } from "../../guest/clock.ts";
-import { Container, type GuestBundle } from "../../guest/container.ts";
+import { Container } from "../../guest/container.ts";
+import type { GuestBundle } from "../../guest/create-container-request.ts";
 import type { GuestVm } from "../../guest/guest-vm.ts";
 import type { ProcessIo } from "../../guest/stdio/pump.ts";
 import { defaultSpec } from "../../oci/default-spec.ts";
 
 const WARM_ID = "warm";
 
-/** A container's whole life. @param applet of busybox that is run in it with some input; without one it ends by itself. */
+/**
+ * A container's whole life. @param applet of busybox that is run in it with some input; without one it ends by itself, and is started
+ * with the call that creates it.
+ */
 export async function live(agent: Agent, spec: Spec, applet?: readonly string[]): Promise<void> {
-  const container = await createWarm(agent, WARM_ID, { spec, seccomp: undefined, clock: new GuestClock() });
+  const container = await createWarm(agent, WARM_ID, {
+    spec,
+    seccomp: undefined,
+    clock: new GuestClock(),
+    starts: applet === undefined,
+  });
   await container.start();
   if (applet !== undefined) {
     const words = await container.exec(undefined, processOf(["/bin/busybox", ...applet]), silentIo("warm"));

@@ -35,6 +35,7 @@ export class AgentContainers {
       disks: [],
       diskMounts: [],
       passedDevices: [],
+      start: undefined,
       stdoutBytes: 0,
       stderrBytes: 0,
     };
