@@ -26,6 +26,8 @@ export async function live(agent: Agent, spec: Spec, applet?: readonly string[])
   if (applet !== undefined) {
     const words = await container.exec(undefined, processOf(["/bin/busybox", ...applet]), silentIo("warm"));
     await words.exit;
+    await container.pause();
+    await container.resume();
     await container.kill(9);
   }
   await end(container);

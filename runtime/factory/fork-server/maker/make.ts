@@ -6,6 +6,7 @@ import {
   mkdtempSync,
   readdirSync,
   rmSync,
+  symlinkSync,
   writeFileSync,
   writeSync,
 } from "node:fs";
@@ -104,7 +105,9 @@ async function makeIn(
   const spec = { ...devices, consoleLog: join(folder, "console.log") };
   const rootfs = join(folder, "rootfs");
   for (const name of ["bin", "etc"]) mkdirSync(join(rootfs, name), { recursive: true });
-  copyFileSync(builtFile("container-init"), join(rootfs, "bin", WARM_UP_PROGRAM));
+  // Behind a symbolic link, as busybox' applets and most shells are.
+  copyFileSync(builtFile("container-init"), join(rootfs, "bin", `${WARM_UP_PROGRAM}-file`));
+  symlinkSync(`${WARM_UP_PROGRAM}-file`, join(rootfs, "bin", WARM_UP_PROGRAM));
   writeFileSync(join(rootfs, "etc", "passwd"), "root:x:0:0:root:/root:/bin/sh\n");
   using undo = new DisposableStack();
   const share = undo.adopt(new Share(join(folder, "share")), (each) => each.close());
