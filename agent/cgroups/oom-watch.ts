@@ -40,9 +40,10 @@ export class OomWatch {
     this.#told.publish({ containerId: id, guestMemoryExhausted: kills.ofGuest });
   }
 
-  /** For whoever waits for a process. */
+  /** For whoever waits for a process: looks, too. */
   answer(): OomAnswer {
-    const { count, ofGuest } = this.#read();
+    this.look();
+    const { count, ofGuest } = this.#kills;
     return { oomKilled: count > 0, guestMemoryExhausted: ofGuest };
   }
 

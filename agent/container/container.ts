@@ -266,7 +266,6 @@ export class Container {
     await this.#devices.settle();
     this.#lifecycle = { status: "stopped", init };
     init.release();
-    this.#oomWatch?.look();
     return { exitCode, signal, exitedAtNs: init.endedAtNs, ...(this.#oomWatch?.answer() ?? NOT_KILLED) };
   }
 
