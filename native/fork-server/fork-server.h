@@ -37,6 +37,9 @@ bool replace_descriptor(int fd, int target);
 /* rights.c: in the copy: becomes this user in its own namespaces, with no capability left. */
 bool drop_rights(uid_t uid);
 
+/* memory.c: puts what it can of the memory into large pages. */
+void gather_memory(void);
+
 /* interposed.c: loads the system call filter that QEMU wanted before it forked. */
 bool load_filter(void);
 /* Makes the settings that QEMU has made on this descriptor, a tap, again. */

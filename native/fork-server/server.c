@@ -210,6 +210,7 @@ static void *wait_for_maker(void *argument) {
   char byte;
   if (receive(maker, &byte, sizeof byte, kept, &kept_count) != sizeof byte) _exit(1);
   bool good = can_fork_descriptors() && stop_threads();
+  if (good) gather_memory();
   if (good) continue_threads();
   if (good)
     tell(maker, "ready\n");

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { existsSync, readdirSync, readlinkSync, writeFileSync } from "node:fs";
+import { release } from "node:os";
 import { join } from "node:path";
 import { after, afterEach, test } from "node:test";
 import { Bundle } from "../harness/bundle.ts";
@@ -11,6 +12,10 @@ import { inNetns, Netns } from "../harness/network.ts";
 import { isRunning } from "../harness/qemu.ts";
 
 const AT_ONCE = 20;
+const [major = 0, minor = 0] = release().split(".").map(Number);
+const noLargePages =
+  (major < 6 || (major === 6 && minor < 1) || !existsSync("/sys/kernel/mm/transparent_hugepage")) &&
+  "the kernel does not gather pages into large ones";
 const servers = new ForkServers();
 const { host } = servers;
 
@@ -80,6 +85,15 @@ test("a copy is confined, and has nothing of the server's or of another copy's",
   );
   for (const [point = "", access] of below) assert.match(`${access} ${point}`, /^ro \/(usr|lib|lib64|bin|etc\/ld)\b/);
   for (const id of ids) await host.ok(["delete", "--force", id]);
+});
+
+test("what a server has beside its emulator's code is in large pages", { skip: noLargePages }, async () => {
+  const server = await servers.serve();
+  const mappings = text(`/proc/${server}/smaps`).split(/^(?=[0-9a-f]+-[0-9a-f]+ )/m);
+  // QEMU asks for them itself for code.
+  const others = mappings.filter((mapping) => !/^\S+ rwx/.test(mapping));
+  const kib = others.map((mapping) => Number(/^AnonHugePages: +(\d+)/m.exec(mapping)?.[1] ?? 0));
+  assert.ok(kib.reduce((sum, each) => sum + each, 0) >= 8 * 1024, kib.filter((each) => each > 0).join());
 });
 
 test("what the caller has open reaches no process that outlives its command", async () => {
