@@ -212,6 +212,12 @@ test("commandLine has a serial port for each stream socket, after the agent's", 
   for (const socket of ["socket,id=stream1,fd=21", "socket,id=stream2,fd=22"]) assert.ok(sockets.includes(socket));
 });
 
+test("commandLine has a character device for the copies of a VM that is to be forked alone", () => {
+  const copies = (argv: readonly string[]) => values(argv, "-chardev").filter((each) => each.includes("id=copies"));
+  assert.deepEqual(copies(run({}, { copiesShareFd: 23 })), ["socket,id=copies,fd=23"]);
+  assert.deepEqual(copies(run()), []);
+});
+
 test("commandLine with vsock has its device and no serial port for the agent", () => {
   const argv = run({ transport: "vsock" }, { agent: { kind: "vsock", vhostFd: 8, cid: 4242 } });
   assert.ok(values(argv, "-device").includes("vhost-vsock-device,id=agent,guest-cid=4242,vhostfd=8"));

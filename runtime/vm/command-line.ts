@@ -6,6 +6,7 @@ import { compareVersions, type QemuVersion } from "./qemu.ts";
 import { stateArguments } from "./saved-state.ts";
 import {
   ADDED_NETWORKS,
+  COPIES_SHARE_ID,
   DISK_BUS_ID,
   givesBack,
   HOTPLUG_ID,
@@ -39,6 +40,8 @@ export interface Wiring {
     | { kind: "vsock"; vhostFd: number; cid: number };
   /** Our stream sockets for the ports that carry standard streams; none with vsock. */
   streamFds: readonly number[];
+  /** Of a VM that is to be forked: our stream socket, in whose place each copy has one of its own, to what serves the shared directory. */
+  copiesShareFd?: number;
   /** Starts with its processors stopped, for whoever has something to do to it first. */
   stopped: boolean;
   /**
@@ -65,6 +68,7 @@ export function commandLine(spec: VmSpec, wiring: Wiring): string[] {
     ...rootArguments(spec, wiring),
     ...agentArguments(spec, wiring),
     ...wiring.streamFds.flatMap(streamPortArguments),
+    ...copiesShareArguments(wiring),
     ...hotplugArguments(spec),
     ...randomArguments(spec, wiring),
     ...balloonArguments(spec),
@@ -224,6 +228,10 @@ function streamPortArguments(fd: number, index: number): string[] {
     "-device",
     `virtserialport,bus=serial.0,nr=${1 + number},chardev=stream${number},name=${streamPortName(number)}`,
   ];
+}
+
+function copiesShareArguments({ copiesShareFd }: Wiring): string[] {
+  return copiesShareFd === undefined ? [] : ["-chardev", `socket,id=${COPIES_SHARE_ID},fd=${copiesShareFd}`];
 }
 
 /**

@@ -30,17 +30,17 @@ export interface Launched {
   /** Resolves, never rejects, when it has all it needs and runs, or will not. */
   runs: Promise<void>;
   wiring: Wiring;
-  shareFd: number;
+  libraryFd: number;
   /** Our ends of its monitor, its console, the library in it, and its stream ports. */
   ends: readonly number[];
 }
 
-/** QEMU with its agent's device as given; what it inherits besides is in `inheritance`, which stays the caller's. */
+/** QEMU with the agent's device, and what its copies need, as given; what it inherits besides is in `inheritance`, which stays the caller's. */
 export function launch(
   spec: VmSpec,
   options: StartOptions,
   inheritance: InheritedFds,
-  agent: Wiring["agent"],
+  own: Pick<Wiring, "agent" | "copiesShareFd">,
   spawn: Spawn,
 ): Launched {
   const { clone, templateMemoryFd, trace, startShareServer } = options;
@@ -66,7 +66,7 @@ export function launch(
       consoleFd: console.child,
       imageFd: inheritance.lend(imageFd),
       randomFd: inheritance.give(openForVm("/dev/urandom", "r")),
-      agent,
+      ...own,
       streamFds: streams.map(({ child }) => child),
       stopped: share !== undefined,
       memory: memoryOf(clone, templateMemoryFd, inheritance),
@@ -101,7 +101,7 @@ export function launch(
     const parts = { qemu, machine: spec.machine, link, share, streamPorts };
     const incoming = wiring.memory.kind === "clone" ? incomingUri(spec.qemu.version, wiring.memory.stateFd) : undefined;
     const runs = configure(parts, incoming, options).catch((error: unknown) => qemu.fail(error));
-    return { parts, runs, wiring, shareFd: library.child, ends };
+    return { parts, runs, wiring, libraryFd: library.child, ends };
   } catch (error) {
     void share?.kill();
     streamPorts?.close();

@@ -7,7 +7,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { socketpair } from "../../native/posix/index.ts";
 import { type ExecuteOptions, type QmpClient, QmpError } from "./qmp.ts";
 import type { ShareLink } from "./share-link.ts";
-import { HOTPLUG_ID, type MachineType, SHARE_TAG } from "./spec.ts";
+import { COPIES_SHARE_ID, HOTPLUG_ID, type MachineType, SHARE_TAG } from "./spec.ts";
 
 /** The name of the device, of its character device, and of the descriptor until the character device has it. */
 const ID = "share";
@@ -47,6 +47,14 @@ export function plugShare(
   ];
 }
 
+/**
+ * The same for a copy of a VM that has had the device before, so that its slot can be plugged, and whose character device is connected to a
+ * socket of the copy's own. QEMU reads what it is told a byte at a time, each a turn of several threads: a fork is told no more than it must.
+ */
+export function plugForked({ qmp, machine }: SharePlug, within: ExecuteOptions): Promise<unknown> {
+  return qmp.execute("device_add", deviceProperties(machine, COPIES_SHARE_ID), within);
+}
+
 /** @returns QEMU's end of the connection. */
 function throughLink(link: ShareLink, server: number, descriptors: DisposableStack): number {
   const [proxys, qemus] = socketpair();
@@ -62,8 +70,8 @@ function letSlotBePlugged(qmp: QmpClient, within: ExecuteOptions): Promise<unkno
   return qmp.execute("qom-set", { path: SLOT, ...handler }, within);
 }
 
-function deviceProperties(machine: MachineType): Record<string, unknown> {
-  const device = { id: ID, chardev: ID, tag: SHARE_TAG, "queue-size": QUEUE_SIZE };
+function deviceProperties(machine: MachineType, chardev = ID): Record<string, unknown> {
+  const device = { id: ID, chardev, tag: SHARE_TAG, "queue-size": QUEUE_SIZE };
   return machine === "microvm"
     ? { driver: "vhost-user-fs-device", bus: SLOT, ...device }
     : { driver: "vhost-user-fs-pci", bus: HOTPLUG_ID, ...device };

@@ -69,6 +69,8 @@ export type Trace = (phase: string) => void;
 
 /** The virtio-fs tag of the shared directory. */
 export const SHARE_TAG = "caisson-share";
+/** The name of the character device by which the copies of a VM have their shared directory. */
+export const COPIES_SHARE_ID = "copies";
 /** QEMU's name of the device that lets others be added later. */
 export const HOTPLUG_ID = "slots";
 /** The name of the SCSI bus to which disks are added: on q35 the port has no bus for them. */

@@ -41,7 +41,13 @@ function startOverSerial(spec: VmSpec, options: StartOptions, spawn: Spawn): Mac
     const { child, ours } = inheritance.connect();
     const agent = new Socket({ fd: ours, readable: true, writable: true, allowHalfOpen: false });
     try {
-      const { parts, runs } = launch(spec, options, inheritance, { kind: "virtio-serial", fd: child }, spawn);
+      const { parts, runs } = launch(
+        spec,
+        options,
+        inheritance,
+        { agent: { kind: "virtio-serial", fd: child } },
+        spawn,
+      );
       // While a clone is stopped QEMU would put what we write into the guest's memory before it has told the guest that we are there.
       agent.cork();
       void runs.then(() => agent.uncork());
@@ -62,7 +68,7 @@ async function startOverVsock(spec: VmSpec, options: StartOptions, spawn: Spawn)
   let parts: MachineParts;
   try {
     const vhostFd = inheritance.give(openForVm(VHOST_VSOCK, "r+"));
-    ({ parts } = launch(spec, options, inheritance, { kind: "vsock", vhostFd, cid }, spawn));
+    ({ parts } = launch(spec, options, inheritance, { agent: { kind: "vsock", vhostFd, cid } }, spawn));
   } finally {
     inheritance.closeGiven();
   }

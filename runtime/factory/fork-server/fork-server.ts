@@ -17,6 +17,8 @@ export interface Roles {
   agent: number;
   /** The library that carries the shared directory's requests takes its connections from it (native/vhost-proxy). */
   library: number;
+  /** Its socket for what serves the shared directory. */
+  share: number;
   /** By the numbers of the network devices. */
   taps: readonly number[];
   /** Its sockets for the stream ports, in their order. */
@@ -101,8 +103,8 @@ export function endForkServer(folder: string): void {
 /** @throws when there is none, or it is not whole. */
 function readDescription(folder: string): Description {
   const description = JSON.parse(readBounded(join(folder, DESCRIPTION_FILE), SMALL_FILE).toString()) as Description;
-  const { qmp, console, agent, library, taps, streams } = description.roles;
-  for (const fd of [description.pid, qmp, console, agent, library, ...taps, ...streams]) {
+  const { qmp, console, agent, library, share, taps, streams } = description.roles;
+  for (const fd of [description.pid, qmp, console, agent, library, share, ...taps, ...streams]) {
     if (!Number.isSafeInteger(fd) || fd < 3) throw new Error(`${DESCRIPTION_FILE} is damaged`);
   }
   return description;

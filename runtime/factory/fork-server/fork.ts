@@ -7,7 +7,7 @@ import type { StartOptions } from "../../vm/machine.ts";
 import { pendingConnection } from "../../vm/pending-connection.ts";
 import { QemuProcess } from "../../vm/qemu-process.ts";
 import { type MachineParts, RunningMachine } from "../../vm/running-machine.ts";
-import { plugShare } from "../../vm/share-device.ts";
+import { plugForked } from "../../vm/share-device.ts";
 import { ShareLink } from "../../vm/share-link.ts";
 import type { ShareServer } from "../../vm/share-server.ts";
 import type { VmSpec } from "../../vm/spec.ts";
@@ -51,6 +51,8 @@ export function forkMachine(
   const agent = pendingConnection(join(dirname(spec.consoleLog), `agent-${process.pid}.sock`));
   ours.adopt(agent.connection, closeSync);
   const library = connect();
+  const [proxys, qemus] = socketpair();
+  lend(proxys);
   const streams = roles.streams.map((role) => ({ role, ...connect() }));
   const descriptors = [
     [roles.qmp, qmp.other],
@@ -58,6 +60,7 @@ export function forkMachine(
     [roles.agent, lend(agent.listener)],
     [STDERR, stderr.other],
     [roles.library, library.other],
+    [roles.share, lend(qemus)],
     ...streams.map(({ role, other }) => [role, other] as const),
     ...spec.networks.map(({ tapFd }, index) => [roles.taps[index] ?? -1, tapFd] as const),
   ] as const;
@@ -77,7 +80,11 @@ export function forkMachine(
     const link = new ShareLink(library.own, (reason) => qemu.giveUp(`its shared directory has ended: ${reason}`));
     const parts = { qemu, machine: spec.machine, link, share, streamPorts };
     const within = { signal, limitMs: Number.POSITIVE_INFINITY };
-    const plugged = share === undefined ? [] : plugShare({ qmp: qemu.qmp, ...parts }, share.connection, within);
+    const plugged: Promise<unknown>[] = [];
+    if (share !== undefined) {
+      link.join(proxys, lend(share.connection));
+      plugged.push(plugForked({ qmp: qemu.qmp, ...parts }, within));
+    }
     Promise.all([...plugged, qemu.qmp.execute("cont", undefined, within)]).then(
       () => trace?.("qemu forked"),
       (error: unknown) => qemu.fail(error),

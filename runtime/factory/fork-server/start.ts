@@ -50,14 +50,15 @@ export class FutureForkServer implements AsyncDisposable {
   static async start(spec: VmSpec, clone: CloneSource, folder: string, signal: AbortSignal): Promise<FutureForkServer> {
     const inheritance = new InheritedFds();
     const { child, ours: maker } = inheritance.connect();
+    const share = inheritance.connect();
     try {
       const listener = inheritance.give(listen(join(folder, SOCKET_FILE)));
       const agent = inheritance.give(listen(join(folder, AGENT_SOCKET)));
-      const { parts, runs, wiring, shareFd, ends } = launch(
+      const { parts, runs, wiring, libraryFd, ends } = launch(
         spec,
         { signal, clone },
         inheritance,
-        { kind: "virtio-serial-listener", fd: agent },
+        { agent: { kind: "virtio-serial-listener", fd: agent }, copiesShareFd: share.child },
         (start) => spawnForkServer(start, { maker: child, listener }),
       );
       const taps = wiring.networks.map(({ tapFd }) => tapFd);
@@ -65,13 +66,15 @@ export class FutureForkServer implements AsyncDisposable {
         qmp: wiring.qmpFd,
         console: wiring.consoleFd,
         agent,
-        library: shareFd,
+        library: libraryFd,
+        share: share.child,
         taps,
         streams: wiring.streamFds,
       };
-      return new FutureForkServer({ machine: parts, runs, folder, maker, roles, ends });
+      return new FutureForkServer({ machine: parts, runs, folder, maker, roles, ends: [...ends, share.ours] });
     } catch (error) {
       closeSync(maker);
+      closeSync(share.ours);
       throw error;
     } finally {
       inheritance.closeGiven();

@@ -7,7 +7,7 @@ import { fileIdentity, identityOf } from "../../vm/qemu.ts";
 import { streamPortsOf, type VmSpec } from "../../vm/spec.ts";
 
 /** Raised when what a template's folder holds, or how a guest is warmed, changes. */
-const FORMAT = 4;
+const FORMAT = 5;
 const KEY_BYTES = 16;
 const KEPT = ".key-";
 export const TEMPLATE_KEY = /^[0-9a-f]{32}$/;
