@@ -19,7 +19,7 @@ static const char *const SHARED[] = {"anon_inode:[eventpoll]", "anon_inode:[sign
 
 /* Calls `visit` with each descriptor and what it is of, until it returns false. */
 static bool visit_descriptors(bool (*visit)(int fd, const char *of)) {
-  DIR *directory = opendir("/proc/self/fd");
+  DIR *directory = fdopendir(open_own("fd", O_RDONLY | O_DIRECTORY));
   if (directory == NULL) return failed("list the descriptors");
   bool good = true;
   for (struct dirent *entry; good && (entry = readdir(directory)) != NULL;) {

@@ -18,6 +18,16 @@ bool refused(const char *format, ...) __attribute__((format(printf, 1, 2)));
 const char *last_problem(void);
 
 /*
+ * processes.c: the server's own /proc, which no copy is to find. While there is a path to it each copy has to take that away, and waits in the
+ * kernel for all processors; so the thread that forks has it by a descriptor alone.
+ */
+bool take_processes(void);
+/* Opens a file of this process's ("task") in it; -1 when it cannot. */
+int open_own(const char *name, int flags);
+/* In the copy: gives it up, and mounts a /proc that shows nothing but the copy. */
+bool replace_processes(void);
+
+/*
  * threads.c: stops all threads but the calling one; false when one is at work, and cannot be.
  * Each must be waiting in one of the kernel's calls that wait for events: then none holds a lock of the C library's.
  */

@@ -4,6 +4,7 @@
  */
 #include "fork-server.h"
 
+#include <fcntl.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <sys/mman.h>
@@ -31,7 +32,7 @@ static void gather(uintptr_t start, uintptr_t end) {
 }
 
 void gather_memory(void) {
-  FILE *maps = fopen("/proc/self/maps", "re");
+  FILE *maps = fdopen(open_own("maps", O_RDONLY), "r");
   char line[512], rights[5];
   unsigned long start, end, inode;
   if (maps == NULL) return;

@@ -4,20 +4,9 @@
 #include <linux/capability.h>
 #include <linux/keyctl.h>
 #include <stddef.h>
-#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
-
-/* The copy sees nothing of the processes in the server's pid namespace, as native/jail has it. */
-static bool replace_proc(void) {
-  static const unsigned long FLAGS = MS_NOSUID | MS_NODEV | MS_NOEXEC;
-  /* Outside of a jail the namespace that ours is a copy of would lose it, too. */
-  if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0) return failed("keep mounts to itself");
-  if (umount2("/proc", MNT_DETACH) < 0) return failed("leave the server's /proc");
-  if (mount("proc", "/proc", "proc", FLAGS, "hidepid=2,subset=pid") < 0) return failed("mount /proc");
-  return true;
-}
 
 /* The C library would have its other threads do it as well, which are not there yet (nptl(7)). */
 static bool change_user(uid_t uid) {
@@ -44,5 +33,5 @@ bool drop_rights(uid_t uid) {
   if (syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL) < 0) return failed("leave the server's keyring");
   /* Without it the filter, too, could be loaded by nobody but root. */
   if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0) return failed("give up new privileges");
-  return replace_proc() && drop_bounding_set() && change_user(uid) && drop_capabilities();
+  return replace_processes() && drop_bounding_set() && change_user(uid) && drop_capabilities();
 }

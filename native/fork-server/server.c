@@ -209,7 +209,7 @@ static void *wait_for_maker(void *argument) {
   int maker = *(int *)argument;
   char byte;
   if (receive(maker, &byte, sizeof byte, kept, &kept_count) != sizeof byte) _exit(1);
-  bool good = can_fork_descriptors() && stop_threads();
+  bool good = take_processes() && can_fork_descriptors() && stop_threads();
   if (good) gather_memory();
   if (good) continue_threads();
   if (good)

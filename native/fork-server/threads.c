@@ -76,11 +76,11 @@ static void stop_here(int signal, siginfo_t *info, void *interrupted) {
   errno = error;
 }
 
-/* Reads a line of a file in /proc/self/task/ID. */
+/* Reads a line of a thread's file (proc(5), /proc/PID/task/TID). */
 static void read_line(pid_t id, const char *name, char *line, size_t size) {
   char path[64];
-  snprintf(path, sizeof path, "/proc/self/task/%d/%s", id, name);
-  int file = open(path, O_RDONLY | O_CLOEXEC);
+  snprintf(path, sizeof path, "task/%d/%s", id, name);
+  int file = open_own(path, O_RDONLY);
   ssize_t length = file < 0 ? 0 : read(file, line, size - 1);
   if (file >= 0) close(file);
   line[length > 0 ? length : 0] = '\0';
@@ -109,7 +109,7 @@ static bool refuse_for(pid_t id) {
 /* All threads but ours. */
 static int list_threads(pid_t ids[THREADS]) {
   pid_t own = (pid_t)syscall(SYS_gettid);
-  DIR *directory = opendir("/proc/self/task");
+  DIR *directory = fdopendir(open_own("task", O_RDONLY | O_DIRECTORY));
   int found = 0;
   if (directory == NULL) return -1;
   for (struct dirent *entry; (entry = readdir(directory)) != NULL;) {
