@@ -1,5 +1,5 @@
 /** Writing that waits for nobody: whoever is to read may have stopped reading, and what is told must go on all the same. */
-import { closeSync, constants, openSync, writeSync } from "node:fs";
+import { closeSync, constants, fstatSync, openSync, writeSync } from "node:fs";
 import { isSystemError } from "./errors.ts";
 import { pause } from "./pause.ts";
 
@@ -11,6 +11,11 @@ const RETRY_MS = 5;
 /** Writes a line to standard error. */
 export function printError(line: string): void {
   try {
+    // Nobody keeps a file full, and another open file description would have a place of its own in it, which others write over.
+    if (fstatSync(STDERR).isFile()) {
+      writeWhole(STDERR, Buffer.from(line));
+      return;
+    }
     // Opened anew, so that O_NONBLOCK does not reach the others who share its open file description.
     const fd = openSync(
       `/proc/self/fd/${STDERR}`,
