@@ -6,7 +6,7 @@ import { join } from "node:path";
  * run as they are.
  * @throws an Error that names the file, when it is missing or was built for something else.
  */
-export function loadAddon(name: "posix" | "vsock" | "seccomp"): unknown {
+export function loadAddon(name: "snapshot" | "posix" | "vsock" | "seccomp"): unknown {
   const module: { exports: unknown } = { exports: {} };
   process.dlopen(module, builtFile(`${name}.node`));
   return module.exports;

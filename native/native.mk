@@ -1,4 +1,4 @@
-# All the C: three Node-API addons, QEMU's preloaded libraries, and the static programs. Included by the top Makefile, run from the top folder.
+# All the C: four Node-API addons, QEMU's preloaded libraries, and the static programs. Included by the top Makefile, run from the top folder.
 # The addons are compiled straight against the headers of the pinned Node (node-gyp adds nothing but its own dependencies):
 # Node exports the Node-API and libuv symbols they use, so nothing is linked in.
 
@@ -24,6 +24,7 @@ GUEST_PROGRAM_CFLAGS := $(filter-out -Werror,$(PROGRAM_CFLAGS)) -Werror
 
 POSIX_SOURCES := native/napi.c $(wildcard native/posix/*.c)
 VSOCK_SOURCES := native/napi.c $(wildcard native/vsock/*.c)
+SNAPSHOT_SOURCES := native/napi.c $(filter-out native/snapshot/restore.c,$(wildcard native/snapshot/*.c))
 SECCOMP_SOURCES := native/napi.c $(wildcard native/seccomp/*.c)
 FORK_SERVER_SOURCES := $(wildcard native/fork-server/*.c)
 VHOST_PROXY_SOURCES := $(wildcard native/vhost-proxy/*.c)
@@ -37,7 +38,7 @@ CAISSON_INIT_HEADERS := $(wildcard native/caisson-init/*.h)
 CONTAINER_INIT_HEADERS := native/place.h $(wildcard native/container-init/*.h)
 ADDON_HEADERS := $(wildcard native/*.h native/posix/*.h native/vsock/*.h)
 
-NATIVE_TARGETS := $(GUEST_OUT)/posix.node $(GUEST_OUT)/vsock.node $(NATIVE_OUT)/posix.node $(NATIVE_OUT)/vsock.node $(NATIVE_OUT)/seccomp.node \
+NATIVE_TARGETS := $(GUEST_OUT)/posix.node $(GUEST_OUT)/vsock.node $(NATIVE_OUT)/posix.node $(NATIVE_OUT)/vsock.node $(NATIVE_OUT)/seccomp.node $(NATIVE_OUT)/snapshot.node $(NATIVE_OUT)/restore \
   $(NATIVE_OUT)/boot-memory.so $(NATIVE_OUT)/template-memory.so $(NATIVE_OUT)/fork-server.so $(NATIVE_OUT)/vhost-proxy.so $(NATIVE_OUT)/share-rights.so $(NATIVE_OUT)/jail $(NATIVE_OUT)/launch \
   $(NATIVE_OUT)/shim-start $(NATIVE_OUT)/placeholder \
   $(if $(CAISSON_INIT_SOURCES),$(NATIVE_OUT)/caisson-init) \
@@ -48,7 +49,7 @@ NATIVE_SETUP := $(if $(OUT),$(OUT)/.npm)
 
 .PHONY: native native-analyze
 
-native: $(NATIVE_TARGETS) ## compile the C: three addons, QEMU's preloaded libraries and the guest's two static programs
+native: $(NATIVE_TARGETS) ## compile the C: four addons, QEMU's preloaded libraries and the guest's two static programs
 
 # Each output is written under another name first: a program that is running cannot be overwritten, and an addon that is
 # mapped must not be.
@@ -75,6 +76,17 @@ $(GUEST_OUT)/vsock.node: $(VSOCK_SOURCES) $(ADDON_HEADERS) native/native.mk $(GU
 $(NATIVE_OUT)/seccomp.node: $(SECCOMP_SOURCES) $(ADDON_HEADERS) native/native.mk | $(NATIVE_SETUP)
 	@mkdir -p $(@D)
 	@scripts/step.sh "compile the addon seccomp" $(CC) $(ADDON_CFLAGS) -shared -o $@.new $(SECCOMP_SOURCES) -lseccomp
+	@mv -f $@.new $@
+
+$(NATIVE_OUT)/snapshot.node: $(SNAPSHOT_SOURCES) $(ADDON_HEADERS) $(wildcard native/snapshot/*.h) native/native.mk | $(NATIVE_SETUP)
+	@mkdir -p $(@D)
+	@scripts/step.sh "compile the addon snapshot" $(CC) $(ADDON_CFLAGS) -shared -o $@.new $(SNAPSHOT_SOURCES)
+	@mv -f $@.new $@
+
+# It must not be where Node.js is.
+$(NATIVE_OUT)/restore: native/snapshot/restore.c native/snapshot/snapshot.h native/native.mk | $(NATIVE_SETUP)
+	@mkdir -p $(@D)
+	@scripts/step.sh "compile restore" $(CC) $(filter-out -static,$(PROGRAM_CFLAGS)) -fPIE -static-pie -s -o $@.new $<
 	@mv -f $@.new $@
 
 $(NATIVE_OUT)/boot-memory.so: native/boot-memory/boot-memory.c native/native.mk | $(NATIVE_SETUP)
@@ -170,9 +182,9 @@ $(NATIVE_OUT)/container-init: $(CONTAINER_INIT_SOURCES) $(CONTAINER_INIT_HEADERS
 	@mv -f $@.new $@
 
 native-analyze: | $(NATIVE_SETUP) ## run GCC's analyzer over the C
-	@for source in $(sort $(POSIX_SOURCES) $(VSOCK_SOURCES) $(SECCOMP_SOURCES)); do \
+	@for source in $(sort $(POSIX_SOURCES) $(VSOCK_SOURCES) $(SECCOMP_SOURCES) $(SNAPSHOT_SOURCES)); do \
 	  $(CC) $(ADDON_CFLAGS) -fanalyzer -c -o /dev/null "$$source" || exit 1; done
 	@for source in native/boot-memory/boot-memory.c native/template-memory/template-memory.c $(SHARE_RIGHTS_SOURCES) $(FORK_SERVER_SOURCES) $(VHOST_PROXY_SOURCES); do \
 	  $(CC) $(LIBRARY_CFLAGS) -fanalyzer -c -o /dev/null "$$source" || exit 1; done
-	@for source in $(JAIL_SOURCES) $(LAUNCH_SOURCES) $(SHIM_START_SOURCES) native/placeholder/placeholder.c $(CAISSON_INIT_SOURCES) $(CONTAINER_INIT_SOURCES); do \
+	@for source in $(JAIL_SOURCES) $(LAUNCH_SOURCES) $(SHIM_START_SOURCES) native/snapshot/restore.c native/placeholder/placeholder.c $(CAISSON_INIT_SOURCES) $(CONTAINER_INIT_SOURCES); do \
 	  $(CC) $(NATIVE_CFLAGS) -fanalyzer -c -o /dev/null "$$source" || exit 1; done

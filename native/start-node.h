@@ -2,16 +2,43 @@
 #ifndef START_NODE_H
 #define START_NODE_H
 
+#include <limits.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum { NODE = 1, SCRIPT, NAME, WORDS };
 
+static const char *const SNAPSHOTS[] = {"/run/caisson-vm/snapshots", "/dev/shm/caisson-vm/snapshots"};
+
 enum { LEAST_DESCRIPTORS = 32 };
+
+/* What Node.js does with these at its start a restored process would not; the last is scripts/compile.sh's. */
+static const char *const OWN_START[] = {"NODE_OPTIONS", "NODE_DEBUG", "NODE_DEBUG_NATIVE", "NODE_V8_COVERAGE", "CAISSON_COMPILING"};
+
+static inline bool wants_own_start(void) {
+  for (size_t at = 0; at < sizeof OWN_START / sizeof *OWN_START; at++)
+    if (getenv(OWN_START[at]) != NULL) return true;
+  return false;
+}
+
+/* The snapshot of a process that has loaded that script (runtime/snapshot/place.ts), and what restores it. */
+static inline bool find_snapshot(const char *script, char snapshot[PATH_MAX], char restore[PATH_MAX]) {
+  struct stat facts;
+  const char *slash = strrchr(script, '/');
+  if (slash == NULL || wants_own_start() || stat(script, &facts) < 0) return false;
+  int length = snprintf(restore, PATH_MAX, "%.*s/native/restore", (int)(slash - script), script);
+  for (size_t at = 0; length < PATH_MAX && at < sizeof SNAPSHOTS / sizeof *SNAPSHOTS; at++) {
+    snprintf(snapshot, PATH_MAX, "%s/%llu-%lld-%09ld", SNAPSHOTS[at], (unsigned long long)facts.st_ino, (long long)facts.st_mtim.tv_sec,
+             facts.st_mtim.tv_nsec);
+    if (access(snapshot, R_OK) == 0) return true;
+  }
+  return false;
+}
 
 /* Becomes Node.js with a flag, or NULL, the script, words of ours, which end with NULL, and the rest. Returns where that fails. */
 static inline void start_node(char **arguments, const char *flag, const char *const *words, char **rest) {
@@ -19,7 +46,9 @@ static inline void start_node(char **arguments, const char *flag, const char *co
   while (words[own] != NULL) own++;
   while (rest[count] != NULL) count++;
   /* Without that flag SIGUSR1, which is the container's, would start the debugger. */
-  const char *first[] = {arguments[NODE], "--disable-sigusr1", flag, arguments[SCRIPT]};
+  char snapshot[PATH_MAX], restore[PATH_MAX];
+  bool restores = find_snapshot(arguments[SCRIPT], snapshot, restore);
+  const char *first[] = {restores ? restore : NULL, restores ? snapshot : NULL, arguments[NODE], "--disable-sigusr1", flag, arguments[SCRIPT]};
   const char **line = calloc(sizeof first / sizeof *first + own + count + 1, sizeof *line);
   if (line == NULL) return;
   const char **next = line;
@@ -27,7 +56,8 @@ static inline void start_node(char **arguments, const char *flag, const char *co
     if (first[at] != NULL) *next++ = first[at];
   memcpy(next, words, own * sizeof *words);
   memcpy(next + own, rest, count * sizeof *rest);
-  execv(arguments[NODE], (char *const *)line);
+  if (restores) execv(restore, (char *const *)line);
+  execv(arguments[NODE], (char *const *)(restores ? line + 2 : line));
 }
 
 /* With fewer Node.js crashes before it runs a line of ours. */

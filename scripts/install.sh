@@ -27,10 +27,10 @@ rm -f "$home"/out/*.cjs.compiled
 # Named one by one: out/ may have what an older checkout has built.
 for bundle in caisson cli quick exec daemon operator vm-starters shim shim-daemon; do install -m 644 "out/$bundle.cjs" "$home/out/"; done
 for bundle in cli quick exec daemon operator vm-starters shim shim-daemon; do install -m 644 "out/$bundle.cjs.compiled" "$home/out/"; done
-for library in posix.node vsock.node seccomp.node fork-server.so boot-memory.so template-memory.so vhost-proxy.so share-rights.so; do
+for library in posix.node vsock.node seccomp.node snapshot.node fork-server.so boot-memory.so template-memory.so vhost-proxy.so share-rights.so; do
   install -m 644 "out/native/$library" "$home/out/native/"
 done
-install -m 755 out/native/container-init out/native/jail out/native/launch out/native/shim-start out/native/placeholder "$home/out/native/"
+install -m 755 out/native/container-init out/native/jail out/native/launch out/native/restore out/native/shim-start out/native/placeholder "$home/out/native/"
 install -m 644 out/image/* "$home/out/image/"
 # A package's scripts, and whoever has no checkout, set up and remove with these.
 install -m 755 scripts/compile.sh scripts/forget.sh scripts/uninstall.sh "$home/"

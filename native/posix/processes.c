@@ -13,7 +13,7 @@
 
 #include "../own-session.h"
 
-enum { FDS = 16 };
+enum { FDS = 128 };
 
 /* In the child, which has our memory until it runs the program (vfork(2)): nothing here may change what we use. */
 static void become(char *const *words, char *const *environment, const int *fds, int count, volatile int *error) __attribute__((noreturn));

@@ -1,0 +1,21 @@
+#ifndef DUMP_H
+#define DUMP_H
+
+#include <stdbool.h>
+
+#include "snapshot.h"
+
+/* Returns 0, and once more 1 in each process that is restored. */
+int save_context(struct context *context) __attribute__((returns_twice));
+
+/* Each of these returns false with errno set. */
+bool read_state(struct snapshot *snapshot);
+/* Those from a first number on, but for one. */
+bool read_descriptors(struct snapshot *snapshot, int first, int except);
+
+bool leave_all_to_forks(void);
+
+/* Lists the memory in the snapshot, which is left out itself, and writes what no file has. */
+bool write_memory(struct snapshot *snapshot, int to);
+
+#endif
