@@ -8,6 +8,7 @@ import { closeOnExecFrom } from "../native/posix/index.ts";
 import { type EarlyDaemon, earlyDaemon, earlyTask } from "./control/early-daemon.ts";
 import { plainCommand } from "./control/plain-command.ts";
 import { loadCompiled } from "./process/code-cache.ts";
+import { endWithoutThreads } from "./process/end.ts";
 import { endInWords } from "./process/last-words.ts";
 import { roleOf, SHIM_NAME, WITH_ANSWER, WITH_DAEMON } from "./process/roles.ts";
 
@@ -32,8 +33,12 @@ interface Bundles {
   "shim-daemon": typeof import("./shim/daemon.ts");
 }
 
+const loaded = new Map<keyof Bundles, unknown>();
+
 function bundle<Name extends keyof Bundles>(name: Name): Bundles[Name] {
-  return loadCompiled(join(import.meta.dirname, `${name}.cjs`)) as Bundles[Name];
+  const exports = loaded.get(name) ?? loadCompiled(join(import.meta.dirname, `${name}.cjs`));
+  loaded.set(name, exports);
+  return exports as Bundles[Name];
 }
 
 function runVerb(args: readonly string[], daemon?: EarlyDaemon): void {
@@ -58,35 +63,72 @@ function runEarlyDaemon(args: readonly string[]): void {
   bundle("daemon").runDaemon(task.log, task.launch);
 }
 
-// Until the bundle that is loaded asks for its own.
-endInWords({ exitCode: 1 });
+const BUNDLES: readonly (keyof Bundles)[] = [
+  "quick",
+  "exec",
+  "cli",
+  "daemon",
+  "vm-starters",
+  "operator",
+  "shim",
+  "shim-daemon",
+];
 
-// What the caller has open besides is its own affair: Node keeps no more than the first dozen from what we start (libuv's
-// uv_disable_stdio_inheritance()), and a fork server, which outlives the caller, would hand the rest to every sandbox.
-closeOnExecFrom(FIRST_BESIDE_STREAMS);
-
-const [word = "", ...args] = process.argv.slice(2);
-const parameters = () => JSON.parse(args[0] ?? "");
-switch (roleOf(word)) {
-  case "sandbox-daemon":
-    if (args[0] === "--") runEarlyDaemon(args.slice(1));
-    else bundle("daemon").runDaemon(parameters());
-    break;
-  case "shim-daemon":
-    bundle("shim-daemon").runShimDaemon(args.slice(1));
-    break;
-  case "exec-monitor":
-    bundle("cli").runExecMonitor(parameters());
-    break;
-  case "make-fork-server":
-    bundle("vm-starters").makeForkServer(parameters());
-    break;
-  case "export-trace":
-    bundle("operator").runExporter(parameters());
-    break;
-  case undefined:
-    if (word === SHIM_NAME) bundle("shim").main(args);
-    else if (word === WITH_DAEMON) runVerb(args.slice(2), earlyDaemon(args[0] ?? "", args.slice(2)));
-    else if (word === WITH_ANSWER) goOn(args);
-    else runVerb(args);
+/** Makes a snapshot of this process, from which others go on with run(). */
+async function makeSnapshot(script: string): Promise<void> {
+  endWithoutThreads();
+  const isRestored = await bundle("vm-starters").makeSnapshot(script, async () => {
+    BUNDLES.forEach(bundle);
+    await bundle("daemon").exercise();
+    await bundle("shim-daemon").exercise();
+  });
+  if (isRestored) run();
 }
+
+async function trySnapshot(): Promise<void> {
+  await bundle("daemon").exercise();
+  process.exit(bundle("vm-starters").TRIED);
+}
+
+function run(): void {
+  // Until the bundle that is loaded asks for its own.
+  endInWords({ exitCode: 1 });
+
+  // What the caller has open besides is its own affair: Node keeps no more than the first dozen from what we start (libuv's
+  // uv_disable_stdio_inheritance()), and a fork server, which outlives the caller, would hand the rest to every sandbox.
+  closeOnExecFrom(FIRST_BESIDE_STREAMS);
+
+  const [, script = "", word = "", ...args] = process.argv;
+  const parameters = () => JSON.parse(args[0] ?? "");
+  switch (roleOf(word)) {
+    case "sandbox-daemon":
+      if (args[0] === "--") runEarlyDaemon(args.slice(1));
+      else bundle("daemon").runDaemon(parameters());
+      break;
+    case "shim-daemon":
+      bundle("shim-daemon").runShimDaemon(args.slice(1));
+      break;
+    case "exec-monitor":
+      bundle("cli").runExecMonitor(parameters());
+      break;
+    case "make-fork-server":
+      bundle("vm-starters").makeForkServer(parameters());
+      break;
+    case "export-trace":
+      bundle("operator").runExporter(parameters());
+      break;
+    case "make-snapshot":
+      makeSnapshot(script);
+      break;
+    case "try-snapshot":
+      trySnapshot();
+      break;
+    case undefined:
+      if (word === SHIM_NAME) bundle("shim").main(args);
+      else if (word === WITH_DAEMON) runVerb(args.slice(2), earlyDaemon(args[0] ?? "", args.slice(2)));
+      else if (word === WITH_ANSWER) goOn(args);
+      else runVerb(args);
+  }
+}
+
+run();

@@ -11,6 +11,11 @@ if [ -x "$home/bin/caisson" ] && [ -d "$image" ]; then
   timeout -k 5 120 "$home/bin/caisson" template rm --stale ||
     echo "Templates are left, and go with the next boot of this machine." >&2
 fi
+# What its processes were restored from (runtime/process/snapshot.ts).
+if [ -e "$home/out/caisson.cjs" ]; then
+  snapshot=$(LC_ALL=C stat -c %i-%.9Y "$home/out/caisson.cjs" | tr . -)
+  rm -f "/run/caisson-vm/snapshots/$snapshot"* "/dev/shm/caisson-vm/snapshots/$snapshot"*
+fi
 # What is known of the host, once nobody has templates; and no VM a user of its own, which is a lock on a byte of that list.
 uids=$(stat -c %i /run/caisson-vm/uids 2>/dev/null || echo none)
 for folder in /run/caisson-vm /dev/shm/caisson-vm; do

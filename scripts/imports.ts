@@ -22,6 +22,7 @@ const LAYERS: readonly (readonly string[])[] = [
   ["runtime/guest"],
   ["runtime/cgroup"],
   ["runtime/factory"],
+  ["runtime/snapshot"],
   ["runtime/sandbox/spec"],
   ["runtime/sandbox"],
   ["runtime/daemon"],

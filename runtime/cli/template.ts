@@ -4,14 +4,16 @@ import { CaissonError } from "../../protocol/errors.ts";
 import type { Spec } from "../../protocol/oci.ts";
 import { removeWithin, SharedCgroup } from "../cgroup/cgroup.ts";
 import { applyAnnotations, loadSettings, type Settings, sandboxSize } from "../config/load.ts";
+import { MAKERS_CGROUP } from "../factory/deferred.ts";
 import { forkServerPid } from "../factory/fork-server/fork-server.ts";
-import { FORK_SERVER_CGROUP, type ForkServerParams, spawnMaker } from "../factory/fork-server/maker/spawn.ts";
+import { type ForkServerParams, spawnMaker } from "../factory/fork-server/maker/spawn.ts";
 import type { StoredTemplate } from "../factory/template/store.ts";
 import { chooseVirtiofsd, chooseVm, hostSize, templateStore } from "../factory/vm-config.ts";
 import { WARM_UP_LIMIT_FACTOR, warmUpWith } from "../factory/warm-up/warm-up.ts";
 import { networkProblem } from "../network/kernel-features.ts";
 import { loadBundle } from "../oci/bundle.ts";
 import { defaultSpec } from "../oci/default-spec.ts";
+import { snapshotMaker } from "../snapshot/spawn.ts";
 import { enterPrivateMountNamespace } from "../storage/mount-namespace.ts";
 import { print } from "../text/stdout.ts";
 import { ANY_TAP, canFork } from "../vm/spec.ts";
@@ -72,7 +74,14 @@ async function build({ config }: Globals, bundle: string | undefined): Promise<s
   if (settings.forkServer === "on" && canFork(vm)) {
     await makeForkServer({ settings, size, devices: networks.length }, template.folder, { signal, limitMs });
   }
+  await makeSnapshot(settings);
   return template.key;
+}
+
+/** Resolves when there is one, or it cannot be. */
+async function makeSnapshot(settings: Settings): Promise<void> {
+  const maker = snapshotMaker(settings)?.();
+  await maker?.ended;
 }
 
 /** Resolves when there is one that runs. */
@@ -131,7 +140,7 @@ async function remove({ config }: Globals, keys: readonly string[], { all, stale
   // A template that is gone by now is no failure.
   for (const { key } of found) store.remove(key);
   // Servers go on that are others', or have forks.
-  await removeWithin(new SharedCgroup(FORK_SERVER_CGROUP), END_LIMIT_MS);
+  await removeWithin(new SharedCgroup(MAKERS_CGROUP), END_LIMIT_MS);
   if (missing.length > 0) {
     throw new CaissonError("CAISSON_E_NOT_FOUND", `there is no template ${missing.join(", ")}`, {
       remedy: "See caisson template list for those that exist.",

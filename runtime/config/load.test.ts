@@ -31,6 +31,7 @@ test("parseSettings reads every key", () => {
     volume_access_lists = "on"
     template = "off"
     fork_server = "off"
+    snapshot = "off"
     template_dir = "/mnt/templates"
     memory_mib = 512
     vcpus = 2
@@ -64,6 +65,7 @@ test("parseSettings reads every key", () => {
     volumeAccessLists: "on",
     template: "off",
     forkServer: "off",
+    snapshot: "off",
     templateDir: "/mnt/templates",
     memoryMib: 512,
     vcpus: 2,

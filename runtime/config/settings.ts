@@ -15,6 +15,8 @@ export interface Settings {
   template: "on" | "off";
   /** Emulated sandboxes are forked from a warm QEMU, or each is cloned. */
   forkServer: "on" | "off";
+  /** Verbs and daemons are restored from a process that has loaded the program, or each is started. */
+  snapshot: "on" | "off";
   /** Where templates are kept, best on a tmpfs, whose pages clones share; chosen by vm/template when undefined. */
   templateDir: string | undefined;
   /** Exactly this size; else sandboxSize() derives it from the container. */
@@ -95,6 +97,7 @@ export const KEYS: ReadonlyMap<string, Key> = new Map<string, Key>([
   ],
   ["template", { name: "template", kind: "choice", values: ["on", "off"], annotation: true }],
   ["fork_server", { name: "forkServer", kind: "choice", values: ["on", "off"], annotation: true }],
+  ["snapshot", { name: "snapshot", kind: "choice", values: ["on", "off"], annotation: false }],
   ["template_dir", { name: "templateDir", kind: "path", annotation: false }],
   ["memory_mib", { name: "memoryMib", ...mebibytes(128), annotation: true }],
   ["vcpus", { name: "vcpus", ...vcpus(), annotation: true }],
@@ -138,6 +141,7 @@ export const DEFAULTS: Readonly<Settings> = {
   volumeAccessLists: "auto",
   template: "on",
   forkServer: "on",
+  snapshot: "on",
   templateDir: undefined,
   memoryMib: undefined,
   vcpus: undefined,

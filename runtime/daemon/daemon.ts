@@ -37,6 +37,8 @@ import { launchContainer, requirePlain } from "./launch.ts";
 import { endReason, tellLoss } from "./loss.ts";
 import type { Monitor } from "./monitor.ts";
 
+export { exercise } from "../snapshot/exercise.ts";
+
 /** How long containers whose VM has gone may take to tell. */
 const JOINED_LIMIT_MS = 2000;
 

@@ -5,3 +5,11 @@
 export function now(): number {
   return process.uptime() * 1000;
 }
+
+let started: number | undefined;
+
+/** When that was, milliseconds since the epoch, by today's clock. (Node's performance.timeOrigin is of the process that a snapshot is of.) */
+export function startedAt(): number {
+  started ??= Date.now() - now();
+  return started;
+}

@@ -1,5 +1,6 @@
 /** What a daemon's start has used and nobody needs any more: sources, compiled forms, V8's room for young objects. */
 import { trimMemory } from "../../native/posix/index.ts";
+import { restoredHeapBytes } from "./snapshot.ts";
 
 /** By then a container's start is over, and one that was to end at once has. */
 const LATER_MS = 5000;
@@ -20,7 +21,8 @@ export function freeMemoryLater(): void {
   isWaiting = true;
   const timer = setTimeout(() => {
     isWaiting = false;
-    if (v8().getHeapStatistics().total_heap_size - bytesLeft >= WORTH_BYTES) freeMemory();
+    const grown = v8().getHeapStatistics().total_heap_size - Math.max(bytesLeft, restoredHeapBytes());
+    if (grown >= WORTH_BYTES) freeMemory();
   }, LATER_MS);
   timer.unref();
 }

@@ -22,6 +22,9 @@ export const ROLES = [
   "make-fork-server",
   /** What sends the spans of one start to a collector (tracing/exporter.ts). */
   "export-trace",
+  /** What makes a snapshot of this program, and what is restored from that to see whether it works (snapshot/make.ts). */
+  "make-snapshot",
+  "try-snapshot",
 ] as const;
 
 export type Role = (typeof ROLES)[number];

@@ -5,10 +5,13 @@ import { CaissonError } from "../../protocol/errors.ts";
 import { systemErrorSentence } from "../text/errors.ts";
 import { delay } from "./delay.ts";
 import { nodeFlags, type Role } from "./roles.ts";
+import { restoring } from "./snapshot.ts";
 
 /** The descriptor by which a process of ours finds its connection with the one that started it. */
 export const STARTER_FD = 3;
 const REAP_POLL_MS = 1;
+/** The others are started seldom, and by nobody who waits for that. */
+const RESTORED: readonly Role[] = ["sandbox-daemon", "exec-monitor"];
 
 export interface OwnProcess {
   readonly pid: number;
@@ -34,7 +37,8 @@ export interface OwnProcess {
 export function spawnSelf(role: Role, parameters: unknown, stdio: "inherit" | "ignore"): OwnProcess {
   const script = process.argv[1];
   if (script === undefined) throw new CaissonError("CAISSON_E_INTERNAL", "the program's own file is unknown");
-  const words = [process.execPath, ...nodeFlags(role, process.execArgv), script, role, JSON.stringify(parameters)];
+  const plain = [process.execPath, ...nodeFlags(role, process.execArgv), script, role, JSON.stringify(parameters)];
+  const words = RESTORED.includes(role) ? restoring(script, plain) : plain;
   try {
     return startChild(
       words,
@@ -48,12 +52,14 @@ export function spawnSelf(role: Role, parameters: unknown, stdio: "inherit" | "i
 
 /**
  * Starts another program likewise, which has its connection with this process as STARTER_FD.
- * @param words its absolute path, and its arguments. @param environment all that it has, as NAME=VALUE. @throws the system's error.
+ * @param words its absolute path, and its arguments. @param environment all that it has, as NAME=VALUE.
+ * @param firstDescriptor of its own: the numbers below are in use. @throws the system's error.
  */
 export function startChild(
   words: readonly string[],
   stdio: "inherit" | "ignore",
   environment: readonly string[] = [],
+  firstDescriptor = 0,
 ): OwnProcess {
   using theirs = new DisposableStack();
   using ours = new DisposableStack();
@@ -64,8 +70,11 @@ export function startChild(
   const [life, held] = pipe();
   ours.adopt(life, closeSync);
   theirs.adopt(held, closeSync);
-  const streams = stdio === "inherit" ? [0, 1, 2] : Array(3).fill(theirs.adopt(openSync("/dev/null", "r+"), closeSync));
-  const pid = spawnProgram(words, [...streams, other, held], environment);
+  const nothing = theirs.adopt(openSync("/dev/null", "r+"), closeSync);
+  const streams = stdio === "inherit" ? [0, 1, 2] : [nothing, nothing, nothing];
+  const descriptors = [...streams, other, held];
+  while (descriptors.length < firstDescriptor) descriptors.push(nothing);
+  const pid = spawnProgram(words, descriptors, environment);
   ours.move();
   return new Child(pid, own, life);
 }

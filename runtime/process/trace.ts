@@ -3,7 +3,7 @@
  * costs two comparisons a phase.
  */
 import { log } from "../text/log.ts";
-import { now } from "./clock.ts";
+import { now, startedAt } from "./clock.ts";
 
 /** Adds events to the trace file (trace-file.ts); undefined without `--trace`. */
 let add: ((events: readonly string[]) => void) | undefined;
@@ -57,7 +57,7 @@ export function writeTrace(): void {
 }
 
 function micros(atMs: number): number {
-  return Math.round((performance.timeOrigin + atMs) * 1000);
+  return Math.round((startedAt() + atMs) * 1000);
 }
 
 function event(fields: Record<string, unknown>, cat: string): string {

@@ -3,12 +3,14 @@ import type { Spec } from "../../protocol/oci.ts";
 import { SharedCgroup } from "../cgroup/cgroup.ts";
 import { OwnCgroup } from "../cgroup/own-cgroup.ts";
 import { type Settings, sandboxSize } from "../config/load.ts";
-import { DeferredForkServer } from "../factory/fork-server/maker/deferred.ts";
+import { Deferred } from "../factory/deferred.ts";
+import { forkServerMaker } from "../factory/fork-server/maker/spawn.ts";
 import { chooseVirtiofsd, chooseVm, hostSize, sandboxTemplates, type VmShape } from "../factory/vm-config.ts";
 import { SandboxNetwork } from "../network/network.ts";
 import { hasNamespace } from "../oci/checks/namespaces.ts";
 import { now } from "../process/clock.ts";
 import { tracePhase } from "../process/trace.ts";
+import { snapshotMaker } from "../snapshot/spawn.ts";
 import type { ContainerRecord } from "../state/container-record.ts";
 import { log } from "../text/log.ts";
 import type { Machine } from "../vm/machine.ts";
@@ -44,15 +46,15 @@ export interface SandboxOptions {
 export class Sandbox {
   readonly guest: Guest;
   readonly cgroup: OwnCgroup;
-  readonly #forkServer: DeferredForkServer | undefined;
+  readonly #deferred: Deferred;
   /** Path of the cgroup that it is in. */
   #place: string;
 
-  private constructor(guest: Guest, cgroup: OwnCgroup, forkServer: DeferredForkServer | undefined) {
+  private constructor(guest: Guest, cgroup: OwnCgroup, deferred: Deferred) {
     this.guest = guest;
     this.cgroup = cgroup;
     this.#place = cgroup.path;
-    this.#forkServer = forkServer;
+    this.#deferred = deferred;
   }
 
   /** @throws CaissonError as OwnCgroup, SandboxNetwork, chooseVm and Guest.start do; nothing is left then. */
@@ -110,8 +112,8 @@ export class Sandbox {
     const params = { settings, size, devices: network.deviceCount };
     const { origin, template } = guest;
     const clonedFrom = origin === "cloned" ? template : undefined;
-    const deferred = forks && clonedFrom !== undefined ? new DeferredForkServer(params, clonedFrom) : undefined;
-    return new Sandbox(guest, cgroup, deferred);
+    const makers = [forks && clonedFrom !== undefined && forkServerMaker(params, clonedFrom), snapshotMaker(settings)];
+    return new Sandbox(guest, cgroup, new Deferred(makers.filter((maker) => typeof maker === "function")));
   }
 
   /** Goes to one of these cgroups unless it is in one of them: `delete` kills what it finds in the cgroup of a container. */
@@ -129,14 +131,14 @@ export class Sandbox {
     // The kernel takes as long to move a process as QEMU takes to end.
     this.cgroup.leave();
     await killed;
-    this.#forkServer?.now();
+    this.#deferred.now();
     await this.cgroup.end(CGROUP_LIMIT_MS);
   }
 
   /** Does what end() does, for a process that ends with the sandbox: its cgroup, which it would leave in 15 ms, is removed with its record. */
   async endInPlace(): Promise<void> {
     await this.guest.kill();
-    this.#forkServer?.now();
+    this.#deferred.now();
   }
 }
 

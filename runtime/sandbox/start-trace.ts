@@ -1,6 +1,7 @@
 /** A trace of OpenTelemetry for the start of a sandbox. Loaded where one is wanted. */
 import type { Socket } from "node:net";
 import { inCallersNetworkNamespace } from "../network/namespace.ts";
+import { startedAt } from "../process/clock.ts";
 import { collectSpans, type Span, type SpanCollector } from "../process/spans.ts";
 import { spawnSelf } from "../process/spawn-self.ts";
 import { watchPhases } from "../process/trace.ts";
@@ -53,7 +54,7 @@ export class StartTrace implements SpanCollector {
     connection.on("error", () => log.warning("the start's trace could not be handed over"));
     connection.unref();
     this.#connection = connection;
-    const origin = performance.timeOrigin;
+    const origin = startedAt();
     this.#spans.push({ component: "daemon", name: "daemon: load", startMs: origin, endMs: Date.now() });
     this.#unwatch = watchPhases((name, from, to) => {
       const component = name.startsWith("VM: ") ? "qemu" : "daemon";

@@ -20,6 +20,8 @@ import { becomeDaemon, readStart, removeAbandoned, type ShimStart, startFlags, w
 import { answerStarter } from "./starter.ts";
 import { Tasks } from "./tasks.ts";
 
+export { exercise } from "../snapshot/exercise.ts";
+
 /** How long the last events may take to reach containerd. */
 const FAREWELL_LIMIT_MS = 5000;
 /**

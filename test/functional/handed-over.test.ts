@@ -166,10 +166,12 @@ test("run and create start the daemon's Node.js alone; what fails, is interrupte
   const node = join(folder, "node");
   const started = join(folder, "started");
   writeFileSync(node, `#!/bin/sh\necho "$3" >>${started}\nexec "${OUT}/node" "$@"\n`, { mode: 0o755 });
+  // Else none would start: they are restored.
+  const env = { ...process.env, NODE_OPTIONS: "" };
   using other = new Bundle(["sh", "-c", "cat; exit 5"]);
   const launch = (...words: string[]) => {
     writeFileSync(started, "");
-    const child = spawn(LAUNCH, [node, SCRIPT, "caisson", "--root", host.root, ...words]);
+    const child = spawn(LAUNCH, [node, SCRIPT, "caisson", "--root", host.root, ...words], { env });
     child.stdin.end("in\n");
     return child;
   };
@@ -187,7 +189,7 @@ test("run and create start the daemon's Node.js alone; what fails, is interrupte
   const creating = spawn(
     LAUNCH,
     [node, SCRIPT, "caisson", "--root", host.root, "create", "-b", other.directory, "--pid-file", pidFile, created],
-    { stdio: "ignore" },
+    { stdio: "ignore", env },
   );
   writeFileSync(started, "");
   assert.equal((await collect(creating)).exitCode, 0);

@@ -27,12 +27,13 @@ import { formatError } from "../../../text/errors.ts";
 import { log } from "../../../text/log.ts";
 import { idle } from "../../../vm/idle.ts";
 import type { VmSpec } from "../../../vm/spec.ts";
+import { MAKERS_CGROUP } from "../../deferred.ts";
 import type { Template } from "../../template/template.ts";
 import { chooseVirtiofsd, chooseVm, templateStore } from "../../vm-config.ts";
 import { WARM_UP_LIMIT_FACTOR, WARM_UP_PROGRAM, warmUpForked, warmUpWith } from "../../warm-up/warm-up.ts";
 import { FutureForkServer } from "../start.ts";
 import { lockForkServer } from "./lock.ts";
-import { DONE, FORK_SERVER_CGROUP, type ForkServerParams } from "./spawn.ts";
+import { DONE, type ForkServerParams } from "./spawn.ts";
 
 /** Each over a connection of its own, as the sandboxes' will be; after so many hardly anything is left to be translated. */
 const WARM_UPS = 4;
@@ -49,7 +50,7 @@ export async function makeForkServer(params: ForkServerParams): Promise<never> {
   enterPrivateMountNamespace();
   const starter = new Socket({ fd: STARTER_FD });
   starter.on("error", () => {});
-  const cgroup = new SharedCgroup(FORK_SERVER_CGROUP);
+  const cgroup = new SharedCgroup(MAKERS_CGROUP);
   let said = DONE;
   try {
     await make(params);

@@ -1,3 +1,4 @@
+import { closeSync } from "node:fs";
 import { text } from "node:stream/consumers";
 import { CaissonError } from "../../../../protocol/errors.ts";
 import { SharedCgroup } from "../../../cgroup/cgroup.ts";
@@ -6,9 +7,8 @@ import type { SandboxSize } from "../../../config/size.ts";
 import { inCallersNetworkNamespace } from "../../../network/namespace.ts";
 import { type OwnProcess, spawnSelf } from "../../../process/spawn-self.ts";
 import { inCallersMountNamespace } from "../../../storage/mount-namespace.ts";
-
-/** The cgroup of the fork servers, and of the processes that make them. */
-export const FORK_SERVER_CGROUP = "/caisson-fork-server";
+import { MAKERS_CGROUP } from "../../deferred.ts";
+import { lockForkServer } from "./lock.ts";
 
 /** What the VMs that it is for are made of. */
 export interface ForkServerParams {
@@ -33,7 +33,7 @@ export async function spawnMaker(
   params: ForkServerParams,
   { signal, limitMs }: { signal: AbortSignal; limitMs: number },
 ): Promise<void> {
-  const maker = start(params, new SharedCgroup(FORK_SERVER_CGROUP));
+  const maker = start(params, new SharedCgroup(MAKERS_CGROUP));
   const end = () => {
     maker.kill();
     maker.connection.destroy();
@@ -53,9 +53,16 @@ export async function spawnMaker(
   }
 }
 
-/** Does what spawnMaker() does, for those who do not wait. */
-export function spawnMakerUnwatched(params: ForkServerParams, cgroup: SharedCgroup): void {
-  start(params, cgroup).connection.destroy();
+/** What does as spawnMaker() does, for those who do not wait. @throws when the template has been removed. */
+export function forkServerMaker(params: ForkServerParams, templateFolder: string): () => void {
+  // Made early: later on this process stands for its container, in whose mount namespace there are no cgroups.
+  const cgroup = new SharedCgroup(MAKERS_CGROUP);
+  return () => {
+    const lock = lockForkServer(templateFolder);
+    if (lock === undefined) return;
+    closeSync(lock);
+    start(params, cgroup).connection.destroy();
+  };
 }
 
 function start(params: ForkServerParams, cgroup: SharedCgroup): OwnProcess {

@@ -1,0 +1,107 @@
+/** The process that makes the snapshot: it has loaded what the others need, is written to a file, and tries what is restored from it. */
+import { closeSync, openSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { queryObjects } from "node:v8";
+import { builtFile } from "../../native/addon.ts";
+import { constants, flock, type ProcessEnd, reapIfEnded, spawnProgram } from "../../native/posix/index.ts";
+import { dump } from "../../native/snapshot/index.ts";
+import { CaissonError } from "../../protocol/errors.ts";
+import { defaultTemplateDirectory, makePrivateFolder } from "../factory/template/space.ts";
+import { delay } from "../process/delay.ts";
+import { freeMemory } from "../process/free-memory.ts";
+import type { Role } from "../process/roles.ts";
+import { FAILED, hasFailed, snapshotName } from "../process/snapshot.ts";
+import { beginRestored } from "./begin.ts";
+import { FIRST_DESCRIPTOR } from "./spawn.ts";
+
+/** Snapshots of other installations that stay beside a new one. */
+const OTHERS = 3;
+const SETTLING_MS = 100;
+const TRIAL_LIMIT_MS = 20_000;
+const TRIAL_POLL_MS = 5;
+/** What a trial ends with; the program in place of which it is restored never does. */
+export const TRIED = 86;
+const TRIAL: Role = "try-snapshot";
+const NOT_RESTORED = "/bin/false";
+
+/**
+ * Makes the snapshot of this program unless there is one, or another process is about to.
+ * @param load has all of the program loaded.
+ * @returns true in a restored process, which is told by process.argv what it is for.
+ * @throws CaissonError CAISSON_E_HOST when what is restored does not work here; the system's error.
+ */
+export async function makeSnapshot(script: string, load: () => Promise<void>): Promise<boolean> {
+  const folder = join(dirname(defaultTemplateDirectory()), "snapshots");
+  makePrivateFolder(folder);
+  const lock = openSync(folder, "r");
+  const snapshot = join(folder, snapshotName(script));
+  if (!flock(lock, constants.LOCK_EX | constants.LOCK_NB) || hasFile(snapshot) || hasFailed(script)) return false;
+  removeOthers(folder);
+  const unfinished = join(folder, `.${process.pid}`);
+  await load();
+  freeMemory();
+  sweep();
+  // What V8 has put off would be done by each restored process.
+  await delay(SETTLING_MS);
+  // Node.js keeps the name of the working directory until it changes.
+  process.chdir("/");
+  const restored = dump(unfinished, FIRST_DESCRIPTOR);
+  if (restored !== undefined) {
+    closeSync(lock);
+    beginRestored(restored);
+    return true;
+  }
+  try {
+    const end = await trySnapshot(unfinished, script);
+    if (end === undefined || !("exitCode" in end) || end.exitCode !== TRIED) {
+      writeFileSync(snapshot + FAILED, "");
+      const how = end === undefined ? "has not ended" : `has ended with ${JSON.stringify(end)}`;
+      throw new CaissonError(
+        "CAISSON_E_HOST",
+        `what is restored from a snapshot does not work on this host: its trial ${how}`,
+      );
+    }
+    renameSync(unfinished, snapshot);
+  } finally {
+    rmSync(unfinished, { force: true });
+  }
+  return false;
+}
+
+/**
+ * V8 sweeps what it has collected once it needs room, or is asked for all objects of a kind: each restored process would, in copies of its
+ * own.
+ */
+function sweep(): void {
+  const { emitWarning } = process;
+  // That the function is experimental.
+  process.emitWarning = () => {};
+  queryObjects(class {});
+  process.emitWarning = emitWarning;
+}
+
+/** @returns how it ended; undefined when it did not, and was killed. */
+async function trySnapshot(snapshot: string, script: string): Promise<ProcessEnd | undefined> {
+  const pid = spawnProgram([builtFile("restore"), snapshot, NOT_RESTORED, script, TRIAL], [0, 1, 2]);
+  for (const end = Date.now() + TRIAL_LIMIT_MS; Date.now() < end; await delay(TRIAL_POLL_MS)) {
+    const ended = reapIfEnded(pid);
+    if (ended !== undefined) return ended;
+  }
+  process.kill(pid, "SIGKILL");
+  return undefined;
+}
+
+function removeOthers(folder: string): void {
+  const paths = readdirSync(folder).map((name) => join(folder, name));
+  const made = new Map(paths.map((path) => [path, statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0]));
+  const [unfinished, whole] = [
+    paths.filter((path) => path.includes("/.")),
+    paths.filter((path) => !path.includes("/.")),
+  ];
+  const oldest = whole.sort((a, b) => (made.get(a) ?? 0) - (made.get(b) ?? 0)).slice(0, -OTHERS);
+  for (const path of [...unfinished, ...oldest]) rmSync(path, { force: true });
+}
+
+function hasFile(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false }) !== undefined;
+}

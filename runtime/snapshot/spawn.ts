@@ -1,0 +1,44 @@
+import { rmSync } from "node:fs";
+import { SharedCgroup } from "../cgroup/cgroup.ts";
+import type { Settings } from "../config/load.ts";
+import { MAKERS_CGROUP } from "../factory/deferred.ts";
+import { inCallersNetworkNamespace } from "../network/namespace.ts";
+import type { Role } from "../process/roles.ts";
+import { findSnapshot, hasFailed } from "../process/snapshot.ts";
+import { type OwnProcess, startChild } from "../process/spawn-self.ts";
+import { inCallersMountNamespace } from "../storage/mount-namespace.ts";
+
+/** Below it are the descriptors that whoever is restored has been given: Node.js keeps off them if they are in use when it starts. */
+export const FIRST_DESCRIPTOR = 100;
+
+const MAKER: Role = "make-snapshot";
+/** Threads are no part of a snapshot; whatever a process may execute is compiled, and stays. */
+const FLAGS = ["--single-threaded", "--v8-pool-size=1", "--no-lazy", "--no-flush-bytecode"];
+
+/**
+ * What has this program's snapshot made; undefined when there is one, or it cannot be, or the settings are against it: then a former one is
+ * removed. What it starts ends with 0 when there is a snapshot, and throws the system's error.
+ */
+export function snapshotMaker({ snapshot }: Settings): (() => OwnProcess) | undefined {
+  const script = process.argv[1] ?? "";
+  const found = findSnapshot(script);
+  if (snapshot === "off" && found !== undefined) rmSync(found, { force: true });
+  if (snapshot === "off" || found !== undefined || hasFailed(script)) return undefined;
+  // Made early: later on this process stands for its container, in whose mount namespace there are no cgroups.
+  const cgroup = new SharedCgroup(MAKERS_CGROUP);
+  return () => {
+    const maker = spawnMaker(script);
+    cgroup.make();
+    cgroup.adopt([maker.pid]);
+    return maker;
+  };
+}
+
+function spawnMaker(script: string): OwnProcess {
+  const words = [process.execPath, "--disable-sigusr1", "--use-openssl-ca", ...FLAGS, script, MAKER];
+  const maker = inCallersMountNamespace(() =>
+    inCallersNetworkNamespace(() => startChild(words, "ignore", [], FIRST_DESCRIPTOR)),
+  );
+  maker.connection.on("error", () => {}).destroy();
+  return maker;
+}

@@ -1,0 +1,141 @@
+/** The snapshot that verbs and daemons are restored from, of an installation of its own. */
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import {
+  copyFileSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { after, test } from "node:test";
+import { findSnapshot, snapshotName } from "../../runtime/process/snapshot.ts";
+import { startChild } from "../../runtime/process/spawn-self.ts";
+import { FIRST_DESCRIPTOR } from "../../runtime/snapshot/spawn.ts";
+import { Bundle } from "../harness/bundle.ts";
+import { Host, PROGRAM, until } from "../harness/host.ts";
+
+const OUT = join(dirname(realpathSync(PROGRAM)), "..", "out");
+const NODE = join(OUT, "node");
+const FLAGS = ["--disable-sigusr1", "--single-threaded", "--v8-pool-size=1"];
+
+const host = new Host();
+after(() => host[Symbol.asyncDispose]());
+const home = mkdtempSync(join(tmpdir(), "caisson-installation-"));
+for (const name of readdirSync(OUT)) {
+  if (name.endsWith(".cjs") || name.endsWith(".cjs.compiled")) copyFileSync(join(OUT, name), join(home, name));
+}
+for (const name of ["native", "image"]) symlinkSync(join(OUT, name), join(home, name));
+const script = join(home, "caisson.cjs");
+after(() => {
+  forget();
+  rmSync(home, { recursive: true });
+});
+const settings = join(home, "settings.toml");
+
+function forget(): void {
+  const found = findSnapshot(script);
+  if (found !== undefined) rmSync(found);
+}
+
+/** Runs a command of that installation, as bin/caisson does. */
+function caisson(args: readonly string[], env: NodeJS.ProcessEnv = process.env) {
+  const words = [NODE, script, "caisson", "--root", host.root, "--config", settings, ...args];
+  return spawnSync(join(OUT, "native", "launch"), words, { encoding: "utf8", timeout: 60_000, env });
+}
+
+/** What a process was started as. */
+function commandOf(pid: number | string): string[] {
+  return readFileSync(`/proc/${pid}/cmdline`, "latin1").split("\0");
+}
+
+test("a container's start has one made, from which the next one's daemon is restored; settings take it away", async () => {
+  using bundle = new Bundle(["sh", "-c", "echo $WORD; exit 3"]);
+  bundle.process.env = ["PATH=/bin", "WORD=of the container"];
+  bundle.write();
+  writeFileSync(settings, "");
+  assert.equal(findSnapshot(script), undefined);
+  const run = () => {
+    const { status, stdout, stderr } = caisson(["run", "-b", bundle.directory, host.id()]);
+    return { status, stdout, stderr };
+  };
+  const expected = { status: 3, stdout: "of the container\n", stderr: "" };
+  assert.deepEqual(run(), expected);
+  await until(() => findSnapshot(script) !== undefined);
+  const snapshot = findSnapshot(script) as string;
+  const { mode, uid } = statSync(snapshot);
+  assert.deepEqual([mode & 0o777, uid], [0o600, process.geteuid?.()]);
+  assert.deepEqual(run(), expected);
+
+  const id = host.id();
+  const pidFile = join(home, "pid");
+  assert.equal(caisson(["create", "-b", bundle.directory, "--pid-file", pidFile, id]).status, 0);
+  const pid = readFileSync(pidFile, "utf8");
+  assert.equal(commandOf(pid)[0], join(home, "native", "restore"));
+  assert.equal(JSON.parse(caisson(["state", id]).stdout).pid, Number(pid));
+  assert.equal(caisson(["delete", "--force", id]).status, 0);
+
+  writeFileSync(settings, 'snapshot = "off"\n');
+  assert.deepEqual(run(), expected);
+  await until(() => findSnapshot(script) === undefined);
+});
+
+test("a verb says and ends the same, restored or not", async () => {
+  writeFileSync(settings, "");
+  const verbs = [
+    ["list"],
+    ["--version"],
+    ["state", "none"],
+    ["kill", "none"],
+    ["nothing"],
+    ["spec", "--help"],
+    ["delete", "-f", "none"],
+  ];
+  const say = (args: string[]) => {
+    const { status, stdout, stderr } = caisson(args);
+    return { status, stdout, stderr: stderr.replace(/time="[^"]*"/g, "") };
+  };
+  forget();
+  const before = verbs.map(say);
+  await make();
+  assert.ok(findSnapshot(script));
+  assert.deepEqual(verbs.map(say), before);
+});
+
+test("a variable that Node.js reads at its start has it started", () => {
+  const report = caisson(["--version"], { ...process.env, NODE_OPTIONS: "--no-such-flag" });
+  assert.match(report.stderr, /--no-such-flag is not allowed in NODE_OPTIONS/);
+});
+
+test("what a killed maker has left goes with the next one", async () => {
+  forget();
+  await make();
+  const snapshot = findSnapshot(script) as string;
+  const left = join(dirname(snapshot), ".999999999");
+  writeFileSync(left, "half of one");
+  rmSync(snapshot);
+  await make();
+  assert.ok(findSnapshot(script));
+  assert.ok(!readdirSync(dirname(snapshot)).includes(".999999999"));
+});
+
+test("a changed program is not restored from what it was", async () => {
+  await make();
+  const former = snapshotName(script);
+  writeFileSync(script, readFileSync(script));
+  assert.notEqual(snapshotName(script), former);
+  assert.equal(findSnapshot(script), undefined);
+  assert.match(caisson(["--version"]).stdout, /^caisson version/);
+});
+
+/** As the program does it. */
+async function make(): Promise<void> {
+  const maker = startChild([NODE, ...FLAGS, script, "make-snapshot"], "ignore", [], FIRST_DESCRIPTOR);
+  assert.deepEqual(await maker.ended, { exitCode: 0 });
+}
