@@ -192,7 +192,7 @@ static void restore(const char *path, char **words) {
   for (uint32_t at = 0; at < snapshot->files; at++) close(files[at]);
   close(file);
   if (!take_descriptors(snapshot) || !move_kernel_pages(snapshot) || !leave_rseq()) return;
-  if (snapshot->rseq != 0) syscall(SYS_rseq, snapshot->rseq, RSEQ_LEAST, 0, RSEQ_SIG);
+  if (snapshot->rseq != 0 && syscall(SYS_rseq, snapshot->rseq, RSEQ_LEAST, 0, RSEQ_SIG) < 0) return;
   for (int signal = 1; signal <= SIGNALS; signal++)
     if (signal != SIGKILL && signal != SIGSTOP) syscall(SYS_rt_sigaction, signal, &snapshot->actions[signal - 1], NULL, sizeof(uint64_t));
   prctl(PR_SET_NAME, snapshot->name);

@@ -1,5 +1,4 @@
 /** What a restored process renews of what Node.js has set up once, in the process that was written to the snapshot. */
-
 import type { Restored } from "../../native/snapshot/index.ts";
 import { markRestored } from "../process/snapshot.ts";
 

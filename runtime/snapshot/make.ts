@@ -1,5 +1,5 @@
 /** The process that makes the snapshot: it has loaded what the others need, is written to a file, and tries what is restored from it. */
-import { closeSync, openSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { closeSync, existsSync, openSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { queryObjects } from "node:v8";
 import { builtFile } from "../../native/addon.ts";
@@ -35,7 +35,7 @@ export async function makeSnapshot(script: string, load: () => Promise<void>): P
   makePrivateFolder(folder);
   const lock = openSync(folder, "r");
   const snapshot = join(folder, snapshotName(script));
-  if (!flock(lock, constants.LOCK_EX | constants.LOCK_NB) || hasFile(snapshot) || hasFailed(script)) return false;
+  if (!flock(lock, constants.LOCK_EX | constants.LOCK_NB) || existsSync(snapshot) || hasFailed(script)) return false;
   removeOthers(folder);
   const unfinished = join(folder, `.${process.pid}`);
   await load();
@@ -91,17 +91,12 @@ async function trySnapshot(snapshot: string, script: string): Promise<ProcessEnd
   return undefined;
 }
 
+/** What killed makers have left, and the oldest snapshots. */
 function removeOthers(folder: string): void {
   const paths = readdirSync(folder).map((name) => join(folder, name));
-  const made = new Map(paths.map((path) => [path, statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0]));
-  const [unfinished, whole] = [
-    paths.filter((path) => path.includes("/.")),
-    paths.filter((path) => !path.includes("/.")),
-  ];
-  const oldest = whole.sort((a, b) => (made.get(a) ?? 0) - (made.get(b) ?? 0)).slice(0, -OTHERS);
-  for (const path of [...unfinished, ...oldest]) rmSync(path, { force: true });
-}
-
-function hasFile(path: string): boolean {
-  return statSync(path, { throwIfNoEntry: false }) !== undefined;
+  const isUnfinished = (path: string) => path.startsWith(join(folder, "."));
+  const age = (path: string) => Date.now() - (statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0);
+  const whole = paths.filter((path) => !isUnfinished(path)).map((path) => ({ path, age: age(path) }));
+  const oldest = whole.sort((a, b) => a.age - b.age).slice(OTHERS);
+  for (const path of [...paths.filter(isUnfinished), ...oldest.map(({ path }) => path)]) rmSync(path, { force: true });
 }

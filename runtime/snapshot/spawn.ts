@@ -12,8 +12,16 @@ import { inCallersMountNamespace } from "../storage/mount-namespace.ts";
 export const FIRST_DESCRIPTOR = 100;
 
 const MAKER: Role = "make-snapshot";
-/** Threads are no part of a snapshot; whatever a process may execute is compiled, and stays. */
-const FLAGS = ["--single-threaded", "--v8-pool-size=1", "--no-lazy", "--no-flush-bytecode"];
+const FLAGS = [
+  // Threads are no part of a snapshot.
+  "--single-threaded",
+  "--v8-pool-size=1",
+  // Whatever a process may execute is compiled, and stays.
+  "--no-lazy",
+  "--no-flush-bytecode",
+  // What V8 has put off for some seconds, a collection of all garbage, would be due at once in each restored process.
+  "--no-memory-reducer",
+];
 
 /**
  * What has this program's snapshot made; undefined when there is one, or it cannot be, or the settings are against it: then a former one is
