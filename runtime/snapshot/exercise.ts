@@ -1,7 +1,6 @@
 /** What daemons do with Node.js, done once: V8 has compiled it then, and a snapshot that cannot do it is of no use. */
 import { once } from "node:events";
 import { readFile } from "node:fs/promises";
-import { createServer } from "node:http2";
 import { Socket } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { socketpair } from "../../native/posix/index.ts";
@@ -18,7 +17,8 @@ export async function exercise(): Promise<void> {
   await readFile("/proc/self/status");
   process.getBuiltinModule("node:child_process");
   sha256("");
-  const server = createServer();
+  // A daemon that is started has this module, too, and loads no more than it needs.
+  const server = process.getBuiltinModule("node:http2").createServer();
   server.on("stream", (stream) => stream.respond(REFUSED, { endStream: true }));
   const ends = socketpair().map((fd) => new Socket({ fd }));
   const closed = Promise.all(ends.map((end) => once(end, "close")));
