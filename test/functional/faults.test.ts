@@ -127,7 +127,8 @@ for (const afterMs of [60, 150, 400, 900]) {
 test("kill -9 of create before its daemon has read what it is to create leaves nothing", async () => {
   using bundle = new Bundle();
   const id = host.id();
-  const child = host.spawn(["create", "-b", bundle.directory, id]);
+  // One that is restored would have read it before it is found.
+  const child = host.spawn(["create", "-b", bundle.directory, id], { env: { NODE_OPTIONS: "" } });
   const ended = new Promise((resolve) => child.once("exit", resolve));
   let daemon: number | undefined;
   await until(() => {
