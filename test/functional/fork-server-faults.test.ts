@@ -74,7 +74,10 @@ test("a description that is damaged, or a socket at which nobody listens, is as 
 });
 
 test("a maker that is killed leaves no QEMU, and the next one makes it", async () => {
-  process.kill(await servers.serve(), "SIGKILL");
+  const former = await servers.serve();
+  process.kill(former, "SIGKILL");
+  // Until then it has a socket.
+  await until(() => !isRunning(former));
   const building = host.spawn(["--config", servers.settings, "template", "build"]);
   const ended = collect(building);
   await until(() => servers.qemus().length === 1);
