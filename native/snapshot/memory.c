@@ -47,6 +47,14 @@ bool leave_all_to_forks(void) {
   return true;
 }
 
+/* A restored process would have none of the keys by which memory is protected (pkeys(7)). */
+static bool has_protection_keys(void) {
+  static const char field[] = "\nProtectionKey:";
+  for (const char *at = text; (at = strstr(at, field)) != NULL; at += sizeof field - 1)
+    if (strtol(at + sizeof field - 1, NULL, 10) != 0) return true;
+  return false;
+}
+
 static bool number_of(struct snapshot *snapshot, const char *path, uint32_t *number) {
   for (*number = 0; *number < snapshot->files; ++*number)
     if (strcmp(snapshot->file[*number].path, path) == 0) return true;
@@ -146,7 +154,7 @@ bool write_memory(struct snapshot *snapshot, int to) {
   uint64_t offset = (sizeof *snapshot + PAGE - 1) / PAGE * PAGE;
   int pagemap = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
   if (pagemap < 0) return false;
-  bool done = read_text("/proc/self/maps");
+  bool done = read_text("/proc/self/smaps") && (!has_protection_keys() || fail(EBUSY)) && read_text("/proc/self/maps");
   for (char *line = text, *end; done && (end = strchr(line, '\n')) != NULL; line = end + 1) {
     *end = '\0';
     done = write_region(snapshot, line, pagemap, to, &offset);

@@ -167,7 +167,7 @@ static _Noreturn void go_on(const struct snapshot *snapshot) {
                    "jmp *56(%%rdi)\n"
                    :
                    : "r"(&context), "i"(ARCH_SET_FS), "r"(thread)
-                   : "rax", "rdi", "rsi", "rcx", "r11", "memory");
+                   : "rax", "rbx", "rdi", "rsi", "rcx", "r11", "memory");
   __builtin_unreachable();
 }
 

@@ -4,13 +4,14 @@ import { dirname, join } from "node:path";
 import { queryObjects } from "node:v8";
 import { builtFile } from "../../native/addon.ts";
 import { constants, flock, type ProcessEnd, reapIfEnded, spawnProgram } from "../../native/posix/index.ts";
-import { dump } from "../../native/snapshot/index.ts";
+import { dump, type Restored } from "../../native/snapshot/index.ts";
 import { CaissonError } from "../../protocol/errors.ts";
 import { defaultTemplateDirectory, makePrivateFolder } from "../factory/template/space.ts";
 import { delay } from "../process/delay.ts";
 import { freeMemory } from "../process/free-memory.ts";
 import type { Role } from "../process/roles.ts";
 import { FAILED, hasFailed, snapshotName } from "../process/snapshot.ts";
+import { isSystemError } from "../text/errors.ts";
 import { beginRestored } from "./begin.ts";
 import { FIRST_DESCRIPTOR } from "./spawn.ts";
 
@@ -45,27 +46,23 @@ export async function makeSnapshot(script: string, load: () => Promise<void>): P
   await delay(SETTLING_MS);
   // Node.js keeps the name of the working directory until it changes.
   process.chdir("/");
-  const restored = dump(unfinished, FIRST_DESCRIPTOR);
-  if (restored !== undefined) {
-    closeSync(lock);
-    beginRestored(restored);
-    return true;
-  }
+  let restored: Restored | undefined;
   try {
-    const end = await trySnapshot(unfinished, script);
-    if (end === undefined || !("exitCode" in end) || end.exitCode !== TRIED) {
-      writeFileSync(snapshot + FAILED, "");
-      const how = end === undefined ? "has not ended" : `has ended with ${JSON.stringify(end)}`;
-      throw new CaissonError(
-        "CAISSON_E_HOST",
-        `what is restored from a snapshot does not work on this host: its trial ${how}`,
-      );
+    restored = dump(unfinished, FIRST_DESCRIPTOR);
+    if (restored === undefined) {
+      requireTried(await trySnapshot(unfinished, script));
+      renameSync(unfinished, snapshot);
+      return false;
     }
-    renameSync(unfinished, snapshot);
-  } finally {
+  } catch (error) {
     rmSync(unfinished, { force: true });
+    // A full file system will have room again.
+    if (!isSystemError(error) || error.code === "EBUSY") writeFileSync(snapshot + FAILED, "");
+    throw error;
   }
-  return false;
+  closeSync(lock);
+  beginRestored(restored);
+  return true;
 }
 
 /**
@@ -78,6 +75,13 @@ function sweep(): void {
   process.emitWarning = () => {};
   queryObjects(class {});
   process.emitWarning = emitWarning;
+}
+
+function requireTried(end: ProcessEnd | undefined): void {
+  if (end !== undefined && "exitCode" in end && end.exitCode === TRIED) return;
+  const how = end === undefined ? "has not ended" : `has ended with ${JSON.stringify(end)}`;
+  const sentence = `what is restored from a snapshot does not work on this host: its trial ${how}`;
+  throw new CaissonError("CAISSON_E_HOST", sentence);
 }
 
 /** @returns how it ended; undefined when it did not, and was killed. */

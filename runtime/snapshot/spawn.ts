@@ -16,6 +16,8 @@ const FLAGS = [
   // Threads are no part of a snapshot.
   "--single-threaded",
   "--v8-pool-size=1",
+  // Nor are the keys by which processors protect memory.
+  "--no-memory-protection-keys",
   // Whatever a process may execute is compiled, and stays.
   "--no-lazy",
   "--no-flush-bytecode",

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import {
   copyFileSync,
+  mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
@@ -15,7 +16,7 @@ import {
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { after, test } from "node:test";
-import { findSnapshot, snapshotName } from "../../runtime/process/snapshot.ts";
+import { FAILED, findSnapshot, hasFailed, SNAPSHOT_FOLDERS, snapshotName } from "../../runtime/process/snapshot.ts";
 import { startChild } from "../../runtime/process/spawn-self.ts";
 import { FIRST_DESCRIPTOR } from "../../runtime/snapshot/spawn.ts";
 import { Bundle } from "../harness/bundle.ts";
@@ -40,8 +41,10 @@ after(() => {
 const settings = join(home, "settings.toml");
 
 function forget(): void {
-  const found = findSnapshot(script);
-  if (found !== undefined) rmSync(found);
+  const name = snapshotName(script);
+  for (const each of [name, name + FAILED]) {
+    for (const folder of SNAPSHOT_FOLDERS) rmSync(join(folder, each), { force: true });
+  }
 }
 
 /** Runs a command of that installation, as bin/caisson does. */
@@ -130,6 +133,23 @@ test("a changed program is not restored from what it was", async () => {
   const former = snapshotName(script);
   writeFileSync(script, readFileSync(script));
   assert.notEqual(snapshotName(script), former);
+  assert.equal(findSnapshot(script), undefined);
+  assert.match(caisson(["--version"]).stdout, /^caisson version/);
+});
+
+test("where what is restored does not work none is kept, none is made again, and Node.js starts", async () => {
+  const native = join(home, "native");
+  rmSync(native);
+  mkdirSync(native);
+  for (const name of readdirSync(join(OUT, "native"))) {
+    symlinkSync(name === "restore" ? "/bin/false" : join(OUT, "native", name), join(native, name));
+  }
+  writeFileSync(script, readFileSync(script));
+  const maker = () => startChild([NODE, ...FLAGS, script, "make-snapshot"], "ignore", [], FIRST_DESCRIPTOR).ended;
+  assert.deepEqual(await maker(), { exitCode: 1 });
+  assert.equal(findSnapshot(script), undefined);
+  assert.ok(hasFailed(script));
+  assert.deepEqual(await maker(), { exitCode: 0 });
   assert.equal(findSnapshot(script), undefined);
   assert.match(caisson(["--version"]).stdout, /^caisson version/);
 });
