@@ -1,7 +1,9 @@
-import { rmSync } from "node:fs";
+import { rmSync, statfsSync } from "node:fs";
+import { dirname } from "node:path";
 import { SharedCgroup } from "../cgroup/cgroup.ts";
 import type { Settings } from "../config/load.ts";
 import { MAKERS_CGROUP } from "../factory/deferred.ts";
+import { defaultTemplateDirectory } from "../factory/template/space.ts";
 import { inCallersNetworkNamespace } from "../network/namespace.ts";
 import type { Role } from "../process/roles.ts";
 import { findSnapshot, hasFailed } from "../process/snapshot.ts";
@@ -10,6 +12,9 @@ import { inCallersMountNamespace } from "../storage/mount-namespace.ts";
 
 /** Below it are the descriptors that whoever is restored has been given: Node.js keeps off them if they are in use when it starts. */
 export const FIRST_DESCRIPTOR = 100;
+
+/** More than twice what a snapshot takes. */
+const ROOM_BYTES = 128 * 1024 * 1024;
 
 const MAKER: Role = "make-snapshot";
 const FLAGS = [
@@ -33,7 +38,7 @@ export function snapshotMaker({ snapshot }: Settings): (() => OwnProcess) | unde
   const script = process.argv[1] ?? "";
   const found = findSnapshot(script);
   if (snapshot === "off" && found !== undefined) rmSync(found, { force: true });
-  if (snapshot === "off" || found !== undefined || hasFailed(script)) return undefined;
+  if (snapshot === "off" || found !== undefined || hasFailed(script) || !hasRoom()) return undefined;
   // Made early: later on this process stands for its container, in whose mount namespace there are no cgroups.
   const cgroup = new SharedCgroup(MAKERS_CGROUP);
   return () => {
@@ -42,6 +47,12 @@ export function snapshotMaker({ snapshot }: Settings): (() => OwnProcess) | unde
     cgroup.adopt([maker.pid]);
     return maker;
   };
+}
+
+/** On the file system that it goes to. */
+function hasRoom(): boolean {
+  const { bavail, bsize } = statfsSync(dirname(dirname(defaultTemplateDirectory())));
+  return bavail * bsize >= ROOM_BYTES;
 }
 
 function spawnMaker(script: string): OwnProcess {
