@@ -41,7 +41,7 @@ doc=$prefix/share/doc/caisson
 rm -rf "$doc"
 install -d "$doc/docs" "$doc/deploy"
 install -m 644 README.md CHANGELOG.md "$doc/"
-install -m 644 docs/*.md "$doc/docs/"
+install -m 644 docs/*.md docs/history.svg "$doc/docs/"
 cp -R deploy/containerd deploy/cri-o deploy/docker deploy/grafana deploy/kubernetes deploy/podman deploy/systemd deploy/tmpfiles.d "$doc/deploy/"
 chmod -R u=rwX,go=rX "$doc"
 echo "Installed below $prefix: bin/caisson, lib/caisson, man pages, completion, share/doc/caisson."

@@ -28,8 +28,10 @@ const STEP = 20;
 const TITLE = 34;
 const COLOURS = { ours: "#2f6fb0", others: "#b0b7bf", range: "#1b2733", mark: "#c8351b", text: "#1b2733" };
 
+const LEGEND = "bar: median · line: minimum to maximum · red: promised";
+
 /** An SVG document: panels one below the other, each with a scale of its own that begins at zero. */
-export function chart(title: string, subtitle: string, panels: readonly Panel[]): string {
+export function chart(title: string, subtitle: string, panels: readonly Panel[], legend = LEGEND): string {
   const parts: string[] = [text(MARGIN, 28, title, 18), text(MARGIN, 48, subtitle, 12)];
   let y = 64;
   for (const panel of panels) {
@@ -37,9 +39,9 @@ export function chart(title: string, subtitle: string, panels: readonly Panel[])
     y += TITLE + panel.bars.length * STEP + MARGIN;
   }
   const height = y + MARGIN;
-  const legend = "bar: median · line: minimum to maximum · red: promised";
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${height}" width="${WIDTH}" height="${height}" font-family="sans-serif">`,
+    `<title>${escapeXml(title)}</title>`,
     `<rect width="${WIDTH}" height="${height}" fill="#ffffff"/>`,
     ...parts,
     text(MARGIN, height - 12, legend, 11),
@@ -81,8 +83,11 @@ function rect(x: number, y: number, width: number, height: number, fill: string)
 }
 
 function text(x: number, y: number, content: string, size: number, anchor: "start" | "end" = "start"): string {
-  const escaped = content.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
-  return `<text x="${Number(x.toFixed(1))}" y="${y}" font-size="${size}" fill="${COLOURS.text}" text-anchor="${anchor}">${escaped}</text>`;
+  return `<text x="${Number(x.toFixed(1))}" y="${y}" font-size="${size}" fill="${COLOURS.text}" text-anchor="${anchor}">${escapeXml(content)}</text>`;
+}
+
+function escapeXml(content: string): string {
+  return content.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
 }
 
 /** Three digits that count, without an exponent. */

@@ -15,6 +15,7 @@ export type Program = "caisson" | "runc" | "crun";
 export interface Life {
   create: number;
   start: number;
+  state: number;
   exec: number;
   kill: number;
   delete: number;
@@ -90,6 +91,7 @@ export class Engine implements AsyncDisposable {
     const life = {
       create: await this.#time("create", "--pid-file", pidFile, "--bundle", bundle, id),
       start: await this.#time("start", id),
+      state: await this.#time("state", id),
       exec: await this.#time("exec", id, "true"),
       kill: await this.#time("kill", id, "KILL"),
     };

@@ -5,7 +5,7 @@ import { THINGS, type Thing } from "./things.ts";
 /** Whose figure it is: ours, a part of ours, or one to compare ours with. */
 export type By = "caisson" | Part | Rival;
 export type Part = "daemon" | "QEMU" | "virtiofsd";
-export type Rival = "limit" | "runc" | "crun" | "bare";
+export type Rival = "limit" | "node" | "runc" | "crun" | "bare";
 
 /** What the others' names stand for, for people. */
 export const TITLES: Readonly<Record<By, string>> = {
@@ -14,11 +14,12 @@ export const TITLES: Readonly<Record<By, string>> = {
   QEMU: "its QEMU",
   virtiofsd: "its virtiofsd",
   limit: "bare QEMU clone, to the agent's first byte (the limit)",
+  node: "Node.js that does nothing",
   runc: "runc",
   crun: "crun",
   bare: "bare guest",
 };
-const RIVALS: readonly By[] = ["limit", "runc", "crun", "bare"];
+const RIVALS: readonly By[] = ["limit", "node", "runc", "crun", "bare"];
 
 export interface Row extends Summary {
   thing: Thing;

@@ -12,6 +12,8 @@ import { VERBS } from "./things.ts";
 import type { Workspace } from "./workspace.ts";
 
 const AT_ONCE = 20;
+/** The one that our commands have. */
+const NODE = join(import.meta.dirname, "../../out/node");
 /** The phase of a cold start that ends when the agent has answered. */
 const BOOTED = "daemon: VM ready";
 
@@ -103,6 +105,7 @@ export class Starts implements AsyncDisposable {
         () => this.#live(engine, sleep),
         () => this.#parallel(engine, bundle),
       ]),
+      () => this.#node(),
       () => this.#cloned(),
       () => this.#cold(),
       async () => this.traces.push((await this.#traced()).phases),
@@ -122,6 +125,12 @@ export class Starts implements AsyncDisposable {
   async #live(engine: Engine, bundle: string): Promise<void> {
     const life = await engine.live(bundle);
     for (const verb of VERBS) this.#figures.add(verb, engine.by, life[verb]);
+  }
+
+  /** The shortest that a verb which is a program of Node.js' own could be. */
+  async #node(): Promise<void> {
+    const seconds = await this.#workspace.commands.time([NODE, "--eval", ""], { signal: this.#signal });
+    for (const verb of VERBS) if (verb !== "exec") this.#figures.add(verb, "node", seconds);
   }
 
   async #parallel(engine: Engine, bundle: string): Promise<void> {

@@ -33,7 +33,7 @@ export const SCRAPED_CROWD = 50;
 export const POD_CROWDS = [1, 5] as const;
 /** The crowd that the promise on memory is about. */
 export const PROMISED_CROWD = 20;
-export const VERBS = ["create", "start", "exec", "kill", "delete"] as const;
+export const VERBS = ["create", "start", "state", "exec", "kill", "delete"] as const;
 export const SMALL_FILES = 1000;
 export const LARGE_MIB = 1024;
 export const LARGE_FILES = 8;
