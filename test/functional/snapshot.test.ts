@@ -48,9 +48,12 @@ function forget(): void {
 }
 
 /** Runs a command of that installation, as bin/caisson does. */
-function caisson(args: readonly string[], env: NodeJS.ProcessEnv = process.env) {
+function caisson(
+  args: readonly string[],
+  { env = process.env, stdio = "pipe" }: { env?: NodeJS.ProcessEnv; stdio?: "pipe" | "ignore" } = {},
+) {
   const words = [NODE, script, "caisson", "--root", host.root, "--config", settings, ...args];
-  return spawnSync(join(OUT, "native", "launch"), words, { encoding: "utf8", timeout: 60_000, env });
+  return spawnSync(join(OUT, "native", "launch"), words, { encoding: "utf8", timeout: 60_000, env, stdio });
 }
 
 /** What a process was started as. */
@@ -76,9 +79,10 @@ test("a container's start has one made, from which the next one's daemon is rest
   assert.deepEqual([mode & 0o777, uid], [0o600, process.geteuid?.()]);
   assert.deepEqual(run(), expected);
 
+  // It keeps the streams that it is given.
   const id = host.id();
   const pidFile = join(home, "pid");
-  assert.equal(caisson(["create", "-b", bundle.directory, "--pid-file", pidFile, id]).status, 0);
+  assert.equal(caisson(["create", "-b", bundle.directory, "--pid-file", pidFile, id], { stdio: "ignore" }).status, 0);
   const pid = readFileSync(pidFile, "utf8");
   assert.equal(commandOf(pid)[0], join(home, "native", "restore"));
   assert.equal(JSON.parse(caisson(["state", id]).stdout).pid, Number(pid));
@@ -112,7 +116,7 @@ test("a verb says and ends the same, restored or not", async () => {
 });
 
 test("a variable that Node.js reads at its start has it started", () => {
-  const report = caisson(["--version"], { ...process.env, NODE_OPTIONS: "--no-such-flag" });
+  const report = caisson(["--version"], { env: { ...process.env, NODE_OPTIONS: "--no-such-flag" } });
   assert.match(report.stderr, /--no-such-flag is not allowed in NODE_OPTIONS/);
 });
 
