@@ -118,7 +118,14 @@ interface PosixAddon {
   umount(target: string, flags: number): void;
   cloneMounts(path: string, recursive: boolean): number;
   setReadOnly(fd: number): void;
-  spawnProgram(words: Uint8Array, fds: Uint8Array, environment: Uint8Array): number;
+  spawnProgram(
+    pathAndWords: Uint8Array,
+    fds: Uint8Array,
+    environment: Uint8Array,
+    directory: string,
+    namespaces: Uint8Array,
+    root: number,
+  ): number;
   /** The status that waitpid(2) gives; -1 when the process still runs, and `wait` is false. */
   reap(pid: number, wait: boolean): number;
   exitAtOnce(code: number): never;

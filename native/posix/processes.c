@@ -5,6 +5,7 @@
 #include <linux/close_range.h>
 #include <malloc.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,26 +16,45 @@
 
 enum { FDS = 128 };
 
+struct program {
+  /* The program's file, and after it its arguments. */
+  char *const *words, *const *environment;
+  const char *directory;
+  const int *fds, *namespaces;
+  int count, namespace_count;
+  /* The root directory; -1 for the one that we have. */
+  int root;
+};
+
+/* In the child's own copy of what says where it is: whoever looks at our /proc/PID/ns finds us where we are. */
+static bool go_to_place(const struct program *program) {
+  for (int each = 0; each < program->namespace_count; each++)
+    if (setns(program->namespaces[each], 0) < 0) return false;
+  if (program->root >= 0 && (fchdir(program->root) < 0 || chroot(".") < 0)) return false;
+  return chdir(program->directory) == 0 || chdir("/") == 0;
+}
+
 /* In the child, which has our memory until it runs the program (vfork(2)): nothing here may change what we use. */
-static void become(char *const *words, char *const *environment, const int *fds, int count, volatile int *error) __attribute__((noreturn));
-static void become(char *const *words, char *const *environment, const int *fds, int count, volatile int *error) {
+static void become(const struct program *program, volatile int *error) __attribute__((noreturn));
+static void become(const struct program *program, volatile int *error) {
   begin_own_session();
-  bool good = chdir("/") == 0;
-  for (int fd = 0; good && fd < count; fd++) good = dup2(fds[fd], fd) >= 0;
+  /* The descriptors of its place may be in those that the next lines take. */
+  bool good = go_to_place(program);
+  for (int fd = 0; good && fd < program->count; fd++) good = dup2(program->fds[fd], fd) >= 0;
   /* Whatever our caller had open. */
-  if (good) good = close_range((unsigned)count, ~0U, CLOSE_RANGE_CLOEXEC) == 0;
-  if (good) execve(words[0], words, environment);
+  if (good) good = close_range((unsigned)program->count, ~0U, CLOSE_RANGE_CLOEXEC) == 0;
+  if (good) execve(program->words[0], program->words + 1, program->environment);
   *error = errno;
   _exit(127);
 }
 
-static pid_t start(char *const *words, char *const *environment, const int *fds, int count, volatile int *error) {
+static pid_t start(const struct program *program, volatile int *error) {
   sigset_t all, before;
   sigfillset(&all);
   /* Our handlers may not run in the child. */
   pthread_sigmask(SIG_SETMASK, &all, &before);
   pid_t pid = vfork();
-  if (pid == 0) become(words, environment, fds, count, error);
+  if (pid == 0) become(program, error);
   if (pid < 0) *error = errno;
   pthread_sigmask(SIG_SETMASK, &before, NULL);
   return pid;
@@ -52,11 +72,15 @@ static char **split(char *bytes, size_t length) {
 }
 
 napi_value posix_spawn_program(napi_env env, napi_callback_info info) {
-  napi_value arguments[3];
-  void *bytes, *given, *variables;
-  size_t length, size, variables_length;
-  if (!read_arguments(env, info, 3, arguments) || !read_bytes(env, arguments[0], &bytes, &length) ||
-      !read_bytes(env, arguments[1], &given, &size) || !read_bytes(env, arguments[2], &variables, &variables_length))
+  napi_value arguments[6];
+  void *bytes, *given, *variables, *namespaces;
+  size_t length, size, variables_length, namespaces_size;
+  struct program program = {0};
+  char *directory = NULL;
+  if (!read_arguments(env, info, 6, arguments) || !read_bytes(env, arguments[0], &bytes, &length) ||
+      !read_bytes(env, arguments[1], &given, &size) || !read_bytes(env, arguments[2], &variables, &variables_length) ||
+      !read_bytes(env, arguments[4], &namespaces, &namespaces_size) || !read_int(env, arguments[5], &program.root) ||
+      !read_string(env, arguments[3], false, &directory))
     return NULL;
   int count = (int)(size / sizeof(int)), fds[FDS], made = 0;
   char **words = split(bytes, length), **environment = split(variables, variables_length);
@@ -66,12 +90,16 @@ napi_value posix_spawn_program(napi_env env, napi_callback_info info) {
   while (error == 0 && made < count && (fds[made] = fcntl(fds[made], F_DUPFD_CLOEXEC, count)) >= 0) made++;
   pid_t pid = -1;
   if (error == 0 && made < count) error = errno;
-  if (error == 0) pid = start(words, environment, fds, count, &error);
+  program.words = words, program.environment = environment, program.directory = directory;
+  program.fds = fds, program.count = count;
+  program.namespaces = namespaces, program.namespace_count = (int)(namespaces_size / sizeof(int));
+  if (error == 0) pid = start(&program, &error);
   for (int each = 0; each < made; each++) close(fds[each]);
   if (error != 0 && pid > 0) waitpid(pid, NULL, 0);
   napi_value result = error == 0 ? make_int(env, pid) : throw_errno(env, error, "execve", words == NULL ? NULL : words[0]);
   free(words);
   free(environment);
+  free(directory);
   return result;
 }
 

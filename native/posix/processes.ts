@@ -10,21 +10,54 @@ export function unblockSignal(signal: number): void {
   addon.unblockSignal(signal);
 }
 
+/** Where a program is started. Descriptors of what it enters, and none for what it shares with this process. */
+export interface Place {
+  namespaces: readonly number[];
+  /** The root directory, by which paths are looked up. */
+  root?: number;
+}
+
+/** Of a program that is started. */
+export interface ProgramOptions {
+  /** All that it has, as NAME=VALUE; nothing when left out. */
+  environment?: readonly string[];
+  /** Its absolute path, where its first argument is another word. */
+  path?: string;
+  /** Its working directory, "/" when left out, or when there is none of that name. */
+  directory?: string;
+  /** Where it looks up the paths above, and runs. This process stays where it is, for whoever looks at its /proc/PID/ns. */
+  place?: Place;
+}
+
 /**
- * Runs a program as a child of this process, in a session of its own, in "/". node:child_process takes 8 ms to load, and
- * copies all our page tables.
+ * Runs a program as a child of this process, in a session of its own. node:child_process takes 8 ms to load, and copies all our page
+ * tables.
  * @param words its absolute path, and its arguments. @param fds what it has as its descriptors 0, 1, ...; it has no others.
- * @param environment all that it has, as NAME=VALUE.
  * @returns its pid, for reap(). @throws the system's error when it cannot be run.
  */
 export function spawnProgram(
   words: readonly string[],
   fds: readonly number[],
-  environment: readonly string[] = [],
+  {
+    environment = [],
+    path = words[0] ?? "",
+    directory = "/",
+    place: { namespaces, root = -1 } = HERE,
+  }: ProgramOptions = {},
 ): number {
   const strings = (list: readonly string[]) => Buffer.from(list.map((word) => `${word}\0`).join(""));
-  return addon.spawnProgram(strings(words), new Uint8Array(Int32Array.from(fds).buffer), strings(environment));
+  const integers = (list: readonly number[]) => new Uint8Array(Int32Array.from(list).buffer);
+  return addon.spawnProgram(
+    strings([path, ...words]),
+    integers(fds),
+    strings(environment),
+    directory,
+    integers(namespaces),
+    root,
+  );
 }
+
+const HERE: Place = { namespaces: [] };
 
 /** How a process has ended. */
 export type ProcessEnd = { exitCode: number } | { signal: number };

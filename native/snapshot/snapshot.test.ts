@@ -116,7 +116,7 @@ test("restored processes have random numbers of their own", () => {
 test("twenty at once are restored", async () => {
   const pids = Array.from({ length: 20 }, () => {
     const words = [builtFile("restore"), snapshot, "/bin/false", "work"];
-    return spawnProgram(words, [nothing, nothing, nothing], ["PATH=/usr/bin:/bin"]);
+    return spawnProgram(words, [nothing, nothing, nothing], { environment: ["PATH=/usr/bin:/bin"] });
   });
   // What was restored kills itself.
   for (const pid of pids) assert.deepEqual(reap(pid), { signal: 9 });

@@ -1,9 +1,9 @@
 /** What native/launch was answered and cannot carry out or tell itself: the command line's own process goes on from there. */
-import { constants } from "node:os";
 import { CaissonError, fromWireError } from "../../protocol/errors.ts";
 import { parseJson } from "../../protocol/json.ts";
 import { daemonLeft } from "../control/gone.ts";
 import type { CommandOutcome, ExitStatus, Response } from "../control/protocol.ts";
+import { signalName } from "../process/signal-number.ts";
 import { interruptedBy } from "./foreground.ts";
 
 /** A signal has come before there was an answer. */
@@ -20,8 +20,7 @@ export function readAnswer(line: string): Exclude<CommandOutcome, { error: unkno
   if (line === "") throw daemonLeft();
   const answer = parseJson(line) as Response | Interruption;
   if ("interrupted" in answer) {
-    const name = Object.entries(constants.signals).find(([, number]) => number === answer.interrupted)?.[0];
-    throw interruptedBy(answer.interrupted, name ?? `signal ${answer.interrupted}`);
+    throw interruptedBy(answer.interrupted, signalName(answer.interrupted));
   }
   if ("error" in answer) throw fromWireError(answer.error);
   const result = answer.result as CommandOutcome | ExitStatus;

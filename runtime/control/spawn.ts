@@ -1,6 +1,6 @@
-import { constants } from "node:os";
 import { isDeepStrictEqual } from "node:util";
 import { CaissonError } from "../../protocol/errors.ts";
+import { signalName } from "../process/signal-number.ts";
 import { type OwnProcess, spawnSelf } from "../process/spawn-self.ts";
 import { type ProcessIdentity, processIdentity } from "../state/process-identity.ts";
 import { log as logger } from "../text/log.ts";
@@ -42,8 +42,7 @@ function daemonOf(child: OwnProcess): Daemon {
   logger.debug("started the sandbox daemon", { pid });
   const exited = child.ended.then((end) => {
     if ("exitCode" in end) return end.exitCode;
-    const name = Object.entries(constants.signals).find(([, number]) => number === end.signal)?.[0];
-    const sentence = `${name ?? `signal ${end.signal}`} has ended the sandbox daemon, and the VM with it`;
+    const sentence = `${signalName(end.signal)} has ended the sandbox daemon, and the VM with it`;
     throw new CaissonError("CAISSON_E_VM_DIED", sentence);
   });
   exited.catch(() => {});

@@ -2,13 +2,11 @@
 import { closeSync, fstatSync, openSync, statSync } from "node:fs";
 import { constants, setns, unshare } from "../../native/posix/index.ts";
 import { CaissonError } from "../../protocol/errors.ts";
+import { leaveNetwork } from "../process/callers.ts";
 import { systemErrorSentence } from "../text/errors.ts";
 
 const FIELD = "linux.namespaces[network].path";
 const OWN = "/proc/thread-self/ns/net";
-
-/** The one that this process was started in, once it has left it. */
-let callers: number | undefined;
 
 /**
  * Moves the main thread into the network namespace at `path`, or into a new one, for good: children start there, and
@@ -19,17 +17,11 @@ export function enterNetworkNamespace(path: string | undefined): void {
   const before = open(OWN);
   try {
     enter(path, true);
-    callers = before;
+    leaveNetwork(before);
   } catch (error) {
     closeSync(before);
     throw error;
   }
-}
-
-/** Runs something synchronous in the network namespace that this process was started in: a child started there stays there. */
-export function inCallersNetworkNamespace<T>(run: () => T): T {
-  const namespace = callers;
-  return namespace === undefined ? run() : visiting(() => setns(namespace, constants.CLONE_NEWNET), run);
 }
 
 /**
@@ -37,13 +29,9 @@ export function inCallersNetworkNamespace<T>(run: () => T): T {
  * opens stay there.
  */
 export function inNetworkNamespace<T>(path: string | undefined, run: () => T): T {
-  return visiting(() => enter(path, false), run);
-}
-
-function visiting<T>(go: () => void, run: () => T): T {
   const own = open(OWN);
   try {
-    go();
+    enter(path, false);
     try {
       return run();
     } finally {

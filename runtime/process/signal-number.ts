@@ -24,6 +24,11 @@ export function signalNumber(text: string): number {
   return number;
 }
 
+/** "SIGTERM", or "signal 34" for a number that has no name. */
+export function signalName(number: number): string {
+  return Object.entries(constants.signals).find(([, each]) => each === number)?.[0] ?? `signal ${number}`;
+}
+
 function named(name: string): number | undefined {
   const signals: Record<string, number> = constants.signals;
   return Object.hasOwn(signals, `SIG${name}`) ? signals[`SIG${name}`] : undefined;

@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { closeSync, mkdtempSync, openSync, readdirSync, readlinkSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { after, test } from "node:test";
+import { constants, setns, unshare } from "../../native/posix/index.ts";
 import { spawnSelf } from "./spawn-self.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "caisson-spawn-self-"));
@@ -43,4 +44,37 @@ test("spawnSelf()'s process can be killed, which is told, and only then", async 
   assert.equal(early, "runs");
   child.kill();
   assert.deepEqual(await child.ended, { signal: 9 });
+});
+
+test("spawnSelf()'s process is started in another place, and this one stays where it is", async () => {
+  become(`
+    const { readlinkSync, writeSync } = require("node:fs");
+    writeSync(3, JSON.stringify([readlinkSync("/proc/self/ns/uts"), readlinkSync("/proc/self/root")]));`);
+  const own = "/proc/thread-self/ns/uts";
+  const here = readlinkSync(own);
+  const former = openSync(own, "r");
+  unshare(constants.CLONE_NEWUTS);
+  const made = openSync(own, "r");
+  setns(former, constants.CLONE_NEWUTS);
+  const root = openSync("/", "r");
+  try {
+    const child = spawnSelf("export-trace", {}, "ignore", { namespaces: [made], root });
+    const there = readlinkSync(`/proc/self/fd/${made}`);
+    assert.deepEqual(JSON.parse(await text(child.connection)), [there, "/"]);
+    assert.notEqual(there, here);
+    assert.equal(readlinkSync(own), here);
+  } finally {
+    for (const fd of [former, made, root]) closeSync(fd);
+  }
+});
+
+test("spawnSelf() tells that its place cannot be entered", () => {
+  const notANamespace = openSync("/dev/null", "r");
+  try {
+    assert.throws(() => spawnSelf("export-trace", {}, "ignore", { namespaces: [notANamespace] }), {
+      code: "CAISSON_E_HOST",
+    });
+  } finally {
+    closeSync(notANamespace);
+  }
 });

@@ -1,6 +1,6 @@
 import { closeSync, openSync } from "node:fs";
 import type { Socket } from "node:net";
-import { type ProcessEnd, pipe, reapIfEnded, socketpair, spawnProgram } from "../../native/posix/index.ts";
+import { type Place, type ProcessEnd, pipe, reapIfEnded, socketpair, spawnProgram } from "../../native/posix/index.ts";
 import { CaissonError } from "../../protocol/errors.ts";
 import { systemErrorSentence } from "../text/errors.ts";
 import { delay } from "./delay.ts";
@@ -31,35 +31,40 @@ export interface OwnProcess {
  * Starts this program in a role, in a session of its own and with the root directory as its working directory, so that it
  * may outlive the caller and holds no mount of the caller's.
  * @param parameters what the role takes; JSON can say it.
- * @param stdio "inherit" gives the child our standard streams.
+ * @param stdio "inherit" gives the child our standard streams. @param place where it is started, if not where we are.
  * @throws CaissonError CAISSON_E_INTERNAL when the program's own file is unknown, CAISSON_E_HOST when it cannot be started.
  */
-export function spawnSelf(role: Role, parameters: unknown, stdio: "inherit" | "ignore"): OwnProcess {
+export function spawnSelf(role: Role, parameters: unknown, stdio: "inherit" | "ignore", place?: Place): OwnProcess {
   const script = process.argv[1];
   if (script === undefined) throw new CaissonError("CAISSON_E_INTERNAL", "the program's own file is unknown");
   const plain = [process.execPath, ...nodeFlags(role, process.execArgv), script, role, JSON.stringify(parameters)];
   const words = RESTORED.includes(role) ? restoring(script, plain) : plain;
   try {
-    return startChild(
-      words,
-      stdio,
-      Object.entries(process.env).map(([name, value]) => `${name}=${value}`),
-    );
+    const environment = Object.entries(process.env).map(([name, value]) => `${name}=${value}`);
+    return startChild(words, stdio, { environment, ...(place && { place }) });
   } catch (cause) {
     throw new CaissonError("CAISSON_E_HOST", systemErrorSentence(`start ${process.execPath}`, cause), { cause });
   }
 }
 
+/** Of a program that is started, beside its words and streams. */
+interface ChildOptions {
+  /** All that it has, as NAME=VALUE; nothing when left out. */
+  environment?: readonly string[];
+  /** Where it is started, if not where we are. */
+  place?: Place;
+  /** Its first own descriptor: the numbers below are in use. */
+  firstDescriptor?: number;
+}
+
 /**
  * Starts another program likewise, which has its connection with this process as STARTER_FD.
- * @param words its absolute path, and its arguments. @param environment all that it has, as NAME=VALUE.
- * @param firstDescriptor of its own: the numbers below are in use. @throws the system's error.
+ * @param words its absolute path, and its arguments. @throws the system's error.
  */
 export function startChild(
   words: readonly string[],
   stdio: "inherit" | "ignore",
-  environment: readonly string[] = [],
-  firstDescriptor = 0,
+  { firstDescriptor = 0, ...options }: ChildOptions = {},
 ): OwnProcess {
   using theirs = new DisposableStack();
   using ours = new DisposableStack();
@@ -74,7 +79,7 @@ export function startChild(
   const streams = stdio === "inherit" ? [0, 1, 2] : [nothing, nothing, nothing];
   const descriptors = [...streams, other, held];
   while (descriptors.length < firstDescriptor) descriptors.push(nothing);
-  const pid = spawnProgram(words, descriptors, environment);
+  const pid = spawnProgram(words, descriptors, options);
   ours.move();
   return new Child(pid, own, life);
 }

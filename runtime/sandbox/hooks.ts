@@ -1,16 +1,15 @@
 /** The hooks that run on the host (config.md, POSIX-platform Hooks). Those in the container run in the guest (agent/plan). */
-
-import type { ChildProcess } from "node:child_process";
-import { statSync } from "node:fs";
 import { constants } from "node:os";
 import type { Readable } from "node:stream";
+import type { ProcessEnd } from "../../native/posix/index.ts";
 import { CaissonError } from "../../protocol/errors.ts";
 import { type Hook, type HookName, type Hooks, OCI_VERSION, type State } from "../../protocol/oci.ts";
-import { inCallersNetworkNamespace } from "../network/namespace.ts";
+import { callersPlace } from "../process/callers.ts";
 import { now } from "../process/clock.ts";
 import { deadline } from "../process/deadline.ts";
+import { type PipedProgram, startPiped } from "../process/piped-program.ts";
+import { signalName } from "../process/signal-number.ts";
 import { tracePhase } from "../process/trace.ts";
-import { inCallersMountNamespace } from "../storage/mount-namespace.ts";
 import { log } from "../text/log.ts";
 
 type HostHookName = Extract<HookName, "prestart" | "createRuntime" | "poststart" | "poststop">;
@@ -133,7 +132,7 @@ async function runHook(
 }
 
 async function run(name: HostHookName, index: number, hook: Hook, state: State, signal?: AbortSignal): Promise<void> {
-  const { path, args = [path], timeout } = hook;
+  const { path, timeout } = hook;
   const field = `hooks.${name}[${index}]`;
   // "error running hook #" is what people search for, and tools match: runc's words.
   const failed = (how: string, cause?: unknown) =>
@@ -141,27 +140,16 @@ async function run(name: HostHookName, index: number, hook: Hook, state: State, 
       cause,
       field,
     });
-  // Most sandboxes have no hooks, and loading it takes 8 ms.
-  const { spawn } = process.getBuiltinModule("node:child_process");
-  const child = inCallersNamespaces(() =>
-    spawn(path, args.slice(1), {
-      argv0: args[0] ?? path,
-      // Without `env` the runtime's own, as with runc.
-      env: hook.env === undefined ? process.env : environmentOf(hook.env),
-      cwd: statSync(state.bundle, { throwIfNoEntry: false })?.isDirectory() ? state.bundle : "/",
-      stdio: ["pipe", "pipe", "pipe"],
-    }),
-  );
+  const child = startHook(hook, state.bundle, (cause) => failed("cannot be run", cause));
   const output = Promise.all([child.stdout, child.stderr].map(tailOf));
   // A hook that does not read its state, or closes its output, has not failed.
   child.stdin.on("error", () => {});
   child.stdin.end(JSON.stringify(state));
   const late = AbortSignal.timeout(Math.min(timeout ?? MAX_SECONDS, MAX_SECONDS) * 1000);
-  const kill = () => child.kill("SIGKILL");
-  late.addEventListener("abort", kill);
-  signal?.addEventListener("abort", kill);
+  late.addEventListener("abort", child.kill);
+  signal?.addEventListener("abort", child.kill);
   try {
-    const how = await endOf(child, name);
+    const how = failureOf(await child.ended, name);
     signal?.throwIfAborted();
     if (late.aborted) throw failed(`took longer than its timeout of ${timeout} s`);
     if (how === undefined) return;
@@ -171,16 +159,23 @@ async function run(name: HostHookName, index: number, hook: Hook, state: State, 
     if (error instanceof CaissonError || signal?.aborted) throw error;
     throw failed("cannot be run", error);
   } finally {
-    late.removeEventListener("abort", kill);
-    signal?.removeEventListener("abort", kill);
+    late.removeEventListener("abort", child.kill);
+    signal?.removeEventListener("abort", child.kill);
     child.stdout.destroy();
     child.stderr.destroy();
   }
 }
 
 /** Hooks see the host as the caller does (config.md, POSIX-platform Hooks: the runtime namespace). */
-function inCallersNamespaces<T>(run: () => T): T {
-  return inCallersNetworkNamespace(() => inCallersMountNamespace(run));
+function startHook({ path, args = [], env }: Hook, directory: string, failed: (cause: unknown) => Error): PipedProgram {
+  // Without `env` the runtime's own, as with runc.
+  const variables = env === undefined ? process.env : environmentOf(env);
+  const environment = Object.entries(variables).map(([key, value]) => `${key}=${value}`);
+  try {
+    return startPiped(args.length > 0 ? args : [path], { path, environment, directory, place: callersPlace() });
+  } catch (error) {
+    throw failed(error);
+  }
 }
 
 /** What a timer can count: three weeks. */
@@ -196,15 +191,10 @@ function environmentOf(entries: readonly string[]): Record<string, string> {
   );
 }
 
-/** Undefined for success, else how it failed. Rejects when it could not be started. */
-function endOf(child: ChildProcess, name: HostHookName): Promise<string | undefined> {
-  return new Promise((resolve, reject) => {
-    child.once("error", reject);
-    child.once("exit", (status, signal) => {
-      if (signal !== null) resolve(`the ${name} hook was killed by ${signal}`);
-      else resolve(status === 0 ? undefined : `the ${name} hook failed with exit code ${status}`);
-    });
-  });
+/** Undefined for success, else how it failed. */
+function failureOf(end: ProcessEnd, name: HostHookName): string | undefined {
+  if ("signal" in end) return `the ${name} hook was killed by ${signalName(end.signal)}`;
+  return end.exitCode === 0 ? undefined : `the ${name} hook failed with exit code ${end.exitCode}`;
 }
 
 /** The last part of what comes, once all has come. */

@@ -1,11 +1,10 @@
 /** A trace of OpenTelemetry for the start of a sandbox. Loaded where one is wanted. */
 import type { Socket } from "node:net";
-import { inCallersNetworkNamespace } from "../network/namespace.ts";
+import { callersPlace } from "../process/callers.ts";
 import { startedAt } from "../process/clock.ts";
 import { collectSpans, type Span, type SpanCollector } from "../process/spans.ts";
 import { spawnSelf } from "../process/spawn-self.ts";
 import { watchPhases } from "../process/trace.ts";
-import { inCallersMountNamespace } from "../storage/mount-namespace.ts";
 import { log } from "../text/log.ts";
 import type { OtelSettings } from "../tracing/otel-settings.ts";
 import { otlpBody } from "../tracing/otlp.ts";
@@ -46,9 +45,7 @@ export class StartTrace implements SpanCollector {
     this.#start = start;
     this.#settings = settings;
     const { url, headers, timeoutMs } = settings;
-    const exporter = inCallersMountNamespace(() =>
-      inCallersNetworkNamespace(() => spawnSelf("export-trace", { url, headers, timeoutMs }, "ignore")),
-    );
+    const exporter = spawnSelf("export-trace", { url, headers, timeoutMs }, "ignore", callersPlace());
     const { connection } = exporter;
     exporter.unref();
     connection.on("error", () => log.warning("the start's trace could not be handed over"));

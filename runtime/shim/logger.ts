@@ -1,10 +1,10 @@
-import { spawn } from "node:child_process";
-import { closeSync } from "node:fs";
-import { pipe } from "../../native/posix/index.ts";
+import { closeSync, openSync } from "node:fs";
+import { pipe, spawnProgram } from "../../native/posix/index.ts";
 import { PollStream } from "../../native/vsock/index.ts";
 import { CaissonError } from "../../protocol/errors.ts";
 import { cgroupMounts, leaveCgroups } from "../cgroup/cgroup.ts";
-import { inCallersNetworkNamespace } from "../network/namespace.ts";
+import { callersPlace } from "../process/callers.ts";
+import { programEnd } from "../process/program-end.ts";
 
 /** How long a logger may take to say that it is ready. */
 const READY_LIMIT_MS = 10_000;
@@ -24,38 +24,51 @@ export async function startLogger(
   args: readonly string[],
   container: { id: string; namespace: string },
 ): Promise<LoggerStreams> {
-  const [outRead, outWrite] = pipe();
-  const [errRead, errWrite] = pipe();
-  const [readyRead, readyWrite] = pipe();
-  const ours = [outWrite, errWrite, readyRead];
+  using ours = new DisposableStack();
   try {
-    const env = { ...process.env, CONTAINER_ID: container.id, CONTAINER_NAMESPACE: container.namespace };
-    const stdio = ["ignore", "ignore", "ignore", outRead, errRead, readyWrite] as const;
-    // This process may be in the sandbox's network namespace and cgroup, which would end the logger.
-    const child = inCallersNetworkNamespace(() =>
-      spawn(path, args, { stdio: [...stdio], env, cwd: "/", detached: true }),
-    );
-    if (child.pid !== undefined) leaveCgroups(cgroupMounts(), child.pid);
-    child.unref();
-    const failed = new Promise<never>((_resolve, reject) => child.once("error", reject));
-    for (const fd of [outRead, errRead, readyWrite]) closeSync(fd);
-    const ready = new PollStream({ fd: readyRead, writable: false });
-    ours.splice(ours.indexOf(readyRead), 1);
+    const { ready, stdout, stderr } = start([path, ...args], container, ours);
+    const isReady = new PollStream({ fd: ready, writable: false });
     try {
-      await Promise.race([closed(ready), failed, late()]);
+      await Promise.race([closed(isReady), late()]);
     } finally {
-      failed.catch(() => {});
-      ready.destroy();
+      isReady.destroy();
     }
-    ours.length = 0;
+    ours.move();
     return {
-      stdout: new PollStream({ fd: outWrite, readable: false }),
-      stderr: new PollStream({ fd: errWrite, readable: false }),
+      stdout: new PollStream({ fd: stdout, readable: false }),
+      stderr: new PollStream({ fd: stderr, readable: false }),
     };
   } catch (cause) {
-    for (const fd of ours) closeSync(fd);
     throw new CaissonError("CAISSON_E_HOST", `the logger ${path} could not be started`, { cause });
   }
+}
+
+/** @param ours what closes our ends of its output once nobody needs them. @returns our ends of its descriptors. */
+function start(
+  words: readonly string[],
+  { id, namespace }: { id: string; namespace: string },
+  ours: DisposableStack,
+): { stdout: number; stderr: number; ready: number } {
+  using theirs = new DisposableStack();
+  const [outRead, stdout] = pipe();
+  const [errRead, stderr] = pipe();
+  const [ready, readyWrite] = pipe();
+  for (const fd of [outRead, errRead, readyWrite]) theirs.adopt(fd, closeSync);
+  for (const fd of [stdout, stderr]) ours.adopt(fd, closeSync);
+  const nothing = theirs.adopt(openSync("/dev/null", "r+"), closeSync);
+  const variables = { ...process.env, CONTAINER_ID: id, CONTAINER_NAMESPACE: namespace };
+  const environment = Object.entries(variables).map(([name, value]) => `${name}=${value}`);
+  const descriptors = [nothing, nothing, nothing, outRead, errRead, readyWrite];
+  try {
+    // This process may be in the sandbox's network namespace and cgroup, which would end the logger.
+    const pid = spawnProgram(words, descriptors, { environment, place: callersPlace() });
+    programEnd(pid).catch(() => {});
+    leaveCgroups(cgroupMounts(), pid);
+  } catch (error) {
+    closeSync(ready);
+    throw error;
+  }
+  return { stdout, stderr, ready };
 }
 
 function closed(stream: PollStream): Promise<void> {

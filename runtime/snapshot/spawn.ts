@@ -4,11 +4,10 @@ import { SharedCgroup } from "../cgroup/cgroup.ts";
 import type { Settings } from "../config/load.ts";
 import { MAKERS_CGROUP } from "../factory/deferred.ts";
 import { defaultTemplateDirectory } from "../factory/template/space.ts";
-import { inCallersNetworkNamespace } from "../network/namespace.ts";
+import { callersPlace } from "../process/callers.ts";
 import type { Role } from "../process/roles.ts";
 import { findSnapshot, hasFailed } from "../process/snapshot.ts";
 import { type OwnProcess, startChild } from "../process/spawn-self.ts";
-import { inCallersMountNamespace } from "../storage/mount-namespace.ts";
 
 /** Below it are the descriptors that whoever is restored has been given: Node.js keeps off them if they are in use when it starts. */
 export const FIRST_DESCRIPTOR = 100;
@@ -59,9 +58,7 @@ function hasRoom(): boolean {
 
 function spawnMaker(script: string): OwnProcess {
   const words = [process.execPath, "--disable-sigusr1", "--use-openssl-ca", ...FLAGS, script, MAKER];
-  const maker = inCallersMountNamespace(() =>
-    inCallersNetworkNamespace(() => startChild(words, "ignore", [], FIRST_DESCRIPTOR)),
-  );
+  const maker = startChild(words, "ignore", { firstDescriptor: FIRST_DESCRIPTOR, place: callersPlace() });
   maker.connection.on("error", () => {}).destroy();
   return maker;
 }

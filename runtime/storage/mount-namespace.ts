@@ -2,6 +2,7 @@
 import { closeSync, openSync } from "node:fs";
 import { chroot, constants, mount, pivotRoot, setns, umount, unshare } from "../../native/posix/index.ts";
 import { CaissonError } from "../../protocol/errors.ts";
+import { leaveMounts } from "../process/callers.ts";
 import { otherThanHostRoot } from "../process/host-root.ts";
 import { mountsBelow } from "../state/mounts-below.ts";
 import { systemErrorSentence } from "../text/errors.ts";
@@ -34,6 +35,7 @@ export function enterPrivateMountNamespace(): void {
     unshareMounts();
     const own = openPlace();
     places = { callers, own, home: own };
+    leaveMounts(callers);
   } catch (cause) {
     throw new CaissonError("CAISSON_E_HOST", systemErrorSentence("make a private mount namespace", cause), {
       cause,
@@ -48,15 +50,15 @@ function remedyFor(code: string | undefined): string {
   return "caisson check tells what this host lacks.";
 }
 
-/**
- * Runs something synchronous in the mount namespace that this process was started in: a child started in it stays there, and
- * what it mounts is seen outside.
- */
+/** Runs something synchronous in the mount namespace that this process was started in: what it mounts is seen outside. */
 export function inCallersMountNamespace<T>(run: () => T): T {
   return places === undefined ? run() : visit(places.callers, places.home, run);
 }
 
-/** Runs something synchronous where this process may mount and unmount. */
+/**
+ * Runs something synchronous where this process may mount and unmount. Whoever joins our mount namespace meanwhile is there, too: only to be
+ * used before this process stands for its container, once that has ended, and for a pod, whose first container has no files for anybody.
+ */
 export function inOwnMountNamespace<T>(run: () => T): T {
   return places === undefined || places.home === places.own ? run() : visit(places.own, places.home, run);
 }

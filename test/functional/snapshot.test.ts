@@ -149,7 +149,8 @@ test("where what is restored does not work none is kept, none is made again, and
     symlinkSync(name === "restore" ? "/bin/false" : join(OUT, "native", name), join(native, name));
   }
   writeFileSync(script, readFileSync(script));
-  const maker = () => startChild([NODE, ...FLAGS, script, "make-snapshot"], "ignore", [], FIRST_DESCRIPTOR).ended;
+  const maker = () =>
+    startChild([NODE, ...FLAGS, script, "make-snapshot"], "ignore", { firstDescriptor: FIRST_DESCRIPTOR }).ended;
   assert.deepEqual(await maker(), { exitCode: 1 });
   assert.equal(findSnapshot(script), undefined);
   assert.ok(hasFailed(script));
@@ -160,6 +161,6 @@ test("where what is restored does not work none is kept, none is made again, and
 
 /** As the program does it. */
 async function make(): Promise<void> {
-  const maker = startChild([NODE, ...FLAGS, script, "make-snapshot"], "ignore", [], FIRST_DESCRIPTOR);
+  const maker = startChild([NODE, ...FLAGS, script, "make-snapshot"], "ignore", { firstDescriptor: FIRST_DESCRIPTOR });
   assert.deepEqual(await maker.ended, { exitCode: 0 });
 }

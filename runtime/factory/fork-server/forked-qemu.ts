@@ -1,5 +1,5 @@
 import { Socket } from "node:net";
-import { constants } from "node:os";
+import { signalName } from "../../process/signal-number.ts";
 import type { QemuChild, QemuEnd } from "../../vm/spawn.ts";
 
 const LINE_LIMIT = 512;
@@ -50,8 +50,4 @@ export class ForkedQemu implements QemuChild {
     else if (word === "signal") this.#end = { signal: signalName(Number(text)) };
     else if (word === "error") this.#end = { problem: `its fork server says: ${text}` };
   }
-}
-
-function signalName(number: number): string {
-  return Object.entries(constants.signals).find(([, value]) => value === number)?.[0] ?? `signal ${number}`;
 }

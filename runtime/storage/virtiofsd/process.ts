@@ -1,11 +1,11 @@
 import { closeSync, openSync, readFileSync } from "node:fs";
 import { Socket } from "node:net";
-import { constants } from "node:os";
 import { dirname, join } from "node:path";
 import { stripVTControlCharacters } from "node:util";
 import { builtFile } from "../../../native/addon.ts";
 import { pipe, reap, spawnProgram } from "../../../native/posix/index.ts";
 import { CaissonError } from "../../../protocol/errors.ts";
+import { signalName } from "../../process/signal-number.ts";
 import { systemErrorSentence } from "../../text/errors.ts";
 import { pendingConnection } from "../../vm/pending-connection.ts";
 import type { ShareServer } from "../../vm/share-server.ts";
@@ -49,7 +49,7 @@ function start({ path, flavour }: Virtiofsd, directory: string): ShareServer {
   const words = [path, ...virtiofsdArguments(flavour, LISTENER_FD, directory)];
   const rights = theirs.adopt(openSync(builtFile(RIGHTS), "r"), closeSync);
   const environment = [`LD_PRELOAD=/proc/self/fd/${RIGHTS_FD}`];
-  const pid = spawnProgram(words, [nothing, nothing, says, listener, rights], environment);
+  const pid = spawnProgram(words, [nothing, nothing, says, listener, rights], { environment });
   ours.move();
   return new VirtiofsdProcess(pid, said, connection);
 }
@@ -97,8 +97,7 @@ class VirtiofsdProcess implements ShareServer {
 function howEnded(pid: number): string {
   const end = reap(pid);
   if ("exitCode" in end) return `exited with status ${end.exitCode}`;
-  const name = Object.entries(constants.signals).find(([, number]) => number === end.signal)?.[0];
-  return `was killed by ${name ?? `signal ${end.signal}`}`;
+  return `was killed by ${signalName(end.signal)}`;
 }
 
 function childrenOf(pid: number): number[] {

@@ -4,9 +4,8 @@ import { CaissonError } from "../../../../protocol/errors.ts";
 import { SharedCgroup } from "../../../cgroup/cgroup.ts";
 import type { Settings } from "../../../config/load.ts";
 import type { SandboxSize } from "../../../config/size.ts";
-import { inCallersNetworkNamespace } from "../../../network/namespace.ts";
+import { callersPlace } from "../../../process/callers.ts";
 import { type OwnProcess, spawnSelf } from "../../../process/spawn-self.ts";
-import { inCallersMountNamespace } from "../../../storage/mount-namespace.ts";
 import { MAKERS_CGROUP } from "../../deferred.ts";
 import { lockForkServer } from "./lock.ts";
 
@@ -66,9 +65,7 @@ export function forkServerMaker(params: ForkServerParams, templateFolder: string
 }
 
 function start(params: ForkServerParams, cgroup: SharedCgroup): OwnProcess {
-  const maker = inCallersMountNamespace(() =>
-    inCallersNetworkNamespace(() => spawnSelf("make-fork-server", params, "ignore")),
-  );
+  const maker = spawnSelf("make-fork-server", params, "ignore", callersPlace());
   maker.connection.on("error", () => {});
   maker.unref();
   // At once, before it has threads and children: it is no part of the sandbox that started it.
