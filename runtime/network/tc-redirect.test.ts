@@ -162,8 +162,22 @@ test("disconnect() leaves alone what another sandbox has, and an interface that 
     const connected = shown(inside);
     disconnect(socket, plan, []);
     assert.equal(shown(inside), connected);
-    disconnect(socket, [{ ...(plan[0] as (typeof plan)[0]), name: "eth9" }], [tap.index]);
-    assert.equal(shown(inside), connected);
+    inside.ip("link set eth0 down\nlink set eth0 name eth9");
+    inside.command("tc", "filter del dev eth9 ingress");
+    const others = inside.command("tc", "qdisc show dev eth9 ingress");
+    assert.match(others, /ingress/);
+    disconnect(socket, plan, [tap.index]);
+    assert.equal(inside.command("tc", "qdisc show dev eth9 ingress"), others);
+  });
+});
+
+test("disconnect() puts an interface back that has been renamed", options, () => {
+  wired(({ inside, socket, eth0, tap }) => {
+    const plan = planConnections(socket, [eth0]);
+    connect(socket, eth0, tap, readLinks(socket));
+    inside.ip("link set eth0 down\nlink set eth0 name eth9");
+    disconnect(socket, plan, [tap.index]);
+    assert.equal(inside.command("tc", "qdisc show dev eth9 ingress"), "");
   });
 });
 

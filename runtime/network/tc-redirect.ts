@@ -73,9 +73,11 @@ export function disconnect(
   const links = readLinks(socket);
   const ingress = readIngress(socket);
   for (const { index, name, ownsIngress } of interfaces) {
-    const link = links.find((each) => each.index === index && each.name === name);
+    const link = links.find((each) => each.index === index);
     if (link === undefined || !ingress.has(index)) continue;
     const filters = readFilters(socket, index);
+    // Of another name, and without a filter of ours, it is another interface by now; with one it has been renamed.
+    if (link.name !== name && !filters.some(({ ours }) => ours)) continue;
     const taken = filters.some(
       ({ ours, target }) =>
         ours &&
