@@ -84,10 +84,19 @@ static bool agree_features(const struct device *device, bool *has_protocol_featu
          tell_number(device, SET_FEATURES, FEATURE_VERSION_1 | (features & FEATURE_PROTOCOL_FEATURES), -1);
 }
 
+/*
+ * Virtiofsd answers in order: with this answer it has heard of the rings. A kick that comes sooner may be lost: the one in Rust (before
+ * vhost-user-backend 0.22) clears that of a ring which is not enabled yet, and the guest, whose request it was, waits for ever.
+ */
+static bool await_rings(const struct device *device) {
+  uint64_t features;
+  return ask(device, GET_FEATURES, &features);
+}
+
 bool greet_server(struct device *device) {
   bool has_protocol_features = false;
   if (!agree_features(device, &has_protocol_features) || !share_memory(device)) return false;
   for (uint32_t index = 0; index < QUEUES; index++)
     if (!set_up_ring(device, index, has_protocol_features)) return false;
-  return true;
+  return await_rings(device);
 }

@@ -76,7 +76,19 @@ static void outlives_scribbles(void) {
   detach();
 }
 
+static void awaits_rings(void) {
+  begin(LATE);
+  for (uint16_t queue = 0; queue < QUEUES; queue++) submit_small(queue, queue * 4);
+  for (uint16_t queue = 0; queue < QUEUES; queue++) {
+    expect(completed(queue, 1));
+    check_small(queue, queue * 4);
+  }
+  detach();
+  expect(said()[0] == '\0');
+}
+
 const struct trial carrying[] = {
+    {"kicks virtiofsd when it has set its rings up, however late that is", awaits_rings},
     {"carries small requests on both queues", carries_small},
     {"carries together what the guest has forgotten within 5 ms", carries_together},
     {"carries requests of up to 512 pages each way, which virtiofsd gets as five descriptors", carries_large},

@@ -51,7 +51,7 @@ uint64_t times_called(uint32_t queue);
 struct vring_used_elem last_used(uint32_t queue);
 
 /* echo.c: virtiofsd, which answers a request with what it reads, each byte exclusive-or'ed with 0x5a. */
-enum misdeed { NONE, HOLD, WRONG_ID, FREE_ID, TOO_LONG, TWICE, MANY, CHATTER, REVERSED, SCRIBBLE };
+enum misdeed { NONE, HOLD, WRONG_ID, FREE_ID, TOO_LONG, TWICE, MANY, CHATTER, REVERSED, SCRIBBLE, LATE };
 void serve_echo(enum misdeed misdeed);
 /* The server goes on with what it holds. */
 void release(void);
