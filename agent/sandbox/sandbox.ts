@@ -51,6 +51,8 @@ export class Sandbox implements ContainerHost {
   readonly #share: MountedShare;
   /** Resolves when the share is mounted, rejects with CAISSON_E_STORAGE. */
   #shared = Promise.resolve();
+  /** Has the share mounted that waits for it. */
+  #mountShare: () => void = () => {};
   readonly #sharedMemory: SharedMemory;
   /** The most that containers have used which are gone. */
   #formerPeak = 0;
@@ -106,6 +108,7 @@ export class Sandbox implements ContainerHost {
       // The first container tells.
       this.#shared.catch(() => {});
     }
+    this.#mountShare = answered.resolve;
     return { destroyed: this.#destroyed.promise, mountShare: answered.resolve };
   }
 
@@ -116,6 +119,7 @@ export class Sandbox implements ContainerHost {
   async destroy(): Promise<void> {
     this.processes.end();
     this.#freePages.stop();
+    this.#mountShare();
     await this.#shared.catch(() => {});
     await Promise.all([...this.#containers.keys()].map((id) => this.deleteContainer(id, true)));
     this.#share.unmount();
@@ -131,6 +135,8 @@ export class Sandbox implements ContainerHost {
   async createContainer(request: CreateContainerRequest): Promise<Created> {
     const { containerId: id } = request;
     checkId("container", id);
+    // Whoever asks has had the answer, whatever has become of its call: nothing is told of a write to one that has been cancelled.
+    this.#mountShare();
     await this.#shared;
     if (this.#containers.has(id)) {
       throw new CaissonError("CAISSON_E_ID_IN_USE", `the container ${id} cannot be created: there is one with that id`);

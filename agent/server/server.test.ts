@@ -4,6 +4,7 @@ import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { release } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
 import { AgentContainers, fails } from "../../test/harness/agent/agent-containers.ts";
 import { AgentProcess } from "../../test/harness/agent/agent-process.ts";
 import { configOf, OWN_NAMESPACES } from "../../test/harness/agent/bundle.ts";
@@ -183,4 +184,16 @@ test("CreateContainer waits for the share of CreateSandbox, and says that it cou
   await fails(containers.create("none", ["true"]), "CAISSON_E_STORAGE");
   await agent.call("destroySandbox", {});
   assert.equal(await containers.outputOf("late", ["echo", "again"]), "again\n");
+});
+
+test("CreateSandbox whose caller does not wait for the answer makes a sandbox all the same, which can be destroyed", async () => {
+  const none = { entropy: Buffer.alloc(0), networkRequests: Buffer.alloc(0), memoryGrowth: undefined };
+  const share = { tag: "none", slotAddress: 1n };
+  const request = { ...none, share, hostname: "", realtimeNs: 0n, logLevel: "debug", reportFreeMemory: false };
+  for (let each = 0; each < 20; each++) {
+    const call = agent.client.createSandbox({ ...request, sandboxId: "left" }).on("error", () => {});
+    await sleep(each % 5);
+    call.cancel();
+    await agent.call("destroySandbox", {});
+  }
 });
