@@ -129,7 +129,7 @@ enum { CONTROL, QEMU, SERVER, KICKS, CALLS = KICKS + QUEUES, WATCHED = CALLS + Q
 static int quiet_limit(const struct device *device, bool has_more) {
   if (has_more) return 0;
   if (rests(device, HIPRIO)) return (int)((device->rests_until_us - now_us()) / 1000) + 1;
-  return device->stopping >= 0 || has_spare_memory(device) ? QUIET_MS : -1;
+  return device->stopping >= 0 || has_spare_memory(device) ? QUIET_MS : silence_limit_ms(device);
 }
 
 static bool wait_for_events(struct device *device, int control, bool has_more, struct pollfd watched[WATCHED]) {
@@ -154,6 +154,7 @@ bool serve_device(struct device *device, int control, short *control_events) {
   do {
     if (!carry(device, &has_more)) return false;
     has_more = has_more || look_for_work(device);
+    watch_silence(device, control);
     if (!wait_for_events(device, control, has_more, watched)) return false;
     for (int each = KICKS; each < WATCHED; each++)
       if (watched[each].revents != 0) clear_event(watched[each].fd);

@@ -126,6 +126,7 @@ static bool finish(struct queue *queue, uint32_t number, uint32_t length, const 
   give_back(&queue->ring, request->head, length);
   queue->must_call = true;
   queue->carried++;
+  queue->answers++;
   return true;
 }
 

@@ -184,8 +184,8 @@ struct queue {
   int waiting;
   /* The pages of requests that virtiofsd has not been told of. */
   uint32_t untold;
-  /* How many requests and answers have been carried. */
-  uint32_t carried;
+  /* How many requests and answers have been carried, and of these how many of virtiofsd's answers. */
+  uint32_t carried, answers;
   /* The guest has answers in its ring that it has not been told of. */
   bool must_call;
   struct cached_files cached_files;
@@ -268,6 +268,9 @@ struct device {
   /* The queue that QEMU waits for until this time (now_us()), or -1. */
   int stopping;
   int64_t stop_limit_us;
+  /* Virtiofsd's answers as they were last, and when it has been silent for too long (now_us()), 0 while it has nothing to answer. */
+  uint32_t answers;
+  int64_t silent_at_us;
 };
 /* clock.c: microseconds of CLOCK_MONOTONIC. */
 int64_t now_us(void);
@@ -276,6 +279,10 @@ bool open_device(struct device **device, int qemu, int server);
 void close_device(struct device *device);
 /* Does what there is to do; waits for something unless `control`, which may be -1, has something to say. */
 bool serve_device(struct device *device, int control, short *control_events);
+
+/* silence.c: tells the daemon when virtiofsd has not answered for long; how many milliseconds until then, -1 when it has nothing to answer. */
+void watch_silence(struct device *device, int control);
+int silence_limit_ms(const struct device *device);
 
 /* server.c: the front end, towards virtiofsd. Makes the shared memory and the rings. */
 bool greet_server(struct device *device);

@@ -94,7 +94,9 @@ export function launch(
     log.debug("QEMU's command line", { argv: [start.qemu.path, ...start.argv].join(" ") });
     ours.length = 0;
     streamPorts = StreamPorts.overSockets(streams.map((each) => each.ours));
-    const link = new ShareLink(library.ours, (reason) => qemu.giveUp(`its shared directory has ended: ${reason}`));
+    const link = new ShareLink(library.ours, {
+      onError: (reason) => qemu.giveUp(`its shared directory has ended: ${reason}`),
+    });
     const connections = { qmpFd: monitor.ours, consoleFd: console.ours };
     const qemu = new QemuProcess({ ...connections, consoleLog: spec.consoleLog }, () => spawn(start));
     trace?.("qemu started");

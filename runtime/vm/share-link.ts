@@ -1,25 +1,44 @@
 import { Socket } from "node:net";
 import { sendFds } from "../../native/posix/index.ts";
+import { log } from "../text/log.ts";
 
 const LINE_LIMIT = 512;
+/** QEMU may have been taken over by its guest, which is to have no more of the log. */
+const MOST_WARNINGS = 20;
+
+/** What the library in QEMU tells, each the end of a sentence. */
+interface Told {
+  /** The reason for which the shared directory's device has ended. */
+  onError(reason: string): void;
+  /** Goes to the log by default. */
+  onWarning?(what: string): void;
+}
 
 /** Our end of the socket on which the library in QEMU takes the connections that it is to stand between (native/vhost-proxy). */
 export class ShareLink {
   readonly #fd: number;
   readonly #socket: Socket;
+  readonly #told: Required<Told>;
+  #warnings = 0;
 
-  /** Takes over `fd`. @param onError called with the reason for which the shared directory's device has ended. */
-  constructor(fd: number, onError: (reason: string) => void) {
+  /** Takes over `fd`. */
+  constructor(fd: number, { onError, onWarning = warn }: Told) {
     this.#fd = fd;
+    this.#told = { onError, onWarning };
     this.#socket = new Socket({ fd, readable: true, writable: true });
     this.#socket.on("error", () => {});
-    let line = "";
+    let begun = "";
     this.#socket.on("data", (chunk: Buffer) => {
-      // QEMU may have been taken over by its guest.
-      line = `${line}${chunk.toString("latin1").replaceAll(/[^\x20-\x7e\n]/g, "?")}`.slice(0, LINE_LIMIT);
-      const [whole, rest] = line.split("\n");
-      if (rest !== undefined && whole !== undefined) onError(whole.replace(/^error /, ""));
+      const lines = `${begun}${chunk.toString("latin1").replaceAll(/[^\x20-\x7e\n]/g, "?")}`.split("\n");
+      begun = (lines.pop() ?? "").slice(0, LINE_LIMIT);
+      for (const line of lines) this.#hear(line.slice(0, LINE_LIMIT));
     });
+  }
+
+  #hear(line: string): void {
+    const [, warning] = /^warning (.*)/.exec(line) ?? [];
+    if (warning === undefined) this.#told.onError(line.replace(/^error /, ""));
+    else if (this.#warnings++ < MOST_WARNINGS) this.#told.onWarning(warning);
   }
 
   /** Hands it QEMU's connection and the server's; both stay the caller's. @throws the system's error. */
@@ -30,4 +49,8 @@ export class ShareLink {
   close(): void {
     this.#socket.destroy();
   }
+}
+
+function warn(what: string): void {
+  log.warning(`the VM waits for its shared directory: ${what}`);
 }

@@ -76,6 +76,22 @@ static void gives_memory_back(void) {
   expect(said()[0] == '\0');
 }
 
+static void tells_of_silence(void) {
+  begin(HOLD);
+  usleep(5000 * 1000);
+  submit_small(REQUEST_QUEUE, 0);
+  usleep(5500 * 1000);
+  submit_small(REQUEST_QUEUE, 4);
+  expect(said()[0] == '\0');
+  usleep(4100 * 1000);
+  expect(strcmp(said(), "warning virtiofsd has not answered the guest for 10 s (requests that wait: 2)") == 0);
+  expect(said()[0] == '\0');
+  release();
+  expect(completed(REQUEST_QUEUE, 2));
+  detach();
+  expect(said()[0] == '\0');
+}
+
 static void hangs_up_both_ways(void) {
   for (int each = 0; each < 3; each++) {
     begin(NONE);
@@ -141,6 +157,7 @@ const struct trial lifecycle[] = {
     {"stops a ring when its requests are done, and goes on where it was", stops_and_goes_on},
     {"stops a ring that is full, and takes the rest afterwards", stops_when_full},
     {"gives memory back a second after the last request", gives_memory_back},
+    {"tells, once, that virtiofsd has not answered for 10 s", tells_of_silence},
     {"hangs up when either side does, and takes the next device", hangs_up_both_ways},
     {"refuses a second device, and a message without sockets", refuses_second_device},
     {"costs no processor time when idle", costs_nothing_idle},

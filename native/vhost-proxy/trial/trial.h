@@ -9,7 +9,7 @@
 /* sockets.c */
 #define expect(condition) (void)((condition) || (unexpected(__FILE__, __LINE__, #condition), 0))
 void unexpected(const char *file, int line, const char *condition) __attribute__((noreturn));
-/* The line that the proxy says on the control socket, without "error " and line feed; "" when it says nothing. */
+/* The line that the proxy says on the control socket, without line feed and "error "; "" when it says nothing. */
 const char *said(void);
 /* Attaches both neighbours, with sockets between them and the proxy. */
 void attach(void);

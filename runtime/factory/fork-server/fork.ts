@@ -77,7 +77,9 @@ export function forkMachine(
     share = startShareServer?.();
     const connections = { qmpFd: qmp.own, consoleFd: console.own, consoleLog: spec.consoleLog, greeted: true };
     const qemu = new QemuProcess(connections, () => child);
-    const link = new ShareLink(library.own, (reason) => qemu.giveUp(`its shared directory has ended: ${reason}`));
+    const link = new ShareLink(library.own, {
+      onError: (reason) => qemu.giveUp(`its shared directory has ended: ${reason}`),
+    });
     const parts = { qemu, machine: spec.machine, link, share, streamPorts };
     const within = { signal, limitMs: Number.POSITIVE_INFINITY };
     const plugged: Promise<unknown>[] = [];
