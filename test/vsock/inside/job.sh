@@ -9,6 +9,7 @@ memory_mib = 384
 boot_timeout_seconds = 300
 SETTINGS
 modprobe kvm halt_poll_ns=0
+ip link set lo up
 modprobe -a kvm_amd vhost_vsock vhost_net tun veth bridge
 # A guest's memory in large pages: each that is missing in a nested page table costs an exit, and those are dear here.
 echo advise >/sys/kernel/mm/transparent_hugepage/shmem_enabled
