@@ -26,15 +26,15 @@ static inline bool wants_own_start(void) {
   return false;
 }
 
-/* The snapshot of a process that has loaded that script (runtime/snapshot/place.ts), and what restores it. */
+/* The snapshot of a process that has loaded that script (runtime/process/snapshot.ts), and what restores it. */
 static inline bool find_snapshot(const char *script, char snapshot[PATH_MAX], char restore[PATH_MAX]) {
-  struct stat facts;
+  struct stat facts, root;
   const char *slash = strrchr(script, '/');
-  if (slash == NULL || wants_own_start() || stat(script, &facts) < 0) return false;
+  if (slash == NULL || wants_own_start() || stat(script, &facts) < 0 || stat("/", &root) < 0) return false;
   int length = snprintf(restore, PATH_MAX, "%.*s/native/restore", (int)(slash - script), script);
   for (size_t at = 0; length < PATH_MAX && at < sizeof SNAPSHOTS / sizeof *SNAPSHOTS; at++) {
-    snprintf(snapshot, PATH_MAX, "%s/%llu-%lld-%09ld", SNAPSHOTS[at], (unsigned long long)facts.st_ino, (long long)facts.st_mtim.tv_sec,
-             facts.st_mtim.tv_nsec);
+    snprintf(snapshot, PATH_MAX, "%s/%lu-%lu-%ld-%09ld-%lu-%lu", SNAPSHOTS[at], facts.st_dev, facts.st_ino, facts.st_mtim.tv_sec,
+             facts.st_mtim.tv_nsec, root.st_dev, root.st_ino);
     if (access(snapshot, R_OK) == 0) return true;
   }
   return false;

@@ -11,18 +11,14 @@ if [ -x "$home/bin/caisson" ] && [ -d "$image" ]; then
   timeout -k 5 120 "$home/bin/caisson" template rm --stale ||
     echo "Templates are left, and go with the next boot of this machine." >&2
 fi
-# What its processes were restored from (runtime/process/snapshot.ts).
-if [ -e "$home/out/caisson.cjs" ]; then
-  snapshot=$(LC_ALL=C stat -c %i-%.9Y "$home/out/caisson.cjs" | tr . -)
-  rm -f "/run/caisson-vm/snapshots/$snapshot"* "/dev/shm/caisson-vm/snapshots/$snapshot"*
-fi
-# What is known of the host, once nobody has templates; and no VM a user of its own, which is a lock on a byte of that list.
+"$(dirname "$0")/forget-snapshot.sh" "$home"
+# What is known of the host, once nobody has templates or snapshots; and no VM a user of its own, which is a lock on a byte of that list.
 uids=$(stat -c %i /run/caisson-vm/uids 2>/dev/null || echo none)
 for folder in /run/caisson-vm /dev/shm/caisson-vm; do
   if [ "$folder" = /run/caisson-vm ] && grep -q ":$uids [0-9]" /proc/locks; then continue; fi
-  if [ -z "$(find "$folder/templates" -mindepth 1 ! -name .lock -print -quit 2>/dev/null)" ]; then rm -rf "$folder"; fi
+  if [ -z "$(find "$folder/templates" "$folder/snapshots" -mindepth 1 ! -name '.*' -print -quit 2>/dev/null)" ]; then rm -rf "$folder"; fi
 done
-for folder in /run/caisson /run/caisson-shim /sys/fs/cgroup/caisson /sys/fs/cgroup/*/caisson; do
+for folder in /run/caisson /run/caisson-shim /sys/fs/cgroup/caisson /sys/fs/cgroup/*/caisson /sys/fs/cgroup/caisson-fork-server /sys/fs/cgroup/*/caisson-fork-server; do
   rmdir "$folder" 2>/dev/null || true
 done
 for folder in /run/caisson /run/caisson-shim; do

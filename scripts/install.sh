@@ -24,6 +24,7 @@ for command in bin/*; do
 done
 install -m 755 out/node "$home/out/node"
 rm -f "$home"/out/*.cjs.compiled
+scripts/forget-snapshot.sh "$home"
 # Named one by one: out/ may have what an older checkout has built.
 for bundle in caisson cli quick exec daemon operator vm-starters shim shim-daemon; do install -m 644 "out/$bundle.cjs" "$home/out/"; done
 for bundle in cli quick exec daemon operator vm-starters shim shim-daemon; do install -m 644 "out/$bundle.cjs.compiled" "$home/out/"; done
@@ -33,7 +34,7 @@ done
 install -m 755 out/native/container-init out/native/jail out/native/launch out/native/restore out/native/shim-start out/native/placeholder "$home/out/native/"
 install -m 644 out/image/* "$home/out/image/"
 # A package's scripts, and whoever has no checkout, set up and remove with these.
-install -m 755 scripts/compile.sh scripts/forget.sh scripts/uninstall.sh "$home/"
+install -m 755 scripts/compile.sh scripts/forget.sh scripts/forget-snapshot.sh scripts/uninstall.sh "$home/"
 install -m 644 LICENSE "$home/LICENSE"
 for page in out/man/*.8; do install -m 644 "$page" "$prefix/share/man/man8/"; done
 install -m 644 deploy/completion/caisson.bash "$prefix/share/bash-completion/completions/caisson"

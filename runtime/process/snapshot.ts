@@ -1,29 +1,33 @@
 /** Processes of ours that begin where another one was written to a file (docs/design/processes.md), in place of Node.js's start. */
 import { existsSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { memoryFolder } from "./memory-folder.ts";
 
-/** Where that file is, on a tmpfs: it is of no use after a boot. native/start-node.h has the same. */
-export const SNAPSHOT_FOLDERS = ["/run/caisson-vm/snapshots", "/dev/shm/caisson-vm/snapshots"];
+/** Where such files are made, on a tmpfs: they are of no use after a boot. native/start-node.h looks wherever that can be. */
+export function snapshotFolder(): string {
+  return join(memoryFolder(), "snapshots");
+}
 
 const SECOND_NS = 1_000_000_000n;
 
-/** The name of the snapshot for a program's file. */
+/** The name of the snapshot for a program's file, which is another one below another root directory: so may be the libraries. */
 export function snapshotName(script: string): string {
-  const { ino, mtimeNs } = statSync(script, { bigint: true });
-  return `${ino}-${mtimeNs / SECOND_NS}-${String(mtimeNs % SECOND_NS).padStart(9, "0")}`;
+  const { dev, ino, mtimeNs } = statSync(script, { bigint: true });
+  const root = statSync("/", { bigint: true });
+  const written = `${mtimeNs / SECOND_NS}-${String(mtimeNs % SECOND_NS).padStart(9, "0")}`;
+  return `${dev}-${ino}-${written}-${root.dev}-${root.ino}`;
 }
 
 export function findSnapshot(script: string): string | undefined {
-  const name = snapshotName(script);
-  return SNAPSHOT_FOLDERS.map((folder) => join(folder, name)).find((path) => existsSync(path));
+  const path = join(snapshotFolder(), snapshotName(script));
+  return existsSync(path) ? path : undefined;
 }
 
 /** Beside a snapshot's place: what was made did not work on this host. */
 export const FAILED = ".failed";
 
 export function hasFailed(script: string): boolean {
-  const name = snapshotName(script) + FAILED;
-  return SNAPSHOT_FOLDERS.some((folder) => existsSync(join(folder, name)));
+  return existsSync(join(snapshotFolder(), snapshotName(script) + FAILED));
 }
 
 /**

@@ -34,3 +34,31 @@ test("forget leaves the users that running VMs have, and removes their list with
   `);
   assert.equal(printed, "/run/caisson-vm\n\n");
 });
+
+test("forget takes the installation's snapshots, below whatever root directory, and leaves those of others", {
+  skip: process.getuid?.() !== 0 && "needs root",
+}, () => {
+  const printed = runAway(`
+    import { execFileSync } from "node:child_process";
+    import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+    import { join } from "node:path";
+    import { FAILED, snapshotName } from "./runtime/process/snapshot.ts";
+    const home = "/run/home";
+    const script = join(home, "out/caisson.cjs");
+    mkdirSync(join(home, "out"), { recursive: true });
+    writeFileSync(script, "");
+    const folder = "/dev/shm/caisson-vm/snapshots";
+    mkdirSync(folder, { recursive: true });
+    const name = snapshotName(script);
+    const others = ["7" + name, name.replace(/-.*/, "-1-2-3-4-5"), ".99"];
+    const below = name.replace(/-[0-9]+$/, "-9");
+    for (const each of [name, name + FAILED, below, ...others]) writeFileSync(join(folder, each), "");
+    const forget = () => execFileSync("scripts/forget.sh", [home]);
+    forget();
+    console.log(readdirSync(folder).sort().join() === others.sort().join());
+    for (const each of others.filter((each) => each !== ".99")) rmSync(join(folder, each));
+    forget();
+    console.log(existsSync(folder));
+  `);
+  assert.equal(printed, "true\nfalse\n");
+});

@@ -1,26 +1,15 @@
 import { lstatSync, mkdirSync, statfsSync } from "node:fs";
 import { CaissonError } from "../../../protocol/errors.ts";
 import { otherThanHostRoot } from "../../process/host-root.ts";
+import { memoryFolder } from "../../process/memory-folder.ts";
 
-const TMPFS_MAGIC = 0x01021994;
 const MIB = 1024 * 1024;
-/** Below this, a tmpfs at /run is too small to keep guests' memory in beside what the host keeps there. */
-const ROOMY_BYTES = 1024 * MIB;
 /** Device state, manifest and console of a template, at most. */
 const BESIDE_MEMORY_MIB = 8;
 
-/** Where templates go unless configured, apart from the containers' states: their memory belongs on a tmpfs. /run is one on most hosts, /dev/shm on all. */
+/** Where templates go unless configured. */
 export function defaultTemplateDirectory(): string {
-  return `${isRoomyTmpfs("/run") ? "/run" : "/dev/shm"}/caisson-vm/templates`;
-}
-
-function isRoomyTmpfs(path: string): boolean {
-  try {
-    const { type, blocks, bsize } = statfsSync(path);
-    return type === TMPFS_MAGIC && blocks * bsize >= ROOMY_BYTES;
-  } catch {
-    return false;
-  }
+  return `${memoryFolder()}/templates`;
 }
 
 /**
