@@ -47,10 +47,10 @@ static bool is_of_this_boot(const struct snapshot *snapshot) {
   return same;
 }
 
-/* Only what we have written ourselves is to be executed. */
+/* Only what we have written ourselves is to be executed; what others have put there must not keep us waiting, either. */
 static const struct snapshot *open_snapshot(const char *path, int *file) {
   struct stat facts;
-  *file = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+  *file = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
   if (*file < 0 || fstat(*file, &facts) < 0 || facts.st_uid != geteuid() || (facts.st_mode & 077) != 0 ||
       facts.st_size < (off_t)sizeof(struct snapshot))
     return NULL;

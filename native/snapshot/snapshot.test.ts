@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { spawnSync } from "node:child_process";
+import { execFileSync, spawnSync } from "node:child_process";
 import {
   chmodSync,
   copyFileSync,
@@ -133,6 +133,7 @@ test("a standard stream that the starter has closed is /dev/null", () => {
 test("what is no snapshot, another's, open to others or of another boot is not restored: the program runs instead", () => {
   const copy = join(folder, "copy");
   const spoil = (how: (path: string) => void) => {
+    rmSync(copy, { force: true });
     copyFileSync(snapshot, copy);
     chmodSync(copy, 0o600);
     how(copy);
@@ -142,6 +143,10 @@ test("what is no snapshot, another's, open to others or of another boot is not r
   spoil((path) => truncateSync(path, 100));
   spoil((path) => writeFileSync(path, Buffer.alloc(2 ** 20, "text")));
   spoil((path) => chmodSync(path, 0o640));
+  spoil((path) => {
+    rmSync(path);
+    execFileSync("mkfifo", [path]);
+  });
   spoil((path) => {
     const bytes = readFileSync(path);
     // The boot's id begins after the magic word, the version and the size.

@@ -1,16 +1,19 @@
 /** The process that makes the snapshot: it has loaded what the others need, is written to a file, and tries what is restored from it. */
 import { closeSync, existsSync, openSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import { queryObjects } from "node:v8";
 import { builtFile } from "../../native/addon.ts";
 import { constants, flock, type ProcessEnd, reapIfEnded, spawnProgram } from "../../native/posix/index.ts";
 import { dump, type Restored } from "../../native/snapshot/index.ts";
 import { CaissonError } from "../../protocol/errors.ts";
-import { defaultTemplateDirectory, makePrivateFolder } from "../factory/template/space.ts";
+import { leaveCgroups, SharedCgroup } from "../cgroup/cgroup.ts";
+import { MAKERS_CGROUP } from "../factory/deferred.ts";
+import { makePrivateFolder } from "../factory/template/space.ts";
+import { now } from "../process/clock.ts";
 import { delay } from "../process/delay.ts";
 import { freeMemory } from "../process/free-memory.ts";
 import type { Role } from "../process/roles.ts";
-import { FAILED, hasFailed, snapshotName } from "../process/snapshot.ts";
+import { FAILED, hasFailed, snapshotFolder, snapshotName } from "../process/snapshot.ts";
 import { isSystemError } from "../text/errors.ts";
 import { beginRestored } from "./begin.ts";
 import { FIRST_DESCRIPTOR } from "./spawn.ts";
@@ -18,6 +21,8 @@ import { FIRST_DESCRIPTOR } from "./spawn.ts";
 /** Snapshots of other installations that stay beside a new one. */
 const OTHERS = 3;
 const SETTLING_MS = 100;
+/** In one of a thousand a library is by chance where the snapshot's memory has to be. */
+const TRIALS = 3;
 const TRIAL_LIMIT_MS = 20_000;
 const TRIAL_POLL_MS = 5;
 /** What a trial ends with; the program in place of which it is restored never does. */
@@ -25,14 +30,28 @@ export const TRIED = 86;
 const TRIAL: Role = "try-snapshot";
 const NOT_RESTORED = "/bin/false";
 
+/** As make(); the cgroup in which it is done goes with this process, unless others are in it. */
+export async function makeSnapshot(script: string, load: () => Promise<void>): Promise<boolean> {
+  let isRestored = false;
+  try {
+    isRestored = await make(script, load);
+    return isRestored;
+  } finally {
+    if (!isRestored) {
+      leaveCgroups();
+      new SharedCgroup(MAKERS_CGROUP).remove();
+    }
+  }
+}
+
 /**
  * Makes the snapshot of this program unless there is one, or another process is about to.
  * @param load has all of the program loaded.
  * @returns true in a restored process, which is told by process.argv what it is for.
  * @throws CaissonError CAISSON_E_HOST when what is restored does not work here; the system's error.
  */
-export async function makeSnapshot(script: string, load: () => Promise<void>): Promise<boolean> {
-  const folder = join(dirname(defaultTemplateDirectory()), "snapshots");
+async function make(script: string, load: () => Promise<void>): Promise<boolean> {
+  const folder = snapshotFolder();
   makePrivateFolder(folder);
   const lock = openSync(folder, "r");
   const snapshot = join(folder, snapshotName(script));
@@ -50,7 +69,7 @@ export async function makeSnapshot(script: string, load: () => Promise<void>): P
   try {
     restored = dump(unfinished, FIRST_DESCRIPTOR);
     if (restored === undefined) {
-      requireTried(await trySnapshot(unfinished, script));
+      await requireTrial(unfinished, script);
       renameSync(unfinished, snapshot);
       return false;
     }
@@ -77,8 +96,13 @@ function sweep(): void {
   process.emitWarning = emitWarning;
 }
 
-function requireTried(end: ProcessEnd | undefined): void {
-  if (end !== undefined && "exitCode" in end && end.exitCode === TRIED) return;
+/** @throws CaissonError CAISSON_E_HOST when no trial does what it should. */
+async function requireTrial(snapshot: string, script: string): Promise<void> {
+  let end: ProcessEnd | undefined;
+  for (let trial = 0; trial < TRIALS; trial++) {
+    end = await trySnapshot(snapshot, script);
+    if (end !== undefined && "exitCode" in end && end.exitCode === TRIED) return;
+  }
   const how = end === undefined ? "has not ended" : `has ended with ${JSON.stringify(end)}`;
   const sentence = `what is restored from a snapshot does not work on this host: its trial ${how}`;
   throw new CaissonError("CAISSON_E_HOST", sentence);
@@ -87,7 +111,7 @@ function requireTried(end: ProcessEnd | undefined): void {
 /** @returns how it ended; undefined when it did not, and was killed. */
 async function trySnapshot(snapshot: string, script: string): Promise<ProcessEnd | undefined> {
   const pid = spawnProgram([builtFile("restore"), snapshot, NOT_RESTORED, script, TRIAL], [0, 1, 2]);
-  for (const end = Date.now() + TRIAL_LIMIT_MS; Date.now() < end; await delay(TRIAL_POLL_MS)) {
+  for (const end = now() + TRIAL_LIMIT_MS; now() < end; await delay(TRIAL_POLL_MS)) {
     const ended = reapIfEnded(pid);
     if (ended !== undefined) return ended;
   }

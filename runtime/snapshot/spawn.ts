@@ -1,10 +1,10 @@
-import { rmSync, statfsSync } from "node:fs";
+import { readFileSync, rmSync, statfsSync } from "node:fs";
 import { dirname } from "node:path";
 import { SharedCgroup } from "../cgroup/cgroup.ts";
 import type { Settings } from "../config/load.ts";
 import { MAKERS_CGROUP } from "../factory/deferred.ts";
-import { defaultTemplateDirectory } from "../factory/template/space.ts";
 import { callersPlace } from "../process/callers.ts";
+import { memoryFolder } from "../process/memory-folder.ts";
 import type { Role } from "../process/roles.ts";
 import { findSnapshot, hasFailed } from "../process/snapshot.ts";
 import { type OwnProcess, startChild } from "../process/spawn-self.ts";
@@ -14,6 +14,9 @@ export const FIRST_DESCRIPTOR = 100;
 
 /** More than twice what a snapshot takes. */
 const ROOM_BYTES = 128 * 1024 * 1024;
+
+/** personality(2), as by setarch --addr-no-randomize. */
+const ADDR_NO_RANDOMIZE = 0x0040000;
 
 const MAKER: Role = "make-snapshot";
 const FLAGS = [
@@ -39,21 +42,33 @@ export function snapshotMaker({ snapshot }: Settings): (() => OwnProcess) | unde
   const script = process.argv[1] ?? "";
   const found = findSnapshot(script);
   if (snapshot === "off" && found !== undefined) rmSync(found, { force: true });
-  if (snapshot === "off" || found !== undefined || hasFailed(script) || !hasRoom()) return undefined;
+  if (snapshot === "off" || found !== undefined || hasFailed(script) || !hasRoom() || !isRandomized()) {
+    return undefined;
+  }
   // Made early: later on this process stands for its container, in whose mount namespace there are no cgroups.
   const cgroup = new SharedCgroup(MAKERS_CGROUP);
   return () => {
-    const maker = spawnMaker(script);
+    // It removes the cgroup at its end.
     cgroup.make();
+    const maker = spawnMaker(script);
     cgroup.adopt([maker.pid]);
     return maker;
   };
 }
 
-/** On the file system that it goes to. */
+/** On the file system that it goes to, where there is one. */
 function hasRoom(): boolean {
-  const { bavail, bsize } = statfsSync(dirname(dirname(defaultTemplateDirectory())));
-  return bavail * bsize >= ROOM_BYTES;
+  try {
+    const { bavail, bsize } = statfsSync(dirname(memoryFolder()));
+    return bavail * bsize >= ROOM_BYTES;
+  } catch {
+    return false;
+  }
+}
+
+/** Whether the kernel places programs at random for this process and what it starts; where all others are restored must not be known to all. */
+function isRandomized(): boolean {
+  return (Number.parseInt(readFileSync("/proc/self/personality", "latin1"), 16) & ADDR_NO_RANDOMIZE) === 0;
 }
 
 function spawnMaker(script: string): OwnProcess {

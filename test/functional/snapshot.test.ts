@@ -3,11 +3,13 @@ import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import {
   copyFileSync,
+  existsSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
   realpathSync,
+  renameSync,
   rmSync,
   statSync,
   symlinkSync,
@@ -16,7 +18,7 @@ import {
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { after, test } from "node:test";
-import { FAILED, findSnapshot, hasFailed, SNAPSHOT_FOLDERS, snapshotName } from "../../runtime/process/snapshot.ts";
+import { FAILED, findSnapshot, hasFailed, snapshotFolder, snapshotName } from "../../runtime/process/snapshot.ts";
 import { startChild } from "../../runtime/process/spawn-self.ts";
 import { FIRST_DESCRIPTOR } from "../../runtime/snapshot/spawn.ts";
 import { Bundle } from "../harness/bundle.ts";
@@ -42,9 +44,7 @@ const settings = join(home, "settings.toml");
 
 function forget(): void {
   const name = snapshotName(script);
-  for (const each of [name, name + FAILED]) {
-    for (const folder of SNAPSHOT_FOLDERS) rmSync(join(folder, each), { force: true });
-  }
+  for (const each of [name, name + FAILED]) rmSync(join(snapshotFolder(), each), { force: true });
 }
 
 /** Runs a command of that installation, as bin/caisson does. */
@@ -115,6 +115,33 @@ test("a verb says and ends the same, restored or not", async () => {
   assert.deepEqual(verbs.map(say), before);
 });
 
+test("the cgroup that it is made in goes with its maker", {
+  skip: process.getuid?.() !== 0 && "needs root",
+}, async () => {
+  forget();
+  // A root of cgroups for itself: that of the host's makers is in use.
+  const inside = `
+    umount -R /sys/fs/cgroup
+    mount -t cgroup2 none /sys/fs/cgroup
+    mkdir /sys/fs/cgroup/caisson-fork-server
+    echo $$ >/sys/fs/cgroup/caisson-fork-server/cgroup.procs
+    exec "$@"`;
+  const outside = `
+    folder=$1
+    shift
+    mount -t cgroup2 none "$folder"
+    mkdir "$folder/caisson-test-$$"
+    (echo 0 >"$folder/caisson-test-$$/cgroup.procs" && exec unshare --cgroup --mount sh -euc "$@")
+    rmdir "$folder/caisson-test-$$"`;
+  const folder = mkdtempSync(join(tmpdir(), "caisson-cgroup-"));
+  after(() => rmSync(folder, { recursive: true }));
+  const maker = [NODE, ...FLAGS, script, "make-snapshot"];
+  const words = ["/usr/bin/unshare", "--mount", "sh", "-euc", outside, "sh", folder, inside, "sh", ...maker];
+  const environment = ["PATH=/usr/sbin:/usr/bin:/sbin:/bin"];
+  const { ended } = startChild(words, "ignore", { firstDescriptor: FIRST_DESCRIPTOR, environment });
+  assert.deepEqual(await ended, { exitCode: 0 });
+});
+
 test("a variable that Node.js reads at its start has it started", () => {
   const report = caisson(["--version"], { env: { ...process.env, NODE_OPTIONS: "--no-such-flag" } });
   assert.match(report.stderr, /--no-such-flag is not allowed in NODE_OPTIONS/);
@@ -141,6 +168,49 @@ test("a changed program is not restored from what it was", async () => {
   assert.match(caisson(["--version"]).stdout, /^caisson version/);
 });
 
+test("below another root directory, with a C library of its own, it is another one, and both stay", {
+  skip: process.getuid?.() !== 0 && "needs root",
+}, async () => {
+  await make();
+  const root = `
+    mount -t tmpfs none "$1"
+    for each in /*; do
+      if [ -L "$each" ]; then cp -P "$each" "$1"; elif [ -d "$each" ]; then mkdir "$1$each" && mount --rbind "$each" "$1$each"; fi
+    done
+    library=$(ldd "$3" | awk '$1 == "libc.so.6" { print $3 }')
+    cp "$library" "$1/copy"
+    mount --bind "$1/copy" "$1$(readlink -f "$library")"
+    root=$1
+    shift
+    exec chroot "$root" "$@"`;
+  const launch = [join(OUT, "native", "launch"), NODE, script, "caisson", "--version"];
+  const folder = mkdtempSync(join(tmpdir(), "caisson-root-"));
+  after(() => rmSync(folder, { recursive: true }));
+  const words = ["--mount", "sh", "-euc", root, "sh", folder, ...launch];
+  const { status, stdout, stderr } = spawnSync("unshare", words, { encoding: "utf8" });
+  assert.match(stdout, /^caisson version/, stderr);
+  assert.equal(status, 0);
+  assert.ok(findSnapshot(script), "it has gone");
+});
+
+test("a trial that has no place by chance is made again", async () => {
+  forget();
+  const native = join(home, "native");
+  const away = `${native}.away`;
+  renameSync(native, away);
+  mkdirSync(native);
+  for (const name of readdirSync(join(OUT, "native"))) symlinkSync(join(OUT, "native", name), join(native, name));
+  rmSync(join(native, "restore"));
+  const first = join(home, "first");
+  const wrapper = `#!/bin/sh\n[ -e ${first} ] || { : >${first}; exit 1; }\nexec ${join(OUT, "native", "restore")} "$@"\n`;
+  writeFileSync(join(native, "restore"), wrapper, { mode: 0o755 });
+  await make();
+  assert.ok(existsSync(first));
+  assert.ok(findSnapshot(script));
+  rmSync(native, { recursive: true });
+  renameSync(away, native);
+});
+
 test("where what is restored does not work none is kept, none is made again, and Node.js starts", async () => {
   const native = join(home, "native");
   rmSync(native);
@@ -159,8 +229,11 @@ test("where what is restored does not work none is kept, none is made again, and
   assert.match(caisson(["--version"]).stdout, /^caisson version/);
 });
 
-/** As the program does it. */
+/** As the program does it; a maker leaves it be while another installation's is at work. */
 async function make(): Promise<void> {
-  const maker = startChild([NODE, ...FLAGS, script, "make-snapshot"], "ignore", { firstDescriptor: FIRST_DESCRIPTOR });
-  assert.deepEqual(await maker.ended, { exitCode: 0 });
+  do {
+    const words = [NODE, ...FLAGS, script, "make-snapshot"];
+    const maker = startChild(words, "ignore", { firstDescriptor: FIRST_DESCRIPTOR });
+    assert.deepEqual(await maker.ended, { exitCode: 0 });
+  } while (findSnapshot(script) === undefined);
 }
