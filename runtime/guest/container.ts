@@ -8,7 +8,7 @@ import type { WindowSize } from "../../protocol/terminal.ts";
 import { guestProcess } from "../oci/guest-resources.ts";
 import { freeMemoryLater } from "../process/free-memory.ts";
 import { addSpans, startIsOver } from "../process/spans.ts";
-import { diedError } from "../vm/exit-reason.ts";
+import { diedError, unanswered } from "../vm/exit-reason.ts";
 import type { CallLimits, RequestOf, ResponseOf, UnaryName } from "./agent/client.ts";
 import type { GuestClock } from "./clock.ts";
 import { createRequest, type GuestBundle, hasNoStdin, modeOf, startRequest } from "./create-container-request.ts";
@@ -109,7 +109,9 @@ export class Container {
       return await asked;
     } catch (error) {
       const death = await this.#vm.deathBehind(error);
-      throw death === undefined ? error : diedError(`container ${this.id} has ended`, death);
+      throw death === undefined
+        ? unanswered(error, this.#vm.machine)
+        : diedError(`container ${this.id} has ended`, death);
     }
   }
 

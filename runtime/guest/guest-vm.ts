@@ -5,8 +5,8 @@ import type { Agent } from "./agent/client.ts";
 /** The VM that containers are in, as they see it. */
 export interface GuestVm {
   readonly agent: Agent;
-  /** Its ports carry much of a standard stream beside the agent's connection; without it all goes through that. */
-  readonly machine?: Pick<Machine, "streamPorts">;
+  /** Its ports carry much of a standard stream beside the agent's connection; without it all goes through that. It tells of a call that is late, too. */
+  readonly machine?: Pick<Machine, "streamPorts" | "lastConsoleLines" | "shareWarning">;
   readonly vcpus: number;
   /** What the VM can come to have. */
   readonly mostMemoryMib: number;

@@ -32,7 +32,7 @@ import { Share } from "../storage/share.ts";
 import { startVirtiofsd } from "../storage/virtiofsd/process.ts";
 import { codeOf, explainError } from "../text/errors.ts";
 import { log } from "../text/log.ts";
-import { diedError, type ExitReason } from "../vm/exit-reason.ts";
+import { diedError, type ExitReason, unanswered } from "../vm/exit-reason.ts";
 import type { Machine } from "../vm/machine.ts";
 import type { PciFunction } from "../vm/spec.ts";
 import { SandboxDisks } from "./disks.ts";
@@ -242,7 +242,8 @@ export class Guest implements GuestVm {
       supply?.close();
       await this.removeContainer(id);
       const death = await this.deathBehind(error);
-      throw death === undefined ? error : diedError(`container ${id} cannot be created`, death);
+      if (death === undefined) throw unanswered(error, this.machine);
+      throw diedError(`container ${id} cannot be created`, death);
     }
   }
 

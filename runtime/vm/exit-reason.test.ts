@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { type DeathFacts, diedError, explainDeath, startError, startTimeoutError } from "./exit-reason.ts";
+import { CaissonError } from "../../protocol/errors.ts";
+import { type DeathFacts, diedError, explainDeath, startError, startTimeoutError, unanswered } from "./exit-reason.ts";
 
 const FACTS: DeathFacts = { killed: false, panicked: false, exitCode: 0, consoleLines: [], qemuMessage: "" };
 
@@ -46,6 +47,19 @@ test("startTimeoutError says the limit, and that an empty console is empty", () 
   assert.equal(error.code, "CAISSON_E_VM_START");
   assert.match(error.message, /within 1\.5 s\. Its console is empty\.$/);
   assert.ok(error.remedy);
+});
+
+test("unanswered says what the VM can still tell of a call that took too long, and leaves another error alone", () => {
+  const late = new CaissonError("CAISSON_E_TIMEOUT", "the agent did not answer createContainer");
+  const told = (lines: string[], shareWarning?: string) =>
+    (unanswered(late, { lastConsoleLines: () => lines, shareWarning }) as CaissonError).message;
+  assert.equal(told([]), `${late.message}. Its console is empty.`);
+  assert.equal(
+    told(["BUG: soft lockup"], "virtiofsd has not answered"),
+    `${late.message}. Its shared directory: virtiofsd has not answered. Last lines of its console:\n  BUG: soft lockup`,
+  );
+  const other = new CaissonError("CAISSON_E_STATE", "no");
+  assert.equal(unanswered(other, { lastConsoleLines: () => [], shareWarning: "x" }), other);
 });
 
 test("startError says where the reason is when VFIO refuses a device", () => {

@@ -61,6 +61,20 @@ export function diedError(doing: string, death: ExitReason): CaissonError {
   return new CaissonError("CAISSON_E_VM_DIED", `${doing}: the VM ${death.description}.${evidence(death)}`);
 }
 
+/** What a VM can still tell when its agent does not answer. */
+interface Witness {
+  lastConsoleLines(): readonly string[];
+  readonly shareWarning: string | undefined;
+}
+
+/** @returns the error of a call that was not answered in time (CAISSON_E_TIMEOUT), with what is known of why; another one as it is. */
+export function unanswered(error: unknown, vm: Witness | undefined): unknown {
+  if (vm === undefined || !(error instanceof CaissonError) || error.code !== "CAISSON_E_TIMEOUT") return error;
+  const share = vm.shareWarning === undefined ? "" : ` Its shared directory: ${vm.shareWarning}.`;
+  const known = evidence({ consoleLines: vm.lastConsoleLines(), qemuMessage: "" });
+  return new CaissonError(error.code, `${error.message}.${share}${known}`, { cause: error });
+}
+
 /** The error for a VM that ended before it was ready: CAISSON_E_VM_START. */
 export function startError(death: ExitReason): CaissonError {
   return new CaissonError(

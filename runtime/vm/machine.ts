@@ -21,6 +21,8 @@ export interface Machine {
   readonly died: Promise<ExitReason>;
   /** The last printable lines of the guest's console. */
   lastConsoleLines(): string[];
+  /** Why the guest waits for its shared directory, as the end of a sentence; undefined when it does not, or not for long. */
+  readonly shareWarning: string | undefined;
   /** Ends a VM that is of no use any more; `why` ends the sentence "the VM was given up: ...". Does not wait for it. */
   giveUp(why: string): void;
   /**

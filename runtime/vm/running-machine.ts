@@ -67,6 +67,10 @@ export class RunningMachine implements Machine {
     return this.#parts.qemu.lastConsoleLines();
   }
 
+  get shareWarning(): string | undefined {
+    return this.#parts.link.warning;
+  }
+
   async addShare(server: ShareServer, signal: AbortSignal): Promise<void> {
     this.#follow(server);
     await Promise.all(plugShare({ qmp: this.qmp, ...this.#parts }, server.connection, { signal }));

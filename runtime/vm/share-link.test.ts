@@ -4,17 +4,21 @@ import { test } from "node:test";
 import { socketpair } from "../../native/posix/index.ts";
 import { ShareLink } from "./share-link.ts";
 
-/** What a link tells of what is written to it in these pieces. */
-async function told(...pieces: string[]): Promise<string[]> {
+/** What a link tells of what is written to it in these pieces; and what the guest waited for at each warning. */
+async function hear(...pieces: string[]) {
   const [ours, theirs] = socketpair();
-  const heard: string[] = [];
+  const told: string[] = [];
+  const waited: (string | undefined)[] = [];
   const { promise, resolve } = Promise.withResolvers<void>();
   const link = new ShareLink(ours, {
     onError: (reason) => {
-      heard.push(`error: ${reason}`);
+      told.push(`error: ${reason}`);
       if (reason === "last") resolve();
     },
-    onWarning: (what) => heard.push(`warning: ${what}`),
+    onWarning: (what) => {
+      told.push(`warning: ${what}`);
+      waited.push(link.warning);
+    },
   });
   for (const piece of [...pieces, "error last\n"]) {
     writeSync(theirs, piece);
@@ -23,8 +27,11 @@ async function told(...pieces: string[]): Promise<string[]> {
   await promise;
   link.close();
   closeSync(theirs);
-  return heard.slice(0, -1);
+  return { told: told.slice(0, -1), waited };
 }
+
+const told = async (...pieces: string[]) => (await hear(...pieces)).told;
+const waitsFor = async (...pieces: string[]) => (await hear(...pieces)).waited;
 
 test("ShareLink tells a warning and an error apart, however they are cut", async () => {
   const lines = ["warning it has not answered\n", "error it has ended\n"];
@@ -32,6 +39,15 @@ test("ShareLink tells a warning and an error apart, however they are cut", async
   assert.deepEqual(await told(...lines), both);
   assert.deepEqual(await told(lines.join("")), both);
   assert.deepEqual(await told(...lines.join("")), both);
+});
+
+test("ShareLink knows what the guest waits for until it waits no more", async () => {
+  const waits = await waitsFor("warning it has not answered\n");
+  assert.deepEqual(waits, ["it has not answered"]);
+  assert.deepEqual(await waitsFor("warning it has not answered\n", "again it answers\n"), [
+    "it has not answered",
+    undefined,
+  ]);
 });
 
 test("ShareLink takes nothing that a terminal would obey, no long line and no more than 20 warnings", async () => {

@@ -4,13 +4,13 @@ import { log } from "../text/log.ts";
 
 const LINE_LIMIT = 512;
 /** QEMU may have been taken over by its guest, which is to have no more of the log. */
-const MOST_WARNINGS = 20;
+const MOST_RECORDS = 20;
 
 /** What the library in QEMU tells, each the end of a sentence. */
 interface Told {
   /** The reason for which the shared directory's device has ended. */
   onError(reason: string): void;
-  /** Goes to the log by default. */
+  /** That the guest waits for it, or does no more. Goes to the log by default. */
   onWarning?(what: string): void;
 }
 
@@ -19,7 +19,8 @@ export class ShareLink {
   readonly #fd: number;
   readonly #socket: Socket;
   readonly #told: Required<Told>;
-  #warnings = 0;
+  #records = 0;
+  #warning: string | undefined;
 
   /** Takes over `fd`. */
   constructor(fd: number, { onError, onWarning = warn }: Told) {
@@ -36,9 +37,18 @@ export class ShareLink {
   }
 
   #hear(line: string): void {
-    const [, warning] = /^warning (.*)/.exec(line) ?? [];
-    if (warning === undefined) this.#told.onError(line.replace(/^error /, ""));
-    else if (this.#warnings++ < MOST_WARNINGS) this.#told.onWarning(warning);
+    const [, kind, what = ""] = /^(warning|again) (.*)/.exec(line) ?? [];
+    if (kind === undefined) {
+      this.#told.onError(line.replace(/^error /, ""));
+      return;
+    }
+    this.#warning = kind === "warning" ? what : undefined;
+    if (this.#records++ < MOST_RECORDS) this.#told.onWarning(what);
+  }
+
+  /** What the guest waits for now. */
+  get warning(): string | undefined {
+    return this.#warning;
   }
 
   /** Hands it QEMU's connection and the server's; both stay the caller's. @throws the system's error. */
@@ -52,5 +62,5 @@ export class ShareLink {
 }
 
 function warn(what: string): void {
-  log.warning(`the VM waits for its shared directory: ${what}`);
+  log.warning(`the VM's shared directory: ${what}`);
 }

@@ -88,6 +88,9 @@ static void tells_of_silence(void) {
   expect(said()[0] == '\0');
   release();
   expect(completed(REQUEST_QUEUE, 2));
+  expect(strcmp(said(), "again virtiofsd answers the guest again") == 0);
+  submit_small(REQUEST_QUEUE, 0);
+  expect(completed(REQUEST_QUEUE, 1));
   detach();
   expect(said()[0] == '\0');
 }
@@ -157,7 +160,7 @@ const struct trial lifecycle[] = {
     {"stops a ring when its requests are done, and goes on where it was", stops_and_goes_on},
     {"stops a ring that is full, and takes the rest afterwards", stops_when_full},
     {"gives memory back a second after the last request", gives_memory_back},
-    {"tells, once, that virtiofsd has not answered for 10 s", tells_of_silence},
+    {"tells that virtiofsd has not answered for 10 s, and that it does again", tells_of_silence},
     {"hangs up when either side does, and takes the next device", hangs_up_both_ways},
     {"refuses a second device, and a message without sockets", refuses_second_device},
     {"costs no processor time when idle", costs_nothing_idle},

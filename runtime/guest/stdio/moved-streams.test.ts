@@ -52,7 +52,7 @@ async function run(execId: string, args: string[], io: Partial<ProcessIo>, termi
   const lost = async () => ({ reason: "killed" as const, description: "", consoleLines: [], qemuMessage: "" });
   const vm = {
     agent,
-    machine: { streamPorts: ports },
+    machine: { streamPorts: ports, lastConsoleLines: () => [], shareWarning: undefined },
     vcpus: 1,
     mostMemoryMib: 64,
     isShared: false,
