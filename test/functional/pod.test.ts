@@ -4,6 +4,7 @@ import { readFileSync, readlinkSync } from "node:fs";
 import { after, afterEach, test } from "node:test";
 import { Bundle } from "../harness/bundle.ts";
 import { collect, detached, Host, until } from "../harness/host.ts";
+import { ScratchNamespace } from "../harness/namespaces.ts";
 
 const host = new Host();
 after(() => host[Symbol.asyncDispose]());
@@ -91,6 +92,31 @@ test("run with namespaces of another container: its streams, and its exit code",
   using second = joining(await pidOf(id), { network: "net" }, "sh", "-c", "cat; echo err >&2; exit 7");
   const result = await host.run(["run", "--bundle", second.directory, host.id()], { input: "in\n" });
   assert.deepEqual(result, { exitCode: 7, stdout: "in\n", stderr: "err\n" });
+  await host.ok(["delete", "--force", id]);
+  assert.deepEqual(await host.remains(), []);
+});
+
+test("what a container that joins another one's VM cannot have is named, and the VM has nothing of it", async () => {
+  using first = new Bundle();
+  const id = await host.start(first);
+  const pid = await pidOf(id);
+  using elsewhere = new ScratchNamespace();
+  using apart = joining(pid, { ipc: "ipc" }, "true");
+  const network = apart.spec.linux?.namespaces?.find(({ type }) => type === "network");
+  assert.ok(network !== undefined);
+  network.path = elsewhere.path;
+  using without = joining(pid, { network: "net" }, "true");
+  without.spec.mounts?.push({ destination: "/mnt", type: "bind", source: "/nowhere/at/all", options: ["bind"] });
+  for (const [bundle, problem] of [
+    [apart.write(), /linux\.namespaces\[network\]\.path: .* is not the network namespace of this sandbox/],
+    [without.write(), /\/nowhere\/at\/all cannot be bound into the container/],
+  ] as const) {
+    const { exitCode, stderr } = await host.run(["run", "--bundle", bundle.directory, host.id()]);
+    assert.match(stderr, problem);
+    assert.equal(exitCode, 1);
+  }
+  using third = joining(pid, { network: "net" }, "echo", "joined");
+  assert.equal(await host.ok(["run", "--bundle", third.directory, host.id()]), "joined\n");
   await host.ok(["delete", "--force", id]);
   assert.deepEqual(await host.remains(), []);
 });
