@@ -15,8 +15,6 @@ enum { NODE = 1, SCRIPT, NAME, WORDS };
 
 static const char *const SNAPSHOTS[] = {"/run/caisson-vm/snapshots", "/dev/shm/caisson-vm/snapshots"};
 
-enum { LEAST_DESCRIPTORS = 32 };
-
 /* What Node.js does with these at its start a restored process would not; the last is scripts/compile.sh's. */
 static const char *const OWN_START[] = {"NODE_OPTIONS", "NODE_DEBUG", "NODE_DEBUG_NATIVE", "NODE_V8_COVERAGE", "CAISSON_COMPILING"};
 
@@ -60,13 +58,29 @@ static inline void start_node(char **arguments, const char *flag, const char *co
   execv(arguments[NODE], (char *const *)(restores ? line + 2 : line));
 }
 
-/* With fewer Node.js crashes before it runs a line of ours. */
-static inline bool has_descriptors(const char *name) {
-  struct rlimit files;
-  if (getrlimit(RLIMIT_NOFILE, &files) < 0 || files.rlim_max >= LEAST_DESCRIPTORS) return true;
-  fprintf(stderr, "%s: the limit on open files (ulimit -Hn) is %llu, and at least %d are needed (CAISSON_E_HOST)\n", name,
-          (unsigned long long)files.rlim_max, LEAST_DESCRIPTORS);
-  return false;
+/* With less Node.js crashes before it runs a line of ours, or waits forever; how many files it may open it raises itself as far as it may. */
+static const struct {
+  __rlimit_resource_t resource;
+  bool raised;
+  const char *name, *unit;
+  rlim_t least;
+} NEEDED[] = {
+    {RLIMIT_NOFILE, true, "open files (ulimit -Hn)", "", 32},
+    {RLIMIT_AS, false, "address space (ulimit -v)", " bytes", 1280 * 1024 * 1024},
+    {RLIMIT_DATA, false, "data (ulimit -d)", " bytes", 640 * 1024 * 1024},
+};
+
+static inline bool has_limits(const char *name) {
+  for (size_t at = 0; at < sizeof NEEDED / sizeof *NEEDED; at++) {
+    struct rlimit limit;
+    if (getrlimit(NEEDED[at].resource, &limit) < 0) continue;
+    rlim_t given = NEEDED[at].raised ? limit.rlim_max : limit.rlim_cur;
+    if (given >= NEEDED[at].least) continue;
+    fprintf(stderr, "%s: the limit on %s is %llu%s, and at least %llu are needed (CAISSON_E_HOST)\n", name, NEEDED[at].name,
+            (unsigned long long)given, NEEDED[at].unit, (unsigned long long)NEEDED[at].least);
+    return false;
+  }
+  return true;
 }
 
 #endif

@@ -78,7 +78,7 @@ int main(int argc, char **arguments) {
   struct command command = {.verb = OTHER};
   if (strcmp(arguments[NAME], "caisson") == 0) command = read_command(arguments + WORDS);
   if (command.id != NULL && (command.verb == EXEC || command.verb == ASK)) hand_over(arguments, &command);
-  if (!has_descriptors(arguments[NAME])) return 1;
+  if (!has_limits(arguments[NAME])) return 1;
   if (wants_daemon(&command, arguments + WORDS)) run_with_daemon(arguments, &command);
   start_node(arguments, NULL, (const char *const[]){NULL}, arguments + NAME);
   perror(arguments[NODE]);

@@ -132,12 +132,17 @@ test("launch refuses to start nothing", () => {
   assert.equal(spawnSync(builtFile("launch"), [process.execPath]).status, 125);
 });
 
-test("launch says that Node.js has too few descriptors", () => {
+test("launch says that Node.js has too few descriptors, or too little memory", () => {
   const words = [builtFile("launch"), process.execPath, script, "caisson", "state", "x"];
-  const { status, stderr } = spawnSync("sh", ["-c", 'ulimit -n 31; "$0" "$@"', ...words], { encoding: "utf8" });
-  assert.equal(status, 1);
-  assert.equal(
-    stderr,
-    "caisson: the limit on open files (ulimit -Hn) is 31, and at least 32 are needed (CAISSON_E_HOST)\n",
-  );
+  const say = (limit: string) => {
+    const { status, stderr } = spawnSync("sh", ["-c", `ulimit ${limit}; "$0" "$@"`, ...words], { encoding: "utf8" });
+    assert.equal(status, 1);
+    return stderr;
+  };
+  const least = (most: string) => `, and at least ${most} are needed (CAISSON_E_HOST)\n`;
+  assert.equal(say("-n 31"), `caisson: the limit on open files (ulimit -Hn) is 31${least("32")}`);
+  const data = "caisson: the limit on data (ulimit -d) is 102400000 bytes";
+  assert.equal(say("-d 100000"), data + least("671088640"));
+  const space = "caisson: the limit on address space (ulimit -v) is 1048576000 bytes";
+  assert.equal(say("-v 1024000"), space + least("1342177280"));
 });

@@ -75,7 +75,7 @@ int main(int argc, char **arguments) {
     return 125;
   }
   if (find_pod(arguments + WORDS, answer, sizeof answer)) return tell(STDOUT_FILENO, answer, strlen(answer)) ? 0 : 1;
-  if (!has_descriptors(arguments[NAME])) return 1;
+  if (!has_limits(arguments[NAME])) return 1;
   int connection[2];
   if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, connection) < 0) {
     perror(arguments[NAME]);

@@ -52,6 +52,17 @@ test("findQemu names the package when there is none", async (context) => {
   await assert.rejects(findQemu(folder, folder), { code: "CAISSON_E_HOST" });
 });
 
+test("findQemu looks where shells do for a caller without PATH", async (context) => {
+  const { folder } = fake(context, "");
+  const path = process.env["PATH"];
+  delete process.env["PATH"];
+  try {
+    await assert.rejects(findQemu(folder, "true"), { code: "CAISSON_E_HOST", message: /printed "true/ });
+  } finally {
+    process.env["PATH"] = path;
+  }
+});
+
 test("parseVersion reads what QEMU prints and nothing else", () => {
   assert.deepEqual(parseVersion("QEMU emulator version 7.2.22 (Debian 1:7.2+dfsg-7)\n"), [7, 2, 22]);
   assert.equal(parseVersion("KVM 7.2.22"), undefined);

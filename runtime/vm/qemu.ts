@@ -7,6 +7,8 @@ import { jailFiles } from "./jail/files.ts";
 const BINARY = "qemu-system-x86_64";
 /** The oldest that has all the command line uses. */
 const OLDEST: QemuVersion = [7, 2, 0];
+/** Where a caller without PATH (env -i) looks, as shells do. */
+const DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 const VERSION_LIMIT_MS = 10_000;
 
 export type QemuVersion = readonly [major: number, minor: number, micro: number];
@@ -72,7 +74,7 @@ function toFacts(value: unknown): Omit<Qemu, "path"> | undefined {
 function locate(name: string): string {
   const folders = name.includes("/")
     ? [""]
-    : (process.env["PATH"] ?? "").split(delimiter).filter((folder) => folder !== "");
+    : (process.env["PATH"] ?? DEFAULT_PATH).split(delimiter).filter((folder) => folder !== "");
   for (const folder of folders) {
     const candidate = folder === "" ? name : join(folder, name);
     try {
