@@ -22,12 +22,8 @@ static bool write_snapshot(struct snapshot *snapshot, const char *path, int firs
   snapshot->version = SNAPSHOT_VERSION;
   snapshot->size = sizeof *snapshot;
   snapshot->restored = (uint64_t)&restored;
-  bool written = read_state(snapshot) && read_descriptors(snapshot, first, file) && write_memory(snapshot, file) &&
-                 pwrite(file, snapshot, sizeof *snapshot, 0) == (ssize_t)sizeof *snapshot;
-  int error = errno;
-  close(file);
-  errno = error;
-  return written;
+  return close_after(file, read_state(snapshot) && read_descriptors(snapshot, first, file) && write_memory(snapshot, file) &&
+                               pwrite(file, snapshot, sizeof *snapshot, 0) == (ssize_t)sizeof *snapshot);
 }
 
 /* What Node.js and its libraries do at a start or after a fork, of which this process knows nothing. */

@@ -1,4 +1,13 @@
-/* The memory of this process, by /proc/self/maps and /proc/self/pagemap. Nothing here may allocate any. */
+/*
+ * The memory of this process, as the kernel tells it (proc_pid_maps(5), proc_pid_pagemap(5)). /proc/self/maps has a line for each region,
+ *
+ *     7f31c5a28000-7f31c5b7d000 r-xp 00026000 fe:00 1835 /usr/lib/x86_64-linux-gnu/libc.so.6
+ *     start        end          |    offset   device     the file; nothing, or a name of the kernel's: [heap], [stack], [vdso]
+ *                               read, write, execute; p: what is written is this process's own, s: it is shared
+ *
+ * and pagemap eight bytes for each page of 4 KiB. What differs from the file, or from zeros, goes into the snapshot. Nothing here may allocate
+ * memory: that would be in none of the lines.
+ */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -15,15 +24,11 @@ enum { MAX_TEXT = 1024 * 1024, BATCH = 512 };
 enum { GAP = 8 };
 /* What a stack may grow to. */
 enum { STACK_ROOM = 8 * 1024 * 1024 };
+/* In pagemap: the page is in memory, in swap; it is as in the file, or shared memory. */
 static const uint64_t PRESENT = 1ULL << 63, SWAPPED = 1ULL << 62, OF_A_FILE = 1ULL << 61;
 
 static char text[MAX_TEXT];
 static uint64_t entries[BATCH];
-
-static bool fail(int error) {
-  errno = error;
-  return false;
-}
 
 static bool read_text(const char *path) {
   int file = open(path, O_RDONLY | O_CLOEXEC);
@@ -31,9 +36,8 @@ static bool read_text(const char *path) {
   size_t length = 0;
   ssize_t count = 0;
   while (length < MAX_TEXT - 1 && (count = read(file, text + length, MAX_TEXT - 1 - length)) > 0) length += (size_t)count;
-  close(file);
   text[length] = '\0';
-  return count == 0 || fail(count < 0 ? errno : E2BIG);
+  return close_after(file, count == 0 || (count > 0 && fail(E2BIG)));
 }
 
 /* V8 has said of the place for its code that forks need none of it. */
@@ -134,7 +138,12 @@ static bool write_region(struct snapshot *snapshot, const char *line, int pagema
   /* libuv lets go of its ring, and makes another one. */
   bool ring = strcmp(name, "anon_inode:[io_uring]") == 0;
   if (letters[3] == 's' && !ring) return fail(EBUSY);
+  /* At the same address in all processes. */
   if (strcmp(name, "[vsyscall]") == 0) return true;
+  /*
+   * [vdso], code by which a process asks for the time without a system call, and its data, [vvar] (vdso(7)): the kernel maps them for each process
+   * somewhere else, and a restored process has its own, which are moved to where these are.
+   */
   if (strncmp(name, "[v", 2) == 0) {
     region.content = KERNEL_PAGES;
     return add(snapshot, region) != NULL || fail(E2BIG);
@@ -159,8 +168,5 @@ bool write_memory(struct snapshot *snapshot, int to) {
     *end = '\0';
     done = write_region(snapshot, line, pagemap, to, &offset);
   }
-  int error = errno;
-  close(pagemap);
-  errno = error;
-  return done;
+  return close_after(pagemap, done);
 }

@@ -89,7 +89,10 @@ static bool map_memory(const struct snapshot *snapshot, int file, const int *fil
   return true;
 }
 
-/* Moves what the kernel has mapped for this program to where the other one had it: the first to the first. */
+/*
+ * Moves what the kernel has mapped for this program, its [vdso] and [vvar], to where the other one had it, the first to the first: the C
+ * library has kept addresses within. The lines of /proc/self/maps are explained in memory.c.
+ */
 static bool move_kernel_pages(const struct snapshot *snapshot) {
   FILE *maps = fopen("/proc/self/maps", "re");
   if (maps == NULL) return false;

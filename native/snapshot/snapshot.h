@@ -10,7 +10,7 @@
 enum { SNAPSHOT_VERSION = 1, MAX_REGIONS = 4096, MAX_FILES = 64, MAX_PIPES = 16, MAX_DESCRIPTORS = 64, SIGNALS = 64, BOOT_ID = 36, PAGE = 4096 };
 static const char MAGIC[8] = "caissonP";
 
-/* What a region is filled with first; pages of its own follow in the snapshot. */
+/* What a region is filled with first: KERNEL_PAGES are those that the kernel maps for each process (memory.c). Pages of its own follow in the snapshot. */
 enum content { ZEROS, FILE_PAGES, OWN_PAGES, KERNEL_PAGES };
 
 struct region {

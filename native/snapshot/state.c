@@ -24,11 +24,7 @@ extern void *__curbrk;
 static bool read_boot(struct snapshot *snapshot) {
   int file = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
   if (file < 0) return false;
-  ssize_t count = read(file, snapshot->boot, BOOT_ID);
-  close(file);
-  if (count == BOOT_ID) return true;
-  errno = EIO;
-  return false;
+  return close_after(file, read(file, snapshot->boot, BOOT_ID) == BOOT_ID || fail(EIO));
 }
 
 bool read_state(struct snapshot *snapshot) {
@@ -92,6 +88,5 @@ bool read_descriptors(struct snapshot *snapshot, int first, int except) {
     struct pipe_ends *ends = &snapshot->pipe[at];
     fits = ends->reading >= 0 && ends->writing >= 0 && read_pipe(ends, ends->reading);
   }
-  if (!fits) errno = EBUSY;
-  return fits;
+  return fits || fail(EBUSY);
 }
