@@ -77,8 +77,8 @@ static bool map_pages(const struct region *region, int snapshot) {
   size_t length = region->end - region->start;
   if ((region->protection & PROT_EXEC) == 0)
     return mmap(start, length, (int)region->protection, MAP_PRIVATE | MAP_FIXED, snapshot, (off_t)region->offset) == start;
-  if ((region->protection & PROT_WRITE) == 0) return false;
-  return pread(snapshot, start, length, (off_t)region->offset) == (ssize_t)length;
+  return mprotect(start, length, PROT_READ | PROT_WRITE) == 0 && pread(snapshot, start, length, (off_t)region->offset) == (ssize_t)length &&
+         mprotect(start, length, (int)region->protection) == 0;
 }
 
 static bool map_memory(const struct snapshot *snapshot, int file, const int *files) {

@@ -13,12 +13,13 @@ import {
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { after, before, test } from "node:test";
 import { builtFile } from "../addon.ts";
 import { reap, spawnProgram } from "../posix/index.ts";
 
 const FIRST_DESCRIPTOR = 100;
+const FLAGS = ["--disable-sigusr1", "--single-threaded", "--v8-pool-size=1"];
 const folder = mkdtempSync(join(tmpdir(), "caisson-snapshot-"));
 const snapshot = join(folder, "snapshot");
 const copiedAddon = join(folder, "snapshot.node");
@@ -71,9 +72,8 @@ const script = join(folder, "program.cjs");
 
 /** Runs Node.js, with all descriptors in use that those restored later may have. @returns its exit code. */
 function dumpTo(path: string, ...words: string[]): number {
-  const flags = ["--disable-sigusr1", "--single-threaded", "--v8-pool-size=1"];
   const fds = Array(FIRST_DESCRIPTOR).fill(nothing);
-  const end = reap(spawnProgram([process.execPath, ...flags, script, path, ...words], fds));
+  const end = reap(spawnProgram([process.execPath, ...FLAGS, script, path, ...words], fds));
   return "exitCode" in end ? end.exitCode : -end.signal;
 }
 
@@ -106,6 +106,29 @@ test("a restored process has what Node.js has: timers, threads, children, HTTP/2
   assert.deepEqual(rest, { file: true, child: "child\n", answer: "answer", signalled: true });
   assert.ok(slept >= 49, `slept for ${slept} ms`);
   assert.equal(restore(snapshot, ["garbage"]).out, "true");
+});
+
+test("Node.js on an overlay file system, where V8 copies its own code, is restored as well", {
+  skip: process.getuid?.() !== 0 && "needs root",
+}, () => {
+  const line = `
+    cd "$1"
+    mkdir lower over
+    # With layers on several file systems a file has another device than its mapping.
+    mount -t tmpfs none lower
+    mount -t overlay overlay -o "lowerdir=$2:$1/lower" over
+    restore=$3
+    shift 3
+    status=0
+    over/node "$@" || status=$?
+    [ "$status" = 7 ]
+    exec "$restore" overlaid /bin/echo facts`;
+  const out = join(folder, "facts");
+  const words = [dirname(process.execPath), builtFile("restore"), ...FLAGS, script, join(folder, "overlaid")];
+  const fds = Array(FIRST_DESCRIPTOR).fill(nothing).with(1, openSync(out, "w"));
+  const program = ["/usr/bin/unshare", "--mount", "sh", "-euc", line, "sh", folder, ...words];
+  assert.deepEqual(reap(spawnProgram(program, fds, { environment: ["PATH=/usr/bin:/bin"] })), { signal: 9 });
+  assert.match(readFileSync(out, "utf8"), /the dump/);
 });
 
 test("restored processes have random numbers of their own", () => {
