@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include <uv.h>
@@ -29,11 +28,6 @@ static bool write_snapshot(struct snapshot *snapshot, const char *path, int firs
 /* What Node.js and its libraries do at a start or after a fork, of which this process knows nothing. */
 static bool begin_anew(napi_env env) {
   environ = restored->environment;
-  struct rlimit files;
-  if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
-    files.rlim_cur = files.rlim_max;
-    setrlimit(RLIMIT_NOFILE, &files);
-  }
   /* Random numbers would be those of all others. */
   int (*reseed)(void) = (int (*)(void))dlsym(RTLD_DEFAULT, "RAND_poll");
   uv_loop_t *loop;

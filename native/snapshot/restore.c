@@ -14,6 +14,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/rseq.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -31,10 +32,15 @@ static bool is_same_file(int file, const struct mapped_file *as) {
          (uint64_t)facts.st_mtim.tv_sec == as->seconds && (uint64_t)facts.st_mtim.tv_nsec == as->nanoseconds;
 }
 
-static bool open_files(const struct snapshot *snapshot, int *files) {
+/* Where one has gone or was replaced the snapshot will never be of use again, and goes: a new one is made where there is none. */
+static bool open_files(const struct snapshot *snapshot, int *files, const char *path) {
   for (uint32_t at = 0; at < snapshot->files; at++) {
     files[at] = open(snapshot->file[at].path, O_RDONLY | O_CLOEXEC);
-    if (files[at] < 0 || !is_same_file(files[at], &snapshot->file[at])) return false;
+    /* Others may have more descriptors, and more rights. */
+    if (files[at] < 0 && errno != ENOENT) return false;
+    if (files[at] >= 0 && is_same_file(files[at], &snapshot->file[at])) continue;
+    unlink(path);
+    return false;
   }
   return true;
 }
@@ -181,16 +187,20 @@ static bool have_streams(void) {
   return true;
 }
 
+/* As Node.js does at a start. */
+static void raise_descriptors(void) {
+  struct rlimit files;
+  if (getrlimit(RLIMIT_NOFILE, &files) < 0) return;
+  files.rlim_cur = files.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &files);
+}
+
 static void restore(const char *path, char **words) {
   int file, files[MAX_FILES];
   if (!have_streams()) return;
+  raise_descriptors();
   const struct snapshot *snapshot = open_snapshot(path, &file);
-  if (snapshot == NULL) return;
-  if (!open_files(snapshot, files)) {
-    /* It will never be of use again, and a new one is made where there is none. */
-    unlink(path);
-    return;
-  }
+  if (snapshot == NULL || !open_files(snapshot, files, path)) return;
   if (!map_memory(snapshot, file, files)) return;
   for (uint32_t at = 0; at < snapshot->files; at++) close(files[at]);
   close(file);

@@ -186,6 +186,17 @@ test("descriptors that Node.js would have, and the starter has open, keep a proc
   assert.equal(child.stdout, "facts\n");
 });
 
+test("a starter with few descriptors raises their number, or does without; the snapshot stays for others", () => {
+  const say = (limit: string) => {
+    const line = `ulimit ${limit}; exec "$@"`;
+    const words = ["-c", line, "sh", builtFile("restore"), snapshot, "/bin/echo", "facts"];
+    return spawnSync("/bin/sh", words, { encoding: "utf8" }).stdout;
+  };
+  assert.match(say("-Sn 10"), /the dump/);
+  assert.equal(say("-n 10"), "facts\n");
+  assert.match(say("-n 1024"), /the dump/);
+});
+
 test("no snapshot is made of a process with a socket, or in a file's place", () => {
   assert.equal(dumpTo(join(folder, "third"), "socket"), 1);
   assert.equal(dumpTo(snapshot), 1);
