@@ -8,7 +8,7 @@ import { findVirtiofsd, type Virtiofsd } from "../storage/virtiofsd/find.ts";
 import { formatError, systemErrorSentence } from "../text/errors.ts";
 import { log } from "../text/log.ts";
 import { type AcceleratorChoice, chooseAccelerator } from "../vm/accelerator.ts";
-import { translatesAtOnce } from "../vm/command-line.ts";
+import { translatesAtOnce } from "../vm/board.ts";
 import type { UidRange } from "../vm/jail/uids.ts";
 import { findQemu } from "../vm/qemu.ts";
 import type { Accelerator, MachineType, PciFunction, Transport, VmSpec } from "../vm/spec.ts";

@@ -2,7 +2,7 @@ import { accessSync, constants, mkdtempSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { CaissonError } from "../../protocol/errors.ts";
-import { MICROVM_FIRMWARE } from "./command-line.ts";
+import { MICROVM_FIRMWARE } from "./board.ts";
 import { bootId, factFile, recall, remember } from "./host-cache.ts";
 import { InheritedFds } from "./inherited-fds.ts";
 import type { UidRange } from "./jail/uids.ts";

@@ -1,4 +1,5 @@
 import { AGENT_PORT_NAME, streamPortName } from "../../protocol/guest-contract.ts";
+import { boardArguments } from "./board.ts";
 import { kernelParameters } from "./kernel-parameters.ts";
 import { memoryLayout } from "./memory-layout.ts";
 import { passedArguments } from "./passed-functions.ts";
@@ -11,17 +12,10 @@ import {
   givesBack,
   HOTPLUG_ID,
   initialMac,
-  type MachineType,
   type NetworkDevice,
   networkBus,
   type VmSpec,
 } from "./spec.ts";
-
-/**
- * QEMU's buffer for translated code, which takes memory only as it fills: its default of 1 GiB would let one busy sandbox
- * grow by that much. A boot to the agent fills 120 MiB, and a full buffer is thrown away and translated anew.
- */
-export const TRANSLATION_BUFFER_MIB = { boot: 256, clone: 128 } as const;
 
 /** The descriptors, numbers and paths of one run: QEMU inherits the descriptors under these numbers. */
 export interface Wiring {
@@ -54,13 +48,13 @@ export interface Wiring {
 }
 
 /**
- * QEMU's arguments for a VM. Everything that shapes guest-visible state is here and only here: a clone must have the
+ * QEMU's arguments for a VM. Everything that shapes guest-visible state is here and in board.ts alone: a clone must have the
  * devices of its template, in the same order.
  */
 export function commandLine(spec: VmSpec, wiring: Wiring): string[] {
   return [
     ...PROCESS,
-    ...machineArguments(spec, wiring),
+    ...boardArguments(spec, wiring.memory.kind === "clone"),
     ...memoryArguments(spec, wiring),
     ...kernelArguments(spec, wiring),
     ...monitorArguments(wiring),
@@ -88,72 +82,6 @@ const PROCESS: readonly string[] = [
   "-sandbox",
   "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny",
 ];
-
-function machineArguments({ qemu, machine, accelerator, mostVcpus }: VmSpec, { memory }: Wiring): string[] {
-  const options = [
-    machineType(machine, qemu.version),
-    ...MACHINE_OPTIONS[machine],
-    // Firmware leaves it ticking, which wakes QEMU 55 times a second; an emulated guest is told the rates (below).
-    ...(accelerator === "tcg" ? ["pit=off"] : []),
-    // Merging equal pages of different sandboxes (KSM) is a side channel between them.
-    "mem-merge=off",
-    "dump-guest-core=off",
-    "memory-backend=ram",
-  ];
-  const emulated = accelerator === "tcg";
-  return [
-    "-machine",
-    options.join(","),
-    "-accel",
-    emulated
-      ? `tcg,thread=${threads(qemu.version, mostVcpus)},tb-size=${TRANSLATION_BUFFER_MIB[memory.kind === "clone" ? "clone" : "boot"]}`
-      : "kvm",
-    "-cpu",
-    // Not migrated between hosts, so whatever the accelerator has. An emulator's string instructions are its slowest: a turn for
-    // each byte (ERMS and FSRM, "fast" ones) or word (rep_good, below).
-    emulated ? "max,-erms,-fsrm" : "host",
-    // All that there will be: microvm plugs none, and those that the guest has not put online sleep (kernelParameters()).
-    "-smp",
-    emulated ? `${mostVcpus},maxcpus=${Math.max(mostVcpus, MIN_EMULATED_CPUS)}` : String(mostVcpus),
-    // virtio-mmio speaks the pre-1.0 protocol unless told otherwise; vsock has no such version.
-    ...(machine === "microvm" ? ["-global", "virtio-mmio.force-legacy=false", ...MICROVM_FIRMWARE] : []),
-  ];
-}
-
-/** QEMU's default is a build of SeaBIOS in some distributions, which boots no kernel without option ROMs; qboot does. */
-export const MICROVM_FIRMWARE: readonly string[] = ["-bios", "qboot.rom"];
-
-/** The same hardware whatever the QEMU, for as long as QEMU keeps it (six years, QEMU's "Deprecated features"); microvm has no versions. */
-function machineType(machine: MachineType, version: QemuVersion): string {
-  if (machine === "microvm") return machine;
-  return compareVersions(version, [13, 0, 0]) < 0 ? "pc-q35-7.2" : machine;
-}
-
-/**
- * QEMU emulates the memory barriers and atomic instructions of a machine that can never have a second processor by plain loads and
- * stores (CF_PARALLEL in its accel/tcg), though its devices are other threads of the host: a ring's completion or kick can then go
- * untold, and whoever waits for it waits forever. Room for a second processor makes them real; it is never plugged.
- */
-const MIN_EMULATED_CPUS = 2;
-
-/**
- * QEMU before 8.1 translates code without a lock while another of the guest's processors, in a thread of its own, changes it,
- * and keeps what it read half-way. A kernel that patches itself then traps forever, and the guest hangs.
- */
-function threads(version: QemuVersion, vcpus: number): "single" | "multi" {
-  return vcpus > 1 && !translatesAtOnce(version) ? "single" : "multi";
-}
-
-/** Whether an emulated guest's CPUs can have a thread each. */
-export function translatesAtOnce(version: QemuVersion): boolean {
-  return compareVersions(version, [8, 1, 0]) >= 0;
-}
-
-/** Without what Linux never needs here: each device is memory, boot time and attack surface. */
-const MACHINE_OPTIONS = {
-  microvm: ["acpi=on", "isa-serial=on", "usb=off", "pcie=off", "x-option-roms=off"],
-  q35: ["hpet=off", "sata=off", "smbus=off", "vmport=off", "i8042=off", "usb=off", "graphics=off"],
-} as const;
 
 /** From it on QEMU leaves a private mapping out of what it tells the shared directory's device (seen with 11.1; 10.0 does not). */
 const TELLS_SHARED_ONLY: QemuVersion = [10, 1, 0];
@@ -236,7 +164,7 @@ function copiesShareArguments({ copiesShareFd }: Wiring): string[] {
 
 /**
  * Without event indices both sides tell each other of every message. With them they leave that out while the other side is at work, which is
- * safe only where the guest's memory barriers are real: those of processors that share a thread of QEMU (`threads` above) are not.
+ * safe only where the guest's memory barriers are real: those of processors that share a thread of QEMU (`threads` in board.ts) are not.
  */
 function eventIndices({ accelerator }: VmSpec): string {
   return accelerator === "tcg" ? ",event_idx=off" : "";

@@ -1,7 +1,8 @@
 /** QEMU started with all that it inherits, and told what it needs before it runs. */
 import { closeSync, ftruncateSync } from "node:fs";
 import { log } from "../text/log.ts";
-import { commandLine, TRANSLATION_BUFFER_MIB, type Wiring } from "./command-line.ts";
+import { TRANSLATION_BUFFER_MIB } from "./board.ts";
+import { commandLine, type Wiring } from "./command-line.ts";
 import type { InheritedFds } from "./inherited-fds.ts";
 import type { StartOptions } from "./machine.ts";
 import { bootMemory, memoryLayout } from "./memory-layout.ts";
