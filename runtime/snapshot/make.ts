@@ -1,6 +1,6 @@
 /** The process that makes the snapshot: it has loaded what the others need, is written to a file, and tries what is restored from it. */
 import { closeSync, existsSync, openSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { queryObjects } from "node:v8";
 import { builtFile } from "../../native/addon.ts";
 import { constants, flock, type ProcessEnd, reapIfEnded, spawnProgram } from "../../native/posix/index.ts";
@@ -122,7 +122,7 @@ async function trySnapshot(snapshot: string, script: string): Promise<ProcessEnd
 /** What killed makers have left, and the oldest snapshots. */
 function removeOthers(folder: string): void {
   const paths = readdirSync(folder).map((name) => join(folder, name));
-  const isUnfinished = (path: string) => path.startsWith(join(folder, "."));
+  const isUnfinished = (path: string) => basename(path).startsWith(".");
   const age = (path: string) => Date.now() - (statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0);
   const whole = paths.filter((path) => !isUnfinished(path)).map((path) => ({ path, age: age(path) }));
   const oldest = whole.sort((a, b) => a.age - b.age).slice(OTHERS);
