@@ -12,8 +12,11 @@ import { unfreeze } from "./freezer.ts";
 
 const LIMIT_MS = 5000;
 const POLL_MS = 5;
-/** A process that was killed counts as ended when its main thread has; its other threads may hold its descriptors for longer. */
-const LOCK_LIMIT_MS = 1000;
+/**
+ * A process that was killed counts as ended when its main thread has; its other threads may hold its descriptors for longer: on a busy host
+ * the kernel takes more than a second to close them.
+ */
+const LOCK_LIMIT_MS = 5000;
 
 /**
  * Ends what is left in a cgroup that was ours, and removes it with the empty cgroups below it. One that was made anew since, or
