@@ -240,8 +240,6 @@ export class Guest implements GuestVm {
       return container;
     } catch (error) {
       supply?.close();
-      // The files of a container that joins are seen here until this first waits (HostProcess.withFiles), and are unmounted then.
-      await Promise.resolve();
       await this.removeContainer(id);
       const death = await this.deathBehind(error);
       if (death === undefined) throw unanswered(error, this.machine);

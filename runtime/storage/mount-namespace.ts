@@ -14,8 +14,8 @@ interface Place {
   root: number;
 }
 
-/** `home` is where this process usually is. All the same until it has moved. */
-let places: { callers: Place; own: Place; home: Place } | undefined;
+/** `here` is where this process is. None until it has moved. */
+let places: { callers: Place; own: Place; here: Place } | undefined;
 
 /**
  * Moves this process into a mount namespace of its own, which still receives the host's mounts. Every mount made from now
@@ -34,7 +34,7 @@ export function enterPrivateMountNamespace(): void {
     const callers = openPlace();
     unshareMounts();
     const own = openPlace();
-    places = { callers, own, home: own };
+    places = { callers, own, here: own };
     leaveMounts(callers);
   } catch (cause) {
     throw new CaissonError("CAISSON_E_HOST", systemErrorSentence("make a private mount namespace", cause), {
@@ -52,7 +52,7 @@ function remedyFor(code: string | undefined): string {
 
 /** Runs something synchronous in the mount namespace that this process was started in: what it mounts is seen outside. */
 export function inCallersMountNamespace<T>(run: () => T): T {
-  return places === undefined ? run() : visit(places.callers, places.home, run);
+  return places === undefined ? run() : visit(places, places.callers, run);
 }
 
 /**
@@ -60,7 +60,7 @@ export function inCallersMountNamespace<T>(run: () => T): T {
  * used before this process stands for its container, once that has ended, and for a pod, whose first container has no files for anybody.
  */
 export function inOwnMountNamespace<T>(run: () => T): T {
-  return places === undefined || places.home === places.own ? run() : visit(places.own, places.home, run);
+  return places === undefined || places.here === places.own ? run() : visit(places, places.own, run);
 }
 
 /** Unmounts all but these mount points, here and for whoever else is in this process's own mount namespace. */
@@ -103,7 +103,7 @@ export function standFor(root: string, mounts: readonly Shown[]): void {
     pivotRoot();
     umount(".", constants.MNT_DETACH);
     chroot(own.root);
-    places.home = { namespace: openSync(NAMESPACE, "r"), root: own.root };
+    places.here = { namespace: openSync(NAMESPACE, "r"), root: own.root };
   } catch (error) {
     enter(own);
     throw error;
@@ -140,13 +140,17 @@ function openPlace(): Place {
   return { namespace: openSync(NAMESPACE, "r"), root: openSync("/", "r") };
 }
 
-function visit<T>(place: Place, home: Place, run: () => T): T {
+/** May be called within another visit. */
+function visit<T>(places: { here: Place }, place: Place, run: () => T): T {
+  const { here } = places;
   const directory = process.cwd();
   try {
     enter(place);
+    places.here = place;
     return run();
   } finally {
-    enter(home);
+    enter(here);
+    places.here = here;
     process.chdir(directory);
   }
 }
