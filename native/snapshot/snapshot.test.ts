@@ -113,10 +113,11 @@ test("Node.js on an overlay file system, where V8 copies its own code, is restor
 }, () => {
   const line = `
     cd "$1"
-    mkdir lower over
+    mkdir lower over program
+    mount --bind "$2" program
     # With layers on several file systems a file has another device than its mapping.
     mount -t tmpfs none lower
-    mount -t overlay overlay -o "lowerdir=$2:$1/lower" over
+    mount -t overlay overlay -o lowerdir=program:lower over
     restore=$3
     shift 3
     status=0

@@ -208,7 +208,7 @@ test("a trial that has no place by chance is made again", async () => {
   for (const name of readdirSync(join(OUT, "native"))) symlinkSync(join(OUT, "native", name), join(native, name));
   rmSync(join(native, "restore"));
   const first = join(home, "first");
-  const wrapper = `#!/bin/sh\n[ -e ${first} ] || { : >${first}; exit 1; }\nexec ${join(OUT, "native", "restore")} "$@"\n`;
+  const wrapper = `#!/bin/sh\n[ -e ${first} ] || { : >${first}; exit 1; }\nexec "${join(OUT, "native", "restore")}" "$@"\n`;
   writeFileSync(join(native, "restore"), wrapper, { mode: 0o755 });
   await make();
   assert.ok(existsSync(first));
