@@ -13,8 +13,8 @@ import { unfreeze } from "./freezer.ts";
 const LIMIT_MS = 5000;
 const POLL_MS = 5;
 /**
- * A process that was killed counts as ended when its main thread has; its other threads may hold its descriptors for longer: on a busy host
- * the kernel takes more than a second to close them.
+ * A process that was killed counts as ended when its main thread has; its other threads may hold its descriptors for longer, which on a
+ * busy host may be seconds.
  */
 const LOCK_LIMIT_MS = 5000;
 

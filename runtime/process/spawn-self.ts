@@ -4,6 +4,7 @@ import { type Place, type ProcessEnd, pipe, reapIfEnded, socketpair, spawnProgra
 import { CaissonError } from "../../protocol/errors.ts";
 import { systemErrorSentence } from "../text/errors.ts";
 import { delay } from "./delay.ts";
+import { environmentList } from "./environment.ts";
 import { nodeFlags, type Role } from "./roles.ts";
 import { restoring } from "./snapshot.ts";
 
@@ -40,8 +41,7 @@ export function spawnSelf(role: Role, parameters: unknown, stdio: "inherit" | "i
   const plain = [process.execPath, ...nodeFlags(role, process.execArgv), script, role, JSON.stringify(parameters)];
   const words = RESTORED.includes(role) ? restoring(script, plain) : plain;
   try {
-    const environment = Object.entries(process.env).map(([name, value]) => `${name}=${value}`);
-    return startChild(words, stdio, { environment, ...(place && { place }) });
+    return startChild(words, stdio, { environment: environmentList(process.env), ...(place && { place }) });
   } catch (cause) {
     throw new CaissonError("CAISSON_E_HOST", systemErrorSentence(`start ${process.execPath}`, cause), { cause });
   }

@@ -7,6 +7,7 @@ import { type Hook, type HookName, type Hooks, OCI_VERSION, type State } from ".
 import { callersPlace } from "../process/callers.ts";
 import { now } from "../process/clock.ts";
 import { deadline } from "../process/deadline.ts";
+import { environmentList } from "../process/environment.ts";
 import { type PipedProgram, startPiped } from "../process/piped-program.ts";
 import { signalName } from "../process/signal-number.ts";
 import { tracePhase } from "../process/trace.ts";
@@ -169,8 +170,7 @@ async function run(name: HostHookName, index: number, hook: Hook, state: State, 
 /** Hooks see the host as the caller does (config.md, POSIX-platform Hooks: the runtime namespace). */
 function startHook({ path, args = [], env }: Hook, directory: string, failed: (cause: unknown) => Error): PipedProgram {
   // Without `env` the runtime's own, as with runc.
-  const variables = env === undefined ? process.env : environmentOf(env);
-  const environment = Object.entries(variables).map(([key, value]) => `${key}=${value}`);
+  const environment = environmentList(env === undefined ? process.env : environmentOf(env));
   try {
     return startPiped(args.length > 0 ? args : [path], { path, environment, directory, place: callersPlace() });
   } catch (error) {

@@ -4,6 +4,7 @@ import { PollStream } from "../../native/vsock/index.ts";
 import { CaissonError } from "../../protocol/errors.ts";
 import { cgroupMounts, leaveCgroups } from "../cgroup/cgroup.ts";
 import { callersPlace } from "../process/callers.ts";
+import { environmentList } from "../process/environment.ts";
 import { programEnd } from "../process/program-end.ts";
 
 /** How long a logger may take to say that it is ready. */
@@ -56,8 +57,7 @@ function start(
   for (const fd of [outRead, errRead, readyWrite]) theirs.adopt(fd, closeSync);
   for (const fd of [stdout, stderr]) ours.adopt(fd, closeSync);
   const nothing = theirs.adopt(openSync("/dev/null", "r+"), closeSync);
-  const variables = { ...process.env, CONTAINER_ID: id, CONTAINER_NAMESPACE: namespace };
-  const environment = Object.entries(variables).map(([name, value]) => `${name}=${value}`);
+  const environment = environmentList({ ...process.env, CONTAINER_ID: id, CONTAINER_NAMESPACE: namespace });
   const descriptors = [nothing, nothing, nothing, outRead, errRead, readyWrite];
   try {
     // This process may be in the sandbox's network namespace and cgroup, which would end the logger.
